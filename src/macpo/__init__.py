@@ -1,0 +1,1 @@
+"""Cooperative multi-agent reinforcement learning with optimised replay weights."""

@@ -1,0 +1,1 @@
+"""Algorithms: one short file each, on top of one learner per family."""

@@ -1,0 +1,302 @@
+"""The value-based learner: utilities, a mixer, λ-returns, weighted squared TD errors.
+
+VDN and QMIX are this learner with another mixer; CW-QMIX, OW-QMIX and MAC-PO are QMIX with other
+weights. Where the weighting needs an unrestricted value Q*, a second recurrent network with a
+feed-forward mixer is trained on the same targets, and the targets come from its copy.
+
+Source: QMIX (Rashid et al. 2018) as tuned in PyMARL2; Weighted QMIX (Rashid et al. 2020); MAC-PO
+(Mei et al. 2023), section 4 and its released code.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, Int
+
+from macpo.algorithms.base import LearnerState
+from macpo.envs.base import Environment
+from macpo.errors import require
+from macpo.losses import masked_mean, weighted_squared_error
+from macpo.nets.agent import (
+    AgentNet,
+    agent_input_size,
+    agent_inputs,
+    epsilon_greedy,
+    greedy,
+    last_actions,
+    taken,
+    taken_probs,
+)
+from macpo.nets.mixers import CentralMixer
+from macpo.nets.rows import map_rows
+from macpo.nets.unroll import unroll
+from macpo.targets import lambda_return
+from macpo.types import Episodes, Key, Metrics, Observation, PyTree, Spec
+from macpo.weighting.base import Scheme, Signals
+
+
+@dataclass(frozen=True)
+class ValueBased:
+    """Hyper-parameters shared by the value-based algorithms; PyMARL2's names and values."""
+
+    lr: float = 1e-3
+    """Learning rate (PyMARL2 with Adam; PyMARL has 5e-4 with RMSprop)."""
+    optimiser: Literal["adam", "rmsprop"] = "adam"
+    """`adam`: PyMARL2; `rmsprop`: PyMARL."""
+    optim_alpha: float = 0.99
+    """RMSprop's decay (PyMARL)."""
+    optim_eps: float = 1e-8
+    """Added to the root of the second moment; PyMARL uses 1e-5 with RMSprop."""
+    grad_norm_clip: float = 10.0
+    """Largest global norm of the gradient over all networks; 0 or less: no clipping."""
+    gamma: float = 0.99
+    """Discount per env step."""
+    td_lambda: float = 0.6
+    """λ of Peng's λ-return (PyMARL2 0.6, PyMARL 0: one-step)."""
+    double_q: bool = True
+    """Whether the online network chooses the action that the target network evaluates."""
+    rnn_hidden_dim: int = 64
+    """Width of the agents' recurrent state."""
+    target_source: Literal["auto", "self", "central"] = "auto"
+    """Where targets come from: the target copy of the mixer itself, or of the central network.
+    `auto`: central if the weighting needs Q*, as in Weighted QMIX and MAC-PO."""
+    central_mixing_embed_dim: int = 256
+    """Width of the central mixer."""
+    central_loss: float = 0.5
+    """Coefficient of the central network's squared error (PyMARL2 and MAC-PO ½, WQMIX 1)."""
+    qmix_loss: float = 1.0
+    """Coefficient of the weighted squared error (MAC-PO's code 1; PyMARL2 ½ without weights)."""
+    utility_clamp: tuple[float, float] | None = None
+    """Bounds of the agents' utilities; the released MAC-PO code clamps them to (−5, 2)."""
+
+    def __post_init__(self) -> None:
+        for name in ("lr", "rnn_hidden_dim", "central_mixing_embed_dim", "optim_eps"):
+            value = getattr(self, name)
+            require(value > 0, f"algorithm: {name} must be positive, not {value}.")
+        for name in ("gamma", "td_lambda"):
+            value = getattr(self, name)
+            require(0 <= value <= 1, f"algorithm: {name} must be between 0 and 1, not {value}.")
+        for name in ("central_loss", "qmix_loss"):
+            value = getattr(self, name)
+            require(value >= 0, f"algorithm: {name} must not be negative, but is {value}.")
+        clamp = self.utility_clamp
+        require(
+            clamp is None or clamp[0] < clamp[1],
+            f"algorithm: utility_clamp must be (low, high) with low < high, not {clamp}.",
+        )
+
+
+class Value(NamedTuple):
+    """A joint value: the agents' network and the mixer on top of it."""
+
+    agent: AgentNet
+    mixer: Any
+
+
+class Networks(NamedTuple):
+    """The factored value that acts, and the unrestricted one (Q*) where it is needed."""
+
+    factored: Value
+    central: Value | None
+
+
+@dataclass(frozen=True)
+class Learner:
+    """See the module's docstring; `make_mixer(key)` builds the mixer of the factored value."""
+
+    env: Environment
+    config: ValueBased
+    scheme: Scheme
+    make_mixer: Any = field(repr=False)
+
+    @property
+    def spec(self) -> Spec:
+        """The environment's promises."""
+        return self.env.spec
+
+    @property
+    def targets_central(self) -> bool:
+        """Whether targets come from the central network."""
+        source = self.config.target_source
+        return source == "central" or (source == "auto" and "q_star" in self.scheme.needs)
+
+    @property
+    def uses_central(self) -> bool:
+        """Whether there is a central network at all."""
+        return self.targets_central or "q_star" in self.scheme.needs
+
+    # --- networks -----------------------------------------------------------------------------
+
+    def init(self, key: Key) -> LearnerState:
+        """Fresh networks; targets are copies."""
+        spec, config = self.spec, self.config
+        k_agent, k_mixer, k_central_agent, k_central_mixer = jax.random.split(key, 4)
+
+        def agent(k: Key) -> AgentNet:
+            return AgentNet(k, agent_input_size(spec), config.rnn_hidden_dim, spec.n_actions)
+
+        central = None
+        if self.uses_central:
+            width = config.central_mixing_embed_dim
+            mixer = CentralMixer(k_central_mixer, spec.n_agents, spec.state_size, width)
+            central = Value(agent(k_central_agent), mixer)
+        params = Networks(Value(agent(k_agent), self.make_mixer(k_mixer)), central)
+        return LearnerState(params, self._target_of(params), self._optimiser().init(params))
+
+    def _target_of(self, params: Networks) -> Value:
+        target = params.central if self.targets_central else params.factored
+        assert target is not None
+        return jax.tree.map(jnp.copy, target)
+
+    def _optimiser(self) -> optax.GradientTransformation:
+        c = self.config
+        if c.optimiser == "adam":
+            step = optax.adam(c.lr, eps=c.optim_eps)
+        else:  # PyTorch adds eps outside the root
+            step = optax.rmsprop(c.lr, decay=c.optim_alpha, eps=c.optim_eps, eps_in_sqrt=False)
+        clip = [optax.clip_by_global_norm(c.grad_norm_clip)] if c.grad_norm_clip > 0 else []
+        return optax.chain(*clip, step)
+
+    def _bounded(self, utilities: Float[Array, "*B"]) -> Float[Array, "*B"]:
+        clamp = self.config.utility_clamp
+        return utilities if clamp is None else jnp.clip(utilities, *clamp)
+
+    # --- acting -------------------------------------------------------------------------------
+
+    def initial_hidden(self, n_envs: int) -> Float[Array, "B N h"]:
+        """Zeros."""
+        return jnp.zeros((n_envs, self.spec.n_agents, self.config.rnn_hidden_dim))
+
+    def act(
+        self,
+        params: Networks,
+        key: Key,
+        hidden: PyTree,
+        seen: Observation,
+        last_action: Int[Array, "B N"],
+        epsilon: Float[Array, ""] | float,
+    ) -> tuple[PyTree, Int[Array, "B N"]]:
+        """Epsilon-greedy, independently per agent and step."""
+        x = agent_inputs(self.spec, seen.obs, last_action)
+        rows = x.shape[:-1]
+        hidden, q = params.factored.agent(
+            x.reshape(-1, x.shape[-1]), hidden.reshape(-1, hidden.shape[-1])
+        )
+        q = self._bounded(q).reshape(*rows, -1)
+        actions = epsilon_greedy(key, q, seen.avail_actions, jnp.asarray(epsilon))
+        return hidden.reshape(*rows, -1), actions
+
+    # --- learning -----------------------------------------------------------------------------
+
+    def update(
+        self, state: LearnerState, batch: Episodes, key: Key, sync_targets: Bool[Array, ""]
+    ) -> tuple[LearnerState, Metrics]:
+        """One step of the optimiser over all networks at once."""
+        grads, metrics = jax.grad(self.loss, has_aux=True)(state.params, state.targets, batch)
+        updates, optimiser = self._optimiser().update(grads, state.optimiser, state.params)
+        params = optax.apply_updates(state.params, updates)
+        targets = jax.lax.cond(
+            sync_targets, lambda: self._target_of(params), lambda: state.targets
+        )
+        metrics["grad_norm"] = optax.global_norm(grads)
+        return LearnerState(params, targets, optimiser), metrics
+
+    def loss(self, params: Networks, target: Value, batch: Episodes) -> tuple[Array, Metrics]:
+        """(loss, metrics) of a batch of whole episodes, longest first."""
+        config, spec = self.config, self.spec
+        n_steps = batch.reward.shape[1]
+        t = jnp.arange(n_steps)
+        mask = t < batch.length[:, None]  # real transitions
+        terminal = (t == batch.length[:, None] - 1) & batch.terminated[:, None]
+
+        # 1. Every network over the states of every episode: [T+1, B, N, A].
+        memory = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), batch.memory)
+        actions = jnp.swapaxes(batch.actions, 0, 1)
+        seen = jax.vmap(jax.vmap(self.env.recall))(memory)
+        inputs = (seen.obs, last_actions(actions))
+        run = lambda net: unroll(net, self._encode, inputs, batch.length)  # noqa: E731
+        q = self._bounded(run(params.factored.agent))
+        q_target = run(target.agent)
+        if not self.targets_central:
+            q_target = self._bounded(q_target)
+
+        # 2. Utilities of the stored and of the greedy actions.
+        stored = jnp.pad(actions, ((0, 1), (0, 0), (0, 0)))
+        best = greedy(q if config.double_q else q_target, seen.avail_actions)
+        utilities = {"q_tot": taken(q, stored)}
+        if params.central is not None:
+            utilities["q_star"] = taken(run(params.central.agent), stored)
+        frozen_utilities = jax.lax.stop_gradient(taken(q_target, best))
+
+        # 3. Joint values in the states that exist.
+        exists = jnp.arange(n_steps + 1)[:, None] <= batch.length
+        flat = lambda x: x.reshape(-1, *x.shape[2:])  # noqa: E731
+        joint = map_rows(
+            self._mix,
+            (params.factored.mixer, params.central and params.central.mixer),
+            target.mixer,
+            jax.tree.map(flat, utilities),
+            jax.tree.map(flat, (memory, frozen_utilities)),
+            flat(exists),
+        )
+        joint = {name: v.reshape(n_steps + 1, -1).T for name, v in joint.items()}  # [B, T+1]
+
+        # 4. Targets, errors, weights, loss.
+        y = lambda_return(
+            batch.reward, terminal, mask, joint["bootstrap"], config.gamma, config.td_lambda
+        )
+        q_tot = joint["q_tot"][:, :-1]
+        q_star = joint["q_star"][:, :-1] if "q_star" in joint else None
+        taken_greedily = (stored == best).all(-1)
+        pi_taken = taken_probs(
+            q[:-1],
+            actions,
+            seen.avail_actions[:-1],
+            self.scheme.policy_temperature,
+            self.scheme.include_unavailable,
+        )
+        signals = Signals(
+            mask=mask,
+            q=q_tot,
+            target=y,
+            q_star=q_star,
+            pi_taken=jnp.swapaxes(pi_taken, 0, 1),
+            is_greedy=taken_greedily[:-1].T,
+            q_star_greedy=joint["bootstrap"][:, :-1],
+        )
+        weights, metrics = self.scheme.weigh(signals)
+        loss_td = weighted_squared_error(q_tot - y, weights, mask)
+        loss = config.qmix_loss * loss_td
+        metrics |= {
+            "loss_td": loss_td,
+            "td_error_abs": masked_mean(jnp.abs(q_tot - y), mask),
+            "q_taken_mean": masked_mean(q_tot, mask),
+            "target_mean": masked_mean(y, mask),
+            "valid_steps": mask.sum(),
+        }
+        if q_star is not None:
+            loss_central = weighted_squared_error(q_star - y, jnp.ones_like(y), mask)
+            loss += config.central_loss * loss_central
+            metrics["loss_central"] = loss_central
+            metrics["q_star_gap"] = masked_mean(jnp.abs(q_tot - q_star), mask)
+        metrics["loss"] = loss
+        return loss, jax.lax.stop_gradient(metrics)
+
+    def _encode(self, inputs: tuple[Array, Array]) -> Float[Array, "B N i"]:
+        return agent_inputs(self.spec, *inputs)
+
+    def _mix(self, mixers: PyTree, target_mixer: Any, utilities: PyTree, context: PyTree) -> PyTree:
+        """Joint values of a chunk of states."""
+        memory, frozen_utilities = context
+        state = jax.vmap(self.env.recall)(memory).state.astype(jnp.float32)
+        factored, central = mixers
+        joint = {
+            "q_tot": factored(utilities["q_tot"], state),
+            "bootstrap": target_mixer(frozen_utilities, state),
+        }
+        if "q_star" in utilities:
+            joint["q_star"] = central(utilities["q_star"], state)
+        return joint

@@ -1,0 +1,61 @@
+"""The environment contract.
+
+An environment is a pure object: all that changes lives in the state that `reset` and `step`
+return. Functions are written for one environment; the caller applies `jax.vmap`.
+"""
+
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int
+
+from macpo.types import Key, Observation, PyTree, Spec, TimeStep
+
+
+class EnvConfig(Protocol):
+    """The `Config` of an environment module: a frozen dataclass that builds the environment."""
+
+    def make(self) -> "Environment":
+        """Build the environment these parameters describe."""
+        ...
+
+
+class Environment(Protocol):
+    """What a JAX environment provides. Subclass it to inherit `remember` and `recall`."""
+
+    spec: Spec
+
+    def reset(self, key: Key) -> tuple[Any, TimeStep]:
+        """Start an episode; the first time step has reward 0."""
+        ...
+
+    def step(self, key: Key, state: Any, actions: Int[Array, " N"]) -> tuple[Any, TimeStep]:
+        """Advance one env step. Never resets: the final state of an episode is returned."""
+        ...
+
+    def observe(self, state: Any) -> Observation:
+        """Everything that agents and learner may see of a state."""
+        ...
+
+    def remember(self, state: Any) -> PyTree:
+        """The smallest pytree of arrays from which `recall` rebuilds `observe(state)` exactly.
+
+        Replay stores this. By default it is the observation itself.
+        """
+        return self.observe(state)
+
+    def recall(self, memory: PyTree) -> Observation:
+        """The observation of a remembered state."""
+        return memory
+
+
+def first_step(seen: Observation, **info: Array) -> TimeStep:
+    """The time step of a fresh episode."""
+    false = jnp.zeros((), bool)
+    return TimeStep(*seen, jnp.zeros((), jnp.float32), false, false, info)
+
+
+def tree_bytes(tree: PyTree) -> int:
+    """Bytes of all arrays (or shape structs) in a pytree."""
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))

@@ -1,0 +1,55 @@
+"""Memory of this process: what the C library does with it, and how much there is."""
+
+import ctypes
+import resource
+import sys
+from pathlib import Path
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+
+
+def keep_freed_memory() -> bool:
+    """Tell glibc not to hand large freed blocks back to the kernel; whether it listened.
+
+    An update frees and takes some hundred megabytes. By default each comes from the kernel anew
+    and is zeroed page by page, which costs a CPU about a third of the update (measured: 14 ms
+    instead of 1 ms per 53 MB array). Elsewhere than on Linux with glibc nothing happens.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return False
+    return bool(mallopt(_M_MMAP_THRESHOLD, 2**30)) and bool(mallopt(_M_TRIM_THRESHOLD, 2**31 - 1))
+
+
+def available_bytes() -> int | None:
+    """Bytes a new allocation may take before the machine swaps; None where unknown."""
+    limits = [
+        _number(Path("/sys/fs/cgroup/memory.max")),
+        _number(Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")),
+    ]
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        if line.startswith("MemAvailable:"):
+            limits.append(int(line.split()[1]) * 1024)
+    known = [limit for limit in limits if limit is not None]
+    return min(known) if known else None
+
+
+def peak_bytes() -> int:
+    """The largest resident size this process ever had."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _number(file: Path) -> int | None:
+    try:
+        text = file.read_text().strip()
+    except OSError:
+        return None
+    return int(text) if text.isdigit() else None

@@ -1,0 +1,142 @@
+"""The agents' shared recurrent network, and the only argmax and softmax over actions.
+
+Source: the agent of the PyMARL family: dense 64, ReLU, GRU 64, dense A.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Num
+
+from macpo.nets.linear import Linear, fan_in_uniform
+from macpo.types import Key, Spec
+
+
+class GRUCell(eqx.Module):
+    """A gated recurrent unit with PyTorch's two bias vectors; gates in the order r, z, n."""
+
+    weight_x: Float[Array, "*K i gates"]
+    weight_h: Float[Array, "*K h gates"]
+    bias_x: Float[Array, "*K gates"]
+    bias_h: Float[Array, "*K gates"]
+
+    def __init__(self, key: Key, in_size: int, hidden_size: int) -> None:
+        shapes = ((in_size,), (hidden_size,), (), ())
+        keys = jax.random.split(key, 4)
+        self.weight_x, self.weight_h, self.bias_x, self.bias_h = (
+            fan_in_uniform(k, (*shape, 3 * hidden_size), hidden_size)
+            for k, shape in zip(keys, shapes, strict=True)
+        )
+
+    def __call__(self, x: Float[Array, "*R i"], h: Float[Array, "*R h"]) -> Float[Array, "*R h"]:
+        r, z, n, _ = self.gates(x, h)
+        return (1 - z) * n + z * h
+
+    def gates(self, x: Float[Array, "*R i"], h: Float[Array, "*R h"]) -> tuple[Array, ...]:
+        """(reset, update, candidate, the candidate's recurrent part), each [*R, h]."""
+        from_x = x @ self.weight_x + self.bias_x
+        from_h = h @ self.weight_h + self.bias_h
+        xr, xz, xn = jnp.split(from_x, 3, -1)
+        hr, hz, hn = jnp.split(from_h, 3, -1)
+        r, z = jax.nn.sigmoid(xr + hr), jax.nn.sigmoid(xz + hz)
+        return r, z, jnp.tanh(xn + r * hn), hn
+
+
+class AgentNet(eqx.Module):
+    """Utilities of every action from the agent's own history."""
+
+    embed: Linear
+    cell: GRUCell
+    head: Linear
+
+    def __init__(self, key: Key, in_size: int, hidden_size: int, out_size: int) -> None:
+        k1, k2, k3 = jax.random.split(key, 3)
+        self.embed = Linear(k1, in_size, hidden_size)
+        self.cell = GRUCell(k2, hidden_size, hidden_size)
+        self.head = Linear(k3, hidden_size, out_size)
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of the recurrent state."""
+        return self.cell.weight_h.shape[-2]
+
+    def __call__(
+        self, x: Float[Array, "*R i"], h: Float[Array, "*R h"]
+    ) -> tuple[Float[Array, "*R h"], Float[Array, "*R A"]]:
+        """One step: (next recurrent state, output of the head)."""
+        h = self.cell(jax.nn.relu(self.embed(x)), h)
+        return h, self.head(h)
+
+
+def agent_inputs(
+    spec: Spec, obs: Num[Array, "*B N O"], last_action: Int[Array, "*B N"]
+) -> Float[Array, "*B N i"]:
+    """What the network sees: observation, own last action (none: a negative number), own id."""
+    parts = [obs.astype(jnp.float32)]
+    if spec.obs_last_action:
+        parts.append(jax.nn.one_hot(last_action, spec.n_actions))
+    if spec.obs_agent_id:
+        parts.append(jnp.broadcast_to(jnp.eye(spec.n_agents), (*obs.shape[:-1], spec.n_agents)))
+    return jnp.concatenate(parts, -1)
+
+
+def agent_input_size(spec: Spec) -> int:
+    """Length of `agent_inputs` per agent."""
+    ids = spec.n_agents if spec.obs_agent_id else 0
+    return spec.obs_size + (spec.n_actions if spec.obs_last_action else 0) + ids
+
+
+def last_actions(actions: Int[Array, "T *B N"]) -> Int[Array, "Tp1 *B N"]:
+    """What each agent did before each state of an episode; −1 (nothing) before the first."""
+    return jnp.concatenate([jnp.full_like(actions[:1], -1), actions])
+
+
+def greedy(q: Float[Array, "*B A"], avail_actions: Bool[Array, "*B A"]) -> Int[Array, "*B"]:
+    """The best available action; the lowest number wins ties."""
+    q = jax.lax.stop_gradient(jnp.where(avail_actions, q, -jnp.inf))
+    return _first(q == q.max(-1, keepdims=True))
+
+
+def _first(flags: Bool[Array, "*B A"]) -> Int[Array, "*B"]:
+    """Number of the first flag set; a minimum, which XLA vectorises, unlike argmax."""
+    numbers = jnp.arange(flags.shape[-1], dtype=jnp.int8)
+    return jnp.where(flags, numbers, jnp.int8(flags.shape[-1] - 1)).min(-1)
+
+
+def epsilon_greedy(
+    key: Key, q: Float[Array, "*B A"], avail_actions: Bool[Array, "*B A"], epsilon: Float[Array, ""]
+) -> Int[Array, "*B"]:
+    """With probability epsilon, per agent, a uniform available action; else the greedy one."""
+    u = jax.random.uniform(key, (2, *q.shape[:-1]))
+    n_available = avail_actions.sum(-1)
+    ordinal = jnp.floor(u[0] * n_available).astype(jnp.int32)
+    # the ordinal-th available action is where the running count first exceeds it
+    count = jnp.cumsum(avail_actions, -1)
+    random = _first(count > ordinal[..., None])
+    return jnp.where(u[1] < epsilon, random, greedy(q, avail_actions))
+
+
+def taken(q: Float[Array, "*B A"], actions: Int[Array, "*B"]) -> Float[Array, "*B"]:
+    """The value of the action taken, per agent; compared, not indexed, for the gradient's sake."""
+    chosen = actions[..., None] == jnp.arange(q.shape[-1], dtype=actions.dtype)
+    return jnp.where(chosen, q, 0.0).sum(-1)
+
+
+def taken_probs(
+    q: Float[Array, "*B A"],
+    actions: Int[Array, "*B"],
+    avail_actions: Bool[Array, "*B A"],
+    temperature: float = 1.0,
+    include_unavailable: bool = False,
+) -> Float[Array, "*B"]:
+    """Boltzmann probability of the action taken, π_i(u_i) ∝ exp(q_i(u_i)/temperature).
+
+    Unavailable actions get no mass, so an agent with one action left (a dead one) has π = 1 and
+    drops out of every product. `include_unavailable` is the released MAC-PO code, which ranges
+    over all actions. Source: MAC-PO, section 4.1 and Eq. (6).
+    """
+    logits = q / temperature
+    if not include_unavailable:
+        nothing = ~avail_actions.any(-1, keepdims=True)  # padding: any finite value will do
+        logits = jnp.where(avail_actions | nothing, logits, -jnp.inf)
+    return taken(jax.nn.softmax(logits, -1), actions)

@@ -1,0 +1,46 @@
+"""Dense layers with PyTorch's default initialisation, which every reference implementation uses."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from macpo.types import Key
+
+
+class Linear(eqx.Module):
+    """x W + b on the last axis."""
+
+    weight: Float[Array, "*K i o"]
+    bias: Float[Array, "*K o"]
+
+    def __init__(self, key: Key, in_size: int, out_size: int) -> None:
+        w_key, b_key = jax.random.split(key)
+        self.weight = fan_in_uniform(w_key, (in_size, out_size), in_size)
+        self.bias = fan_in_uniform(b_key, (out_size,), in_size)
+
+    def __call__(self, x: Float[Array, "*B i"]) -> Float[Array, "*B o"]:
+        return x @ self.weight + self.bias
+
+
+class MLP(eqx.Module):
+    """Dense layers with ReLU between them."""
+
+    layers: tuple[Linear, ...]
+
+    def __init__(self, key: Key, *sizes: int) -> None:
+        keys = jax.random.split(key, len(sizes) - 1)
+        self.layers = tuple(
+            Linear(k, i, o) for k, i, o in zip(keys, sizes[:-1], sizes[1:], strict=True)
+        )
+
+    def __call__(self, x: Float[Array, "*B i"]) -> Float[Array, "*B o"]:
+        for layer in self.layers[:-1]:
+            x = jax.nn.relu(layer(x))
+        return self.layers[-1](x)
+
+
+def fan_in_uniform(key: Key, shape: tuple[int, ...], fan_in: int) -> Float[Array, "..."]:
+    """U(±1/√fan_in): what PyTorch draws for dense and recurrent layers, biases included."""
+    bound = fan_in**-0.5
+    return jax.random.uniform(key, shape, jnp.float32, -bound, bound)

@@ -1,0 +1,89 @@
+"""Plug-ins, found by their place: no list to edit.
+
+Every module of `macpo.envs`, `macpo.algorithms` and `macpo.weighting` that defines a frozen
+dataclass `Config` is a plug-in, named after the module (`predator_prey` and `predator-prey` are the
+same name). Other distributions add theirs with the entry-point groups `macpo.envs`,
+`macpo.algorithms` and `macpo.weighting`, each entry naming a `Config`.
+"""
+
+import dataclasses
+import difflib
+import functools
+import importlib
+import importlib.metadata
+import inspect
+import pkgutil
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
+
+from macpo.errors import UsageError
+
+Kind: TypeAlias = Literal["envs", "algorithms", "weighting"]
+_NOUN = {"envs": "environment", "algorithms": "algorithm", "weighting": "weighting"}
+
+
+@functools.cache
+def discover(kind: Kind) -> Mapping[str, type[Any]]:
+    """All plug-ins of one kind: name → its `Config`."""
+    package = importlib.import_module(f"macpo.{kind}")
+    found: dict[str, type[Any]] = {}
+    for module in pkgutil.iter_modules(package.__path__):
+        config = getattr(importlib.import_module(f"macpo.{kind}.{module.name}"), "Config", None)
+        if inspect.isclass(config) and dataclasses.is_dataclass(config):
+            found[canonical(module.name)] = config
+    for entry in importlib.metadata.entry_points(group=f"macpo.{kind}"):
+        found[canonical(entry.name)] = entry.load()
+    return MappingProxyType(dict(sorted(found.items())))
+
+
+def config_class(kind: Kind, name: str) -> type[Any]:
+    """The `Config` called `name`; UsageError with the nearest match if there is none."""
+    plugins = discover(kind)
+    if canonical(name) in plugins:
+        return plugins[canonical(name)]
+    raise UsageError(
+        f"unknown {_NOUN[kind]} {name!r}; {nearest(canonical(name), plugins)} "
+        f"Known: {', '.join(plugins)}."
+    )
+
+
+def make_config(kind: Kind, name: str, **options: Any) -> Any:
+    """The configured plug-in; UsageError for an option it does not have."""
+    cls = config_class(kind, name)
+    known = [f.name for f in dataclasses.fields(cls)]
+    for option in options:
+        if option not in known:
+            raise UsageError(
+                f"{_NOUN[kind]} {canonical(name)!r} has no option {option!r}; "
+                f"{nearest(option, known)} Options: {', '.join(known)}."
+            )
+    return cls(**options)
+
+
+def name_of(config: Any) -> str:
+    """The name under which the registry knows this configuration."""
+    for kind in _NOUN:
+        for name, cls in discover(kind).items():  # pyright: ignore[reportArgumentType]
+            if cls is type(config):
+                return name
+    raise UsageError(
+        f"{type(config).__name__} is no registered plug-in; put its module into macpo/envs, "
+        "macpo/algorithms or macpo/weighting, or declare an entry point."
+    )
+
+
+def summary(config: type[Any]) -> str:
+    """The first line of a plug-in's docstring."""
+    return inspect.getdoc(config).split("\n")[0]  # pyright: ignore[reportOptionalMemberAccess]
+
+
+def canonical(name: str) -> str:
+    """Hyphens and lower case."""
+    return name.strip().lower().replace("_", "-")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A sentence naming the most similar known word, or nothing."""
+    match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"did you mean {match[0]!r}?" if match else "nothing similar is known."

@@ -1,0 +1,110 @@
+"""Policy × environment → episodes, as one compiled loop."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Int
+
+from macpo.envs.base import Environment
+from macpo.nets.batching import common_max
+from macpo.types import Episodes, Key, Observation, PyTree, TimeStep
+
+Act: TypeAlias = Callable[[Key, PyTree, Observation, Array], tuple[PyTree, Array]]
+"""(key, recurrent state, observation, last actions) → (recurrent state, actions), all batched."""
+
+
+class _Carry(NamedTuple):
+    t: Int[Array, ""]
+    env_state: PyTree
+    seen: Observation
+    hidden: PyTree
+    last_action: Int[Array, "B N"]
+    over: Bool[Array, " B"]
+    episodes: Episodes  # time-major
+
+
+def collect(
+    env: Environment, act: Act, hidden: PyTree, key: Key, n_envs: int, remember: bool = True
+) -> Episodes:
+    """One whole episode in each of `n_envs` parallel environments.
+
+    The loop ends when the last of them is over. Without `remember` the states are not kept (for
+    evaluation).
+    """
+    spec = env.spec
+    reset_key, step_key = jax.random.split(key)
+    env_state, first = jax.vmap(env.reset)(jax.random.split(reset_key, n_envs))
+
+    def record(state: PyTree) -> PyTree:
+        return jax.vmap(env.remember)(state) if remember else ()
+
+    def room(n: int, x: Array) -> Array:
+        return jnp.zeros((n, *x.shape), x.dtype)
+
+    limit = spec.episode_limit
+    memory = record(env_state)
+    episodes = Episodes(
+        memory=jax.tree.map(lambda x: room(limit + 1, x).at[0].set(x), memory),
+        actions=jnp.zeros((limit, n_envs, spec.n_agents), jnp.int8),
+        reward=jnp.zeros((limit, n_envs)),
+        length=jnp.zeros(n_envs, jnp.int32),
+        terminated=jnp.zeros(n_envs, bool),
+    )
+
+    def going_on(c: _Carry) -> Array:
+        return (c.t < limit) & (common_max((~c.over).any().astype(jnp.int32)) > 0)
+
+    def step(c: _Carry) -> _Carry:
+        act_key, env_key = jax.random.split(jax.random.fold_in(step_key, c.t))
+        hidden, actions = act(act_key, c.hidden, c.seen, c.last_action)
+        env_state, after = jax.vmap(env.step)(
+            jax.random.split(env_key, n_envs), c.env_state, actions
+        )
+        return _Carry(
+            t=c.t + 1,
+            env_state=env_state,
+            seen=Observation(after.obs, after.state, after.avail_actions),
+            hidden=hidden,
+            last_action=actions,
+            over=c.over | after.terminated | after.truncated,
+            episodes=_append(c, actions, record(env_state), after, spec.truncation_is_terminal),
+        )
+
+    seen = Observation(first.obs, first.state, first.avail_actions)
+    nothing = jnp.full((n_envs, spec.n_agents), -1, jnp.int8)
+    start = _Carry(
+        jnp.zeros((), jnp.int32),
+        env_state,
+        seen,
+        hidden,
+        nothing,
+        jnp.zeros(n_envs, bool),
+        episodes,
+    )
+    done = jax.lax.while_loop(going_on, step, start).episodes
+    time_major = (done.memory, done.actions, done.reward)
+    memory, actions, reward = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), time_major)
+    return done._replace(memory=memory, actions=actions, reward=reward)
+
+
+def _append(
+    c: _Carry, actions: Array, memory: PyTree, after: TimeStep, truncation_is_terminal: bool
+) -> Episodes:
+    """The episodes with one more transition where they are not over; zeros stay elsewhere."""
+
+    def put(old: Array, new: Array, t: Any) -> Array:
+        going = ~c.over.reshape(-1, *[1] * (new.ndim - 1))
+        return jax.lax.dynamic_update_index_in_dim(
+            old, jnp.where(going, new, jnp.zeros_like(new)), t, 0
+        )
+
+    end = after.terminated | (after.truncated & truncation_is_terminal)
+    return Episodes(
+        memory=jax.tree.map(lambda old, new: put(old, new, c.t + 1), c.episodes.memory, memory),
+        actions=put(c.episodes.actions, actions, c.t),
+        reward=put(c.episodes.reward, after.reward, c.t),
+        length=c.episodes.length + ~c.over,
+        terminated=c.episodes.terminated | (end & ~c.over),
+    )

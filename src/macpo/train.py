@@ -1,0 +1,225 @@
+"""The only training loop: collect → add → sample → update → target copy, compiled.
+
+An iteration plays one episode in each parallel environment, stores them, and makes the updates that
+follow. A chunk is as many iterations as fit before the next evaluation, in one compiled program;
+metrics come back as arrays.
+
+Several seeds are one program too. On an accelerator they run side by side under `vmap`; whatever
+decides a branch or a loop is then common to all (`common_max`), so that a seed never pays for a
+branch of another. On a CPU, which one seed keeps busy, they take turns: `vmap` would turn the
+matrix products into batches, for which XLA has no fast code there.
+
+Random keys: a seed's root key is `key(seed)`. Fold in 0 for the networks, 1 for training (then the
+iteration), 2 for evaluation (then the number of env steps). Nothing carries a key from one
+iteration to the next, so any iteration can be repeated alone.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from macpo import replay
+from macpo.algorithms.base import Algorithm, LearnerState
+from macpo.config import Experiment, Run
+from macpo.envs.base import Environment
+from macpo.nets.batching import common_max
+from macpo.rollout import collect
+from macpo.types import Episodes, Key, Metrics, PyTree
+
+_NETWORKS, _TRAINING, _EVALUATION = range(3)
+
+
+class TrainState(NamedTuple):
+    """Everything a run needs to continue bit for bit; with several seeds every leaf is [K, ...]."""
+
+    learner: LearnerState
+    ring: replay.Ring
+    seed: Int[Array, "*K"]
+    env_steps: Int[Array, "*K"]
+    iteration: Int[Array, "*K"]
+    updates: Int[Array, "*K"]
+    last_sync: Int[Array, "*K"]
+    """Episodes played when the targets were last copied."""
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """The compiled functions of one experiment."""
+
+    env: Environment
+    algorithm: Algorithm
+    run: Run
+
+    # --- one seed -----------------------------------------------------------------------------
+
+    def _init(self, seed: Int[Array, ""]) -> TrainState:
+        zero = jnp.zeros((), jnp.int32)
+        return TrainState(
+            learner=self.algorithm.init(_key(seed, _NETWORKS)),
+            ring=replay.empty(self.env, self.run.buffer_size),
+            seed=seed,
+            env_steps=zero,
+            iteration=zero,
+            updates=zero,
+            last_sync=zero,
+        )
+
+    def epsilon(self, env_steps: Int[Array, ""]) -> Float[Array, ""]:
+        """Exploration after so many env steps: linear, then flat."""
+        run = self.run
+        left = jnp.clip(1.0 - env_steps / run.epsilon_anneal_time, 0.0, 1.0)
+        return run.epsilon_finish + left * (run.epsilon_start - run.epsilon_finish)
+
+    def _iteration(self, state: TrainState) -> tuple[TrainState, Metrics]:
+        run = self.run
+        key = jax.random.fold_in(_key(state.seed, _TRAINING), state.iteration)
+        collect_key, learn_key = jax.random.split(key)
+        epsilon = self.epsilon(state.env_steps)
+        episodes = self._play(state.learner.params, collect_key, run.batch_size_run, epsilon, True)
+        n_episodes = (state.iteration + 1) * run.batch_size_run
+        # all seeds have played as many episodes: the branches taken are common to them
+        ready = _common(n_episodes >= run.batch_size)
+        due = n_episodes - state.last_sync >= run.target_update_interval
+        sync = ready & _common(due)
+        state = state._replace(
+            ring=replay.add(state.ring, episodes),
+            env_steps=state.env_steps + episodes.length.sum(),
+            iteration=state.iteration + 1,
+            updates=state.updates + ready * run.updates_per_iteration,
+            last_sync=jnp.where(sync, n_episodes, state.last_sync),
+        )
+        learner, learned = self._updates(state, learn_key, ready, sync)
+        played = {
+            "return_mean": episodes.reward.sum(-1).mean(),
+            "ep_length_mean": episodes.length.mean(dtype=jnp.float32),
+            "epsilon": epsilon,
+            "episodes": n_episodes,
+            "env_steps": state.env_steps,
+            "updates": state.updates,
+        }
+        return state._replace(learner=learner), played | learned
+
+    def _updates(
+        self, state: TrainState, key: Key, ready: Array, sync: Array
+    ) -> tuple[LearnerState, Metrics]:
+        """The updates of one iteration; before there is a full batch, none and metrics of NaN."""
+        run = self.run
+
+        def one(i: Array | int, learner: LearnerState) -> tuple[LearnerState, Metrics]:
+            sample_key, update_key = jax.random.split(jax.random.fold_in(key, i))
+            batch = replay.sample(sample_key, state.ring, run.batch_size)
+            last = i == run.updates_per_iteration - 1
+            return self.algorithm.update(learner, batch, update_key, sync & last)
+
+        def several() -> tuple[LearnerState, Metrics]:
+            learner = jax.lax.fori_loop(
+                0, run.updates_per_iteration - 1, lambda i, l: one(i, l)[0], state.learner
+            )
+            return one(run.updates_per_iteration - 1, learner)
+
+        def none() -> tuple[LearnerState, Metrics]:
+            shapes = jax.eval_shape(several)[1]
+            return state.learner, jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan), shapes)
+
+        def as_float() -> tuple[LearnerState, Metrics]:
+            learner, metrics = several()
+            return learner, jax.tree.map(lambda x: x.astype(jnp.float32), metrics)
+
+        return jax.lax.cond(ready, as_float, none)
+
+    def _play(
+        self, params: PyTree, key: Key, n: int, epsilon: Float[Array, ""] | float, remember: bool
+    ) -> Episodes:
+        def act(key: Key, hidden: PyTree, seen: Any, last: Array) -> tuple[PyTree, Array]:
+            return self.algorithm.act(params, key, hidden, seen, last, epsilon)
+
+        hidden = self.algorithm.initial_hidden(n)
+        return collect(self.env, act, hidden, key, n, remember)
+
+    def _evaluate(self, state: TrainState) -> Metrics:
+        key = jax.random.fold_in(_key(state.seed, _EVALUATION), state.env_steps)
+        episodes = self._play(state.learner.params, key, self.run.test_nepisode, 0.0, False)
+        returns = episodes.reward.sum(-1)
+        return {
+            "test_return_mean": returns.mean(),
+            "test_return_std": returns.std(),
+            "test_ep_length_mean": episodes.length.mean(dtype=jnp.float32),
+        }
+
+    def _chunk(
+        self, state: TrainState, mark: Int[Array, ""], most: int
+    ) -> tuple[TrainState, Metrics]:
+        shapes = jax.eval_shape(self._iteration, state)[1]
+        metrics = jax.tree.map(lambda s: jnp.zeros((most, *s.shape), s.dtype), shapes)
+        start = state.iteration
+
+        def unfinished(carry: tuple[TrainState, Metrics]) -> Array:
+            state, _ = carry
+            return _common((state.env_steps < mark) & (state.iteration - start < most))
+
+        def step(carry: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
+            state, metrics = carry
+            row = state.iteration - start
+            state, new = self._iteration(state)
+            return state, jax.tree.map(lambda m, x: m.at[row].set(x), metrics, new)
+
+        return jax.lax.while_loop(unfinished, step, (state, metrics))
+
+    # --- all seeds ----------------------------------------------------------------------------
+
+    @functools.cached_property
+    def init(self) -> Callable[[], TrainState]:
+        """A fresh state of every seed."""
+        seeds = self.run.seed + np.arange(self.run.seeds, dtype=np.int32)
+        return jax.jit(lambda: self._over_seeds(self._init, jnp.asarray(seeds)))
+
+    @functools.cached_property
+    def chunk(self) -> Callable[[TrainState, Array, int], tuple[TrainState, Metrics]]:
+        """(state, mark, most) → (state, metrics [K, most]); the state given is consumed.
+
+        Iterations until a seed has played `mark` env steps, but at most `most` (a constant of the
+        compiled program). Metrics of iterations that were not made are zeros. Under `vmap` seeds
+        go on until the last of them has reached the mark.
+        """
+
+        @functools.partial(jax.jit, static_argnums=2, donate_argnums=0)
+        def chunk(state: TrainState, mark: Array, most: int) -> tuple[TrainState, Metrics]:
+            return self._over_seeds(lambda s: self._chunk(s, mark, most), state)
+
+        return chunk
+
+    @functools.cached_property
+    def evaluate(self) -> Callable[[TrainState], Metrics]:
+        """Metrics [K] of greedy episodes."""
+        return jax.jit(lambda state: self._over_seeds(self._evaluate, state))
+
+    def _over_seeds(self, fn: Callable[[Any], Any], states: Any) -> Any:
+        """fn of every seed's slice, stacked."""
+        if self.run.seeds == 1:
+            out = fn(jax.tree.map(lambda x: x[0], states))
+            return jax.tree.map(lambda x: x[None], out)
+        if jax.default_backend() == "cpu":
+            return jax.lax.map(fn, states)
+        return jax.vmap(fn)(states)
+
+
+def make_trainer(experiment: Experiment) -> Trainer:
+    """Build environment, weighting and algorithm, and check that they fit together."""
+    env = experiment.env.make()
+    scheme = experiment.weighting.make()
+    return Trainer(env, experiment.algorithm.make(env, scheme), experiment.run)
+
+
+def _common(flag: Bool[Array, ""]) -> Bool[Array, ""]:
+    """Whether the flag is set for any seed of the surrounding `vmap`."""
+    return common_max(flag.astype(jnp.int32)) > 0
+
+
+def _key(seed: Int[Array, ""], purpose: int) -> Key:
+    return jax.random.fold_in(jax.random.key(seed), purpose)

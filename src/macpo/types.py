@@ -1,0 +1,77 @@
+"""The shapes of everything that flows through the library.
+
+Axis letters, everywhere: `B` episodes or parallel environments, `T` time, `N` agents,
+`A` actions, `O` observation, `S` global state, `K` seeds. Arrays carry an agent axis;
+dictionaries of agents stop at the adapters. Time-indexed names follow the convention that
+`x_t` belongs to the state before action `u_t`, and `x_tp1` to the state after it.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+from jaxtyping import Array, Bool, Float, Int, Num, Shaped
+
+PyTree: TypeAlias = Any
+"""A nested container of arrays (jax.tree_util)."""
+
+Key: TypeAlias = Shaped[Array, ""]
+"""A typed JAX random key."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What an environment promises about its arrays."""
+
+    name: str
+    n_agents: int
+    n_actions: int
+    obs_size: int
+    state_size: int
+    episode_limit: int
+    """Most env steps in one episode."""
+    truncation_is_terminal: bool = False
+    """Whether the time limit counts as an end of the decision process (SMAC: yes)."""
+    obs_agent_id: bool = True
+    """Whether the agents' networks see which agent they are."""
+    obs_last_action: bool = True
+    """Whether the agents' networks see their own previous action."""
+    return_bounds: tuple[float, float] | None = None
+    """Smallest and largest undiscounted return, where known; used to draw axes."""
+
+
+class Observation(NamedTuple):
+    """What is visible in one state: each agent's view, the global state, what may be done."""
+
+    obs: Num[Array, "*B N O"]
+    state: Num[Array, "*B S"]
+    avail_actions: Bool[Array, "*B N A"]
+
+
+class TimeStep(NamedTuple):
+    """One state as the environment shows it; the final one of an episode is never replaced."""
+
+    obs: Num[Array, "*B N O"]
+    state: Num[Array, "*B S"]
+    avail_actions: Bool[Array, "*B N A"]
+    reward: Float[Array, "*B"]
+    terminated: Bool[Array, "*B"]
+    truncated: Bool[Array, "*B"]
+    info: dict[str, Array]
+
+
+class Episodes(NamedTuple):
+    """Whole episodes, one a row, as replay holds them; rows past `length` are zeros.
+
+    `memory` is the environment's compact record of the states 0…T (see `Environment.remember`):
+    the final state is kept, and no state is stored twice.
+    """
+
+    memory: PyTree  # leaves [B, T+1, ...]
+    actions: Int[Array, "*B T N"]
+    reward: Float[Array, "*B T"]
+    length: Int[Array, "*B"]
+    terminated: Bool[Array, "*B"]
+
+
+Metrics: TypeAlias = dict[str, Array]
+"""Scalars by name; `docs/metrics.md` explains each."""
