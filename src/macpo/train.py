@@ -142,6 +142,12 @@ class Trainer:
         hidden = self.algorithm.initial_hidden(n)
         return collect(self.env, act, hidden, key, n, remember)
 
+    def greedy_returns(self, params: PyTree, seed: int, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """(returns, lengths in env steps) of n greedy episodes."""
+        play = jax.jit(lambda params, key: self._play(params, key, n, 0.0, False))
+        episodes = play(params, _key(jnp.asarray(seed), _EVALUATION))
+        return np.asarray(episodes.reward.sum(-1)), np.asarray(episodes.length)
+
     def _evaluate(self, state: TrainState) -> Metrics:
         key = jax.random.fold_in(_key(state.seed, _EVALUATION), state.env_steps)
         episodes = self._play(state.learner.params, key, self.run.test_nepisode, 0.0, False)

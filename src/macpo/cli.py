@@ -1,0 +1,303 @@
+"""The command line: `macpo COMMAND --help` explains each command and every flag."""
+
+import dataclasses
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+import macpo
+from macpo import config, presets, registry
+from macpo.config import PARTS, Experiment, Run
+from macpo.errors import UsageError
+from macpo.files import read_json
+
+_console = Console()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command; exit status 0, 2 for bad input, 128 + n when signal n stopped a run."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_usage())
+        return
+    if arguments[0] == "--version":
+        print(f"macpo {macpo.__version__}")
+        return
+    command = COMMANDS.get(arguments[0])
+    try:
+        if command is None:
+            hint = registry.nearest(arguments[0], COMMANDS)
+            raise UsageError(f"unknown command {arguments[0]!r}; {hint} See `macpo --help`.")
+        status = command(arguments[1:])
+    except UsageError as error:
+        print(f"macpo: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(status or 0)
+
+
+def _usage() -> str:
+    lines = [f"  {name:<9} {_summary(function)}" for name, function in COMMANDS.items()]
+    return "\n".join(
+        [
+            "macpo: cooperative multi-agent RL with optimised replay weights",
+            "",
+            "usage: macpo COMMAND [flags]",
+            "",
+            *lines,
+            "",
+            "`macpo COMMAND --help` explains a command and all its flags. Try:",
+            "  macpo train --env predator-prey --env.punishment -2 --algorithm qmix "
+            "--weighting macpo --seeds 4 --steps 1000000",
+        ]
+    )
+
+
+def _summary(function: Callable[..., Any]) -> str:
+    return (function.__doc__ or "").split("\n")[0]
+
+
+# --- train --------------------------------------------------------------------------------------
+
+
+def _train(arguments: list[str]) -> int | None:
+    """Train, then evaluate, draw the learning curve and film an episode."""
+    chosen, rest = _take(arguments, (*PARTS, "preset", "config"))
+    experiment = _chosen_experiment(chosen)
+    flags = dataclasses.make_dataclass(
+        "Train",
+        [
+            *((part, type(getattr(experiment, part)), getattr(experiment, part)) for part in PARTS),
+            ("run", Annotated[Run, tyro.conf.arg(name="")], experiment.run),
+            (
+                "out",
+                Annotated[str | None, tyro.conf.arg(help="Run directory; default: one in runs/.")],
+                None,
+            ),
+            (
+                "tensorboard",
+                Annotated[bool, tyro.conf.arg(help="Write TensorBoard files as well.")],
+                False,
+            ),
+        ],
+        frozen=True,
+    )
+    parsed: Any = _parse(flags, rest, "macpo train", _train_help())
+    experiment = Experiment(**{part: getattr(parsed, part) for part in PARTS}, run=parsed.run)
+    result = macpo.train(
+        experiment, parsed.out, console=_console, tensorboard=parsed.tensorboard
+    )
+    return _finish(result)
+
+
+def _chosen_experiment(chosen: Mapping[str, list[str]]) -> Experiment:
+    """The defaults that the flags of `train` start from."""
+    if "config" in chosen:
+        file = Path(chosen["config"][-1])
+        data = read_json(file, "an experiment")
+        if not isinstance(data, dict):
+            raise UsageError(f"{file} holds no experiment, but {type(data).__name__}.")
+        experiment = config.from_dict(data)
+    else:
+        experiment = Experiment()
+    parts = {
+        part: registry.make_config(kind, chosen[part][-1])
+        for part, kind in PARTS.items()
+        if part in chosen
+    }
+    experiment = dataclasses.replace(experiment, **parts)
+    for name in chosen.get("preset", []):
+        experiment = presets.apply(name, experiment)
+    return experiment
+
+
+def _take(arguments: list[str], names: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
+    """(values of `--name value` for these names, the other arguments)."""
+    chosen: dict[str, list[str]] = {}
+    rest: list[str] = []
+    queue = list(arguments)
+    while queue:
+        flag, equals, value = queue.pop(0).partition("=")
+        if flag.removeprefix("--") not in names or not flag.startswith("--"):
+            rest.append(flag + equals + value)
+            continue
+        if not equals:
+            if not queue or queue[0].startswith("--"):
+                raise UsageError(f"{flag} needs a value; see `macpo train --help`.")
+            value = queue.pop(0)
+        chosen.setdefault(flag.removeprefix("--"), []).append(value)
+    return chosen, rest
+
+
+def _train_help() -> str:
+    kinds = [f"--{part} {{{', '.join(registry.discover(kind))}}}" for part, kind in PARTS.items()]
+    return "\n\n".join(
+        [
+            _summary(_train),
+            "Choose the parts; the flags below are those of the chosen ones: " + "; ".join(kinds),
+            f"--preset {{{', '.join(presets.known())}}} sets several flags at once and may be "
+            "given more than once; --config FILE starts from the experiment.json of another run. "
+            "Later flags win over both.",
+        ]
+    )
+
+
+def _parse(what: Any, arguments: list[str], name: str, description: str) -> Any:
+    return tyro.cli(what, args=arguments, prog=name, description=description)
+
+
+def _finish(result: macpo.RunResult) -> int | None:
+    """Table and pictures of a finished run."""
+    from macpo.render.frames import animate
+    from macpo.report.curves import draw_learning_curve
+    from macpo.report.table import print_summary
+    from macpo.run import METRICS, play
+
+    if not result.finished:
+        return 128 + (result.signal or 0)
+    path = result.directory
+    if not (path / METRICS).exists():
+        return None
+    print_summary(_console, path)
+    draw_learning_curve(path, path / "learning_curve.png")
+    policy = macpo.load(path)
+    animate(policy.trainer.env, *play(policy), path / "episode.gif")
+    _console.print(
+        f"curve: {path / 'learning_curve.png'}\nepisode: {path / 'episode.gif'}\n"
+        f"everything else: {path / 'README.md'}",
+        highlight=False,
+    )
+    return None
+
+
+# --- the other commands -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Resume:
+    run: Annotated[Path, tyro.conf.Positional]
+    """Run directory."""
+    steps: int | None = None
+    """Env steps per seed to reach, if not those first planned."""
+    tensorboard: bool = False
+    """Write TensorBoard files as well."""
+
+
+def _resume(arguments: list[str]) -> int | None:
+    """Continue a run that was stopped, killed, or is to go on for longer."""
+    flags: _Resume = _parse(_Resume, arguments, "macpo resume", _summary(_resume))
+    return _finish(
+        macpo.resume(flags.run, steps=flags.steps, console=_console, tensorboard=flags.tensorboard)
+    )
+
+
+@dataclass(frozen=True)
+class _Evaluate:
+    run: Annotated[Path, tyro.conf.Positional]
+    """Run directory."""
+    episodes: int = 320
+    """Greedy episodes per trained seed."""
+    seed: int = 0
+    """Seed of the episodes, not of the training."""
+
+
+def _evaluate(arguments: list[str]) -> None:
+    """Play greedy episodes with a trained run and print their returns."""
+    flags: _Evaluate = _parse(_Evaluate, arguments, "macpo evaluate", _summary(_evaluate))
+    rows = macpo.evaluate(flags.run, flags.episodes, flags.seed)
+    table = Table("trained seed", "episodes", "return ± s.e.", "episode length")
+    for row in rows:
+        table.add_row(
+            f"{row['seed']:.0f}",
+            f"{row['episodes']:.0f}",
+            f"{row['test_return_mean']:.2f} ± {row['test_return_sem']:.2f}",
+            f"{row['test_ep_length_mean']:.1f}",
+        )
+    _console.print(table)
+
+
+@dataclass(frozen=True)
+class _Render:
+    run: Annotated[Path, tyro.conf.Positional]
+    """Run directory."""
+    out: Path | None = None
+    """GIF file; default: episode.gif in the run directory."""
+    seed: int = 0
+    """Seed of the episode."""
+
+
+def _render(arguments: list[str]) -> None:
+    """Film a greedy episode of a trained run."""
+    from macpo.render.frames import animate
+    from macpo.run import play
+
+    flags: _Render = _parse(_Render, arguments, "macpo render", _summary(_render))
+    file = flags.out or flags.run / "episode.gif"
+    policy = macpo.load(flags.run)
+    states, actions, rewards = play(policy, flags.seed)
+    animate(policy.trainer.env, states, actions, rewards, file)
+    _console.print(f"{file}: {len(rewards)} env steps, return {rewards.sum():g}", highlight=False)
+
+
+def _list(arguments: list[str]) -> None:
+    """Show the environments, algorithms, weightings and presets there are."""
+    tables: dict[str, Mapping[str, Any]] = {
+        "environments": registry.discover("envs"),
+        "algorithms": registry.discover("algorithms"),
+        "weightings": registry.discover("weighting"),
+        "presets": presets.known(),
+    }
+    if arguments and arguments[0] in ("-h", "--help"):
+        print(f"usage: macpo list [{' | '.join(tables)}]\n\n{_summary(_list)}")
+        return
+    for word in arguments:
+        if word not in tables:
+            raise UsageError(
+                f"macpo list knows no {word!r}; {registry.nearest(word, tables)} "
+                f"Known: {', '.join(tables)}."
+            )
+    for title in arguments or tables:
+        table = Table(title=title, title_justify="left", box=None)
+        table.add_column("name", no_wrap=True)
+        table.add_column("what it is")
+        for name, plugin in tables[title].items():
+            table.add_row(name, registry.summary(plugin))
+        _console.print(table)
+
+
+def _bench(arguments: list[str]) -> None:
+    """Measure speed and memory on this machine, as ratios to the references of the repository."""
+    from macpo.bench import Bench, run_bench
+
+    flags: Bench = _parse(Bench, arguments, "macpo bench", _summary(_bench))
+    run_bench(flags, _console)
+
+
+def _doctor(arguments: list[str]) -> None:
+    """Say what this installation can do, and how to get what it cannot."""
+    from macpo.doctor import print_report
+
+    if arguments and arguments[0] in ("-h", "--help"):
+        print(f"usage: macpo doctor\n\n{_summary(_doctor)}")
+        return
+    if arguments:
+        raise UsageError(f"macpo doctor takes no arguments, but got {' '.join(arguments)}.")
+    print_report(_console)
+
+
+COMMANDS: Mapping[str, Callable[[list[str]], int | None]] = {
+    "train": _train,
+    "resume": _resume,
+    "evaluate": _evaluate,
+    "render": _render,
+    "bench": _bench,
+    "list": _list,
+    "doctor": _doctor,
+}

@@ -1,0 +1,53 @@
+"""What this installation can do."""
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+from collections.abc import Iterator
+
+import jax
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+import macpo
+from macpo.memory import available_bytes, keep_freed_memory
+from macpo.run import prepare_jax
+
+_CORE = ("jax", "jaxlib", "equinox", "optax", "numpy", "tyro", "rich", "safetensors", "matplotlib")
+_EXTRAS = {
+    "tensorboardX": "TensorBoard files: pip install 'macpo[tensorboard]'",
+    "torch": "the PyTorch contender of `macpo bench`: pip install 'macpo[bench]'",
+}
+
+
+def print_report(console: Console) -> None:
+    """A table of findings, each with what to do about it."""
+    table = Table("what", "found", "advice")
+    for row in _findings():
+        table.add_row(*map(escape, row))
+    console.print(table)
+
+
+def _findings() -> Iterator[tuple[str, str, str]]:
+    prepare_jax()
+    yield "macpo", macpo.__version__, ""
+    yield "Python", f"{platform.python_version()} on {platform.platform()}", ""
+    for name in _CORE:
+        yield name, importlib.metadata.version(name), ""
+    devices = ", ".join(str(d) for d in jax.devices())
+    on_cpu = jax.default_backend() == "cpu"
+    advice = "for an NVIDIA GPU: pip install 'macpo[cuda]'" if on_cpu else ""
+    yield "devices", devices, advice
+    yield "CPU cores", str(os.cpu_count()), ""
+    free = available_bytes()
+    yield "free memory", "unknown" if free is None else f"{free / 1e9:.1f} GB", ""
+    keeps = keep_freed_memory()
+    slow = "" if keeps else "not glibc on Linux: updates on the CPU are up to a third slower"
+    yield "keeps freed memory", "yes" if keeps else "no", slow
+    cache = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
+    yield "compiled programs", str(cache), "delete the folder to compile afresh"
+    for name, purpose in _EXTRAS.items():
+        there = importlib.util.find_spec(name) is not None
+        yield name, importlib.metadata.version(name) if there else "absent", "" if there else purpose

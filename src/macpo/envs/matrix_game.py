@@ -1,0 +1,80 @@
+"""A one-step game of two agents: one picks a row, the other a column of a payoff matrix.
+
+Source: the default matrix is that of QTRAN (Son et al. 2019), Table 1. Its best cell is surrounded
+by punishment, so no monotonic mixture of utilities fits it, and averaging over a random partner
+leads away from it.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Int
+
+from macpo.envs.base import Environment, first_step
+from macpo.errors import require
+from macpo.types import Key, Observation, Spec, TimeStep
+
+
+@dataclass(frozen=True)
+class Config:
+    """Matrix game: one step, two agents, one payoff matrix (by default QTRAN's)."""
+
+    payoff: tuple[tuple[float, ...], ...] = ((8, -12, -12), (-12, 0, 0), (-12, 0, 0))
+    """Team reward: rows are the first agent's actions, columns the second's."""
+
+    def __post_init__(self) -> None:
+        lengths = [len(row) for row in self.payoff]
+        require(
+            bool(lengths) and set(lengths) == {len(lengths)},
+            "matrix-game: payoff must be square, since both agents have the same actions, but "
+            f"its {len(lengths)} rows have {lengths} entries; fill it up to a square.",
+        )
+        require(
+            all(math.isfinite(entry) for row in self.payoff for entry in row),
+            f"matrix-game: every payoff must be a finite number, but they are {self.payoff}.",
+        )
+
+    def make(self) -> "MatrixGame":
+        """Build the environment."""
+        return MatrixGame(self)
+
+
+class State(NamedTuple):
+    """0 before the game, 1 after it."""
+
+    t: Int[Array, "*B"]
+
+
+class MatrixGame(Environment):
+    """The game of `Config`. There is nothing to see: observations are a constant 1."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        entries = [entry for row in config.payoff for entry in row]
+        self.spec = Spec(
+            name="matrix-game",
+            n_agents=2,
+            n_actions=len(config.payoff),
+            obs_size=1,
+            state_size=1,
+            episode_limit=1,
+            return_bounds=(float(min(entries)), float(max(entries))),
+        )
+
+    def reset(self, key: Key) -> tuple[State, TimeStep]:
+        """Before the game; `key` has nothing to decide."""
+        state = State(jnp.zeros((), jnp.int8))
+        return state, first_step(self.observe(state))
+
+    def step(self, key: Key, state: State, actions: Int[Array, " N"]) -> tuple[State, TimeStep]:
+        """Pay the entry chosen; that is the end."""
+        reward = jnp.asarray(self.config.payoff, jnp.float32)[actions[0], actions[1]]
+        after = State(jnp.ones_like(state.t))
+        return after, TimeStep(*self.observe(after), reward, after.t == 1, after.t < 1, {})
+
+    def observe(self, state: State) -> Observation:
+        """Ones, and every action."""
+        obs = jnp.ones((2, 1), jnp.int8)
+        return Observation(obs, obs[0], jnp.ones((2, self.spec.n_actions), bool))

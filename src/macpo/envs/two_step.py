@@ -1,0 +1,94 @@
+"""QMIX's two-step game: the first agent chooses a branch, then both play that branch's matrix.
+
+Branch A pays 7 whatever they do. Branch B pays 8 where both choose action 1, which a sum of
+utilities cannot represent together with its other payoffs: VDN takes the 7, QMIX the 8.
+
+Source: QMIX (Rashid et al. 2018), section 5.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int
+
+from macpo.envs.base import Environment, first_step
+from macpo.errors import require
+from macpo.types import Key, Observation, Spec, TimeStep
+
+CHOICE, BRANCH_A, BRANCH_B, OVER = range(4)
+PAYOFF = (
+    ((0, 0), (0, 0)),  # the first step pays nothing
+    ((7, 7), (7, 7)),
+    ((0, 1), (1, 8)),
+    ((0, 0), (0, 0)),
+)  # [stage, first agent's action, second agent's action]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Two-step game: a safe 7, or 8 for two who agree (QMIX, Rashid et al. 2018)."""
+
+    reward_scale: float = 1.0
+    """Factor on every payoff; weights made of exp(−|Q_tot − Q*|) depend on it."""
+
+    def __post_init__(self) -> None:
+        require(
+            self.reward_scale > 0,
+            f"two-step: reward_scale must be positive, not {self.reward_scale}; 1 is the paper's.",
+        )
+
+    def make(self) -> "TwoStep":
+        """Build the environment."""
+        return TwoStep(self)
+
+
+class State(NamedTuple):
+    """`CHOICE`, `BRANCH_A`, `BRANCH_B` or `OVER`."""
+
+    stage: Int[Array, "*B"]
+
+
+class TwoStep(Environment):
+    """The game of `Config`. Agents and state see the stage one-hot, and zeros when it is over."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.spec = Spec(
+            name="two-step",
+            n_agents=2,
+            n_actions=2,
+            obs_size=3,
+            state_size=3,
+            episode_limit=2,
+            return_bounds=(0.0, 8 * config.reward_scale),
+        )
+
+    def reset(self, key: Key) -> tuple[State, TimeStep]:
+        """The choice of a branch; `key` has nothing to decide."""
+        state = State(jnp.full((), CHOICE, jnp.int8))
+        return state, first_step(self.observe(state))
+
+    def step(self, key: Key, state: State, actions: Int[Array, " N"]) -> tuple[State, TimeStep]:
+        """First the first agent's action names the branch; then both name its payoff."""
+        payoff = jnp.asarray(PAYOFF, jnp.float32) * self.config.reward_scale
+        reward = payoff[state.stage, actions[0], actions[1]]
+        branch = jnp.where(actions[0] == 0, BRANCH_A, BRANCH_B)
+        stage = jnp.where(state.stage == CHOICE, branch, OVER).astype(jnp.int8)
+        after = State(stage)
+        over = stage == OVER
+        return after, TimeStep(*self.observe(after), reward, over, jnp.zeros_like(over), {})
+
+    def observe(self, state: State) -> Observation:
+        """The stage, to everybody; every action."""
+        return self.recall(state.stage)
+
+    def remember(self, state: State) -> Array:
+        """The stage: one byte."""
+        return state.stage
+
+    def recall(self, memory: Array) -> Observation:
+        """Observe the remembered stage."""
+        stage = jax.nn.one_hot(memory, OVER, dtype=jnp.int8)
+        return Observation(jnp.stack([stage, stage]), stage, jnp.ones((2, 2), bool))

@@ -1,0 +1,229 @@
+"""Learning curves as pictures: one run in detail, or several runs compared.
+
+Figures are built from matplotlib's objects, without pyplot: nothing global changes, and no display
+is needed. The file's ending (.png, .svg or .pdf) chooses the format.
+"""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, MaxNLocator
+
+from macpo.errors import require
+from macpo.files import write_atomically
+from macpo.report import records
+from macpo.report.records import Row, Series, read_metrics, series
+
+# Okabe and Ito's colours, told apart by everybody; the yellow is too pale for a line on white
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
+STYLES = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
+INK, FAINT, GRID = "#22272E", "#8A929C", "#E6E8EB"
+DIAGNOSTICS = (
+    ("weight_ess_fraction", "effective sample fraction", PALETTE[2]),
+    ("f_mean", "mean joint term f", PALETTE[1]),
+    ("epsilon", "exploration ε", FAINT),
+)
+FORMATS = (".png", ".svg", ".pdf")
+
+
+class Band(NamedTuple):
+    """A metric over env steps, summed up over seeds."""
+
+    env_steps: Float[np.ndarray, " T"]
+    mean: Float[np.ndarray, " T"]
+    low: Float[np.ndarray, " T"]
+    high: Float[np.ndarray, " T"]
+
+
+def draw_learning_curve(
+    run_dir: Path, file: Path, return_bounds: tuple[float, float] | None = None
+) -> None:
+    """Greedy return over env steps, and below it what the weights and exploration did.
+
+    `return_bounds` (`Spec.return_bounds`) marks the largest possible return. Raises UsageError if
+    nothing is recorded yet.
+    """
+    _check_format(file)
+    experiment, rows = records.read_experiment(run_dir), read_metrics(run_dir)
+    require(bool(rows), f"{run_dir} has no metrics yet; wait until it has played its first episodes.")
+    figure = Figure(figsize=(8, 6), dpi=150, layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    _draw_returns(upper, rows, return_bounds)
+    _draw_updates(upper, rows)
+    _draw_diagnostics(lower, rows)
+    figure.suptitle(records.title(experiment), x=0.01, ha="left", size=13, weight="bold", color=INK)
+    changes = "   ".join(records.changed_settings(experiment))
+    figure.text(0.99, 0.98, changes, ha="right", va="top", size=9, color=INK)
+    _save(figure, file)
+
+
+def draw_comparison(
+    run_dirs: Sequence[Path], labels: Sequence[str], file: Path, title: str
+) -> None:
+    """Mean greedy return of several runs over env steps, each with its range over seeds.
+
+    Raises UsageError if a run has no evaluation yet.
+    """
+    _check_format(file)
+    require(
+        len(run_dirs) == len(labels) > 0,
+        f"a comparison needs one label for each run, but got {len(run_dirs)} runs and "
+        f"{len(labels)} labels.",
+    )
+    figure = Figure(figsize=(8, 4.5), dpi=150, layout="constrained")
+    axes = figure.subplots()
+    for i, (run_dir, label) in enumerate(zip(run_dirs, labels, strict=True)):
+        curves = series(read_metrics(run_dir), "test", "test_return_mean")
+        require(
+            bool(curves),
+            f"{run_dir} has no evaluation yet; wait for the first or leave the run out.",
+        )
+        color = PALETTE[i % len(PALETTE)]
+        style = STYLES[i // len(PALETTE) % len(STYLES)]
+        _draw_mean(axes, curves, f"{label}{_seeds(curves)}", color, linestyle=style)
+    _decorate(axes)
+    axes.set_xlabel("env steps")
+    axes.set_ylabel("greedy return")
+    axes.set_title(title, loc="left", size=13, weight="bold", color=INK, pad=10)
+    # beside the axes, where no curve can run into it
+    figure.legend(loc="outside right upper", frameon=False, fontsize=9, labelcolor=INK)
+    _save(figure, file)
+
+
+def mean_and_range(curves: Series) -> Band:
+    """The k-th values of all seeds belong together; seeds that got further are cut.
+
+    Their env steps differ by less than an episode of each environment (an episode ends when it
+    ends), and are averaged too.
+    """
+    n = min(len(steps) for steps, _ in curves.values())
+    steps = np.stack([steps[:n] for steps, _ in curves.values()])
+    values = np.stack([values[:n] for _, values in curves.values()])
+    return Band(steps.mean(0), values.mean(0), values.min(0), values.max(0))
+
+
+# --- the parts of a picture -----------------------------------------------------------------------
+
+
+def _draw_returns(
+    axes: Axes, rows: Sequence[Row], return_bounds: tuple[float, float] | None
+) -> None:
+    training = series(rows, "train", "return_mean")
+    testing = series(rows, "test", "test_return_mean")
+    if training:
+        band = mean_and_range(training)
+        axes.plot(
+            band.env_steps, band.mean, color=FAINT, lw=0.8, alpha=0.55, label="training return"
+        )
+    if testing:
+        if len(testing) > 1:
+            for i, (steps, values) in enumerate(testing.values()):
+                label = "one seed" if i == 0 else None
+                axes.plot(steps, values, color=PALETTE[0], lw=0.8, alpha=0.55, label=label)
+        _draw_mean(axes, testing, f"greedy return{_seeds(testing)}", PALETTE[0])
+    if return_bounds:
+        axes.axhline(return_bounds[1], color=INK, lw=0.9, ls=(0, (1, 3)), label="largest return")
+    _decorate(axes)
+    axes.set_ylabel("return of an episode")
+    axes.legend(loc="lower right", frameon=True, framealpha=0.85, edgecolor="none", fontsize=9)
+
+
+def _draw_mean(axes: Axes, curves: Series, label: str, color: str, **style: Any) -> None:
+    """A thick mean, the range over several seeds behind it, and its last value."""
+    band = mean_and_range(curves)
+    alone = "o" if len(band.mean) == 1 else None
+    axes.plot(band.env_steps, band.mean, color=color, lw=2.2, marker=alone, label=label, **style)
+    if len(curves) > 1:
+        axes.fill_between(band.env_steps, band.low, band.high, color=color, alpha=0.14, lw=0)
+    if np.isfinite(band.mean[-1]):
+        axes.annotate(
+            f"{band.mean[-1]:.1f}",
+            (band.env_steps[-1], band.mean[-1]),
+            xytext=(5, 0),
+            textcoords="offset points",
+            va="center",
+            color=color,
+            weight="bold",
+            annotation_clip=False,
+        )
+
+
+def _draw_updates(axes: Axes, rows: Sequence[Row]) -> None:
+    """A second axis on top: env steps again, labelled with the updates made by then."""
+    curves = series(rows, "train", "updates")
+    top = axes.secondary_xaxis("top")
+    top.set_xlabel("updates (gradient steps)", color=INK, fontsize=9)
+    top.tick_params(colors=INK, labelsize=9, length=3)
+    top.spines["top"].set_visible(False)
+    if not curves:
+        top.set_visible(False)
+        return
+    band = mean_and_range(curves)
+    # the last env step with a given number of updates: 0 is where learning begins
+    updates, index = np.unique(band.mean[::-1], return_index=True)
+    env_steps = band.env_steps[::-1][index]
+    ticks = MaxNLocator(6, integer=True).tick_values(0, max(updates[-1], 1))
+    ticks = ticks[(ticks >= updates[0]) & (ticks <= updates[-1])]
+    top.set_xticks(np.interp(ticks, updates, env_steps), [_short(tick) for tick in ticks])
+
+
+def _draw_diagnostics(axes: Axes, rows: Sequence[Row]) -> None:
+    for metric, label, color in DIAGNOSTICS:
+        curves = series(rows, "train", metric)
+        if curves:
+            band = mean_and_range(curves)
+            axes.plot(band.env_steps, band.mean, color=color, lw=1.4, label=label)
+            axes.fill_between(band.env_steps, band.low, band.high, color=color, alpha=0.14, lw=0)
+    _decorate(axes)
+    axes.set_ylim(0, 2.05 if series(rows, "train", "f_mean") else 1.05)
+    axes.set_xlabel("env steps", color=INK)
+    if axes.lines:
+        axes.legend(
+            loc="lower left",
+            bbox_to_anchor=(0, 0.98),
+            ncols=len(DIAGNOSTICS),
+            frameon=False,
+            fontsize=9,
+            borderaxespad=0,
+        )
+
+
+def _decorate(axes: Axes) -> None:
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.grid(color=GRID, lw=0.8)
+    axes.set_axisbelow(True)
+    axes.margins(x=0)
+    axes.tick_params(colors=INK, labelsize=9, length=3)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set_color(FAINT)
+
+
+def _seeds(curves: Series) -> str:
+    return f", mean of {len(curves)} seeds" if len(curves) > 1 else ""
+
+
+def _short(number: float) -> str:
+    return EngFormatter(sep="")(number)
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def _check_format(file: Path) -> None:
+    require(
+        file.suffix.lower() in FORMATS,
+        f"cannot draw {file}: the ending of a figure must be one of {', '.join(FORMATS)}.",
+    )
+
+
+def _save(figure: Figure, file: Path) -> None:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=file.suffix.lower()[1:], facecolor="white")
+    write_atomically(file, buffer.getvalue())

@@ -1,0 +1,104 @@
+"""Reading what a run wrote: rows of metrics.jsonl, and the experiment behind them.
+
+Two files are enough, and a plug-in that is not installed is no obstacle: a run can be looked at on a
+machine that could not repeat it.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from macpo.config import PARTS, from_dict
+from macpo.errors import UsageError, require
+from macpo.files import read_json
+
+EXPERIMENT, METRICS = "experiment.json", "metrics.jsonl"
+
+Row: TypeAlias = dict[str, Any]
+Series: TypeAlias = dict[int, tuple[Int[np.ndarray, " T"], Float[np.ndarray, " T"]]]
+"""seed → (env steps, values), sorted by env steps."""
+
+_REQUIRED = {"kind": str, "seed": int, "env_steps": int}
+
+
+def read_metrics(run_dir: Path) -> list[Row]:
+    """All rows in the order written; a last line without its newline is still being written.
+
+    Raises UsageError for a missing file and for a broken line, which it names.
+    """
+    file = run_dir / METRICS
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"cannot read {file}: {error.strerror or error}; give the directory of a run that "
+            "`macpo train` made."
+        ) from error
+    lines = data.split(b"\n")[:-1]
+    return [_row(line, f"line {i} of {file}") for i, line in enumerate(lines, 1)]
+
+
+def series(rows: Sequence[Row], kind: Literal["train", "test"], metric: str) -> Series:
+    """One metric over env steps, by seed; rows without it are left out, divergence stays NaN."""
+    points: dict[int, dict[int, float]] = {}
+    for row in rows:
+        if row["kind"] == kind and metric in row:
+            # rows call a value that JSON lacks "nan" or "inf"; float() reads both
+            points.setdefault(row["seed"], {})[row["env_steps"]] = float(row[metric])
+    return {
+        seed: (np.array(sorted(values)), np.array([values[step] for step in sorted(values)]))
+        for seed, values in sorted(points.items())
+    }
+
+
+def read_experiment(run_dir: Path) -> dict[str, Any]:
+    """The experiment as plain data; UsageError if the directory holds none."""
+    file = run_dir / EXPERIMENT
+    data = read_json(file, "an experiment")
+    require(
+        isinstance(data, dict) and all(isinstance(data.get(part), dict) for part in PARTS),
+        f"{file} holds no experiment; it needs {', '.join(PARTS)}, as `macpo train` writes them.",
+    )
+    return data
+
+
+def title(experiment: Mapping[str, Any]) -> str:
+    """Environment, algorithm and weighting in a few words."""
+    return " · ".join(str(experiment[part].get("name", "?")) for part in PARTS)
+
+
+def changed_settings(experiment: Mapping[str, Any]) -> list[str]:
+    """Settings of environment, algorithm and weighting that are not the default, `name value` each.
+
+    Empty if a plug-in of the experiment is not installed here: its defaults are then unknown.
+    """
+    try:
+        built = from_dict(experiment)
+    except UsageError:
+        return []
+    return [
+        f"{part}.{field.name} {getattr(config, field.name)}"
+        for part in PARTS
+        for config in [getattr(built, part)]
+        for field in dataclasses.fields(config)
+        if field.default not in (dataclasses.MISSING, getattr(config, field.name))
+    ]
+
+
+def _row(line: bytes, where: str) -> Row:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise UsageError(
+            f"{where} is not JSON ({error}); remove the line, or take the file from a backup."
+        ) from error
+    require(
+        isinstance(row, dict) and all(isinstance(row.get(k), t) for k, t in _REQUIRED.items()),
+        f"{where} is no row of metrics; expected an object with kind, seed and env_steps.",
+    )
+    return row

@@ -1,0 +1,480 @@
+"""Runs: a directory that explains itself, compiled chunks, records, checkpoints, signals.
+
+    run = macpo.train(Experiment(env="predator-prey"))
+    policy = macpo.load(run.directory)
+    actions = policy.act(obs, avail_actions)
+"""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Int, Num
+from rich.console import Console
+
+import macpo
+from macpo import checkpoint, config, replay
+from macpo.algorithms.base import LearnerState
+from macpo.config import Experiment
+from macpo.envs.base import tree_bytes
+from macpo.errors import UsageError, require
+from macpo.files import read_json, write_atomically, write_json
+from macpo.memory import available_bytes, keep_freed_memory
+from macpo.record import Row, Sink
+from macpo.record.console import ConsoleDisplay
+from macpo.record.jsonl import JsonLines
+from macpo.record.tensorboard import TensorBoard
+from macpo.train import Trainer, TrainState, make_trainer
+from macpo.types import Observation, PyTree
+
+EXPERIMENT, METRICS, TIMING = "experiment.json", "metrics.jsonl", "timing.jsonl"
+MODEL, CHECKPOINTS = "model.safetensors", "checkpoints"
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Where a run is and how it ended."""
+
+    directory: Path
+    finished: bool
+    """False if a signal stopped it; `macpo resume` goes on."""
+    signal: int | None = None
+
+
+def train(
+    experiment: Experiment,
+    directory: str | os.PathLike[str] | None = None,
+    *,
+    console: Console | None = None,
+    tensorboard: bool = False,
+) -> RunResult:
+    """Train from the start. The directory must be new; by default one under runs/ is named.
+
+    Raises UsageError if the plan does not fit into memory or the directory is taken.
+    """
+    console = console or Console()
+    path = Path(directory) if directory is not None else _new_directory(experiment)
+    if (path / EXPERIMENT).exists():
+        raise UsageError(
+            f"{path} already holds a run; continue it with `macpo resume {path}` or choose "
+            "another --out."
+        )
+    trainer = make_trainer(experiment)
+    prepare_jax()
+    print_plan(trainer, console)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot create {path}: {error.strerror}; choose another --out.") from error
+    write_json(path / EXPERIMENT, config.to_dict(experiment))
+    write_atomically(path / "README.md", _about(experiment, path).encode())
+    return _drive(trainer, experiment, path, trainer.init(), 0, console, tensorboard)
+
+
+def resume(
+    directory: str | os.PathLike[str],
+    *,
+    steps: int | None = None,
+    console: Console | None = None,
+    tensorboard: bool = False,
+) -> RunResult:
+    """Continue a run from its last sound checkpoint, bit for bit; `steps` may extend it."""
+    console = console or Console()
+    path = Path(directory)
+    experiment = read_experiment(path)
+    if steps is not None:
+        experiment = replace(experiment, run=replace(experiment.run, steps=steps))
+    trainer = make_trainer(experiment)
+    prepare_jax()
+    like = jax.eval_shape(trainer.init)
+    if not (path / CHECKPOINTS).is_dir():
+        console.print("no checkpoint yet: starting from the beginning")
+        state, length = trainer.init(), 0
+    else:
+        found = checkpoint.load_latest(path / CHECKPOINTS, like)
+        for message in found.damaged:
+            console.print(f"[yellow]skipped a damaged checkpoint[/yellow] {message}")
+        saved = config.from_dict(found.info["experiment"])
+        saved = replace(saved, run=replace(saved.run, steps=experiment.run.steps))
+        changes = config.difference(saved, experiment)
+        require(
+            not changes,
+            f"{path / EXPERIMENT} differs from what its checkpoint was trained with "
+            f"({'; '.join(changes)}); restore it, or start another run with `macpo train`.",
+        )
+        state, length = jax.device_put(found.state), int(found.info["metrics_bytes"])
+        size = (path / METRICS).stat().st_size if (path / METRICS).exists() else 0
+        require(
+            size >= length,
+            f"{path / METRICS} has lost rows ({size} of {length} bytes); it must not be edited.",
+        )
+    write_json(path / EXPERIMENT, config.to_dict(experiment))
+    print_plan(trainer, console)
+    return _drive(trainer, experiment, path, state, length, console, tensorboard)
+
+
+def read_experiment(directory: Path) -> Experiment:
+    """The experiment of a run directory; UsageError if it is none."""
+    file = directory / EXPERIMENT
+    if not file.is_file():
+        raise UsageError(
+            f"{directory} is no run directory: it has no {EXPERIMENT}. Runs are made by "
+            "`macpo train`, by default under runs/."
+        )
+    data = read_json(file, "an experiment")
+    require(isinstance(data, dict), f"{file} holds no experiment, but {type(data).__name__}.")
+    return config.from_dict(data)
+
+
+# --- driving ------------------------------------------------------------------------------------
+
+
+def _drive(
+    trainer: Trainer,
+    experiment: Experiment,
+    path: Path,
+    state: TrainState,
+    length: int,
+    console: Console,
+    tensorboard: bool,
+) -> RunResult:
+    """Compiled chunks until the steps are played or a signal comes."""
+    run = experiment.run
+    env_steps = _host(state.env_steps)
+    if env_steps.min() >= run.steps:
+        console.print(f"already at {env_steps.min():,} of {run.steps:,} env steps")
+        return RunResult(path, finished=True)
+
+    chunk, evaluate = _compile(trainer, state, console)
+    rows = JsonLines(path / METRICS, length)
+    display = ConsoleDisplay(console, run.steps, run.seeds, int(env_steps.min()))
+    optional: list[Sink] = [TensorBoard(path / "tensorboard")] if tensorboard else []
+    clock = _Clock(path / TIMING, int(env_steps.sum()))
+
+    def save() -> None:
+        info = {"experiment": config.to_dict(experiment), "metrics_bytes": rows.sync()}
+        host = jax.device_get(state)
+        checkpoint.save(path / CHECKPOINTS, int(host.iteration.max()), host, info)
+        write_atomically(path / MODEL, checkpoint.to_bytes(host.learner.params))
+        clock.write(host, "checkpoint")
+
+    def write(row: Row) -> None:
+        rows.write(row)
+        display.write(row)
+        for sink in [*optional]:
+            try:
+                sink.write(row)
+            except Exception as error:  # losing a sink never loses a run
+                optional.remove(sink)
+                console.print(f"[yellow]{type(sink).__name__} stopped: {error}[/yellow]")
+
+    saved_at = int(env_steps.min()) // run.checkpoint_interval
+    with _signals() as stopped:
+        try:
+            while env_steps.min() < run.steps and not stopped:
+                mark = (int(env_steps.min()) // run.test_interval + 1) * run.test_interval
+                mark = min(mark, run.steps)
+                before = _host(state.iteration)
+                state, metrics = chunk(state, jnp.asarray(mark, jnp.int32))
+                env_steps, after = _host(state.env_steps), _host(state.iteration)
+                for row in _train_rows(metrics, after - before, _host(state.seed)):
+                    write(row)
+                if env_steps.min() >= mark:
+                    for row in _test_rows(evaluate(state), state, run.batch_size_run):
+                        write(row)
+                clock.write(state, "chunk")
+                display.refresh()
+                if env_steps.min() // run.checkpoint_interval > saved_at:
+                    saved_at = int(env_steps.min()) // run.checkpoint_interval
+                    save()
+            save()
+        finally:
+            for sink in (rows, display, *optional, clock):
+                sink.close()
+    if stopped:
+        console.print(
+            f"stopped by {signal.Signals(stopped[0]).name} at {env_steps.min():,} env steps; "
+            f"saved. Continue with: macpo resume {path}"
+        )
+    return RunResult(path, finished=not stopped, signal=stopped[0] if stopped else None)
+
+
+def _compile(
+    trainer: Trainer, state: TrainState, console: Console
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The two compiled functions of a run."""
+    start = time.monotonic()
+    with console.status("compiling (a minute at most; later runs find it in the cache)"):
+        chunk = trainer.chunk.lower(state, jnp.asarray(0, jnp.int32), chunk_length(trainer)).compile()  # pyright: ignore[reportFunctionMemberAccess]
+        evaluate = trainer.evaluate.lower(state).compile()  # pyright: ignore[reportFunctionMemberAccess]
+    console.print(f"compiled in {time.monotonic() - start:.1f} s")
+    return chunk, evaluate
+
+
+def chunk_length(trainer: Trainer) -> int:
+    """Iterations in a chunk: at most about as many as between two evaluations."""
+    steps = trainer.env.spec.episode_limit * trainer.run.batch_size_run
+    return min(max(trainer.run.test_interval // steps, 1), 64)
+
+
+def _train_rows(metrics: PyTree, made: Int[np.ndarray, " K"], seeds: np.ndarray) -> Iterator[Row]:
+    """Rows of the iterations made; values of updates that did not happen (NaN) are left out."""
+    host = jax.device_get(metrics)
+    for k, seed in enumerate(seeds):
+        for i in range(int(made[k])):
+            row: Row = {"kind": "train", "seed": int(seed)}
+            for name in ("env_steps", "episodes", "updates"):
+                row[name] = int(host[name][k, i])
+            learned = row["updates"] != 0
+            for name in sorted(set(host) - set(row)):
+                value = host[name][k, i].item()
+                if np.isfinite(value):
+                    row[name] = value
+                elif learned:
+                    row[name] = str(value)  # "nan": kept visible, and valid JSON
+            yield row
+
+
+def _test_rows(metrics: PyTree, state: TrainState, batch_size_run: int) -> Iterator[Row]:
+    host, counters = jax.device_get((metrics, (state.seed, state.env_steps, state.iteration, state.updates)))
+    for k, (seed, env_steps, iteration, updates) in enumerate(zip(*counters, strict=True)):
+        yield {
+            "kind": "test",
+            "seed": int(seed),
+            "env_steps": int(env_steps),
+            "episodes": int(iteration) * batch_size_run,
+            "updates": int(updates),
+            **{name: value[k].item() for name, value in sorted(host.items())},
+        }
+
+
+class _Clock:
+    """timing.jsonl: wall time, kept apart because it differs between equal runs."""
+
+    def __init__(self, file: Path, env_steps: int) -> None:
+        self._handle = file.open("a")
+        self._start = self._last = time.monotonic()
+        self._steps = env_steps
+
+    def write(self, state: TrainState, what: str) -> None:
+        now, steps = time.monotonic(), int(_host(state.env_steps).sum())
+        row = {
+            "what": what,
+            "env_steps": steps,
+            "updates": int(_host(state.updates).sum()),
+            "wall_s": round(now - self._start, 3),
+            "env_steps_per_s": round((steps - self._steps) / max(now - self._last, 1e-9), 1),
+        }
+        self._handle.write(json.dumps(row) + "\n")
+        self._last, self._steps = now, steps
+
+    def close(self) -> None:
+        self._handle.close()
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """The signals that asked us to stop; a second one of the same kind acts as usual."""
+    received: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        received.append(number)
+        signal.signal(number, old[number])
+
+    old: dict[int, Any] = {}
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            old[number] = signal.signal(number, note)
+    except ValueError:  # not in the main thread: whoever is there handles signals
+        pass
+    try:
+        yield received
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+# --- before a run -------------------------------------------------------------------------------
+
+
+def prepare_jax() -> None:
+    """Keep compiled programs on disk and freed memory in the process."""
+    keep_freed_memory()
+    if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore[reportAttributeAccessIssue]
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "macpo" / "jax"
+        jax.config.update("jax_compilation_cache_dir", str(cache))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def planned_bytes(trainer: Trainer) -> dict[str, int]:
+    """Bytes a run will take: replay, networks, and one update's work."""
+    run, spec = trainer.run, trainer.env.spec
+    ring = replay.planned_bytes(trainer.env, run.buffer_size)
+    learner = tree_bytes(jax.eval_shape(trainer.algorithm.init, jax.random.key(0)))
+    rows = run.batch_size * (spec.episode_limit + 1) * spec.n_agents
+    # recurrent states of two networks, with what XLA keeps beside them: measured, about 3 copies
+    work = 3 * 2 * rows * 4 * getattr(trainer.algorithm, "config").rnn_hidden_dim
+    return {"replay": run.seeds * ring, "networks": run.seeds * learner, "update": work}
+
+
+def print_plan(trainer: Trainer, console: Console) -> None:
+    """Say what will be allocated; UsageError with advice if the machine has not got it."""
+    plan = planned_bytes(trainer)
+    total = sum(plan.values())
+    parts = ", ".join(f"{name} {_megabytes(size)}" for name, size in plan.items())
+    console.print(f"memory planned: {_megabytes(total)} ({parts})", highlight=False)
+    available = available_bytes()
+    if available is not None and total > available:
+        run = trainer.run
+        raise UsageError(
+            f"this run needs about {_megabytes(total)} but {_megabytes(available)} are free: "
+            f"lower --buffer-size (now {run.buffer_size:,} episodes, "
+            f"{_megabytes(plan['replay'] // run.buffer_size)} each), --seeds (now {run.seeds}) or "
+            f"--batch-size (now {run.batch_size})."
+        )
+
+
+def _megabytes(size: float) -> str:
+    return f"{size / 1e6:,.0f} MB" if size >= 1e6 else f"{size / 1e3:,.1f} kB"
+
+
+def _new_directory(experiment: Experiment) -> Path:
+    name = f"{experiment.title.replace(' ', '_')}_{config.digest(experiment)}"
+    path, n = Path("runs") / name, 1
+    while path.exists():
+        n += 1
+        path = Path("runs") / f"{name}_{n}"
+    return path
+
+
+def _about(experiment: Experiment, path: Path) -> str:
+    return f"""# {experiment.title}
+
+A run of macpo {macpo.__version__} with JAX {jax.__version__} on {jax.default_backend()}.
+
+| file | what it holds |
+|---|---|
+| `{EXPERIMENT}` | every setting; `macpo train --config {path}/{EXPERIMENT}` repeats the run |
+| `{METRICS}` | one JSON object a line: `train` rows after each iteration, `test` rows from greedy episodes; the same bytes whenever the run is repeated on the same machine |
+| `{TIMING}` | wall time and speed |
+| `{MODEL}` | the networks' weights, readable by any safetensors reader |
+| `{CHECKPOINTS}/` | everything needed to continue: `macpo resume {path}` |
+| `learning_curve.png`, `episode.gif` | the result, once the run has ended |
+
+Units: env steps, episodes and updates (gradient steps) are per seed.
+"""
+
+
+def _host(x: Any) -> np.ndarray:
+    return np.asarray(jax.device_get(x))
+
+
+# --- after a run --------------------------------------------------------------------------------
+
+
+class Policy:
+    """The greedy policy of a trained run. Acts for all agents, one env step after another."""
+
+    def __init__(self, directory: str | os.PathLike[str], seed: int | None = None) -> None:
+        path = Path(directory)
+        self.experiment = read_experiment(path)
+        run = self.experiment.run
+        prepare_jax()
+        self.trainer = make_trainer(self.experiment)
+        like = jax.eval_shape(self.trainer.init).learner.params
+        file = path / MODEL
+        if not file.is_file():
+            raise UsageError(f"{path} has no {MODEL} yet: the run has not reached a checkpoint.")
+        index = 0 if seed is None else seed - run.seed
+        require(
+            0 <= index < run.seeds,
+            f"{path} has seeds {run.seed} to {run.seed + run.seeds - 1}, not {seed}.",
+        )
+        params = checkpoint.from_bytes(file.read_bytes(), like, file)
+        self.params = jax.tree.map(lambda x: jnp.asarray(x[index]), params)
+        self._act = jax.jit(self.trainer.algorithm.act)
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new episode: forget what was seen and done."""
+        spec = self.trainer.env.spec
+        self._hidden = self.trainer.algorithm.initial_hidden(1)
+        self._last_action = jnp.full((1, spec.n_agents), -1, jnp.int8)
+
+    def act(
+        self, obs: Num[Any, "N O"], avail_actions: Bool[Any, "N A"] | None = None
+    ) -> Int[np.ndarray, " N"]:
+        """Greedy actions of all agents; without `avail_actions` all are taken to be available."""
+        spec = self.trainer.env.spec
+        obs = jnp.asarray(obs)
+        avail = jnp.ones((spec.n_agents, spec.n_actions), bool)
+        if avail_actions is not None:
+            avail = jnp.asarray(avail_actions).astype(bool)
+        for name, x, size in (("obs", obs, spec.obs_size), ("avail_actions", avail, spec.n_actions)):
+            require(
+                x.shape == (spec.n_agents, size),
+                f"act: {name} must have shape ({spec.n_agents}, {size}), not {x.shape}.",
+            )
+        require(bool(avail.any(-1).all()), "act: every agent needs at least one available action.")
+        seen = Observation(obs[None], jnp.zeros((1, spec.state_size)), avail[None])
+        self._hidden, actions = self._act(
+            self.params, jax.random.key(0), self._hidden, seen, self._last_action, 0.0
+        )
+        self._last_action = actions
+        return np.asarray(actions[0])
+
+
+def load(directory: str | os.PathLike[str], seed: int | None = None) -> Policy:
+    """The trained policy of a run directory; `seed` chooses one of several."""
+    return Policy(directory, seed)
+
+
+def play(policy: Policy, seed: int = 0) -> tuple[list[Any], np.ndarray, np.ndarray]:
+    """One greedy episode: (states of length T+1, actions [T, N], rewards [T])."""
+    env = policy.trainer.env
+    reset, step = jax.jit(env.reset), jax.jit(env.step)
+    key = jax.random.key(seed)
+    state, timestep = reset(key)
+    policy.reset()
+    states, actions, rewards = [state], [], []
+    while not (timestep.terminated or timestep.truncated):
+        action = policy.act(timestep.obs, timestep.avail_actions)
+        key, step_key = jax.random.split(key)
+        state, timestep = step(step_key, state, jnp.asarray(action))
+        states.append(state)
+        actions.append(action)
+        rewards.append(float(timestep.reward))
+    return states, np.stack(actions), np.asarray(rewards, np.float32)
+
+
+def evaluate(
+    directory: str | os.PathLike[str], episodes: int = 320, seed: int = 0
+) -> list[dict[str, float]]:
+    """Greedy returns of every trained seed over `episodes` fresh episodes, one row a seed."""
+    require(episodes >= 1, f"episodes must be at least 1, not {episodes}.")
+    path = Path(directory)
+    run = read_experiment(path).run
+    rows: list[dict[str, float]] = []
+    for k in range(run.seeds):
+        policy = Policy(path, run.seed + k)
+        returns, lengths = policy.trainer.greedy_returns(policy.params, seed, episodes)
+        rows.append(
+            {
+                "seed": run.seed + k,
+                "episodes": episodes,
+                "test_return_mean": float(returns.mean()),
+                "test_return_std": float(returns.std()),
+                "test_return_sem": float(returns.std() / episodes**0.5),
+                "test_ep_length_mean": float(lengths.mean()),
+            }
+        )
+    return rows
