@@ -1,10 +1,10 @@
 """Cooperative multi-agent reinforcement learning with optimised replay weights (MAC-PO), in JAX.
 
-    import macpo
+import macpo
 
-    run = macpo.train(macpo.Experiment(env="predator-prey", weighting="macpo"))
-    policy = macpo.load(run.directory)
-    actions = policy.act(obs, avail_actions)
+run = macpo.train(macpo.Experiment(env="predator-prey", weighting="macpo"))
+policy = macpo.load(run.directory)
+actions = policy.act(obs, avail_actions)
 """
 
 __version__ = "0.1.0"

@@ -91,9 +91,7 @@ def _train(arguments: list[str]) -> int | None:
     )
     parsed: Any = _parse(flags, rest, "macpo train", _train_help())
     experiment = Experiment(**{part: getattr(parsed, part) for part in PARTS}, run=parsed.run)
-    result = macpo.train(
-        experiment, parsed.out, console=_console, tensorboard=parsed.tensorboard
-    )
+    result = macpo.train(experiment, parsed.out, console=_console, tensorboard=parsed.tensorboard)
     return _finish(result)
 
 

@@ -6,7 +6,7 @@ import json
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from macpo import registry
@@ -80,17 +80,13 @@ class Run:
         )
 
 
-def _plugin(kind: registry.Kind, name: str) -> Any:
-    return field(default_factory=lambda: registry.make_config(kind, name))
-
-
 @dataclass(frozen=True)
 class Experiment:
     """What is trained on what, how. Parts may be given by name: `Experiment(env="two-step")`."""
 
-    env: EnvConfig | Any = _plugin("envs", "predator-prey")
-    algorithm: Any = _plugin("algorithms", "qmix")
-    weighting: Any = _plugin("weighting", "macpo")
+    env: EnvConfig | Any = "predator-prey"
+    algorithm: Any = "qmix"
+    weighting: Any = "macpo"
     run: Run = Run()
 
     def __post_init__(self) -> None:
@@ -132,7 +128,8 @@ def from_dict(data: Mapping[str, Any]) -> Experiment:
 
 def digest(experiment: Experiment) -> str:
     """Twelve hexadecimal digits that name this experiment."""
-    text = json.dumps(to_dict(experiment), sort_keys=True)
+    canonical = from_dict(to_dict(experiment))  # a whole number given for a float becomes one
+    text = json.dumps(to_dict(canonical), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -183,13 +180,17 @@ def _checked(value: Any, hint: Any, where: str) -> Any:
             return value
     elif origin is tuple and isinstance(value, list | tuple):
         items = typing.cast(list[Any], list(value))  # pyright: ignore[reportUnknownArgumentType]
-        if len(items) == len(args):
-            return tuple(_checked(v, t, where) for v, t in zip(items, args, strict=True))
+        hints = args[:1] * len(items) if args[1:] == (...,) else args
+        if len(items) == len(hints):
+            return tuple(_checked(v, t, where) for v, t in zip(items, hints, strict=True))
     elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
-    elif isinstance(hint, type) and isinstance(value, hint):
-        if not (hint is int and isinstance(value, bool)):
-            return value
+    elif (
+        isinstance(hint, type)
+        and isinstance(value, hint)
+        and not (hint is int and isinstance(value, bool))  # True is an int to Python, not to users
+    ):
+        return value
     raise UsageError(f"{where} must be {_describe(hint)}, not {value!r}.")
 
 

@@ -50,4 +50,8 @@ def _findings() -> Iterator[tuple[str, str, str]]:
     yield "compiled programs", str(cache), "delete the folder to compile afresh"
     for name, purpose in _EXTRAS.items():
         there = importlib.util.find_spec(name) is not None
-        yield name, importlib.metadata.version(name) if there else "absent", "" if there else purpose
+        yield (
+            name,
+            importlib.metadata.version(name) if there else "absent",
+            "" if there else purpose,
+        )

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ def read_json(file: Path, what: str) -> Any:
 
 
 @contextmanager
-def disk_errors(file: Path) -> Iterator[None]:
+def disk_errors(file: Path) -> Generator[None]:
     """Turn what the operating system says while writing `file` into a UsageError."""
     try:
         yield

@@ -31,13 +31,11 @@ def pymarl2(experiment: Experiment) -> Experiment:
 
 
 def pymarl(experiment: Experiment) -> Experiment:
-    """PyMARL's and Weighted QMIX's schedule: one environment, an update of 32 after each episode."""
+    """PyMARL's and Weighted QMIX's schedule: an update of 32 episodes after each single one."""
     algorithm = _value_based(experiment, "pymarl")
     return replace(
         experiment,
-        algorithm=replace(
-            algorithm, optimiser="rmsprop", lr=5e-4, optim_eps=1e-5, td_lambda=0.0
-        ),
+        algorithm=replace(algorithm, optimiser="rmsprop", lr=5e-4, optim_eps=1e-5, td_lambda=0.0),
         run=replace(
             experiment.run,
             batch_size_run=1,

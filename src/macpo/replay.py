@@ -19,32 +19,21 @@ class Ring(NamedTuple):
 
 def empty(env: Environment, capacity: int) -> Ring:
     """A ring without episodes."""
-    return Ring(
-        jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), _shapes(env, capacity)),
-        jnp.zeros((), jnp.int32),
+    spec, limit = env.spec, env.spec.episode_limit
+    state = jax.eval_shape(lambda: env.remember(env.reset(jax.random.key(0))[0]))
+    episodes = Episodes(
+        memory=jax.tree.map(lambda s: jnp.zeros((capacity, limit + 1, *s.shape), s.dtype), state),
+        actions=jnp.zeros((capacity, limit, spec.n_agents), jnp.int8),
+        reward=jnp.zeros((capacity, limit)),
+        length=jnp.zeros(capacity, jnp.int32),
+        terminated=jnp.zeros(capacity, bool),
     )
+    return Ring(episodes, jnp.zeros((), jnp.int32))
 
 
 def planned_bytes(env: Environment, capacity: int) -> int:
     """Bytes that `empty` will allocate."""
-    return tree_bytes(_shapes(env, capacity))
-
-
-def _shapes(env: Environment, capacity: int) -> Episodes:
-    spec = env.spec
-    state = jax.eval_shape(lambda: env.remember(env.reset(jax.random.key(0))[0]))
-    limit = spec.episode_limit
-
-    def array(*shape: int, dtype: object) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct((capacity, *shape), dtype)
-
-    return Episodes(
-        memory=jax.tree.map(lambda s: array(limit + 1, *s.shape, dtype=s.dtype), state),
-        actions=array(limit, spec.n_agents, dtype=jnp.int8),
-        reward=array(limit, dtype=jnp.float32),
-        length=array(dtype=jnp.int32),
-        terminated=array(dtype=jnp.bool_),
-    )
+    return tree_bytes(jax.eval_shape(lambda: empty(env, capacity)))
 
 
 def add(ring: Ring, episodes: Episodes) -> Ring:

@@ -1,15 +1,15 @@
 """Runs: a directory that explains itself, compiled chunks, records, checkpoints, signals.
 
-    run = macpo.train(Experiment(env="predator-prey"))
-    policy = macpo.load(run.directory)
-    actions = policy.act(obs, avail_actions)
+run = macpo.train(Experiment(env="predator-prey"))
+policy = macpo.load(run.directory)
+actions = policy.act(obs, avail_actions)
 """
 
 import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,6 @@ from rich.console import Console
 
 import macpo
 from macpo import checkpoint, config, replay
-from macpo.algorithms.base import LearnerState
 from macpo.config import Experiment
 from macpo.envs.base import tree_bytes
 from macpo.errors import UsageError, require
@@ -74,7 +73,9 @@ def train(
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"cannot create {path}: {error.strerror}; choose another --out.") from error
+        raise UsageError(
+            f"cannot create {path}: {error.strerror}; choose another --out."
+        ) from error
     write_json(path / EXPERIMENT, config.to_dict(experiment))
     write_atomically(path / "README.md", _about(experiment, path).encode())
     return _drive(trainer, experiment, path, trainer.init(), 0, console, tensorboard)
@@ -214,10 +215,14 @@ def _compile(
     """The two compiled functions of a run."""
     start = time.monotonic()
     with console.status("compiling (a minute at most; later runs find it in the cache)"):
-        chunk = trainer.chunk.lower(state, jnp.asarray(0, jnp.int32), chunk_length(trainer)).compile()  # pyright: ignore[reportFunctionMemberAccess]
-        evaluate = trainer.evaluate.lower(state).compile()  # pyright: ignore[reportFunctionMemberAccess]
+        chunk = _lower(trainer.chunk, state, jnp.asarray(0, jnp.int32), chunk_length(trainer))
+        evaluate = _lower(trainer.evaluate, state)
     console.print(f"compiled in {time.monotonic() - start:.1f} s")
     return chunk, evaluate
+
+
+def _lower(jitted: Any, *args: Any) -> Callable[..., Any]:
+    return jitted.lower(*args).compile()
 
 
 def chunk_length(trainer: Trainer) -> int:
@@ -245,7 +250,9 @@ def _train_rows(metrics: PyTree, made: Int[np.ndarray, " K"], seeds: np.ndarray)
 
 
 def _test_rows(metrics: PyTree, state: TrainState, batch_size_run: int) -> Iterator[Row]:
-    host, counters = jax.device_get((metrics, (state.seed, state.env_steps, state.iteration, state.updates)))
+    host, counters = jax.device_get(
+        (metrics, (state.seed, state.env_steps, state.iteration, state.updates))
+    )
     for k, (seed, env_steps, iteration, updates) in enumerate(zip(*counters, strict=True)):
         yield {
             "kind": "test",
@@ -282,7 +289,7 @@ class _Clock:
 
 
 @contextmanager
-def _signals() -> Iterator[list[int]]:
+def _signals() -> Generator[list[int]]:
     """The signals that asked us to stop; a second one of the same kind acts as usual."""
     received: list[int] = []
 
@@ -317,12 +324,10 @@ def prepare_jax() -> None:
 
 def planned_bytes(trainer: Trainer) -> dict[str, int]:
     """Bytes a run will take: replay, networks, and one update's work."""
-    run, spec = trainer.run, trainer.env.spec
+    run = trainer.run
     ring = replay.planned_bytes(trainer.env, run.buffer_size)
     learner = tree_bytes(jax.eval_shape(trainer.algorithm.init, jax.random.key(0)))
-    rows = run.batch_size * (spec.episode_limit + 1) * spec.n_agents
-    # recurrent states of two networks, with what XLA keeps beside them: measured, about 3 copies
-    work = 3 * 2 * rows * 4 * getattr(trainer.algorithm, "config").rnn_hidden_dim
+    work = trainer.algorithm.update_bytes(run.batch_size)
     return {"replay": run.seeds * ring, "networks": run.seeds * learner, "update": work}
 
 
@@ -364,7 +369,8 @@ A run of macpo {macpo.__version__} with JAX {jax.__version__} on {jax.default_ba
 | file | what it holds |
 |---|---|
 | `{EXPERIMENT}` | every setting; `macpo train --config {path}/{EXPERIMENT}` repeats the run |
-| `{METRICS}` | one JSON object a line: `train` rows after each iteration, `test` rows from greedy episodes; the same bytes whenever the run is repeated on the same machine |
+| `{METRICS}` | one JSON object a line: `train` rows after each iteration, `test` rows from \
+greedy episodes; the same bytes whenever the run is repeated on the same machine |
 | `{TIMING}` | wall time and speed |
 | `{MODEL}` | the networks' weights, readable by any safetensors reader |
 | `{CHECKPOINTS}/` | everything needed to continue: `macpo resume {path}` |
@@ -419,7 +425,10 @@ class Policy:
         avail = jnp.ones((spec.n_agents, spec.n_actions), bool)
         if avail_actions is not None:
             avail = jnp.asarray(avail_actions).astype(bool)
-        for name, x, size in (("obs", obs, spec.obs_size), ("avail_actions", avail, spec.n_actions)):
+        for name, x, size in (
+            ("obs", obs, spec.obs_size),
+            ("avail_actions", avail, spec.n_actions),
+        ):
             require(
                 x.shape == (spec.n_agents, size),
                 f"act: {name} must have shape ({spec.n_agents}, {size}), not {x.shape}.",

@@ -119,7 +119,10 @@ class Trainer:
 
         def several() -> tuple[LearnerState, Metrics]:
             learner = jax.lax.fori_loop(
-                0, run.updates_per_iteration - 1, lambda i, l: one(i, l)[0], state.learner
+                0,
+                run.updates_per_iteration - 1,
+                lambda i, learner: one(i, learner)[0],
+                state.learner,
             )
             return one(run.updates_per_iteration - 1, learner)
 

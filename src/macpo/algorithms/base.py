@@ -44,6 +44,10 @@ class Algorithm(Protocol):
         """(next recurrent state, actions); epsilon 0 is greedy."""
         ...
 
+    def update_bytes(self, batch_size: int) -> int:
+        """About how many bytes an update works in."""
+        ...
+
     def update(
         self, state: LearnerState, batch: Episodes, key: Key, sync_targets: Bool[Array, ""]
     ) -> tuple[LearnerState, Metrics]:

@@ -144,7 +144,7 @@ class Learner:
             mixer = CentralMixer(k_central_mixer, spec.n_agents, spec.state_size, width)
             central = Value(agent(k_central_agent), mixer)
         params = Networks(Value(agent(k_agent), self.make_mixer(k_mixer)), central)
-        return LearnerState(params, self._target_of(params), self._optimiser().init(params))
+        return LearnerState(params, self._target_of(params), self._optimiser().init(params))  # pyright: ignore[reportArgumentType]
 
     def _target_of(self, params: Networks) -> Value:
         target = params.central if self.targets_central else params.factored
@@ -163,6 +163,12 @@ class Learner:
     def _bounded(self, utilities: Float[Array, "*B"]) -> Float[Array, "*B"]:
         clamp = self.config.utility_clamp
         return utilities if clamp is None else jnp.clip(utilities, *clamp)
+
+    def update_bytes(self, batch_size: int) -> int:
+        """The recurrent states that the trained networks keep for the backward pass, threefold:
+        XLA holds their gradient and a copy beside them (measured)."""
+        rows = batch_size * (self.spec.episode_limit + 1) * self.spec.n_agents
+        return 3 * (1 + self.uses_central) * rows * self.config.rnn_hidden_dim * 4
 
     # --- acting -------------------------------------------------------------------------------
 
@@ -196,17 +202,15 @@ class Learner:
     ) -> tuple[LearnerState, Metrics]:
         """One step of the optimiser over all networks at once."""
         grads, metrics = jax.grad(self.loss, has_aux=True)(state.params, state.targets, batch)
-        updates, optimiser = self._optimiser().update(grads, state.optimiser, state.params)
-        params = optax.apply_updates(state.params, updates)
-        targets = jax.lax.cond(
-            sync_targets, lambda: self._target_of(params), lambda: state.targets
-        )
+        updates, optimiser = self._optimiser().update(grads, state.optimiser, state.params)  # pyright: ignore[reportArgumentType]
+        params: Networks = optax.apply_updates(state.params, updates)  # pyright: ignore[reportAssignmentType]
+        targets = jax.lax.cond(sync_targets, lambda: self._target_of(params), lambda: state.targets)
         metrics["grad_norm"] = optax.global_norm(grads)
         return LearnerState(params, targets, optimiser), metrics
 
     def loss(self, params: Networks, target: Value, batch: Episodes) -> tuple[Array, Metrics]:
         """(loss, metrics) of a batch of whole episodes, longest first."""
-        config, spec = self.config, self.spec
+        config = self.config
         n_steps = batch.reward.shape[1]
         t = jnp.arange(n_steps)
         mask = t < batch.length[:, None]  # real transitions

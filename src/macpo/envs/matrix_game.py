@@ -21,7 +21,11 @@ from macpo.types import Key, Observation, Spec, TimeStep
 class Config:
     """Matrix game: one step, two agents, one payoff matrix (by default QTRAN's)."""
 
-    payoff: tuple[tuple[float, ...], ...] = ((8, -12, -12), (-12, 0, 0), (-12, 0, 0))
+    payoff: tuple[tuple[float, ...], ...] = (
+        (8.0, -12.0, -12.0),
+        (-12.0, 0.0, 0.0),
+        (-12.0, 0.0, 0.0),
+    )
     """Team reward: rows are the first agent's actions, columns the second's."""
 
     def __post_init__(self) -> None:
@@ -72,7 +76,8 @@ class MatrixGame(Environment):
         """Pay the entry chosen; that is the end."""
         reward = jnp.asarray(self.config.payoff, jnp.float32)[actions[0], actions[1]]
         after = State(jnp.ones_like(state.t))
-        return after, TimeStep(*self.observe(after), reward, after.t == 1, after.t < 1, {})
+        terminated, truncated = jnp.ones((), bool), jnp.zeros((), bool)
+        return after, TimeStep(*self.observe(after), reward, terminated, truncated, {})
 
     def observe(self, state: State) -> Observation:
         """Ones, and every action."""

@@ -355,10 +355,14 @@ def _env_axis_last(native: Callable[..., Any]) -> Callable[..., Any]:
     @call.def_vmap
     def _rule(axis_size: int, in_batched: list[bool], *args: Array) -> tuple[Any, Any]:
         last = [
-            jnp.moveaxis(x, 0, -1) if batched else jnp.broadcast_to(x[..., None], (*x.shape, axis_size))
+            jnp.moveaxis(x, 0, -1)
+            if batched
+            else jnp.broadcast_to(x[..., None], (*x.shape, axis_size))
             for x, batched in zip(args, in_batched, strict=True)
         ]
         out = call(*last)
-        return jax.tree.map(lambda x: jnp.moveaxis(x, -1, 0), out), jax.tree.map(lambda _: True, out)
+        return jax.tree.map(lambda x: jnp.moveaxis(x, -1, 0), out), jax.tree.map(
+            lambda _: True, out
+        )
 
     return call

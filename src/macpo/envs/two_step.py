@@ -90,5 +90,5 @@ class TwoStep(Environment):
 
     def recall(self, memory: Array) -> Observation:
         """Observe the remembered stage."""
-        stage = jax.nn.one_hot(memory, OVER, dtype=jnp.int8)
+        stage = jax.nn.one_hot(memory, 3, dtype=jnp.int8)  # OVER is past the end: zeros
         return Observation(jnp.stack([stage, stage]), stage, jnp.ones((2, 2), bool))

@@ -29,7 +29,8 @@ class GRUCell(eqx.Module):
         )
 
     def __call__(self, x: Float[Array, "*R i"], h: Float[Array, "*R h"]) -> Float[Array, "*R h"]:
-        r, z, n, _ = self.gates(x, h)
+        """The next recurrent state."""
+        _, z, n, _ = self.gates(x, h)
         return (1 - z) * n + z * h
 
     def gates(self, x: Float[Array, "*R i"], h: Float[Array, "*R h"]) -> tuple[Array, ...]:

@@ -20,6 +20,7 @@ class Linear(eqx.Module):
         self.bias = fan_in_uniform(b_key, (out_size,), in_size)
 
     def __call__(self, x: Float[Array, "*B i"]) -> Float[Array, "*B o"]:
+        """x W + b."""
         return x @ self.weight + self.bias
 
 
@@ -35,6 +36,7 @@ class MLP(eqx.Module):
         )
 
     def __call__(self, x: Float[Array, "*B i"]) -> Float[Array, "*B o"]:
+        """The last layer has no ReLU."""
         for layer in self.layers[:-1]:
             x = jax.nn.relu(layer(x))
         return self.layers[-1](x)

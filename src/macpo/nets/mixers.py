@@ -18,6 +18,7 @@ class SumMixer(eqx.Module):
     def __call__(
         self, utilities: Float[Array, "*B N"], state: Float[Array, "*B S"]
     ) -> Float[Array, "*B"]:
+        """Σ_i q_i."""
         return utilities.sum(-1)
 
 
@@ -44,6 +45,7 @@ class MonotonicMixer(eqx.Module):
     def __call__(
         self, utilities: Float[Array, "*B N"], state: Float[Array, "*B S"]
     ) -> Float[Array, "*B"]:
+        """Non-decreasing in every utility."""
         w1 = jnp.abs(self.weight_1(state))
         w1 = w1.reshape(*utilities.shape, -1)  # [*B, N, embed]
         hidden = jax.nn.elu((utilities[..., None] * w1).sum(-2) + self.bias_1(state))
@@ -68,5 +70,6 @@ class CentralMixer(eqx.Module):
     def __call__(
         self, utilities: Float[Array, "*B N"], state: Float[Array, "*B S"]
     ) -> Float[Array, "*B"]:
+        """Any function of both."""
         joint = jnp.concatenate([state, utilities], -1)
         return (self.net(joint) + self.value(state))[..., 0]

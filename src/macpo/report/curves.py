@@ -4,7 +4,11 @@ Figures are built from matplotlib's objects, without pyplot: nothing global chan
 is needed. The file's ending (.png, .svg or .pdf) chooses the format.
 """
 
+# matplotlib leaves the types of its keyword arguments open
+# pyright: reportUnknownMemberType=false
+
 import io
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +22,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from macpo.errors import require
 from macpo.files import write_atomically
 from macpo.report import records
-from macpo.report.records import Row, Series, read_metrics, series
+from macpo.report.records import Row, Series, series
 
 # Okabe and Ito's colours, told apart by everybody; the yellow is too pale for a line on white
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
@@ -50,8 +54,8 @@ def draw_learning_curve(
     nothing is recorded yet.
     """
     _check_format(file)
-    experiment, rows = records.read_experiment(run_dir), read_metrics(run_dir)
-    require(bool(rows), f"{run_dir} has no metrics yet; wait until it has played its first episodes.")
+    experiment = records.read_experiment(run_dir)
+    rows = records.read_nonempty_metrics(run_dir)
     figure = Figure(figsize=(8, 6), dpi=150, layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     _draw_returns(upper, rows, return_bounds)
@@ -59,6 +63,7 @@ def draw_learning_curve(
     _draw_diagnostics(lower, rows)
     figure.suptitle(records.title(experiment), x=0.01, ha="left", size=13, weight="bold", color=INK)
     changes = "   ".join(records.changed_settings(experiment))
+    changes = textwrap.shorten(changes, 60, placeholder=" …")
     figure.text(0.99, 0.98, changes, ha="right", va="top", size=9, color=INK)
     _save(figure, file)
 
@@ -79,28 +84,37 @@ def draw_comparison(
     figure = Figure(figsize=(8, 4.5), dpi=150, layout="constrained")
     axes = figure.subplots()
     for i, (run_dir, label) in enumerate(zip(run_dirs, labels, strict=True)):
-        curves = series(read_metrics(run_dir), "test", "test_return_mean")
+        curves = series(records.read_metrics(run_dir), "test", "test_return_mean")
         require(
             bool(curves),
             f"{run_dir} has no evaluation yet; wait for the first or leave the run out.",
         )
         color = PALETTE[i % len(PALETTE)]
         style = STYLES[i // len(PALETTE) % len(STYLES)]
-        _draw_mean(axes, curves, f"{label}{_seeds(curves)}", color, linestyle=style)
+        last = mean_and_range(curves).mean[-1]
+        seeds = f" ({len(curves)} seeds)" if len(curves) > 1 else ""
+        _draw_mean(axes, curves, f"{label}: {last:.1f}{seeds}", color, style)
     _decorate(axes)
-    axes.set_xlabel("env steps")
-    axes.set_ylabel("greedy return")
+    axes.set_xlabel("env steps", color=INK)
+    axes.set_ylabel("greedy return of an episode", color=INK)
     axes.set_title(title, loc="left", size=13, weight="bold", color=INK, pad=10)
-    # beside the axes, where no curve can run into it
-    figure.legend(loc="outside right upper", frameon=False, fontsize=9, labelcolor=INK)
+    legend = figure.legend(  # beside the axes, where no curve can run into it
+        loc="outside right upper",
+        title="last mean; band: range over seeds",
+        title_fontsize=8,
+        alignment="left",
+        frameon=False,
+        fontsize=9,
+        labelcolor=INK,
+    )
+    legend.get_title().set_color(INK)
     _save(figure, file)
 
 
 def mean_and_range(curves: Series) -> Band:
     """The k-th values of all seeds belong together; seeds that got further are cut.
 
-    Their env steps differ by less than an episode of each environment (an episode ends when it
-    ends), and are averaged too.
+    Their env steps differ (an episode ends when it ends), and are averaged too.
     """
     n = min(len(steps) for steps, _ in curves.values())
     steps = np.stack([steps[:n] for steps, _ in curves.values()])
@@ -116,31 +130,43 @@ def _draw_returns(
 ) -> None:
     training = series(rows, "train", "return_mean")
     testing = series(rows, "test", "test_return_mean")
+    if testing:
+        _draw_mean(axes, testing, f"greedy return{_seeds(testing)}", PALETTE[0])
+        _mark_last(axes, testing, PALETTE[0])
+    if len(testing) > 1:
+        for i, (steps, values) in enumerate(testing.values()):
+            label = "one seed" if i == 0 else None
+            axes.plot(steps, values, color=PALETTE[0], lw=0.8, alpha=0.55, label=label)
     if training:
         band = mean_and_range(training)
         axes.plot(
-            band.env_steps, band.mean, color=FAINT, lw=0.8, alpha=0.55, label="training return"
+            band.env_steps,
+            band.mean,
+            color=FAINT,
+            lw=0.8,
+            alpha=0.55,
+            label=f"training return{_seeds(training)}",
+            zorder=1.5,
         )
-    if testing:
-        if len(testing) > 1:
-            for i, (steps, values) in enumerate(testing.values()):
-                label = "one seed" if i == 0 else None
-                axes.plot(steps, values, color=PALETTE[0], lw=0.8, alpha=0.55, label=label)
-        _draw_mean(axes, testing, f"greedy return{_seeds(testing)}", PALETTE[0])
     if return_bounds:
         axes.axhline(return_bounds[1], color=INK, lw=0.9, ls=(0, (1, 3)), label="largest return")
     _decorate(axes)
-    axes.set_ylabel("return of an episode")
-    axes.legend(loc="lower right", frameon=True, framealpha=0.85, edgecolor="none", fontsize=9)
+    axes.set_ylabel("return of an episode", color=INK)
+    axes.legend(framealpha=0.85, edgecolor="none", fontsize=9, labelcolor=INK)
 
 
-def _draw_mean(axes: Axes, curves: Series, label: str, color: str, **style: Any) -> None:
-    """A thick mean, the range over several seeds behind it, and its last value."""
+def _draw_mean(axes: Axes, curves: Series, label: str, color: str, style: Any = "-") -> None:
+    """A thick mean, and the range over several seeds behind it."""
     band = mean_and_range(curves)
-    alone = "o" if len(band.mean) == 1 else None
-    axes.plot(band.env_steps, band.mean, color=color, lw=2.2, marker=alone, label=label, **style)
+    marker = "o" if len(band.mean) == 1 else None
+    axes.plot(band.env_steps, band.mean, color=color, lw=2.2, ls=style, marker=marker, label=label)
     if len(curves) > 1:
         axes.fill_between(band.env_steps, band.low, band.high, color=color, alpha=0.14, lw=0)
+
+
+def _mark_last(axes: Axes, curves: Series, color: str) -> None:
+    """The last mean as a number, right of its point."""
+    band = mean_and_range(curves)
     if np.isfinite(band.mean[-1]):
         axes.annotate(
             f"{band.mean[-1]:.1f}",
@@ -168,7 +194,7 @@ def _draw_updates(axes: Axes, rows: Sequence[Row]) -> None:
     # the last env step with a given number of updates: 0 is where learning begins
     updates, index = np.unique(band.mean[::-1], return_index=True)
     env_steps = band.env_steps[::-1][index]
-    ticks = MaxNLocator(6, integer=True).tick_values(0, max(updates[-1], 1))
+    ticks = np.asarray(MaxNLocator(6, integer=True).tick_values(0, max(updates[-1], 1)))
     ticks = ticks[(ticks >= updates[0]) & (ticks <= updates[-1])]
     top.set_xticks(np.interp(ticks, updates, env_steps), [_short(tick) for tick in ticks])
 
@@ -190,6 +216,7 @@ def _draw_diagnostics(axes: Axes, rows: Sequence[Row]) -> None:
             ncols=len(DIAGNOSTICS),
             frameon=False,
             fontsize=9,
+            labelcolor=INK,
             borderaxespad=0,
         )
 
@@ -199,6 +226,7 @@ def _decorate(axes: Axes) -> None:
     axes.grid(color=GRID, lw=0.8)
     axes.set_axisbelow(True)
     axes.margins(x=0)
+    axes.set_xlim(left=0)
     axes.tick_params(colors=INK, labelsize=9, length=3)
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))

@@ -1,14 +1,14 @@
 """Reading what a run wrote: rows of metrics.jsonl, and the experiment behind them.
 
-Two files are enough, and a plug-in that is not installed is no obstacle: a run can be looked at on a
-machine that could not repeat it.
+Two files are enough, and a plug-in that is not installed is no obstacle: a run can be looked at on
+a machine that could not repeat it.
 """
 
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -22,8 +22,6 @@ EXPERIMENT, METRICS = "experiment.json", "metrics.jsonl"
 Row: TypeAlias = dict[str, Any]
 Series: TypeAlias = dict[int, tuple[Int[np.ndarray, " T"], Float[np.ndarray, " T"]]]
 """seed → (env steps, values), sorted by env steps."""
-
-_REQUIRED = {"kind": str, "seed": int, "env_steps": int}
 
 
 def read_metrics(run_dir: Path) -> list[Row]:
@@ -43,12 +41,20 @@ def read_metrics(run_dir: Path) -> list[Row]:
     return [_row(line, f"line {i} of {file}") for i, line in enumerate(lines, 1)]
 
 
+def read_nonempty_metrics(run_dir: Path) -> list[Row]:
+    """All rows; UsageError if there are none yet."""
+    rows = read_metrics(run_dir)
+    require(
+        bool(rows), f"{run_dir} has no metrics yet; wait until it has played its first episodes."
+    )
+    return rows
+
+
 def series(rows: Sequence[Row], kind: Literal["train", "test"], metric: str) -> Series:
     """One metric over env steps, by seed; rows without it are left out, divergence stays NaN."""
     points: dict[int, dict[int, float]] = {}
     for row in rows:
         if row["kind"] == kind and metric in row:
-            # rows call a value that JSON lacks "nan" or "inf"; float() reads both
             points.setdefault(row["seed"], {})[row["env_steps"]] = float(row[metric])
     return {
         seed: (np.array(sorted(values)), np.array([values[step] for step in sorted(values)]))
@@ -61,7 +67,7 @@ def read_experiment(run_dir: Path) -> dict[str, Any]:
     file = run_dir / EXPERIMENT
     data = read_json(file, "an experiment")
     require(
-        isinstance(data, dict) and all(isinstance(data.get(part), dict) for part in PARTS),
+        _has(data, dict.fromkeys(PARTS, dict)),
         f"{file} holds no experiment; it needs {', '.join(PARTS)}, as `macpo train` writes them.",
     )
     return data
@@ -98,7 +104,21 @@ def _row(line: bytes, where: str) -> Row:
             f"{where} is not JSON ({error}); remove the line, or take the file from a backup."
         ) from error
     require(
-        isinstance(row, dict) and all(isinstance(row.get(k), t) for k, t in _REQUIRED.items()),
+        _has(row, {"kind": str, "seed": int, "env_steps": int}),
         f"{where} is no row of metrics; expected an object with kind, seed and env_steps.",
     )
-    return row
+    try:
+        # what JSON has no number for is written as "nan", "inf" or "-inf"
+        return {
+            k: float(v) if k != "kind" and not isinstance(v, int) else v for k, v in row.items()
+        }
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{where} holds a metric that is no number ({error}).") from error
+
+
+def _has(data: Any, fields: Mapping[str, type]) -> bool:
+    """Whether JSON data is an object with these fields, each of its type."""
+    if not isinstance(data, dict):
+        return False
+    values = cast(Row, data)
+    return all(isinstance(values.get(name), kind) for name, kind in fields.items())

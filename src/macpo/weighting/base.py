@@ -5,9 +5,10 @@ Everything is written to the array API, so NumPy, JAX and torch arrays work alik
 constants: no gradient flows into them. They are exactly zero on padding, whatever it holds.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from array_api_compat import array_namespace, is_jax_array, is_torch_array
 
@@ -64,11 +65,11 @@ class Scheme:
             f"weighting {self.name!r} got unknown signals {sorted(unknown)}; "
             f"known are {', '.join(Signals._fields)}.",
         )
-        shape = tuple(mask.shape)
+        shape = self._shape("mask", mask)
         keeps_axis = len(shape) == 3 and shape[-1] == 1
 
         def drop(name: str, x: Any) -> Any:
-            if x is None or name == "pi_taken" or not keeps_axis or tuple(x.shape) != shape:
+            if x is None or name == "pi_taken" or not keeps_axis or self._shape(name, x) != shape:
                 return x
             return x[..., 0]
 
@@ -78,14 +79,14 @@ class Scheme:
 
     def weigh(self, signals: Signals) -> tuple[Any, dict[str, Any]]:
         """(weights [B, T], metrics by name)."""
-        self._check(signals)
-        xp = array_namespace(signals.mask)
-        signals = _clean(signals, xp)
+        xp = self._check(signals)
+        signals = _clean(signals, self.needs, xp)
         mask = signals.mask
         logs = {name: factor(signals, xp) for name, factor in self.factors}
-        total = sum(logs.values(), start=xp.zeros_like(signals.mask, dtype=xp.float32))
-        nothing = xp.asarray(-xp.inf, dtype=total.dtype, device=_device(total))
-        log_weight = xp.where(mask, total, nothing)
+        total: Any = xp.zeros_like(mask, dtype=xp.float32)
+        for log_factor in logs.values():
+            total = total + log_factor
+        log_weight = xp.where(mask, total, xp.full_like(total, -math.inf))
         raw = xp.exp(log_weight)
         weights = _constant(_normalised(log_weight, raw, mask, self.normalise, xp))
         metrics = _metrics(weights, raw, mask, xp)
@@ -95,8 +96,14 @@ class Scheme:
             metrics["f_std"] = xp.sqrt(_mean((f - mean) ** 2, mask, xp))
         return weights, {name: _constant(value) for name, value in metrics.items()}
 
-    def _check(self, signals: Signals) -> None:
-        shape = tuple(signals.mask.shape)
+    def _check(self, signals: Signals) -> Any:
+        """The array namespace of the needed signals; UsageError if they do not fit together."""
+        shape = self._shape("mask", signals.mask)
+        require(
+            len(shape) <= 2,
+            f"weighting {self.name!r}: mask has shape {shape}, expected [B, T]; use vmap over "
+            "further axes, so that each learner's weights are normalised alone.",
+        )
         for name in self.needs:
             x = getattr(signals, name)
             if x is None:
@@ -104,17 +111,41 @@ class Scheme:
                     f"weighting {self.name!r} needs the signal {name!r} and did not get it; "
                     f"pass {', '.join(f'{n}=…' for n in self.needs)} and mask=…"
                 )
-            expected = (*shape, x.shape[-1]) if name == "pi_taken" else shape
-            if tuple(x.shape) != expected:
+            given = self._shape(name, x)
+            expected = (*shape, *given[-1:]) if name == "pi_taken" else shape
+            if given != expected:
                 raise UsageError(
-                    f"weighting {self.name!r}: {name} has shape {tuple(x.shape)} but mask has "
+                    f"weighting {self.name!r}: {name} has shape {given} but mask has "
                     f"{shape}; give every signal as [B, T] and pi_taken as [B, T, N]."
                 )
+        arrays = [signals.mask, *(getattr(signals, name) for name in self.needs)]
+        devices = sorted({str(x.device) for x in arrays if is_torch_array(x)})
+        require(
+            len(devices) <= 1,
+            f"weighting {self.name!r}: mask and signals lie on {' and '.join(devices)}; "
+            "move them to one device.",
+        )
+        try:
+            return array_namespace(*arrays)
+        except TypeError as error:
+            kinds = ", ".join(sorted({type(x).__module__.split(".")[0] for x in arrays}))
+            raise UsageError(
+                f"weighting {self.name!r}: mask and signals come from {kinds}; give arrays of "
+                "one library: NumPy, JAX or torch."
+            ) from error
+
+    def _shape(self, name: str, x: Any) -> tuple[int, ...]:
+        if not hasattr(x, "shape"):
+            raise UsageError(
+                f"weighting {self.name!r}: {name} is a {type(x).__name__}; "
+                "give an array of NumPy, JAX or torch."
+            )
+        return tuple(x.shape)
 
 
 def bellman(s: Signals, xp: Any) -> Any:
     """log |δ|: the Bellman error.   Source: MAC-PO, Theorem 1."""
-    return xp.log(xp.abs(s.q - s.target))
+    return _log(xp.abs(s.q - s.target), xp)
 
 
 def value(temperature: float) -> Factor:
@@ -154,27 +185,33 @@ def effective_sample_size(weights: Any, mask: Any) -> Any:
     return xp.sum(w) ** 2 / xp.where(squares > 0, squares, xp.ones_like(squares))
 
 
-def _clean(s: Signals, xp: Any) -> Signals:
-    """Boolean mask, float32 or wider, and harmless values on padding, before any arithmetic."""
+def check_choice(scheme: str, option: str, value: object, choices: Any) -> None:
+    """UsageError unless `value` is one of those a `Literal` lists."""
+    known = get_args(choices)
+    require(
+        value in known,
+        f"{scheme}: {option} must be one of {', '.join(map(repr, known))}, not {value!r}.",
+    )
+
+
+def _clean(s: Signals, needs: tuple[str, ...], xp: Any) -> Signals:
+    """The needed signals as float32 or wider, flags as booleans, and harmless on padding.
+
+    This comes before any arithmetic: whatever padding holds, NaN included, never enters it.
+    """
     mask = s.mask != 0
 
-    def at_padding(x: Any, neutral: float) -> Any:
-        if x is None:
-            return None
-        x = _constant(x)
-        if xp.isdtype(x.dtype, "real floating") and xp.finfo(x.dtype).bits < 32:
+    def clean(name: str) -> Any:
+        x = _constant(getattr(s, name))
+        if name == "is_greedy":
+            return mask & (x != 0)
+        if not xp.isdtype(x.dtype, "real floating") or xp.finfo(x.dtype).bits < 32:
             x = xp.astype(x, xp.float32)
-        here = mask[..., None] if x.ndim > mask.ndim else mask
-        return xp.where(here, x, xp.full_like(x, neutral))
+        # pairs of equal values give δ = 0 and a gap of 0; π = 1 is the neutral element of f
+        harmless = xp.full_like(x, 1.0 if name == "pi_taken" else 0.0)
+        return xp.where(mask[..., None] if name == "pi_taken" else mask, x, harmless)
 
-    # every pair of equal values gives δ = 0 and a gap of 0; π = 1 is the neutral element of f
-    neutral = {"pi_taken": 1.0, "is_greedy": False}
-    fields = {
-        name: at_padding(x, neutral.get(name, 0.0))
-        for name, x in s._asdict().items()
-        if name != "mask"
-    }
-    return Signals(mask, **fields)
+    return Signals(mask, **{name: clean(name) for name in needs})
 
 
 def _normalised(log_weight: Any, raw: Any, mask: Any, mode: Normalise, xp: Any) -> Any:
@@ -202,9 +239,8 @@ def _metrics(weights: Any, raw: Any, mask: Any, xp: Any) -> dict[str, Any]:
         "weight_raw_mean": _mean(raw, mask, xp),
         "weight_mean": _mean(weights, mask, xp),
         "weight_max": xp.max(weights),
-        "weight_ess_fraction": effective_sample_size(weights, mask) / xp.where(
-            n_valid > 0, n_valid, one
-        ),
+        "weight_ess_fraction": effective_sample_size(weights, mask)
+        / xp.where(n_valid > 0, n_valid, one),
         "weight_share_small": _mean(small, mask, xp),
         "weight_n_nonfinite": xp.sum(xp.astype(mask & ~xp.isfinite(raw), xp.int32)),
     }
@@ -225,5 +261,7 @@ def _constant(x: Any) -> Any:
     return x.detach() if is_torch_array(x) else x
 
 
-def _device(x: Any) -> Any:
-    return x.device if is_torch_array(x) else None
+def _log(x: Any, xp: Any) -> Any:
+    """log x of x ≥ 0: −∞ at 0, of which NumPy would warn."""
+    zero = x == 0
+    return xp.where(zero, xp.full_like(x, -math.inf), xp.log(xp.where(zero, xp.ones_like(x), x)))

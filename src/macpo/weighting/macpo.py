@@ -4,10 +4,12 @@ Source: Mei et al. 2023, Theorem 1 and Eq. (7), without the on-policy ratio, whi
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from macpo.errors import require
-from macpo.weighting.base import Normalise, Scheme, bellman, joint, value
+from macpo.weighting.base import Normalise, Scheme, bellman, check_choice, joint, value
+
+Without: TypeAlias = Literal["nothing", "bellman", "value", "joint"]
 
 
 @dataclass(frozen=True)
@@ -22,10 +24,12 @@ class Config:
     """Temperature of the Boltzmann policies inside f; 1 in the paper."""
     include_unavailable: bool = False
     """Whether those policies give mass to unavailable actions, as the released code does."""
-    without: Literal["nothing", "bellman", "value", "joint"] = "nothing"
+    without: Without = "nothing"
     """The factor left out: the ablations of Figure 4."""
 
     def __post_init__(self) -> None:
+        check_choice("macpo", "without", self.without, Without)
+        check_choice("macpo", "normalise", self.normalise, Normalise)
         for name in ("value_temperature", "policy_temperature"):
             require(
                 getattr(self, name) > 0,

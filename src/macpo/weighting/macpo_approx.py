@@ -5,7 +5,7 @@ Source: Mei et al. 2023, Algorithm 2. The paper gives the levels 0.25, 0.5 and 0
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from macpo.errors import require
 from macpo.weighting.base import (
@@ -14,10 +14,12 @@ from macpo.weighting.base import (
     Scheme,
     Signals,
     bellman,
+    check_choice,
     joint_probability,
     value,
 )
 
+Reading: TypeAlias = Literal["quantised", "algorithm2"]
 LOW, MEDIUM, HIGH = 0.25, 0.5, 0.75
 NEAR = 0.1  # what "≈ 0" and, from the other side, "≈ 1" mean
 MANY = 0.75  # the others' joint probability counts as large from here
@@ -27,7 +29,7 @@ MANY = 0.75  # the others' joint probability counts as large from here
 class Config:
     """|δ| · exp(−|Q_tot − Q*|) · α, α one of 0.25, 0.5, 0.75 (MAC-PO, Algorithm 2)."""
 
-    reading: Literal["quantised", "algorithm2"] = "quantised"
+    reading: Reading = "quantised"
     """`quantised`: the level nearest to f; `algorithm2`: the printed rule with thresholds."""
     normalise: Normalise = "mean"
     """`mean`: mean one over the batch; `none`: raw, about a third of MAC-PO's scale."""
@@ -39,10 +41,12 @@ class Config:
     """Whether those policies give mass to unavailable actions, as the released code does."""
 
     def __post_init__(self) -> None:
+        check_choice("macpo-approx", "reading", self.reading, Reading)
+        check_choice("macpo-approx", "normalise", self.normalise, Normalise)
         for name in ("value_temperature", "policy_temperature"):
             require(
                 getattr(self, name) > 0,
-                f"macpo_approx: {name} must be positive, not {getattr(self, name)}; "
+                f"macpo-approx: {name} must be positive, not {getattr(self, name)}; "
                 "1 is the paper's.",
             )
 
@@ -66,7 +70,7 @@ class Config:
 def quantised(s: Signals, xp: Any) -> Any:
     """log of the level whose f (1, 1.5 or 2) is nearest; ties go down."""
     f = joint_probability(s.pi_taken, xp)
-    return _log_level(f > 1.75, f <= 1.25, xp)
+    return _log_level(f > 1.75, f <= 1.25, xp.ones_like(f), xp)
 
 
 def algorithm2(s: Signals, xp: Any) -> Any:
@@ -85,10 +89,9 @@ def algorithm2(s: Signals, xp: Any) -> Any:
             product = product * other
         high = high | ((pi[..., a] < NEAR) & (product >= MANY))
     everyone = xp.prod(pi, axis=-1)
-    return _log_level(high, (everyone < NEAR) | (everyone > 1 - NEAR), xp)
+    low = (everyone < NEAR) | (everyone > 1 - NEAR)
+    return _log_level(high, low, xp.ones_like(everyone), xp)
 
 
-def _log_level(high: Any, low: Any, xp: Any) -> Any:
-    like = xp.zeros_like(high, dtype=xp.float32)
-    level = xp.where(high, like + HIGH, xp.where(low, like + LOW, like + MEDIUM))
-    return xp.log(level)
+def _log_level(high: Any, low: Any, one: Any, xp: Any) -> Any:
+    return xp.log(xp.where(high, HIGH * one, xp.where(low, LOW * one, MEDIUM * one)))

@@ -1,0 +1,36 @@
+# `make train` and `make test` do all their set-up in .venv; nothing else is touched.
+PYTHON ?= python3.11
+BIN := .venv/bin
+STEPS ?= 300000
+
+.PHONY: train test lint bench clean
+
+train: .venv/installed
+	$(BIN)/macpo train --env predator-prey --weighting macpo --steps $(STEPS)
+
+test: lint
+	$(BIN)/pytest -n auto
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+
+bench: .venv/installed-dev
+	$(BIN)/macpo bench
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+# pip learned `--group` in 25.1
+.venv/installed-dev: .venv/installed
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --group dev
+	touch $@
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache

@@ -1,0 +1,136 @@
+"""A run in a few numbers."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from macpo.report import records
+from macpo.report.records import Row, series
+
+LAST_EVALUATIONS = 3
+LAST_ITERATIONS = 10
+"""Iterations over which the noisy training return is averaged."""
+NOTHING = "–"
+
+
+def summary_rows(run_dir: Path) -> list[tuple[str, str]]:
+    """The run in (name, value) pairs: one seed's values, or mean (smallest to largest) of several.
+
+    Raises UsageError if the directory holds no metrics.
+    """
+    seeds = list(_by_seed(run_dir).values())
+    return [(quantity.name, _show(quantity, seeds)) for quantity in QUANTITIES]
+
+
+def print_summary(console: Console, run_dir: Path) -> None:
+    """Print a line for each seed and, if there are several, their mean, smallest and largest."""
+    experiment, seeds = records.read_experiment(run_dir), _by_seed(run_dir)
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+        title=records.title(experiment),
+        title_style="bold",
+    )
+    for head in ("seed", *(quantity.head for quantity in QUANTITIES)):
+        table.add_column(head, justify="right", no_wrap=True)
+    for seed, rows in seeds.items():
+        table.add_row(str(seed), *(_show(quantity, [rows]) for quantity in QUANTITIES))
+    if len(seeds) > 1:
+        table.add_section()
+        columns = [np.array([q.of(rows) for rows in seeds.values()]) for q in QUANTITIES]
+        for name, over in (("mean", np.mean), ("min", np.min), ("max", np.max)):
+            cells = [
+                _text(q.form, float(over(c))) for q, c in zip(QUANTITIES, columns, strict=True)
+            ]
+            table.add_row(name, *cells)
+    notes = [*records.changed_settings(experiment), "± standard deviation over episodes"]
+    table.caption = "; ".join(notes)
+    console.print(table)
+
+
+# --- quantities of one seed -----------------------------------------------------------------------
+
+
+class Quantity(NamedTuple):
+    """A number that a seed's rows tell; NaN if they do not yet."""
+
+    name: str
+    head: str
+    """The name where there is little room."""
+    of: Callable[[Sequence[Row]], float]
+    form: str
+    spread: Callable[[Sequence[Row]], float] | None = None
+
+
+def _count(name: str) -> Callable[[Sequence[Row]], float]:
+    return lambda rows: max(row.get(name, 0) for row in rows)
+
+
+def _reduced(
+    reduce: Callable[[Float[np.ndarray, " T"]], float],
+    metric: str,
+    kind: Literal["train", "test"] = "test",
+) -> Callable[[Sequence[Row]], float]:
+    def of(rows: Sequence[Row]) -> float:
+        curves = list(series(rows, kind, metric).values())
+        return float(reduce(curves[0][1])) if curves else np.nan
+
+    return of
+
+
+QUANTITIES = (
+    Quantity("env steps", "env\nsteps", _count("env_steps"), "{:,.0f}"),
+    Quantity("episodes", "\nepisodes", _count("episodes"), "{:,.0f}"),
+    Quantity("updates", "\nupdates", _count("updates"), "{:,.0f}"),
+    Quantity(
+        "final greedy return",
+        "final\ngreedy",
+        _reduced(lambda y: y[-1], "test_return_mean"),
+        "{:.2f}",
+        _reduced(lambda y: y[-1], "test_return_std"),
+    ),
+    Quantity(
+        "best greedy return", "best\ngreedy", _reduced(np.fmax.reduce, "test_return_mean"), "{:.2f}"
+    ),
+    Quantity(
+        f"mean of last {LAST_EVALUATIONS} evaluations",
+        f"last {LAST_EVALUATIONS}\ngreedy",
+        _reduced(lambda y: y[-LAST_EVALUATIONS:].mean(), "test_return_mean"),
+        "{:.2f}",
+    ),
+    Quantity(
+        f"training return, last {LAST_ITERATIONS} iterations",
+        "\ntraining",
+        _reduced(lambda y: y[-LAST_ITERATIONS:].mean(), "return_mean", "train"),
+        "{:.2f}",
+    ),
+)
+
+
+def _show(quantity: Quantity, seeds: Sequence[Sequence[Row]]) -> str:
+    """One seed's value (± spread), or mean (range) of several."""
+    values = np.array([quantity.of(rows) for rows in seeds])
+    mean, low, high = (_text(quantity.form, x) for x in (values.mean(), values.min(), values.max()))
+    if low != high:
+        return f"{mean} ({low} to {high})"
+    if len(seeds) == 1 and quantity.spread and mean != NOTHING:
+        return f"{mean} ± {_text(quantity.form, quantity.spread(seeds[0]))}"
+    return mean
+
+
+def _text(form: str, value: float) -> str:
+    return NOTHING if np.isnan(value) else form.format(value)
+
+
+def _by_seed(run_dir: Path) -> dict[int, list[Row]]:
+    seeds: dict[int, list[Row]] = {}
+    for row in records.read_nonempty_metrics(run_dir):
+        seeds.setdefault(row["seed"], []).append(row)
+    return dict(sorted(seeds.items()))

@@ -1,0 +1,200 @@
+"""The agents' network against hand-written NumPy, and the only argmax and softmax over actions."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+
+from macpo.envs.predator_prey import Config as PredatorPrey
+from macpo.nets.agent import (
+    AgentNet,
+    GRUCell,
+    agent_input_size,
+    agent_inputs,
+    epsilon_greedy,
+    greedy,
+    last_actions,
+    taken,
+    taken_probs,
+)
+from tests.toys import CANVAS
+
+KEY = jax.random.key(0)
+NET = AgentNet(KEY, in_size=3, hidden_size=4, out_size=5)
+X, H = jax.random.normal(KEY, (6, 3)), jax.random.normal(jax.random.key(1), (6, 4))
+AVAIL = jnp.array([[False, True, True, False, True, False]])
+
+
+def as_numpy(tree):
+    return jax.tree.map(lambda x: np.asarray(x, np.float64), tree)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def gru_of_pytorch(cell: GRUCell, x, h):
+    """r, z, n = σ(W x + b + U h + c), σ(…), tanh(W x + b + r (U h + c)); h' = (1 − z) n + z h."""
+    cell, x, h = as_numpy((cell, x, h))
+    wr, wz, wn = np.split(cell.weight_x, 3, axis=1)
+    ur, uz, un = np.split(cell.weight_h, 3, axis=1)
+    br, bz, bn = np.split(cell.bias_x, 3)
+    cr, cz, cn = np.split(cell.bias_h, 3)
+    r = sigmoid(x @ wr + br + h @ ur + cr)
+    z = sigmoid(x @ wz + bz + h @ uz + cz)
+    n = np.tanh(x @ wn + bn + r * (h @ un + cn))
+    return (1 - z) * n + z * h
+
+
+# --- the network ----------------------------------------------------------------------------------
+
+
+def test_gru_step_is_the_one_of_pytorch_with_both_biases():
+    x = jax.random.normal(KEY, (6, 4))
+    expected = gru_of_pytorch(NET.cell, x, H)
+    np.testing.assert_allclose(NET.cell(x, H), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_agent_is_dense_relu_gru_dense():
+    h, q = NET(X, H)
+    embed, head = as_numpy((NET.embed, NET.head))
+    hidden = gru_of_pytorch(NET.cell, np.maximum(np.asarray(X) @ embed.weight + embed.bias, 0), H)
+    np.testing.assert_allclose(h, hidden, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(q, hidden @ head.weight + head.bias, rtol=1e-5, atol=1e-6)
+
+
+def test_agent_of_predator_prey_has_30598_parameters():
+    spec = PredatorPrey().make().spec
+    net = jax.eval_shape(lambda: AgentNet(KEY, agent_input_size(spec), 64, spec.n_actions))
+    assert sum(x.size for x in jax.tree.leaves(net)) == 30_598
+
+
+def test_initial_weights_and_biases_are_uniform_within_one_over_root_fan_in():
+    net = AgentNet(KEY, in_size=400, hidden_size=100, out_size=9)
+    for layer, bound in ((net.embed, 0.05), (net.cell, 0.1), (net.head, 0.1)):
+        for leaf in jax.tree.leaves(layer):
+            spread = np.ravel(leaf) / bound
+            assert np.abs(spread).max() <= 1
+            assert scipy.stats.kstest(spread, "uniform", (-1, 2)).pvalue > 1e-3
+
+
+# --- what it sees ---------------------------------------------------------------------------------
+
+OBS = jnp.arange(8, dtype=jnp.int8).reshape(2, 4)
+
+
+def test_inputs_are_observation_then_last_action_then_agent_number():
+    x = agent_inputs(CANVAS, OBS, jnp.array([2, 0]))
+    assert x.tolist() == [
+        [0, 1, 2, 3, 0, 0, 1, 1, 0],
+        [4, 5, 6, 7, 1, 0, 0, 0, 1],
+    ]
+
+
+def test_at_the_first_step_there_is_no_last_action():
+    x = agent_inputs(CANVAS, OBS, jnp.array([-1, -1]))
+    assert x[:, 4:7].tolist() == [[0, 0, 0], [0, 0, 0]]
+
+
+def test_last_actions_are_the_actions_one_step_later_and_nothing_at_first():
+    assert last_actions(jnp.array([[3, 1], [0, 2]])).tolist() == [[-1, -1], [3, 1], [0, 2]]
+
+
+@pytest.mark.parametrize("last_action", [True, False])
+@pytest.mark.parametrize("agent_id", [True, False])
+def test_input_size_is_the_length_of_the_inputs(last_action, agent_id):
+    spec = dataclasses.replace(CANVAS, obs_last_action=last_action, obs_agent_id=agent_id)
+    x = agent_inputs(spec, OBS, jnp.array([2, 0]))
+    assert x.shape == (2, agent_input_size(spec))
+    assert agent_input_size(spec) == 4 + 3 * last_action + 2 * agent_id
+
+
+# --- choosing -------------------------------------------------------------------------------------
+
+
+def test_greedy_takes_the_best_available_action():
+    q = jnp.array([[9.0, 1.0, 3.0, 8.0, 2.0, 7.0]])
+    assert greedy(q, AVAIL).tolist() == [2]
+
+
+def test_greedy_takes_an_available_action_even_if_all_of_them_are_very_bad():
+    q = jnp.where(AVAIL, -1e30, 1e30)
+    assert greedy(q, AVAIL).tolist() == [1]
+
+
+def test_greedy_breaks_ties_towards_the_lowest_number():
+    q = jnp.array([[5.0, 1.0, 4.0, 5.0, 4.0, 4.0]])
+    assert greedy(q, AVAIL).tolist() == [2]
+
+
+def test_epsilon_zero_is_greedy():
+    q = jax.random.normal(KEY, (1000, 6))
+    avail = jax.random.uniform(jax.random.key(1), q.shape).at[:, 0].set(0) < 0.5
+    actions = epsilon_greedy(KEY, q, avail, jnp.array(0.0))
+    np.testing.assert_array_equal(actions, greedy(q, avail))
+
+
+def test_epsilon_one_is_uniform_over_the_available_actions():
+    n = 6000
+    q, avail = jnp.zeros((n, 6)).at[:, 1].set(100.0), jnp.broadcast_to(AVAIL, (n, 6))
+    actions = epsilon_greedy(jax.random.key(7), q, avail, jnp.array(1.0))
+    counts = np.bincount(actions, minlength=6)
+    assert counts[[0, 3, 5]].tolist() == [0, 0, 0]
+    assert scipy.stats.chisquare(counts[[1, 2, 4]]).pvalue > 1e-3
+
+
+def test_epsilon_is_the_share_of_agents_that_draw_at_random():
+    n = 6000
+    q, avail = jnp.zeros((n, 6)).at[:, 4].set(1.0), jnp.broadcast_to(AVAIL, (n, 6))
+    actions = epsilon_greedy(jax.random.key(3), q, avail, jnp.array(0.3))
+    counts = np.bincount(actions, minlength=6)
+    expected = n * np.array([0.1, 0.1, 0.8])
+    assert scipy.stats.chisquare(counts[[1, 2, 4]], expected).pvalue > 1e-3
+
+
+def test_agents_of_one_environment_draw_independently():
+    avail = jnp.ones((4000, 2, 2), bool)
+    actions = epsilon_greedy(jax.random.key(5), jnp.zeros((4000, 2, 2)), avail, jnp.array(1.0))
+    pairs = np.bincount(actions[:, 0] * 2 + actions[:, 1], minlength=4)
+    assert scipy.stats.chisquare(pairs).pvalue > 1e-3
+
+
+# --- values and probabilities of the action taken -------------------------------------------------
+
+Q = jnp.log(jnp.array([1.0, 2.0, 3.0, 4.0]))
+SOME = jnp.array([True, True, False, True])
+
+
+def test_taken_picks_the_value_of_the_action_and_sends_its_gradient_there_alone():
+    value, slope = jax.value_and_grad(lambda q: taken(q, jnp.array(2)))(Q)
+    np.testing.assert_allclose(value, np.log(3.0), rtol=1e-6)
+    assert slope.tolist() == [0, 0, 1, 0]
+
+
+def test_probability_ranges_over_available_actions():
+    np.testing.assert_allclose(taken_probs(Q, jnp.array(3), SOME), 4 / 7, rtol=1e-6)
+
+
+def test_probability_ranges_over_all_actions_in_the_released_variant():
+    pi = taken_probs(Q, jnp.array(3), SOME, include_unavailable=True)
+    np.testing.assert_allclose(pi, 4 / 10, rtol=1e-6)
+
+
+def test_temperature_divides_the_utilities():
+    pi = taken_probs(2 * Q, jnp.array(3), SOME, temperature=2.0)
+    np.testing.assert_allclose(pi, 4 / 7, rtol=1e-6)
+
+
+def test_agent_with_one_action_left_has_probability_one():
+    only = jnp.array([False, True, False, False])
+    assert taken_probs(Q, jnp.array(1), only) == 1.0
+
+
+@pytest.mark.parametrize("avail", [SOME, jnp.zeros(4, bool)], ids=["some", "none"])
+def test_probability_and_its_gradient_are_finite_whatever_is_available(avail):
+    pi, slope = jax.value_and_grad(lambda q: taken_probs(q, jnp.array(1), avail))(Q)
+    assert np.isfinite(pi)
+    assert np.isfinite(slope).all()

@@ -1,0 +1,114 @@
+"""Environments and batches small enough to know by heart."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from macpo.envs.base import Environment, first_step
+from macpo.types import Episodes, Key, Observation, Spec, TimeStep
+
+
+class Count(NamedTuple):
+    """Where a count stands and where it ends."""
+
+    t: Int[Array, "*B"]
+    goal: Int[Array, "*B"]
+
+
+class Counting(Environment):
+    """Counts env steps up to a random goal; the goals 1, 2, …, `most_steps` are equally likely.
+
+    Terminates at the goal and is truncated at the limit, so goals beyond the limit are never
+    reached. Every step rewards the sum of the actions plus the number of the step.
+    """
+
+    def __init__(
+        self,
+        episode_limit: int = 6,
+        most_steps: int = 8,
+        n_agents: int = 2,
+        truncation_is_terminal: bool = False,
+    ) -> None:
+        self.most_steps = most_steps
+        self.spec = Spec(
+            name="counting",
+            n_agents=n_agents,
+            n_actions=3,
+            obs_size=2,
+            state_size=2,
+            episode_limit=episode_limit,
+            truncation_is_terminal=truncation_is_terminal,
+        )
+
+    def reset(self, key: Key) -> tuple[Count, TimeStep]:
+        goal = jax.random.randint(key, (), 1, self.most_steps + 1)
+        state = Count(jnp.zeros((), jnp.int32), goal)
+        return state, first_step(self.observe(state))
+
+    def step(self, key: Key, state: Count, actions: Int[Array, " N"]) -> tuple[Count, TimeStep]:
+        after = Count(state.t + 1, state.goal)
+        terminated = after.t >= after.goal
+        truncated = (after.t >= self.spec.episode_limit) & ~terminated
+        reward = actions.sum().astype(jnp.float32) + after.t
+        return after, TimeStep(*self.observe(after), reward, terminated, truncated, {})
+
+    def observe(self, state: Count) -> Observation:
+        n = self.spec.n_agents
+        view = jnp.stack([state.t, state.goal]).astype(jnp.float32) / 8
+        # the last action may be taken in even states only
+        avail = jnp.stack([jnp.array(True), jnp.array(True), state.t % 2 == 0])
+        return Observation(jnp.broadcast_to(view, (n, 2)), view, jnp.broadcast_to(avail, (n, 3)))
+
+    def remember(self, state: Count) -> tuple[Array, Array]:
+        return state.t.astype(jnp.int8), state.goal.astype(jnp.int8)
+
+    def recall(self, memory: tuple[Array, Array]) -> Observation:
+        return self.observe(Count(*(x.astype(jnp.int32) for x in memory)))
+
+
+class Canvas(Environment):
+    """No game at all: a state is what it shows, so that a test may write any episode it likes."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+
+    def observe(self, state: Observation) -> Observation:
+        return state
+
+
+CANVAS = Spec("canvas", n_agents=2, n_actions=3, obs_size=4, state_size=5, episode_limit=6)
+
+
+def scribble(
+    spec: Spec, length: Sequence[int], terminated: Sequence[bool], seed: int = 0
+) -> Episodes:
+    """Random episodes on a `Canvas`, zeros past their ends; give the longest first."""
+    rng = np.random.default_rng(seed)
+    b, t, n = len(length), spec.episode_limit, spec.n_agents
+    ends = np.asarray(length)
+    real = np.arange(t) < ends[:, None]
+    exists = np.arange(t + 1) <= ends[:, None]
+
+    def normal(*shape: int) -> Float[np.ndarray, "..."]:
+        return rng.normal(size=shape).astype(np.float32)
+
+    avail = rng.random((b, t + 1, n, spec.n_actions)) < 0.6
+    avail[..., 0] = True
+    draw = np.where(avail, rng.random(avail.shape), -1)
+    actions = draw[:, :-1].argmax(-1).astype(np.int8)
+    episodes = Episodes(
+        memory=Observation(
+            normal(b, t + 1, n, spec.obs_size) * exists[..., None, None],
+            normal(b, t + 1, spec.state_size) * exists[..., None],
+            avail & exists[..., None, None],
+        ),
+        actions=actions * real[..., None],
+        reward=normal(b, t) * real,
+        length=ends.astype(np.int32),
+        terminated=np.asarray(terminated),
+    )
+    return jax.tree.map(jnp.asarray, episodes)
