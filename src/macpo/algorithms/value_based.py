@@ -205,7 +205,7 @@ class Learner:
         updates, optimiser = self._optimiser().update(grads, state.optimiser, state.params)  # pyright: ignore[reportArgumentType]
         params: Networks = optax.apply_updates(state.params, updates)  # pyright: ignore[reportAssignmentType]
         targets = jax.lax.cond(sync_targets, lambda: self._target_of(params), lambda: state.targets)
-        metrics["grad_norm"] = optax.global_norm(grads)
+        metrics["grad_norm"] = optax.tree.norm(grads)
         return LearnerState(params, targets, optimiser), metrics
 
     def loss(self, params: Networks, target: Value, batch: Episodes) -> tuple[Array, Metrics]:

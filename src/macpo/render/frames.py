@@ -23,7 +23,7 @@ from macpo.files import write_atomically
 from macpo.render.ink import INK, MARGIN, PAPER, draw_caption, font
 
 FIGURE_SPACE = "\u2007"  # as wide as a digit, so that captions do not tremble
-COLORS, MAIN_COLORS = 63, 32  # one less than a power of two: GIF also needs a transparent one
+COLORS, MAIN_COLORS = 31, 16  # one less than a power of two: GIF also needs a transparent one
 LAST_FRAME_SECONDS = 2.0
 TEXT_SIZE, TEXT_LINES = (600, 360), 16
 

@@ -12,7 +12,7 @@ from macpo.render.ink import INK, MARGIN, PAPER, QUIET, draw_caption, font
 
 PREDATOR, PREY, CATCHING = "#2F4B7C", "#F2A93B", "#D7263D"
 FIELD, FIELD_DARK = "#EFECE4", "#E6E2D7"  # a chequered floor lets the eye count cells
-BOARD = 420  # pixels that the longer side of the board fills, within MIN_CELL and MAX_CELL
+BOARD = 400  # pixels that the longer side of the board fills, within MIN_CELL and MAX_CELL
 MIN_CELL, MAX_CELL = 12, 56
 TOP, BOTTOM, LEAST_WIDTH = 48, 44, 392
 FINE = 4  # shapes are drawn so much larger and reduced, which smooths their edges

@@ -1,0 +1,171 @@
+"""Episodes as animated GIFs."""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image, ImageColor
+
+from macpo.envs import two_step
+from macpo.envs.predator_prey import CATCH, MOVES, Config, State
+from macpo.errors import UsageError
+from macpo.render import predator_prey
+from macpo.render.frames import COLORS, animate, captions, common_palette, drawer, text_frame
+
+ENV = Config(3, 4, n_predators=2, n_prey=1).make()
+REWARDS = np.array([0.0, -0.5, 10.0], np.float32)
+
+
+def march() -> tuple[list[State], np.ndarray]:
+    """Two predators walk right along the rows above and below a prey, and catch it."""
+    states = [
+        ENV.initial_state(np.array([(0, t), (2, t)]), np.array([(1, 2)]), t=t) for t in range(3)
+    ]
+    nobody = np.zeros(2, bool)
+    states.append(
+        ENV.initial_state(
+            np.zeros((2, 2)), np.zeros((1, 2)), agent_active=nobody, prey_alive=nobody[:1], t=3
+        )
+    )
+    return states, np.array([(0, 0), (0, 0), (CATCH, CATCH)])
+
+
+def filmed(file: Path, fps: int = 8) -> Path:
+    states, actions = march()
+    animate(ENV, states, actions, REWARDS, file, fps)
+    return file
+
+
+def test_there_is_a_frame_for_every_state(tmp_path: Path) -> None:
+    with Image.open(filmed(tmp_path / "a.gif")) as film:
+        assert film.format == "GIF"
+        assert getattr(film, "n_frames", 1) == 4
+        assert film.size == predator_prey.frame(ENV, march()[0][0], "").size
+
+
+@pytest.mark.parametrize(("fps", "milliseconds"), [(8, 120), (10, 100), (50, 20)])
+def test_frames_last_as_long_as_asked_and_the_last_one_longer(
+    tmp_path: Path, fps: int, milliseconds: int
+) -> None:
+    durations = []
+    with Image.open(filmed(tmp_path / "a.gif", fps)) as film:
+        for t in range(4):
+            film.seek(t)
+            durations.append(film.info["duration"])
+        assert film.info["loop"] == 0  # for ever
+    assert durations == [milliseconds] * 3 + [2000]
+
+
+def test_frames_show_their_state_in_its_colours(tmp_path: Path) -> None:
+    with Image.open(filmed(tmp_path / "a.gif")) as film:
+        for t in range(3):
+            film.seek(t)
+            pixels = np.asarray(film.convert("RGB").crop(predator_prey.cell_box(ENV, t)))
+            blue = (pixels == ImageColor.getrgb(predator_prey.PREDATOR)).all(-1).mean()
+            red = (pixels == ImageColor.getrgb(predator_prey.CATCHING)).all(-1).mean()
+            assert blue > 0.2
+            assert (red > 0.05) == (t == 2)  # actions belong to the state they are taken in
+
+
+def test_two_hundred_steps_of_the_default_game_take_less_than_a_megabyte(tmp_path: Path) -> None:
+    env = Config().make()
+    rng = np.random.default_rng(0)
+    positions = [rng.integers(0, 10, (16, 2))]
+    for _ in range(200):  # nobody ever rests or is caught
+        step = np.array(MOVES)[rng.integers(0, 4, 16)]
+        positions.append(np.clip(positions[-1] + step, 0, 9))
+    states = [env.initial_state(p[:8], p[8:], t=t) for t, p in enumerate(positions)]
+    actions, rewards = rng.integers(0, 6, (200, 8)), np.where(rng.random(200) < 0.1, -2.0, 0.0)
+    file = tmp_path / "long.gif"
+    animate(env, states, actions, rewards, file)
+    assert file.stat().st_size < 1_000_000
+
+
+def test_captions_tell_step_return_so_far_and_reward() -> None:
+    assert captions(REWARDS) == [
+        "step 0   return 0   reward +0",
+        "step 1   return −0.5   reward −0.5",
+        "step 2   return 9.5   reward +10",
+        "end after 3 steps   return 9.5",
+    ]
+
+
+def test_step_numbers_are_as_wide_as_the_widest() -> None:
+    first, *_, last, _ = captions(np.zeros(12))
+    assert first.startswith("step \u20070 ")
+    assert last.startswith("step 11 ")
+
+
+def test_the_drawer_is_found_by_the_name_of_the_environment() -> None:
+    assert drawer("predator-prey") is predator_prey.frame
+
+
+@pytest.mark.parametrize("name", ["two-step", "frames", "ink", "pkg.module:make", "os", ""])
+def test_environments_without_a_drawer_are_told_in_words(name: str) -> None:
+    assert drawer(name) is text_frame
+
+
+def test_an_environment_without_a_drawer_can_be_animated(tmp_path: Path) -> None:
+    env = two_step.Config().make()
+    state, _ = env.reset(jax.random.key(0))
+    actions = np.zeros((1, env.spec.n_agents), int)
+    animate(env, [state, state], actions, np.array([7.0]), tmp_path / "words.gif")
+    with Image.open(tmp_path / "words.gif") as film:
+        assert getattr(film, "n_frames", 1) == 2
+        assert len(film.convert("RGB").getcolors(1000) or []) > 2
+
+
+def test_words_change_with_the_state_and_the_actions() -> None:
+    states, actions = march()
+    plain = text_frame(ENV, states[0], "").tobytes()
+    assert plain != text_frame(ENV, states[2], "").tobytes()
+    assert plain != text_frame(ENV, states[0], "", actions[0]).tobytes()
+
+
+def test_words_about_many_agents_keep_their_size() -> None:
+    env = Config(10, 10, n_predators=40, n_prey=1).make()
+    cells = np.stack(np.divmod(np.arange(41), 10), -1)
+    state = env.initial_state(cells[:40], cells[40:])
+    assert text_frame(env, state, "").size == text_frame(ENV, march()[0][0], "").size
+
+
+def test_a_palette_keeps_large_areas_exactly_and_is_small() -> None:
+    blend = Image.linear_gradient("L")  # 256 greys
+    picture = Image.merge("RGB", [blend, blend, blend])
+    picture.paste("#2F4B7C", (0, 0, 128, 128))
+    palette = common_palette([picture])
+    colors = np.reshape(palette.getpalette() or [], (-1, 3))
+    assert len(colors) <= COLORS
+    assert list(ImageColor.getrgb("#2F4B7C")) in colors.tolist()
+
+
+def test_pictures_of_few_colours_keep_them_all() -> None:
+    red, blue = (Image.new("RGB", (4, 4), color) for color in ("red", "blue"))
+    palette = common_palette([red, blue])
+    assert palette.getpalette() == [255, 0, 0, 0, 0, 255]
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "film", "film.png"])
+def test_another_ending_than_gif_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=r"the ending must be \.gif, so try .*film\.gif"):
+        filmed(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("fps", [0, 51])
+def test_impossible_speeds_are_refused(tmp_path: Path, fps: int) -> None:
+    with pytest.raises(UsageError, match="fps must be between 1 and 50"):
+        filmed(tmp_path / "a.gif", fps)
+
+
+def test_states_actions_and_rewards_must_belong_together(tmp_path: Path) -> None:
+    states, actions = march()
+    with pytest.raises(UsageError, match="not 3, 3 and 3"):
+        animate(ENV, states[:-1], actions, REWARDS, tmp_path / "a.gif")
+
+
+def test_a_film_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot write"):
+        filmed(tmp_path / "nowhere" / "a.gif")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,169 @@
+"""Learning curves as files, and the numbers in them."""
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from PIL import Image
+
+from macpo.errors import UsageError
+from macpo.report.curves import (
+    DIAGNOSTICS,
+    PALETTE,
+    draw_comparison,
+    draw_learning_curve,
+    mean_and_range,
+)
+from tests.report.conftest import MakeRun, Row
+
+
+def share(file: Path, color: str) -> float:
+    """The share of pixels that have exactly this colour."""
+    with Image.open(file) as image:
+        pixels = np.asarray(image.convert("RGB"))
+    return float((pixels == np.rint(255 * np.array(to_rgb(color)))).all(-1).mean())
+
+
+def without_tests(rows: list[Row]) -> list[Row]:
+    return [row for row in rows if row["kind"] == "train"]
+
+
+def test_mean_and_range_are_taken_over_the_kth_values_of_all_seeds() -> None:
+    first = (np.array([100, 200, 300]), np.array([1.0, 2.0, 3.0]))
+    second = (np.array([110, 220]), np.array([5.0, 0.0]))
+    band = mean_and_range({0: first, 1: second})
+    np.testing.assert_array_equal(band.env_steps, [105, 210])
+    np.testing.assert_array_equal(band.mean, [3, 1])
+    np.testing.assert_array_equal(band.low, [1, 0])
+    np.testing.assert_array_equal(band.high, [5, 2])
+
+
+def test_the_learning_curve_shows_returns_and_all_diagnostics(
+    make_run: MakeRun, two_seeds: list[Row], tmp_path: Path
+) -> None:
+    file = tmp_path / "curve.png"
+    draw_learning_curve(make_run(two_seeds), file)
+    with Image.open(file) as image:
+        assert image.size == (1200, 900)
+    assert share(file, "white") > 0.5
+    assert share(file, PALETTE[0]) > 1e-3  # the greedy return
+    for _, _, color in DIAGNOSTICS:
+        assert share(file, color) > 1e-4
+
+
+def test_before_the_first_evaluation_the_training_return_is_drawn_alone(
+    make_run: MakeRun, two_seeds: list[Row], tmp_path: Path
+) -> None:
+    file = tmp_path / "curve.png"
+    draw_learning_curve(make_run(without_tests(two_seeds)), file)
+    assert share(file, PALETTE[0]) == 0
+    assert share(file, "white") < 0.98
+
+
+def test_before_the_first_update_there_are_no_weights_to_draw(
+    make_run: MakeRun, two_seeds: list[Row], tmp_path: Path
+) -> None:
+    file = tmp_path / "curve.png"
+    draw_learning_curve(make_run([row for row in two_seeds if row["updates"] == 0]), file)
+    colors = {metric: color for metric, _, color in DIAGNOSTICS}
+    assert share(file, colors["epsilon"]) > 1e-4
+    assert share(file, colors["f_mean"]) == 0
+
+
+def test_a_run_with_one_row_of_each_kind_can_be_drawn(
+    make_run: MakeRun, two_seeds: list[Row], tmp_path: Path
+) -> None:
+    train, test = two_seeds[3], two_seeds[2]
+    file = tmp_path / "curve.png"
+    draw_learning_curve(make_run([train, test]), file)
+    assert share(file, PALETTE[0]) > 1e-5
+
+
+def test_a_diverged_run_can_be_drawn(
+    make_run: MakeRun, two_seeds: list[Row], tmp_path: Path
+) -> None:
+    file = tmp_path / "curve.png"
+    rows = [row | ({"f_mean": "nan"} if "f_mean" in row else {}) for row in two_seeds]
+    draw_learning_curve(make_run(rows), file)
+    assert share(file, PALETTE[0]) > 1e-3
+
+
+def test_the_largest_return_is_marked_if_it_is_known(
+    make_run: MakeRun, two_seeds: list[Row], tmp_path: Path
+) -> None:
+    run = make_run(two_seeds)
+    draw_learning_curve(run, tmp_path / "without.png")
+    draw_learning_curve(run, tmp_path / "with.png", return_bounds=(0.0, 40.0))
+    assert (tmp_path / "without.png").read_bytes() != (tmp_path / "with.png").read_bytes()
+
+
+def test_the_same_run_is_drawn_the_same_and_leaves_matplotlib_alone(
+    make_run: MakeRun, two_seeds: list[Row], tmp_path: Path
+) -> None:
+    run, before = make_run(two_seeds), dict(matplotlib.rcParams)
+    draw_learning_curve(run, tmp_path / "a.png")
+    draw_learning_curve(run, tmp_path / "b.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize(("ending", "magic"), [(".svg", b"<?xml"), (".pdf", b"%PDF")])
+def test_the_ending_chooses_the_format(
+    make_run: MakeRun, two_seeds: list[Row], tmp_path: Path, ending: str, magic: bytes
+) -> None:
+    file = tmp_path / f"curve{ending}"
+    draw_learning_curve(make_run(two_seeds), file)
+    assert file.read_bytes().startswith(magic)
+
+
+def test_an_unknown_ending_is_refused(make_run: MakeRun, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"one of \.png, \.svg, \.pdf"):
+        draw_learning_curve(make_run([]), tmp_path / "curve.jpeg")
+
+
+def test_a_run_without_metrics_is_a_usage_error(make_run: MakeRun, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="has no metrics yet"):
+        draw_learning_curve(make_run([]), tmp_path / "curve.png")
+
+
+def test_a_failed_drawing_leaves_no_file_behind(make_run: MakeRun, two_seeds: list[Row]) -> None:
+    run = make_run(two_seeds)
+    with pytest.raises(UsageError, match="cannot write"):
+        draw_learning_curve(run, run / "nowhere" / "curve.png")
+    assert sorted(file.name for file in run.iterdir()) == ["experiment.json", "metrics.jsonl"]
+
+
+def test_a_comparison_draws_each_run_in_its_colour(
+    make_run: MakeRun, two_seeds: list[Row], tmp_path: Path
+) -> None:
+    one_seed = [row for row in two_seeds if row["seed"] == 0]
+    runs = [make_run(two_seeds, "a"), make_run(one_seed, "b", punishment=-2.0)]
+    file = tmp_path / "comparison.png"
+    draw_comparison(runs, ["MAC-PO", "QMIX"], file, "Predator-Prey")
+    assert share(file, PALETTE[0]) > 1e-3
+    assert share(file, PALETTE[1]) > 1e-3
+    assert share(file, PALETTE[2]) == 0
+
+
+def test_a_comparison_of_more_runs_than_colours_can_be_drawn(
+    make_run: MakeRun, two_seeds: list[Row], tmp_path: Path
+) -> None:
+    n = len(PALETTE) + 1
+    file = tmp_path / "comparison.png"
+    draw_comparison([make_run(two_seeds)] * n, [f"run {i}" for i in range(n)], file, "Many")
+    assert file.stat().st_size > 10_000
+
+
+def test_a_comparison_needs_a_label_for_each_run(make_run: MakeRun, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="1 runs and 2 labels"):
+        draw_comparison([make_run([])], ["a", "b"], tmp_path / "c.png", "Title")
+
+
+def test_a_comparison_names_the_run_that_has_no_evaluation(
+    make_run: MakeRun, two_seeds: list[Row], tmp_path: Path
+) -> None:
+    run = make_run(without_tests(two_seeds), "young")
+    with pytest.raises(UsageError, match="young has no evaluation yet"):
+        draw_comparison([run], ["a"], tmp_path / "c.png", "Title")

@@ -1,0 +1,93 @@
+"""Data flows one way: a module imports only from its left."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "macpo"
+ORDER = [
+    "errors",
+    "types",
+    "memory",
+    "files",
+    "nets",
+    "envs",
+    "rollout",
+    "replay",
+    "targets",
+    "weighting",
+    "losses",
+    "algorithms",
+    "config",
+    "presets",
+    "train",
+    "checkpoint",
+    "record",
+    "run",
+    "report",
+    "render",
+    "bench",
+    "doctor",
+    "cli",
+    "__main__",
+]
+ANYWHERE = {"registry"}  # finds plug-ins by name, so that nobody imports them
+PURE = {
+    "types",
+    "nets",
+    "envs",
+    "rollout",
+    "replay",
+    "targets",
+    "weighting",
+    "losses",
+    "algorithms",
+    "train",
+}
+MODULES = sorted(p.relative_to(SOURCE) for p in SOURCE.rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    return path.parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """Rooms of macpo, and other top-level packages prefixed with a colon, that a file imports."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse((SOURCE / path).read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+            if node.module == "macpo":
+                names = [f"macpo.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for name in names:
+            top, _, rest = name.partition(".")
+            found.add(rest.split(".")[0] if top == "macpo" and rest else f":{top}")
+    return found
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if room(p) in ORDER], ids=str)
+def test_a_module_imports_only_from_its_left(path: Path):
+    here = ORDER.index(room(path))
+    rooms = {name for name in imported(path) if name in ORDER}
+    assert {name for name in rooms if ORDER.index(name) > here} == set()
+
+
+def test_every_module_has_its_place_in_the_order():
+    rooms = {room(p) for p in MODULES}
+    assert rooms - set(ORDER) - ANYWHERE == {"__init__"}
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if room(p) in PURE], ids=str)
+def test_pure_modules_touch_neither_disk_nor_clock_nor_terminal(path: Path):
+    effects = {":os", ":pathlib", ":time", ":rich", ":subprocess", ":sys", ":json"}
+    assert imported(path) & effects == set()
+    assert "print(" not in (SOURCE / path).read_text()
+
+
+def test_nothing_in_the_package_imports_torch():
+    assert [p for p in MODULES if ":torch" in imported(p)] == []
