@@ -1,5 +1,6 @@
 """Runs as a user sees them: directories, signals, resume, damage, bad input."""
 
+import io
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from rich.console import Console
@@ -65,8 +67,8 @@ def start(directory: Path, cache: Path) -> "subprocess.Popen[bytes]":
     else:
         command += ["train", "--config", str(settings), "--out", str(directory)]
     environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
-    log = directory.with_suffix(".log").open("ab")
-    return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    with directory.with_suffix(".log").open("ab") as log:
+        return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
 
 
 def kill_when(process: "subprocess.Popen[bytes]", ready: Callable[[], bool]) -> bool:
@@ -164,7 +166,7 @@ def test_a_damaged_checkpoint_is_detected_and_the_previous_one_used(
         newest.write_bytes(data)
     else:
         newest.with_suffix(".json").unlink()
-    console = Console(record=True, quiet=False, file=(tmp_path / "log").open("w"), width=200)
+    console = Console(record=True, file=io.StringIO(), width=200)
     macpo.resume(directory, steps=SMALL.run.steps, console=console)
     assert ("skipped a damaged checkpoint" in console.export_text()) == (
         damage != "manifest missing"
@@ -208,19 +210,13 @@ def test_two_seeds_write_what_each_writes_alone(whole: Path, tmp_path: Path):
 def test_a_loaded_policy_acts_greedily_with_available_actions_only(whole: Path):
     env = SMALL.env.make()
     policy = macpo.load(whole)
-    state, timestep = env.reset(macpo_key(1))
+    state, timestep = env.reset(jax.random.key(1))
     actions = policy.act(timestep.obs, timestep.avail_actions)
     assert actions.shape == (2,)
     assert np.asarray(timestep.avail_actions)[np.arange(2), actions].all()
     policy.reset()
     again = policy.act(timestep.obs, timestep.avail_actions)
     np.testing.assert_array_equal(actions, again)
-
-
-def macpo_key(seed: int):
-    import jax
-
-    return jax.random.key(seed)
 
 
 def test_a_policy_refuses_arrays_of_another_shape(whole: Path):

@@ -11,6 +11,14 @@ N, S = 3, 5
 KEYS = jax.random.split(jax.random.key(0), 3)
 UTILITIES = 3 * jax.random.normal(KEYS[0], (64, N))
 STATE = 3 * jax.random.normal(KEYS[1], (64, S))
+MONOTONIC = jax.jit(lambda key: MonotonicMixer(key, N, S, embed=4, hypernet_embed=6))(KEYS[2])
+CENTRAL = jax.jit(lambda key: CentralMixer(key, N, S, embed=8))(KEYS[2])
+
+
+@jax.jit
+def slopes_of(mixer, utilities, state):
+    """∂Q_tot/∂u of every row."""
+    return jax.vmap(jax.grad(lambda u, s: mixer(u, s)))(utilities, state)
 
 
 def n_parameters(net: object) -> int:
@@ -18,11 +26,13 @@ def n_parameters(net: object) -> int:
 
 
 def test_monotonic_mixer_of_predator_prey_has_76545_parameters():
-    assert n_parameters(MonotonicMixer(KEYS[2], 8, 300, 32, 64)) == 76_545
+    mixer = jax.eval_shape(lambda: MonotonicMixer(KEYS[2], 8, 300, 32, 64))
+    assert n_parameters(mixer) == 76_545
 
 
 def test_central_mixer_of_predator_prey_has_288258_parameters():
-    assert n_parameters(CentralMixer(KEYS[2], 8, 300, 256)) == 288_258
+    mixer = jax.eval_shape(lambda: CentralMixer(KEYS[2], 8, 300, 256))
+    assert n_parameters(mixer) == 288_258
 
 
 def test_sum_mixer_adds_the_utilities():
@@ -32,16 +42,16 @@ def test_sum_mixer_adds_the_utilities():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_monotonic_mixer_never_falls_when_a_utility_rises(seed):
-    mixer = MonotonicMixer(jax.random.key(seed), N, S, embed=4, hypernet_embed=6)
     # far from the initialisation the hypernetworks' outputs have both signs
-    mixer = jax.tree.map(lambda x: 4 * x, mixer)
-    slopes = jax.jit(jax.vmap(jax.grad(mixer)))(UTILITIES, STATE)
+    rng = np.random.default_rng(seed)
+    mixer = jax.tree.map(lambda x: rng.normal(size=x.shape).astype(np.float32), MONOTONIC)
+    slopes = slopes_of(mixer, UTILITIES, STATE)
     assert (slopes >= 0).all()
     assert (slopes > 0).any()
 
 
 def test_monotonic_mixer_computes_the_published_formula():
-    mixer = MonotonicMixer(jax.random.key(1), N, S, embed=4, hypernet_embed=6)
+    mixer = MONOTONIC
     u, s = np.asarray(UTILITIES[0], np.float64), np.asarray(STATE[0], np.float64)
 
     def linear(layer, x):
@@ -57,30 +67,25 @@ def test_monotonic_mixer_computes_the_published_formula():
 
 
 def test_central_mixer_may_fall_when_a_utility_rises():
-    mixer = CentralMixer(jax.random.key(1), N, S, embed=8)
-    slopes = jax.jit(jax.vmap(jax.grad(mixer)))(UTILITIES, STATE)
+    slopes = slopes_of(CENTRAL, UTILITIES, STATE)
     assert (slopes < 0).any()
     assert (slopes > 0).any()
 
 
 def test_central_mixer_depends_on_every_utility_and_on_every_part_of_the_state():
-    mixer = CentralMixer(jax.random.key(1), N, S, embed=8)
-    by_utility, by_state = jax.jit(jax.vmap(jax.grad(mixer, argnums=(0, 1))))(UTILITIES, STATE)
+    by_utility, by_state = jax.jit(jax.vmap(jax.grad(CENTRAL, argnums=(0, 1))))(UTILITIES, STATE)
     assert (jnp.abs(by_utility).max(0) > 0).all()
     assert (jnp.abs(by_state).max(0) > 0).all()
 
 
 @pytest.mark.parametrize(
-    "mixer",
-    [
-        SumMixer(),
-        MonotonicMixer(KEYS[2], N, S, embed=4, hypernet_embed=6),
-        CentralMixer(KEYS[2], N, S, embed=8),
-    ],
-    ids=lambda mixer: type(mixer).__name__,
+    "mixer", [SumMixer(), MONOTONIC, CENTRAL], ids=["sum", "monotonic", "central"]
 )
 def test_a_joint_value_belongs_to_its_row_whatever_the_batch_axes(mixer):
-    q_tot = mixer(UTILITIES[:6], STATE[:6])
-    shaped = mixer(UTILITIES[:6].reshape(2, 3, N), STATE[:6].reshape(2, 3, S))
+    @jax.jit
+    def several(u, s):
+        return mixer(u, s), mixer(u.reshape(2, 3, N), s.reshape(2, 3, S)), mixer(u[4], s[4])
+
+    q_tot, shaped, alone = several(UTILITIES[:6], STATE[:6])
     np.testing.assert_allclose(shaped.reshape(6), q_tot, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(mixer(UTILITIES[4], STATE[4]), q_tot[4], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(alone, q_tot[4], rtol=1e-5, atol=1e-6)

@@ -1,0 +1,212 @@
+"""The training loop: when it explores, learns, copies targets and stops; and that it repeats."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from macpo.algorithms.base import LearnerState
+from macpo.algorithms.vdn import Config as Vdn
+from macpo.config import Run
+from macpo.train import Trainer, TrainState
+from macpo.weighting.uniform import Config as Uniform
+from tests.toys import Counting
+
+
+class Tally:
+    """An algorithm that learns nothing but counts its updates and remembers when it copied."""
+
+    def __init__(self, env: Counting) -> None:
+        self.spec = env.spec
+
+    def init(self, key: Any) -> LearnerState:
+        return LearnerState({"updates": jnp.zeros(())}, {"copied_after": jnp.zeros(())}, ())
+
+    def initial_hidden(self, n_envs: int) -> Any:
+        return jnp.zeros((n_envs, 0))
+
+    def act(self, params, key, hidden, seen, last_action, epsilon):
+        u = jax.random.uniform(key, last_action.shape)
+        return hidden, jnp.floor(2 * u).astype(jnp.int8)
+
+    def update(self, state, batch, key, sync_targets):
+        updates = state.params["updates"] + 1
+        copied = jnp.where(sync_targets, updates, state.targets["copied_after"])
+        metrics = {"copied": sync_targets, "batch_steps": batch.length.sum()}
+        return LearnerState({"updates": updates}, {"copied_after": copied}, ()), metrics
+
+
+def tallied(most: int = 60, mark: int = 10**6, **run: Any) -> tuple[TrainState, dict[str, Any]]:
+    """The first seed's state and metrics after one chunk of a run that only counts."""
+    env = Counting(episode_limit=4, most_steps=4)
+    trainer = Trainer(env, Tally(env), Run(**run))
+    state, metrics = trainer.chunk(trainer.init(), jnp.array(mark), most)
+    return jax.tree.map(lambda x: np.asarray(x[0]), (state, metrics))
+
+
+@functools.cache
+def as_published() -> tuple[TrainState, dict[str, Any]]:
+    """Sixty iterations of eight episodes under the default schedule."""
+    return tallied(batch_size_run=8, batch_size=128, buffer_size=200, target_update_interval=200)
+
+
+# --- schedules ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("env_steps", "epsilon"), [(0, 1.0), (50_000, 0.525), (100_000, 0.05), (200_000, 0.05)]
+)
+def test_epsilon_falls_linearly_and_then_stays(env_steps, epsilon):
+    env = Counting()
+    trainer = Trainer(env, Tally(env), Run())
+    np.testing.assert_allclose(trainer.epsilon(jnp.array(env_steps)), epsilon, rtol=1e-6)
+
+
+def test_an_iteration_plays_one_episode_in_each_parallel_environment():
+    _, metrics = as_published()
+    np.testing.assert_array_equal(metrics["episodes"], 8 * np.arange(1, 61))
+
+
+def test_env_steps_are_those_of_all_episodes_played():
+    _, metrics = as_published()
+    steps = np.cumsum(np.round(8 * metrics["ep_length_mean"]))
+    np.testing.assert_array_equal(metrics["env_steps"], steps)
+
+
+def test_epsilon_is_frozen_at_the_env_steps_before_the_iteration():
+    state, metrics = tallied(most=3, epsilon_anneal_time=100, batch_size_run=2)
+    before = np.array([0, *metrics["env_steps"][:-1]])
+    np.testing.assert_allclose(metrics["epsilon"], 1 - 0.95 * before / 100, rtol=1e-6)
+
+
+def test_there_is_no_update_before_a_whole_batch_has_been_played():
+    _, metrics = as_published()
+    updates = np.maximum(np.arange(1, 61) - 15, 0)  # 128 episodes are in after iteration 16
+    np.testing.assert_array_equal(metrics["updates"], updates)
+
+
+def test_metrics_of_learning_are_nan_before_the_first_update():
+    _, metrics = as_published()
+    np.testing.assert_array_equal(np.isnan(metrics["batch_steps"]), np.arange(60) < 15)
+
+
+def test_every_update_sees_a_whole_batch():
+    _, metrics = tallied(most=4, batch_size_run=2, batch_size=6, buffer_size=6)
+    # the buffer is the batch: the last six episodes
+    steps = np.diff(metrics["env_steps"], prepend=0)
+    expected = np.convolve(steps, np.ones(3), mode="valid")
+    np.testing.assert_array_equal(metrics["batch_steps"][2:], expected)
+
+
+def test_targets_are_copied_every_200_episodes():
+    state, metrics = as_published()
+    copied = np.flatnonzero(metrics["copied"] == 1) + 1
+    assert (8 * copied).tolist() == [200, 400]
+    assert state.last_sync == 400
+    assert state.learner.targets["copied_after"] == 400 / 8 - 15
+
+
+def test_copies_wait_for_the_first_update():
+    _, metrics = tallied(
+        most=6, batch_size_run=4, batch_size=10, buffer_size=20, target_update_interval=8
+    )
+    np.testing.assert_array_equal(metrics["copied"], [np.nan, np.nan, 1, 0, 1, 0])
+
+
+def test_of_several_updates_in_an_iteration_only_the_last_is_followed_by_a_copy():
+    state, metrics = tallied(
+        most=3,
+        batch_size_run=4,
+        batch_size=4,
+        buffer_size=20,
+        target_update_interval=8,
+        updates_per_iteration=3,
+    )
+    assert metrics["updates"].tolist() == [3, 6, 9]
+    assert metrics["copied"].tolist() == [0, 1, 0]
+    assert state.learner.targets["copied_after"] == 6
+
+
+def test_a_chunk_stops_at_the_first_iteration_that_reaches_the_mark():
+    state, metrics = tallied(most=60, mark=100, batch_size_run=4)
+    made = int(state.iteration)
+    assert metrics["env_steps"][made - 2] < 100 <= metrics["env_steps"][made - 1]
+    assert state.env_steps == metrics["env_steps"][made - 1]
+    assert not metrics["env_steps"][made:].any()
+
+
+def test_a_chunk_makes_no_more_iterations_than_it_has_room_for():
+    state, metrics = tallied(most=3, batch_size_run=4)
+    assert state.iteration == 3
+    assert metrics["episodes"].tolist() == [4, 8, 12]
+
+
+# --- the whole thing ------------------------------------------------------------------------------
+
+MOST = 4
+
+
+@functools.cache
+def trainer(seed: int = 0, seeds: int = 1) -> Trainer:
+    env = Counting(episode_limit=4, most_steps=6)
+    run = Run(
+        batch_size_run=2,
+        batch_size=2,
+        buffer_size=6,
+        target_update_interval=4,
+        test_nepisode=3,
+        seed=seed,
+        seeds=seeds,
+    )
+    return Trainer(env, Vdn(rnn_hidden_dim=8).make(env, Uniform().make()), run)
+
+
+@functools.cache
+def trained(seed: int = 0, seeds: int = 1) -> Any:
+    """(state, metrics of training, metrics of evaluation)."""
+    # compiled programs do not depend on the number of the seed
+    compiled = trainer(0, seeds)
+    state, metrics = compiled.chunk(trainer(seed, seeds).init(), jnp.array(10**6), MOST)
+    return jax.tree.map(np.asarray, (state, metrics, compiled.evaluate(state)))
+
+
+def test_the_same_seed_gives_the_same_result():
+    again = trained.__wrapped__()
+    jax.tree.map(np.testing.assert_array_equal, trained(), again)
+
+
+def test_different_seeds_give_different_results():
+    assert (trained(0)[1]["loss"] != trained(1)[1]["loss"]).any()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_each_of_two_seeds_is_bit_for_bit_the_one_trained_alone(seed):
+    together = jax.tree.map(lambda x: x[seed], trained(0, seeds=2))
+    alone = jax.tree.map(lambda x: x[0], trained(seed))
+    jax.tree.map(np.testing.assert_array_equal, together, alone)
+
+
+def test_metrics_have_a_row_per_seed_and_a_column_per_iteration():
+    _, metrics, evaluated = trained(0, seeds=2)
+    assert {x.shape for x in metrics.values()} == {(2, MOST)}
+    assert {x.shape for x in evaluated.values()} == {(2,)}
+
+
+def test_all_parameters_have_moved_after_a_few_iterations():
+    state, metrics, _ = trained()
+    before = trainer().init().learner.params
+    for path, moved in jax.tree_util.tree_leaves_with_path(
+        jax.tree.map(lambda x, y: np.abs(x - y).max(), state.learner.params, before)
+    ):
+        assert moved > 0, jax.tree_util.keystr(path)
+    assert np.isfinite(metrics["loss"]).all()
+
+
+def test_the_ring_holds_the_latest_episodes():
+    state, metrics, _ = trained()
+    assert state.ring.n_added == 2 * MOST
+    lengths = np.diff(metrics["env_steps"][0], prepend=0)[-3:]
+    assert state.ring.episodes.length.sum() == lengths.sum()
