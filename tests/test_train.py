@@ -77,7 +77,7 @@ def test_env_steps_are_those_of_all_episodes_played():
 
 
 def test_epsilon_is_frozen_at_the_env_steps_before_the_iteration():
-    state, metrics = tallied(most=3, epsilon_anneal_time=100, batch_size_run=2)
+    _, metrics = tallied(most=3, epsilon_anneal_time=100, batch_size_run=2)
     before = np.array([0, *metrics["env_steps"][:-1]])
     np.testing.assert_allclose(metrics["epsilon"], 1 - 0.95 * before / 100, rtol=1e-6)
 

@@ -5,9 +5,9 @@ PyMARL family use ("stag hunt"). A prey with two or more adjacent catchers is ca
 removed together with all its catchers; a lone catcher is punished. Each capture takes at least two
 hunters out, so the largest return of the default game is 40.
 
-Everything is computed by comparing cell numbers: no grid, no dynamic index. Agent and prey axes
-come first and batch axes last, and `vmap` keeps it so (see `_env_axis_last`); with many
-environments each comparison is then one wide vector instruction on bytes.
+Everything is computed by comparing cell numbers: no grid, no dynamic index. What is computed in
+turns runs with the environments along the last axis, whatever the caller's `vmap` (see
+`_env_axis_last`): each comparison is then one wide vector instruction on bytes.
 """
 
 import functools
@@ -29,7 +29,9 @@ RIGHT, DOWN, LEFT, UP, STAY, CATCH = range(6)
 MOVES = ((0, 1), (1, 0), (0, -1), (-1, 0))  # (row, column) steps of the first four actions
 SIGHT = 2  # an agent sees the 5×5 window around itself
 WINDOW = 2 * SIGHT + 1
-CHANNELS = 3  # agents, prey, and hares: the original's third channel, empty in this game
+CENTRE = SIGHT * WINDOW + SIGHT
+AGENTS, PREY, HARES = range(3)  # channels; the original's third one stays empty in this game
+CHANNELS = 3
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ class PredatorPrey(Environment):
     def __init__(self, config: Config) -> None:
         self.config = config
         cells = config.height * config.width
-        self.dtype = jnp.dtype(jnp.uint8 if cells <= 255 else jnp.uint16)
+        self.dtype = np.min_scalar_type(cells)
         self.gone = int(np.iinfo(self.dtype).max)
         most = config.capture_reward * min(config.n_prey, config.n_predators // 2)
         self.spec = Spec(
@@ -117,8 +119,8 @@ class PredatorPrey(Environment):
             obs_agent_id=False,
             return_bounds=(0.0, most) if config.punishment == 0 else None,
         )
-        self._transition = _env_axis_last(self._transition_native)
-        self._observe = _env_axis_last(self._observe_native)
+        self._turns = _env_axis_last(self._take_turns)
+        self._windows = _env_axis_last(self._look_around)
 
     # --- the environment contract -------------------------------------------------------------
 
@@ -136,7 +138,7 @@ class PredatorPrey(Environment):
 
     def observe(self, state: State) -> Observation:
         """5×5 windows of the living, the whole grid, and what each agent may do."""
-        return Observation(*self._observe(state.agent_cell, state.prey_cell))
+        return self.recall(self.remember(state))
 
     def remember(self, state: State) -> tuple[Array, Array]:
         """The cell numbers: 16 bytes a state instead of 948."""
@@ -144,7 +146,20 @@ class PredatorPrey(Environment):
 
     def recall(self, memory: tuple[Array, Array]) -> Observation:
         """Observe the remembered cells again."""
-        return Observation(*self._observe(*memory))
+        agent_cell, prey_cell = memory
+        agents = self._windows(agent_cell, agent_cell)
+        prey = self._windows(agent_cell, prey_cell)
+
+        place, channel = np.divmod(np.arange(self.spec.obs_size, dtype=np.uint32), CHANNELS)
+        obs = _by_channel(channel, agents[:, None], prey[:, None]) >> place & 1
+
+        place, channel = np.divmod(np.arange(self.spec.state_size), CHANNELS)
+        place = place.astype(self.dtype)
+        there = [_any(cell[:, None] == place) for cell in (agent_cell, prey_cell)]
+        state = _by_channel(channel, *there)
+
+        avail_actions = self._available(agent_cell, agents, prey)
+        return Observation(obs.astype(jnp.int8), state.astype(jnp.int8), avail_actions)
 
     # --- its parts ----------------------------------------------------------------------------
 
@@ -158,7 +173,7 @@ class PredatorPrey(Environment):
         self, state: State, actions: Int[Array, " N"], choices: Choices
     ) -> tuple[State, TimeStep]:
         """Advance one step with the given chance."""
-        agent_cell, prey_cell, reward, over = self._transition(
+        agent_cell, prey_cell, reward, over = self._turns(
             state.agent_cell, state.prey_cell, actions.astype(jnp.int8), *choices
         )
         after = State(agent_cell, prey_cell, state.t + 1)
@@ -185,154 +200,171 @@ class PredatorPrey(Environment):
             cell(agent_pos, agent_active), cell(prey_pos, prey_alive), jnp.asarray(t, jnp.int32)
         )
 
-    # --- the rules, on arrays whose batch axes come last --------------------------------------
+    # --- what is seen -------------------------------------------------------------------------
 
-    def _row_column(self, cell: Array) -> tuple[Array, Array]:
-        """Signed (row, column); of those who are gone, far outside every window."""
-        wide = cell.astype(jnp.int8 if self.dtype == jnp.uint8 else jnp.int16)
-        far = jnp.asarray(-100, wide.dtype)
-        row = (cell // self.config.width).astype(wide.dtype)
-        column = (cell % self.config.width).astype(wide.dtype)
-        here = cell != self.gone
-        return jnp.where(here, row, far), jnp.where(here, column, far)
+    def _look_around(
+        self, agent_cell: Int[Array, "N E"], other_cell: Int[Array, "n E"]
+    ) -> Int[Array, "N E"]:
+        """Each agent's window as a number: one bit for every cell that holds one of the others."""
+        row, column, here = self._row_column(agent_cell)
+        other_row, other_column, other_here = self._row_column(other_cell)
+        down, right = other_row - row[:, None], other_column - column[:, None]
+        seen = (jnp.abs(down) <= SIGHT) & (jnp.abs(right) <= SIGHT) & here[:, None] & other_here
+        bit = jnp.uint32(1) << (CENTRE + down * WINDOW + right).astype(jnp.uint32)
+        # No two stand on the same cell, so the sum of their bits is the union.
+        return jnp.where(seen, bit, 0).sum(1, dtype=jnp.uint32)
 
-    def _neighbours(self, cell: Array) -> list[tuple[Array, Array]]:
-        """For right, down, left, up: (the neighbouring cell, whether it is inside the grid)."""
+    def _row_column(self, cell: Array) -> tuple[Array, Array, Array]:
+        """Row, column, and whether it is on the grid: the row of those who are gone is below."""
+        row, column = cell // self.config.width, cell % self.config.width
+        return row.astype(jnp.int32), column.astype(jnp.int32), row < self.config.height
+
+    def _available(self, agent_cell: Array, agents: Array, prey: Array) -> Bool[Array, "N 6"]:
+        """What each agent may do, from its cell and its two windows."""
+        moves = [there != agent_cell for there in self._neighbours(agent_cell)]
+        next_to = [1 << (CENTRE + row * WINDOW + column) for row, column in MOVES]
+        if self.config.block_occupied_moves:
+            taken = agents | prey
+            moves = [ok & (taken & bit == 0) for ok, bit in zip(moves, next_to, strict=True)]
+        stay = jnp.ones_like(moves[0])
+        return jnp.stack([*moves, stay, prey & sum(next_to) != 0], -1)
+
+    # --- the rules ----------------------------------------------------------------------------
+
+    def _neighbours(self, cell: Array) -> list[Array]:
+        """The cells to the right, below, to the left, above; the cell itself if that is outside.
+
+        One's own cell is never free, so a step off the grid needs no further attention; nor do
+        those who are gone, whose neighbours are gone as well.
+        """
         height, width = self.config.height, self.config.width
-        row, column = self._row_column(cell)
-        here = cell != self.gone
-        inside = (column < width - 1, row < height - 1, column > 0, row > 0)
-        offset = (1, width, -1, -width)
-        return [
-            (cell + jnp.asarray(step, jnp.int32).astype(self.dtype), ok & here)
-            for step, ok in zip(offset, inside, strict=True)
-        ]
+        here, column = cell != self.gone, cell % width
+        steps = (
+            (cell + 1, column < width - 1),
+            (cell + width, cell < (height - 1) * width),
+            (cell - 1, column > 0),
+            (cell - width, cell >= width),
+        )
+        return [jnp.where(here & inside, there, cell) for there, inside in steps]
 
-    def _transition_native(
+    def _take_turns(
         self,
-        agent_cell: Int[Array, "N *E"],
-        prey_cell: Int[Array, "M *E"],
-        actions: Int[Array, "N *E"],
-        agent_order: Int[Array, "N *E"],
-        prey_order: Int[Array, "M *E"],
-        prey_uniform: Float[Array, "M *E"],
+        agent_cell: Int[Array, "N E"],
+        prey_cell: Int[Array, "M E"],
+        actions: Int[Array, "N E"],
+        agent_order: Int[Array, "N E"],
+        prey_order: Int[Array, "M E"],
+        prey_uniform: Float[Array, "M E"],
     ) -> tuple[Array, Array, Array, Array]:
         """(agent_cell, prey_cell, reward, whether the hunt is over) after one step."""
-        gone = jnp.asarray(self.gone, self.dtype)
-        agent_number, prey_number = _numbers(agent_cell), _numbers(prey_cell)
+        agent_turn, prey_turn = _turn(agent_order), _turn(prey_order)
+        agents, prey = _line_up(agent_turn, agent_cell), _line_up(prey_turn, prey_cell)
+        actions = _line_up(agent_turn, actions)
+        agents = self._move_agents(agents, prey, actions)
+        agents, prey, reward = self._hunt(agents, prey, actions == CATCH, prey_uniform)
+        over = ~_any(agents != self.gone) | ~_any(prey != self.gone)
+        return _disband(agent_turn, agents), _disband(prey_turn, prey), reward, over
 
-        # 1. Agents move one after another, each into its target cell if that is free by then.
-        target = agent_cell
-        for action, (cell, inside) in enumerate(self._neighbours(agent_cell)):
-            target = jnp.where((actions == action) & inside, cell, target)
+    # The arrays of the next two are queues along their first axis: it is the turn of whoever
+    # stands at 0, and all are back in place after everybody's turn. (With `x[k]` instead, a
+    # dynamic index, XLA:CPU would not vectorise the kernels that it is fused into.)
 
-        def move_agent(k: Array, agent_cell: Array) -> Array:
-            mine = agent_order[k] == agent_number
-            goal = _pick(mine, target)
-            occupied = _any(agent_cell == goal) | _any(prey_cell == goal)
-            return jnp.where(mine & ~occupied, goal, agent_cell)
+    def _move_agents(self, agents: Array, prey: Array, actions: Array) -> Array:
+        """Agents move one after another, each into its target cell if that is free by then."""
+        goal = agents
+        for action, there in enumerate(self._neighbours(agents)):
+            goal = jnp.where(actions == action, there, goal)
+        goal = jnp.where(_any(prey[:, None] == goal), agents, goal)
 
-        agent_cell = jax.lax.fori_loop(0, self.config.n_predators, move_agent, agent_cell)
+        def take_turn(_: Array, queues: tuple[Array, Array]) -> tuple[Array, Array]:
+            agents, goal = queues
+            moved = jnp.where(_any(agents == goal[0]), agents[0], goal[0])
+            return _next(agents, moved), _next(goal, goal[0])
 
-        # 2. Prey, one after another, are caught or step aside.
-        row, column = self._row_column(agent_cell)
-        catching = actions == CATCH
+        return jax.lax.fori_loop(0, len(agents), take_turn, (agents, goal))[0]
 
-        def move_prey(k: Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-            agent_cell, prey_cell, reward = carry
-            mine = prey_order[k] == prey_number
-            cell = _pick(mine, prey_cell)
-            alive = cell != gone
-            prey_row, prey_column = self._row_column(cell)
-            distance = jnp.abs(row - prey_row) + jnp.abs(column - prey_column)
-            catchers = catching & (agent_cell != gone) & (distance == 1)
-            n_catchers = _sum(catchers.astype(jnp.int8))
-            captured, lone = alive & (n_catchers >= 2), alive & (n_catchers == 1)
-            reward += jnp.where(captured, self.config.capture_reward, 0.0)
-            reward += jnp.where(lone, self.config.punishment, 0.0)
-            agent_cell = jnp.where(catchers & captured, gone, agent_cell)
-
-            free = [
-                (there, inside & ~_any(agent_cell == there) & ~_any(prey_cell == there))
-                for there, inside in self._neighbours(cell)
-            ]
-            n_free = sum(ok.astype(jnp.int8) for _, ok in free)
-            choice = jnp.floor(prey_uniform[k] * n_free).astype(jnp.int8)
-            moved, before = cell, jnp.zeros_like(n_free)
-            for there, ok in free:
-                moved = jnp.where(ok & (before == choice), there, moved)
-                before = before + ok.astype(jnp.int8)
-            after = jnp.where(captured, gone, moved)
-            prey_cell = jnp.where(mine & alive, after, prey_cell)
-            return agent_cell, prey_cell, reward
-
-        reward = jnp.zeros(agent_cell.shape[1:], jnp.float32)
-        agent_cell, prey_cell, reward = jax.lax.fori_loop(
-            0, self.config.n_prey, move_prey, (agent_cell, prey_cell, reward)
-        )
-        over = ~_any(prey_cell != gone) | ~_any(agent_cell != gone)
-        return agent_cell, prey_cell, reward, over
-
-    def _observe_native(
-        self, agent_cell: Int[Array, "N *E"], prey_cell: Int[Array, "M *E"]
+    def _hunt(
+        self, agents: Array, prey: Array, catching: Array, uniform: Array
     ) -> tuple[Array, Array, Array]:
-        """(obs [N, 75, *E], state [300, *E], avail_actions [N, 6, *E])."""
-        batch = agent_cell.shape[1:]
-        here = agent_cell != self.gone
+        """Prey, one after another, are caught or step aside: (agents, prey, reward)."""
+        gone = np.asarray(self.gone, self.dtype)
+        capture, punishment = self.config.capture_reward, self.config.punishment
 
-        # Each window is a 25-bit number per channel: set one bit per visible entity, then unfold.
-        row, column = self._row_column(agent_cell)
-        bit = np.arange(WINDOW * WINDOW, dtype=np.uint32).reshape(1, -1, *[1] * len(batch))
-        seen = [
-            ((self._window(row, column, here, other)[:, None] >> bit) & 1).astype(jnp.int8)
-            for other in (agent_cell, prey_cell)
-        ]
-        obs = jnp.stack([*seen, jnp.zeros_like(seen[0])], 2)
-        obs = obs.reshape(self.config.n_predators, -1, *batch)
+        def take_turn(_: Array, carry: tuple[Array, ...]) -> tuple[Array, ...]:
+            agents, reward, prey, near, uniform = carry
+            beside = _any(near[0][:, None] == agents)
+            catchers = catching & beside & (agents != gone)
+            n_catchers = _sum(catchers.astype(jnp.int8))
+            captured = n_catchers >= 2
+            reward += jnp.where(captured, capture, jnp.where(n_catchers == 1, punishment, 0.0))
+            free = ~_any(agents[:, None] == near[0]) & ~_any(prey[:, None] == near[0])
+            moved = _step_aside(prey[0], near[0], free, uniform[0])
+            prey = _next(prey, jnp.where(captured, gone, moved))
+            agents = jnp.where(catchers & captured, gone, agents)
+            return agents, reward, prey, _next(near, near[0]), _next(uniform, uniform[0])
 
-        grid = np.arange(self.config.height * self.config.width, dtype=np.int32)
-        grid = jnp.asarray(grid, self.dtype).reshape(-1, *[1] * len(batch))
-        there = [_any(c[:, None] == grid).astype(jnp.int8) for c in (agent_cell, prey_cell)]
-        state = jnp.stack([*there, jnp.zeros_like(there[0])], 1).reshape(-1, *batch)
-
-        moves, near_prey = [], jnp.zeros_like(here)
-        for cell, inside in self._neighbours(agent_cell):
-            prey_there = inside & _any(prey_cell[:, None] == cell[None])
-            near_prey |= prey_there
-            if self.config.block_occupied_moves:
-                inside &= ~prey_there & ~_any(agent_cell[:, None] == cell[None])
-            moves.append(inside)
-        avail = jnp.stack([*moves, jnp.ones_like(here), near_prey], 1)
-        return obs, state, avail
-
-    def _window(self, row: Array, column: Array, here: Array, other: Array) -> Array:
-        """One bit for each cell of every agent's window that holds one of `other`."""
-        other_row, other_column = self._row_column(other)
-        bits = []
-        for r, c in zip(other_row, other_column, strict=True):
-            down, right = r - row + SIGHT, c - column + SIGHT
-            inside = (down >= 0) & (down < WINDOW) & (right >= 0) & (right < WINDOW)
-            place = (down * WINDOW + right).astype(jnp.uint32) & 31
-            bits.append(jnp.where(inside & here, jnp.uint32(1) << place, jnp.uint32(0)))
-        return functools.reduce(operator.or_, bits)
+        near = jnp.stack(self._neighbours(prey), 1)  # a prey stays where it is until its turn
+        reward = jnp.zeros(agents.shape[1:], jnp.float32)
+        carry = (agents, reward, prey, near, uniform)
+        agents, reward, prey, _, _ = jax.lax.fori_loop(0, len(prey), take_turn, carry)
+        return agents, prey, reward
 
 
-def _numbers(cells: Array) -> Array:
-    """0, 1, 2, … along the first axis."""
-    return np.arange(cells.shape[0], dtype=np.int8).reshape(-1, *[1] * (cells.ndim - 1))
+def _step_aside(
+    cell: Int[Array, " E"],
+    near: Int[Array, "4 E"],
+    free: Bool[Array, "4 E"],
+    uniform: Float[Array, " E"],
+) -> Int[Array, " E"]:
+    """One of the free neighbours, uniformly; the cell itself if there is none."""
+    choice = jnp.floor(uniform * _sum(free.astype(jnp.int8))).astype(jnp.int8)
+    before = jnp.zeros_like(choice)
+    for there, ok in zip(near, free, strict=True):
+        cell = jnp.where(ok & (before == choice), there, cell)
+        before += ok.astype(jnp.int8)
+    return cell
+
+
+def _by_channel(channel: np.ndarray, agents: Array, prey: Array) -> Array:
+    """Interleave the channels; a `stack` along so short a last axis is many times slower."""
+    nothing = jnp.zeros((), agents.dtype)
+    return jnp.where(channel == AGENTS, agents, jnp.where(channel == PREY, prey, nothing))
+
+
+# --- taking turns -----------------------------------------------------------------------------
 
 
 def _order(u: Float[Array, " n"]) -> Int[Array, " n"]:
     """A uniformly random order from iid uniforms: who is k-th smallest, for each k."""
-    rank = (u[None, :] < u[:, None]).sum(-1)  # ties have probability 2⁻²⁴ and favour nobody twice
-    return _first(rank[None, :] == jnp.arange(u.shape[0])[:, None])
+    number = np.arange(len(u), dtype=np.min_scalar_type(len(u)))
+    before = number < number[:, None]  # settles ties, which have probability 2⁻²³
+    rank = jnp.where(before, u <= u[:, None], u < u[:, None]).sum(1, dtype=number.dtype)
+    return jnp.where(rank == number[:, None], number, 0).sum(1, dtype=number.dtype)
 
 
-def _first(flags: Bool[Array, "k n"]) -> Int[Array, " k"]:
-    return jnp.argmax(flags, -1).astype(jnp.int8)
+def _turn(order: Int[Array, "n E"]) -> Bool[Array, "n n E"]:
+    """[k, i]: whether the k-th turn is i's."""
+    return order[:, None] == np.arange(len(order), dtype=order.dtype)[:, None]
 
 
-# Reductions over the few agents are written out: XLA then fuses them with their neighbours.
+def _line_up(turn: Bool[Array, "n n E"], x: Num[Array, "n E"]) -> Num[Array, "n E"]:
+    """From the order of numbers to that of turns."""
+    return jnp.where(turn, x, 0).sum(1, dtype=x.dtype)
+
+
+def _disband(turn: Bool[Array, "n n E"], x: Num[Array, "n E"]) -> Num[Array, "n E"]:
+    """From the order of turns back to that of numbers."""
+    return jnp.where(turn, x[:, None], 0).sum(0, dtype=x.dtype)
+
+
+def _next(queue: Num[Array, "n *E"], last: Num[Array, "*E"]) -> Num[Array, "n *E"]:
+    """The queue without its first, and with `last` at its end."""
+    return jnp.concatenate([queue[1:], last[None]])
+
+
+# Written-out reductions fuse with what uses them, which saves a kernel where that is a single
+# elementwise step. XLA stores the result of a true one (`.sum`, above), which saves repetition
+# where it is read often.
 
 
 def _any(flags: Bool[Array, "n *E"]) -> Bool[Array, "*E"]:
@@ -343,26 +375,26 @@ def _sum(values: Num[Array, "n *E"]) -> Num[Array, "*E"]:
     return functools.reduce(operator.add, list(values))
 
 
-def _pick(one: Bool[Array, "n *E"], values: Num[Array, "n *E"]) -> Num[Array, "*E"]:
-    """The value where exactly one flag is set."""
-    return _sum(jnp.where(one, values, jnp.zeros_like(values)))
-
-
 def _env_axis_last(native: Callable[..., Any]) -> Callable[..., Any]:
-    """Under `vmap`, run `native` once with the batch axis moved to the end, not to the front."""
+    """For one environment, the function `native` of arrays [n, E] and results [..., E].
+
+    However deep in `vmap`, `native` runs once, with all batch axes joined to its last one.
+    """
     call = jax.custom_batching.custom_vmap(native)
 
     @call.def_vmap
     def _rule(axis_size: int, in_batched: list[bool], *args: Array) -> tuple[Any, Any]:
-        last = [
-            jnp.moveaxis(x, 0, -1)
-            if batched
-            else jnp.broadcast_to(x[..., None], (*x.shape, axis_size))
-            for x, batched in zip(args, in_batched, strict=True)
-        ]
-        out = call(*last)
-        return jax.tree.map(lambda x: jnp.moveaxis(x, -1, 0), out), jax.tree.map(
-            lambda _: True, out
-        )
+        def join(x: Array, batched: bool) -> Array:
+            x = x if batched else jnp.broadcast_to(x, (axis_size, *x.shape))
+            return jnp.moveaxis(x, 0, 1).reshape(x.shape[1], -1)
 
-    return call
+        def split(x: Array) -> Array:
+            return jnp.moveaxis(x.reshape(*x.shape[:-1], axis_size, -1), -2, 0)
+
+        out = jax.tree.map(split, call(*map(join, args, in_batched)))
+        return out, jax.tree.map(lambda _: True, out)
+
+    def one(*args: Array) -> Any:
+        return jax.tree.map(lambda x: x[..., 0], call(*(x[:, None] for x in args)))
+
+    return one

@@ -1,0 +1,204 @@
+"""Plug-ins are found by their place, or by an entry point of another distribution."""
+
+import ast
+import importlib.metadata
+import inspect
+import itertools
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+
+from macpo import config, registry, weighting
+from macpo.errors import UsageError
+
+KINDS: tuple[registry.Kind, ...] = get_args(registry.Kind)
+PLUGINS = [(kind, name) for kind in KINDS for name in registry.discover(kind)]
+every_plugin = pytest.mark.parametrize(("kind", "name"), PLUGINS)
+
+
+# --- discovery ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_module_with_a_config_is_a_plug_in(kind: registry.Kind) -> None:
+    folder = Path(registry.__file__).parent / kind
+    with_config = {
+        registry.canonical(file.stem)
+        for file in folder.glob("*.py")
+        if "\nclass Config" in file.read_text(encoding="utf-8")
+    }
+    assert set(registry.discover(kind)) >= with_config
+    assert with_config
+
+
+def test_helper_modules_are_no_plug_ins() -> None:
+    assert not {"base", "value-based"} & {name for _, name in PLUGINS}
+
+
+def test_names_are_sorted() -> None:
+    names = list(registry.discover("weighting"))
+    assert names == sorted(names)
+
+
+@pytest.mark.parametrize("name", ["predator-prey", "predator_prey", "Predator-Prey", " two-step "])
+def test_hyphens_underscores_case_and_spaces_around_do_not_matter(name: str) -> None:
+    assert registry.make_config("envs", name).make().spec.name == registry.canonical(name)
+
+
+@every_plugin
+def test_a_configuration_knows_its_name(kind: registry.Kind, name: str) -> None:
+    assert registry.name_of(registry.make_config(kind, name)) == name
+
+
+@every_plugin
+def test_a_configuration_is_frozen(kind: registry.Kind, name: str) -> None:
+    options = registry.config_class(kind, name).__dataclass_params__
+    assert options.frozen
+
+
+@every_plugin
+def test_a_configuration_is_described_in_one_line(kind: registry.Kind, name: str) -> None:
+    summary = registry.summary(registry.config_class(kind, name))
+    assert 10 < len(summary) < 100
+    assert summary.endswith(".")
+
+
+@every_plugin
+def test_every_setting_is_explained_below_itself(kind: registry.Kind, name: str) -> None:
+    owners = [c for c in registry.config_class(kind, name).__mro__ if c is not object]
+    for owner in owners:
+        (source,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
+        assert isinstance(source, ast.ClassDef)
+        for statement, below in itertools.pairwise(source.body):
+            if isinstance(statement, ast.AnnAssign):
+                assert isinstance(below, ast.Expr), ast.unparse(statement)
+
+
+# --- messages -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "typo", "noun", "meant"),
+    [
+        ("envs", "predatorprey", "environment", "predator-prey"),
+        ("algorithms", "qmxi", "algorithm", "qmix"),
+        ("weighting", "macpo_aprox", "weighting", "macpo-approx"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest_and_all_known(
+    kind: registry.Kind, typo: str, noun: str, meant: str
+) -> None:
+    with pytest.raises(UsageError) as error:
+        registry.make_config(kind, typo)
+    known = ", ".join(registry.discover(kind))
+    assert str(error.value) == (f"unknown {noun} {typo!r}; did you mean {meant!r}? Known: {known}.")
+
+
+def test_a_name_like_no_other_gets_no_guess() -> None:
+    with pytest.raises(UsageError, match="unknown algorithm 'xyzzy'; nothing similar is known"):
+        registry.config_class("algorithms", "xyzzy")
+
+
+def test_an_unknown_option_is_answered_with_the_nearest_and_all_known() -> None:
+    with pytest.raises(UsageError) as error:
+        registry.make_config("envs", "two_step", reward_scael=2.0)
+    assert str(error.value) == (
+        "environment 'two-step' has no option 'reward_scael'; did you mean 'reward_scale'? "
+        "Options: reward_scale."
+    )
+
+
+def test_something_that_is_no_plug_in_has_no_name() -> None:
+    with pytest.raises(UsageError, match="Run is no registered plug-in"):
+        registry.name_of(config.Run())
+
+
+# --- plug-ins of others ---------------------------------------------------------------------------
+
+THROW_AWAY = '''
+"""A weighting of somebody else."""
+
+from dataclasses import dataclass
+
+from macpo.weighting.base import Scheme, bellman
+
+
+@dataclass(frozen=True)
+class Config:
+    """The TD error to some power."""
+
+    power: float = 1.0
+    """Its exponent."""
+
+    def make(self) -> Scheme:
+        """The scheme."""
+
+        def factor(s, xp):
+            return self.power * bellman(s, xp)
+
+        return Scheme("td-power", factors=(("power", factor),), needs=("q", "target"))
+'''
+
+
+@pytest.fixture
+def td_power(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Another distribution, with a module and an entry point that names its `Config`."""
+    package = tmp_path / "somebody_else"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "td_power.py").write_text(THROW_AWAY)
+    monkeypatch.syspath_prepend(tmp_path)
+    entry = importlib.metadata.EntryPoint(
+        "td_power", "somebody_else.td_power:Config", "macpo.weighting"
+    )
+
+    def entry_points(*, group: str) -> list[importlib.metadata.EntryPoint]:
+        return [entry] if group == entry.group else []
+
+    monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
+    registry.discover.cache_clear()
+    yield
+    registry.discover.cache_clear()
+    for module in ("somebody_else", "somebody_else.td_power"):
+        sys.modules.pop(module, None)
+
+
+@pytest.mark.usefixtures("td_power")
+def test_an_entry_point_adds_a_weighting_under_its_name() -> None:
+    assert "td-power" in registry.discover("weighting")
+    assert "td-power" not in registry.discover("algorithms")
+    assert registry.summary(registry.config_class("weighting", "td_power")) == (
+        "The TD error to some power."
+    )
+
+
+@pytest.mark.usefixtures("td_power")
+def test_a_weighting_from_an_entry_point_weighs() -> None:
+    weigh = weighting.make("td-power", power=2.0)
+    q, mask = np.array([[1.0, -2.0, 3.0, 9.0]]), np.array([[1, 1, 1, 0]])
+    weights = weigh(q=q, target=0 * q, mask=mask)  # 1, 4, 9 over their mean
+    np.testing.assert_allclose(weights, [[3 / 14, 12 / 14, 27 / 14, 0]], rtol=1e-12)
+
+
+@pytest.mark.usefixtures("td_power")
+def test_an_experiment_with_a_weighting_from_an_entry_point_survives_json() -> None:
+    experiment = config.Experiment(weighting=registry.make_config("weighting", "td-power"))
+    data: Any = config.to_dict(experiment)
+    assert data["weighting"] == {"name": "td-power", "power": 1.0}
+    assert config.from_dict(data) == experiment
+
+
+@pytest.mark.usefixtures("td_power")
+def test_a_weighting_from_an_entry_point_is_refused_wrong_options() -> None:
+    with pytest.raises(UsageError, match=r"no option 'pwoer'; did you mean 'power'\?"):
+        weighting.make("td-power", pwoer=2.0)
+
+
+def test_without_the_entry_point_the_weighting_is_unknown() -> None:
+    with pytest.raises(UsageError, match="unknown weighting 'td-power'"):
+        weighting.make("td-power")
