@@ -39,18 +39,35 @@ class Tally:
         return LearnerState({"updates": updates}, {"copied_after": copied}, ()), metrics
 
 
-def tallied(most: int = 60, mark: int = 10**6, **run: Any) -> tuple[TrainState, dict[str, Any]]:
-    """The first seed's state and metrics after one chunk of a run that only counts."""
+@functools.cache
+def tally(**run: Any) -> Trainer:
     env = Counting(episode_limit=4, most_steps=4)
-    trainer = Trainer(env, Tally(env), Run(**run))
+    return Trainer(env, Tally(env), Run(**run))
+
+
+@functools.cache
+def tallied(trainer: Trainer, most: int, mark: int = 10**6) -> tuple[TrainState, dict[str, Any]]:
+    """The first seed's state and metrics after one chunk of a run that only counts."""
     state, metrics = trainer.chunk(trainer.init(), jnp.array(mark), most)
     return jax.tree.map(lambda x: np.asarray(x[0]), (state, metrics))
 
 
-@functools.cache
 def as_published() -> tuple[TrainState, dict[str, Any]]:
-    """Sixty iterations of eight episodes under the default schedule."""
-    return tallied(batch_size_run=8, batch_size=128, buffer_size=200, target_update_interval=200)
+    """Sixty iterations of eight episodes, with the default batch and target interval."""
+    trainer = tally(
+        batch_size_run=8,
+        batch_size=128,
+        buffer_size=200,
+        target_update_interval=200,
+        epsilon_anneal_time=1000,
+    )
+    return tallied(trainer, most=60)
+
+
+def six_iterations(mark: int = 10**6) -> tuple[TrainState, dict[str, Any]]:
+    """At most six iterations of four episodes; the batch is the buffer and holds twelve."""
+    trainer = tally(batch_size_run=4, batch_size=12, buffer_size=12, target_update_interval=8)
+    return tallied(trainer, most=6, mark=mark)
 
 
 # --- schedules ------------------------------------------------------------------------------------
@@ -77,9 +94,10 @@ def test_env_steps_are_those_of_all_episodes_played():
 
 
 def test_epsilon_is_frozen_at_the_env_steps_before_the_iteration():
-    _, metrics = tallied(most=3, epsilon_anneal_time=100, batch_size_run=2)
+    _, metrics = as_published()
     before = np.array([0, *metrics["env_steps"][:-1]])
-    np.testing.assert_allclose(metrics["epsilon"], 1 - 0.95 * before / 100, rtol=1e-6)
+    expected = np.maximum(1 - 0.95 * before / 1000, 0.05)
+    np.testing.assert_allclose(metrics["epsilon"], expected, rtol=1e-5)
 
 
 def test_there_is_no_update_before_a_whole_batch_has_been_played():
@@ -94,11 +112,10 @@ def test_metrics_of_learning_are_nan_before_the_first_update():
 
 
 def test_every_update_sees_a_whole_batch():
-    _, metrics = tallied(most=4, batch_size_run=2, batch_size=6, buffer_size=6)
-    # the buffer is the batch: the last six episodes
+    _, metrics = six_iterations()
     steps = np.diff(metrics["env_steps"], prepend=0)
-    expected = np.convolve(steps, np.ones(3), mode="valid")
-    np.testing.assert_array_equal(metrics["batch_steps"][2:], expected)
+    of_the_last_three_iterations = np.convolve(steps, np.ones(3), mode="valid")
+    np.testing.assert_array_equal(metrics["batch_steps"][2:], of_the_last_three_iterations)
 
 
 def test_targets_are_copied_every_200_episodes():
@@ -110,38 +127,37 @@ def test_targets_are_copied_every_200_episodes():
 
 
 def test_copies_wait_for_the_first_update():
-    _, metrics = tallied(
-        most=6, batch_size_run=4, batch_size=10, buffer_size=20, target_update_interval=8
-    )
+    _, metrics = six_iterations()
     np.testing.assert_array_equal(metrics["copied"], [np.nan, np.nan, 1, 0, 1, 0])
 
 
 def test_of_several_updates_in_an_iteration_only_the_last_is_followed_by_a_copy():
-    state, metrics = tallied(
-        most=3,
+    trainer = tally(
         batch_size_run=4,
         batch_size=4,
         buffer_size=20,
         target_update_interval=8,
         updates_per_iteration=3,
     )
+    state, metrics = tallied(trainer, most=3)
     assert metrics["updates"].tolist() == [3, 6, 9]
     assert metrics["copied"].tolist() == [0, 1, 0]
     assert state.learner.targets["copied_after"] == 6
 
 
 def test_a_chunk_stops_at_the_first_iteration_that_reaches_the_mark():
-    state, metrics = tallied(most=60, mark=100, batch_size_run=4)
+    state, metrics = six_iterations(mark=35)
     made = int(state.iteration)
-    assert metrics["env_steps"][made - 2] < 100 <= metrics["env_steps"][made - 1]
+    assert metrics["env_steps"][made - 2] < 35 <= metrics["env_steps"][made - 1]
     assert state.env_steps == metrics["env_steps"][made - 1]
+    assert made < 6
     assert not metrics["env_steps"][made:].any()
 
 
 def test_a_chunk_makes_no_more_iterations_than_it_has_room_for():
-    state, metrics = tallied(most=3, batch_size_run=4)
-    assert state.iteration == 3
-    assert metrics["episodes"].tolist() == [4, 8, 12]
+    state, metrics = six_iterations()
+    assert state.iteration == 6
+    assert metrics["episodes"].tolist() == [4, 8, 12, 16, 20, 24]
 
 
 # --- the whole thing ------------------------------------------------------------------------------

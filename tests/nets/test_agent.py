@@ -73,7 +73,7 @@ def test_agent_of_predator_prey_has_30598_parameters():
 
 
 def test_initial_weights_and_biases_are_uniform_within_one_over_root_fan_in():
-    net = AgentNet(KEY, in_size=400, hidden_size=100, out_size=9)
+    net = jax.jit(lambda: AgentNet(KEY, in_size=400, hidden_size=100, out_size=9))()
     for layer, bound in ((net.embed, 0.05), (net.cell, 0.1), (net.head, 0.1)):
         for leaf in jax.tree.leaves(layer):
             spread = np.ravel(leaf) / bound
@@ -130,34 +130,43 @@ def test_greedy_breaks_ties_towards_the_lowest_number():
     assert greedy(q, AVAIL).tolist() == [2]
 
 
+N_DRAWS = 6000
+draw = jax.jit(epsilon_greedy)
+
+
+def drawn(best: int, epsilon: float, seed: int) -> np.ndarray:
+    """How often each action was drawn where 1, 2 and 4 are available and `best` is the best."""
+    q = np.zeros((N_DRAWS, 6), np.float32)
+    q[:, best] = 100
+    avail = np.broadcast_to(AVAIL, q.shape)
+    actions = draw(jax.random.key(seed), q, avail, jnp.array(epsilon))
+    return np.bincount(actions, minlength=6)
+
+
 def test_epsilon_zero_is_greedy():
-    q = jax.random.normal(KEY, (1000, 6))
-    avail = jax.random.uniform(jax.random.key(1), q.shape).at[:, 0].set(0) < 0.5
-    actions = epsilon_greedy(KEY, q, avail, jnp.array(0.0))
-    np.testing.assert_array_equal(actions, greedy(q, avail))
+    rng = np.random.default_rng(0)
+    q = rng.normal(size=(N_DRAWS, 6)).astype(np.float32)
+    avail = rng.random(q.shape) < 0.5
+    avail[:, 0] = True
+    actions = draw(KEY, q, avail, jnp.array(0.0))
+    np.testing.assert_array_equal(actions, np.where(avail, q, -np.inf).argmax(-1))
 
 
 def test_epsilon_one_is_uniform_over_the_available_actions():
-    n = 6000
-    q, avail = jnp.zeros((n, 6)).at[:, 1].set(100.0), jnp.broadcast_to(AVAIL, (n, 6))
-    actions = epsilon_greedy(jax.random.key(7), q, avail, jnp.array(1.0))
-    counts = np.bincount(actions, minlength=6)
+    counts = drawn(best=1, epsilon=1.0, seed=7)
     assert counts[[0, 3, 5]].tolist() == [0, 0, 0]
     assert scipy.stats.chisquare(counts[[1, 2, 4]]).pvalue > 1e-3
 
 
 def test_epsilon_is_the_share_of_agents_that_draw_at_random():
-    n = 6000
-    q, avail = jnp.zeros((n, 6)).at[:, 4].set(1.0), jnp.broadcast_to(AVAIL, (n, 6))
-    actions = epsilon_greedy(jax.random.key(3), q, avail, jnp.array(0.3))
-    counts = np.bincount(actions, minlength=6)
-    expected = n * np.array([0.1, 0.1, 0.8])
+    counts = drawn(best=4, epsilon=0.3, seed=3)
+    expected = N_DRAWS * np.array([0.1, 0.1, 0.8])
     assert scipy.stats.chisquare(counts[[1, 2, 4]], expected).pvalue > 1e-3
 
 
 def test_agents_of_one_environment_draw_independently():
-    avail = jnp.ones((4000, 2, 2), bool)
-    actions = epsilon_greedy(jax.random.key(5), jnp.zeros((4000, 2, 2)), avail, jnp.array(1.0))
+    q, avail = np.zeros((4000, 2, 2), np.float32), np.ones((4000, 2, 2), bool)
+    actions = np.asarray(draw(jax.random.key(5), q, avail, jnp.array(1.0)))
     pairs = np.bincount(actions[:, 0] * 2 + actions[:, 1], minlength=4)
     assert scipy.stats.chisquare(pairs).pvalue > 1e-3
 

@@ -1,0 +1,70 @@
+"""The README's commands and snippets run as printed, on a small experiment."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import macpo
+from macpo.cli import main
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+SMALL = """--steps 200 --env.height 4 --env.width 4 --env.n-predators 2 --env.n-prey 2
+  --env.episode-limit 6 --batch-size 8 --buffer-size 64 --test-interval 100 --test-nepisode 2
+  --algorithm.rnn-hidden-dim 8 --algorithm.mixing-embed-dim 4 --algorithm.hypernet-embed 8
+  --algorithm.central-mixing-embed-dim 8""".split()
+EXTRA = {"bench": ["--sections", "memory", "--rounds", "1"], "evaluate": ["--episodes", "4"]}
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.S)
+
+
+def commands() -> list[list[str]]:
+    lines = "".join(blocks("bash")).splitlines()
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("macpo ")]
+
+
+@pytest.mark.slow
+def test_every_macpo_command_of_the_readme_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    found = commands()
+    assert {"train", "resume", "evaluate", "render", "list", "doctor", "bench"} <= {
+        command[0] for command in found
+    }
+    for command in found:
+        if command[0] == "train":
+            command = [*(w for w in command if w not in ("1000000",)), *SMALL]
+            if "--steps" in command[: -len(SMALL)]:
+                command.remove("--steps")
+        with pytest.raises(SystemExit) as stop:
+            main([*command, *EXTRA.get(command[0], [])])
+        assert stop.value.code == 0, command
+    for file in ("learning_curve.png", "episode.gif", "metrics.jsonl", "README.md"):
+        assert (tmp_path / "runs" / "official" / file).stat().st_size > 0
+    assert (tmp_path / "hunt.gif").exists() and (tmp_path / "bench.json").exists()
+
+
+@pytest.mark.parametrize("target", ["train", "test"])
+def test_the_two_make_targets_of_the_readme_exist(target: str):
+    assert f"make {target} " in README
+    done = subprocess.run(
+        ["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_snippet_for_a_foreign_learner_runs():
+    (snippet,) = (block for block in blocks("python") if "weighting.make" in block)
+    rng = np.random.default_rng(0)
+    q, y, q_star = rng.normal(size=(3, 4, 5))
+    names = {
+        **{"macpo": macpo, "q": q, "y": y, "q_star": q_star},
+        **{"pi": rng.uniform(size=(4, 5, 3)), "mask": np.ones((4, 5))},
+    }
+    exec(snippet, names)  # the README is ours
+    assert np.isfinite(names["loss"]) and names["w"].mean() == pytest.approx(1)
