@@ -1,5 +1,6 @@
 """The command line: every mistake gets one clear sentence and status 2."""
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -54,7 +55,7 @@ def test_no_flag_of_any_plugin_lacks_its_sentence(capsys: pytest.CaptureFixture[
         for name in registry.discover(kind):
             assert run("train", f"--{part}", name, "--help") == 0
             lines = [line.strip("│ ") for line in capsys.readouterr().out.splitlines()]
-            for line, following in zip(lines, lines[1:], strict=False):
+            for line, following in itertools.pairwise(lines):
                 part_of_a_matrix = re.match(r"--[\w.-]+\.\d+ ", line)
                 if line.startswith("--") and not line.startswith("--preset"):
                     if part_of_a_matrix:

@@ -178,7 +178,7 @@ def test_only_damaged_checkpoints_are_reported_as_such(tmp_path: Path):
     train(tmp_path / "run", replace(SMALL, run=replace(SMALL.run, steps=300)))
     for file in (tmp_path / "run" / "checkpoints").glob("*.safetensors"):
         file.write_bytes(b"nothing")
-    with pytest.raises(macpo.UsageError, match="no usable checkpoint.*do not match the checksum"):
+    with pytest.raises(macpo.UsageError, match=r"no usable checkpoint.*do not match the checksum"):
         resume(tmp_path / "run")
 
 
@@ -210,7 +210,7 @@ def test_two_seeds_write_what_each_writes_alone(whole: Path, tmp_path: Path):
 def test_a_loaded_policy_acts_greedily_with_available_actions_only(whole: Path):
     env = SMALL.env.make()
     policy = macpo.load(whole)
-    state, timestep = env.reset(jax.random.key(1))
+    _, timestep = env.reset(jax.random.key(1))
     actions = policy.act(timestep.obs, timestep.avail_actions)
     assert actions.shape == (2,)
     assert np.asarray(timestep.avail_actions)[np.arange(2), actions].all()

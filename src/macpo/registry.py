@@ -3,7 +3,8 @@
 Every module of `macpo.envs`, `macpo.algorithms` and `macpo.weighting` that defines a frozen
 dataclass `Config` is a plug-in, named after the module (`predator_prey` and `predator-prey` are the
 same name). Other distributions add theirs with the entry-point groups `macpo.envs`,
-`macpo.algorithms` and `macpo.weighting`, each entry naming a `Config`.
+`macpo.algorithms` and `macpo.weighting`, each entry naming a `Config`. Anything importable can be
+named directly, too: `my_package.my_module:Config`.
 """
 
 import dataclasses
@@ -39,6 +40,8 @@ def discover(kind: Kind) -> Mapping[str, type[Any]]:
 
 def config_class(kind: Kind, name: str) -> type[Any]:
     """The `Config` called `name`; UsageError with the nearest match if there is none."""
+    if ":" in name:
+        return _imported(kind, name)
     plugins = discover(kind)
     if canonical(name) in plugins:
         return plugins[canonical(name)]
@@ -67,10 +70,24 @@ def name_of(config: Any) -> str:
         for name, cls in discover(kind).items():  # pyright: ignore[reportArgumentType]
             if cls is type(config):
                 return name
-    raise UsageError(
-        f"{type(config).__name__} is no registered plug-in; put its module into macpo/envs, "
-        "macpo/algorithms or macpo/weighting, or declare an entry point."
-    )
+    cls = type(config)
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def _imported(kind: Kind, name: str) -> type[Any]:
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(
+            f"cannot import the {_NOUN[kind]} {name!r}: {error}; give it as module:Config, with "
+            "the module's folder on PYTHONPATH."
+        ) from error
+    if not (inspect.isclass(found) and dataclasses.is_dataclass(found) and hasattr(found, "make")):
+        raise UsageError(
+            f"{name!r} is no {_NOUN[kind]}: expected a frozen dataclass with a method make()."
+        )
+    return found
 
 
 def summary(config: type[Any]) -> str:

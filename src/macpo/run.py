@@ -353,7 +353,7 @@ def _megabytes(size: float) -> str:
 
 
 def _new_directory(experiment: Experiment) -> Path:
-    name = f"{experiment.title.replace(' ', '_')}_{config.digest(experiment)}"
+    name = f"{experiment.title.replace(' ', '_').replace(':', '.')}_{config.digest(experiment)}"
     path, n = Path("runs") / name, 1
     while path.exists():
         n += 1

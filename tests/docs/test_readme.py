@@ -13,10 +13,10 @@ from macpo.cli import main
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-SMALL = """--steps 200 --env.height 4 --env.width 4 --env.n-predators 2 --env.n-prey 2
+SMALL = shlex.split("""--steps 200 --env.height 4 --env.width 4 --env.n-predators 2 --env.n-prey 2
   --env.episode-limit 6 --batch-size 8 --buffer-size 64 --test-interval 100 --test-nepisode 2
   --algorithm.rnn-hidden-dim 8 --algorithm.mixing-embed-dim 4 --algorithm.hypernet-embed 8
-  --algorithm.central-mixing-embed-dim 8""".split()
+  --algorithm.central-mixing-embed-dim 8""")
 EXTRA = {"bench": ["--sections", "memory", "--rounds", "1"], "evaluate": ["--episodes", "4"]}
 
 

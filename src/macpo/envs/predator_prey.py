@@ -202,10 +202,9 @@ class PredatorPrey(Environment):
 
     # --- what is seen -------------------------------------------------------------------------
 
-    def _look_around(
-        self, agent_cell: Int[Array, "N E"], other_cell: Int[Array, "n E"]
-    ) -> Int[Array, "N E"]:
+    def _look_around(self, agent_cell: Int[Array, "N E"], other_cell: Int[Array, "n E"]) -> Array:
         """Each agent's window as a number: one bit for every cell that holds one of the others."""
+        # XLA stores the results of divisions, and all below is vector arithmetic on them.
         row, column, here = self._row_column(agent_cell)
         other_row, other_column, other_here = self._row_column(other_cell)
         down, right = other_row - row[:, None], other_column - column[:, None]
@@ -215,7 +214,7 @@ class PredatorPrey(Environment):
         return jnp.where(seen, bit, 0).sum(1, dtype=jnp.uint32)
 
     def _row_column(self, cell: Array) -> tuple[Array, Array, Array]:
-        """Row, column, and whether it is on the grid: the row of those who are gone is below."""
+        """Row, column, and whether that is on the grid: those who are gone are below it."""
         row, column = cell // self.config.width, cell % self.config.width
         return row.astype(jnp.int32), column.astype(jnp.int32), row < self.config.height
 
@@ -232,10 +231,9 @@ class PredatorPrey(Environment):
     # --- the rules ----------------------------------------------------------------------------
 
     def _neighbours(self, cell: Array) -> list[Array]:
-        """The cells to the right, below, to the left, above; the cell itself if that is outside.
+        """The cells to the right, below, left and above; the cell itself for a step off the grid.
 
-        One's own cell is never free, so a step off the grid needs no further attention; nor do
-        those who are gone, whose neighbours are gone as well.
+        That is a step nowhere, for one's own cell is never free. So are those of who is gone.
         """
         height, width = self.config.height, self.config.width
         here, column = cell != self.gone, cell % width
@@ -265,9 +263,9 @@ class PredatorPrey(Environment):
         over = ~_any(agents != self.gone) | ~_any(prey != self.gone)
         return _disband(agent_turn, agents), _disband(prey_turn, prey), reward, over
 
-    # The arrays of the next two are queues along their first axis: it is the turn of whoever
-    # stands at 0, and all are back in place after everybody's turn. (With `x[k]` instead, a
-    # dynamic index, XLA:CPU would not vectorise the kernels that it is fused into.)
+    # In the next two, arrays are queues along their first axis: it is the turn of whoever stands at
+    # 0, and after everybody's turn all are back in place. (XLA:CPU does not vectorise the kernels
+    # into which a dynamic index such as x[k] is fused; with many environments that took 4 × longer.)
 
     def _move_agents(self, agents: Array, prey: Array, actions: Array) -> Array:
         """Agents move one after another, each into its target cell if that is free by then."""
@@ -294,7 +292,7 @@ class PredatorPrey(Environment):
             agents, reward, prey, near, uniform = carry
             beside = _any(near[0][:, None] == agents)
             catchers = catching & beside & (agents != gone)
-            n_catchers = _sum(catchers.astype(jnp.int8))
+            n_catchers = _count(catchers)
             captured = n_catchers >= 2
             reward += jnp.where(captured, capture, jnp.where(n_catchers == 1, punishment, 0.0))
             free = ~_any(agents[:, None] == near[0]) & ~_any(prey[:, None] == near[0])
@@ -310,14 +308,9 @@ class PredatorPrey(Environment):
         return agents, prey, reward
 
 
-def _step_aside(
-    cell: Int[Array, " E"],
-    near: Int[Array, "4 E"],
-    free: Bool[Array, "4 E"],
-    uniform: Float[Array, " E"],
-) -> Int[Array, " E"]:
+def _step_aside(cell: Array, near: Array, free: Array, uniform: Array) -> Array:
     """One of the free neighbours, uniformly; the cell itself if there is none."""
-    choice = jnp.floor(uniform * _sum(free.astype(jnp.int8))).astype(jnp.int8)
+    choice = jnp.floor(uniform * _count(free)).astype(jnp.int8)
     before = jnp.zeros_like(choice)
     for there, ok in zip(near, free, strict=True):
         cell = jnp.where(ok & (before == choice), there, cell)
@@ -326,12 +319,9 @@ def _step_aside(
 
 
 def _by_channel(channel: np.ndarray, agents: Array, prey: Array) -> Array:
-    """Interleave the channels; a `stack` along so short a last axis is many times slower."""
+    """Interleave the channels: much faster than to stack them along so short a last axis."""
     nothing = jnp.zeros((), agents.dtype)
     return jnp.where(channel == AGENTS, agents, jnp.where(channel == PREY, prey, nothing))
-
-
-# --- taking turns -----------------------------------------------------------------------------
 
 
 def _order(u: Float[Array, " n"]) -> Int[Array, " n"]:
@@ -362,17 +352,16 @@ def _next(queue: Num[Array, "n *E"], last: Num[Array, "*E"]) -> Num[Array, "n *E
     return jnp.concatenate([queue[1:], last[None]])
 
 
-# Written-out reductions fuse with what uses them, which saves a kernel where that is a single
-# elementwise step. XLA stores the result of a true one (`.sum`, above), which saves repetition
-# where it is read often.
+# These two reductions are written out, so that XLA fuses them with what reads them: fewer kernels.
+# A true one (`.sum`, elsewhere) ends a fusion: its result is stored, not recomputed by each reader.
 
 
 def _any(flags: Bool[Array, "n *E"]) -> Bool[Array, "*E"]:
     return functools.reduce(operator.or_, list(flags))
 
 
-def _sum(values: Num[Array, "n *E"]) -> Num[Array, "*E"]:
-    return functools.reduce(operator.add, list(values))
+def _count(flags: Bool[Array, "n *E"]) -> Int[Array, "*E"]:
+    return functools.reduce(operator.add, list(flags.astype(jnp.int8)))
 
 
 def _env_axis_last(native: Callable[..., Any]) -> Callable[..., Any]:

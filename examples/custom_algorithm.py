@@ -1,0 +1,59 @@
+"""An algorithm of your own: utilities mixed by softmax weights made from the state.
+
+    python examples/custom_algorithm.py
+    PYTHONPATH=examples macpo train --algorithm custom_algorithm:Config
+
+A value-based algorithm is a mixer; everything else (targets, weights, replay, seeds, resume) is
+there. The entry point group is `macpo.algorithms`.
+"""
+
+import sys
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float
+
+import macpo
+from macpo.algorithms.value_based import Learner, ValueBased
+from macpo.envs.base import Environment
+from macpo.nets.linear import MLP
+from macpo.types import Key
+from macpo.weighting.base import Scheme
+
+
+class AttentionMixer(eqx.Module):
+    """N times the convex combination of the utilities that the state chooses, plus a value."""
+
+    attention: MLP
+    value: MLP
+
+    def __init__(self, key: Key, n_agents: int, state_size: int) -> None:
+        a, v = jax.random.split(key)
+        self.attention = MLP(a, state_size, 32, n_agents)
+        self.value = MLP(v, state_size, 32, 1)
+
+    def __call__(
+        self, utilities: Float[Array, "*B N"], state: Float[Array, "*B S"]
+    ) -> Float[Array, "*B"]:
+        """Non-decreasing in every utility."""
+        share = jax.nn.softmax(self.attention(state), -1)
+        return utilities.shape[-1] * (share * utilities).sum(-1) + self.value(state)[..., 0]
+
+
+@dataclass(frozen=True)
+class Config(ValueBased):
+    """Attention over utilities, monotonic in each."""
+
+    def make(self, env: Environment, scheme: Scheme) -> Learner:
+        """The learner."""
+
+        def mixer(key: Key) -> AttentionMixer:
+            return AttentionMixer(key, env.spec.n_agents, env.spec.state_size)
+
+        return Learner(env, self, scheme, mixer)
+
+
+if __name__ == "__main__":
+    run = macpo.Run(steps=2000, batch_size=32, epsilon_anneal_time=1000, test_interval=500)
+    macpo.train(macpo.Experiment(env="two-step", algorithm=Config(), run=run), *sys.argv[1:])
