@@ -268,7 +268,7 @@ class _Clock:
     """timing.jsonl: wall time, kept apart because it differs between equal runs."""
 
     def __init__(self, file: Path, env_steps: int) -> None:
-        self._handle = file.open("a")
+        self._handle = file.open("a", buffering=1)  # a line at a time
         self._start = self._last = time.monotonic()
         self._steps = env_steps
 

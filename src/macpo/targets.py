@@ -41,8 +41,11 @@ def lambda_return(
     """Peng's λ-return of whole episodes; no gradient.   Source: PyMARL's TD(λ) targets.
 
     `valid` marks real transitions. A truncated episode bootstraps from its own final state, a
-    terminal one from nothing; returns of padding are meaningless and must be masked.
+    terminal one from nothing; returns of padding are zero.
     """
+    # selected, not multiplied: whatever padding holds (0 · NaN is NaN) must not flow backwards
+    reached = jnp.pad(valid, ((0, 0), (1, 0)), constant_values=True)
+    value, reward = jnp.where(reached, value, 0.0), jnp.where(valid, reward, 0.0)
     discount = gamma * (1.0 - terminal)
     # the trace ends with the episode: the last transition bootstraps from the state after it
     trace = td_lambda * jnp.pad(valid, ((0, 0), (0, 1))).astype(reward.dtype)

@@ -44,6 +44,14 @@ def test_gaps_beyond_the_smallest_float_still_compare() -> None:
     assert weighting.make("macpo", without="joint", normalise="none")(**batch).sum() == 0
 
 
+def test_padding_does_not_hide_gaps_beyond_the_smallest_float() -> None:
+    gap = np.array([[120.0, 121.0, 0.0]], np.float32)
+    batch = {"q": gap, "q_star": 0 * gap, "pi_taken": np.ones((1, 3, 2)), "mask": gap > 0}
+    weights = weighting.make("macpo", without="bellman")(**batch)
+    # e⁰ and e⁻¹ over their mean
+    np.testing.assert_allclose(weights, [[1.462117, 0.537883, 0]], rtol=1e-6)
+
+
 def test_a_batch_whose_weights_all_vanish_is_weighed_uniformly() -> None:
     batch = fixture()
     weights = macpo(**batch | {"target": batch["q"]})

@@ -265,7 +265,7 @@ class PredatorPrey(Environment):
 
     # In the next two, arrays are queues along their first axis: it is the turn of whoever stands at
     # 0, and after everybody's turn all are back in place. (XLA:CPU does not vectorise the kernels
-    # into which a dynamic index such as x[k] is fused; with many environments that took 4 × longer.)
+    # into which a dynamic index such as x[k] is fused: with 512 environments, 3.6 times the time.)
 
     def _move_agents(self, agents: Array, prey: Array, actions: Array) -> Array:
         """Agents move one after another, each into its target cell if that is free by then."""
@@ -319,7 +319,7 @@ def _step_aside(cell: Array, near: Array, free: Array, uniform: Array) -> Array:
 
 
 def _by_channel(channel: np.ndarray, agents: Array, prey: Array) -> Array:
-    """Interleave the channels: much faster than to stack them along so short a last axis."""
+    """Interleave the channels: faster than to stack them along so short a last axis."""
     nothing = jnp.zeros((), agents.dtype)
     return jnp.where(channel == AGENTS, agents, jnp.where(channel == PREY, prey, nothing))
 

@@ -1,0 +1,49 @@
+"""What the bench counts, and that its rows come out."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+import macpo
+from macpo.algorithms.qmix import Config as Qmix
+from macpo.bench import Bench, batch_of, full_lengths, run_bench, typical_lengths, useful_flops
+
+
+@pytest.mark.parametrize(("weighting", "gigaflops"), [("macpo", 142.4), ("uniform", 60.1)])
+def test_the_useful_arithmetic_of_a_full_update_is_what_the_shapes_say(
+    weighting: str, gigaflops: float
+):
+    env = macpo.make_env("predator-prey")
+    learner = Qmix().make(env, macpo.weighting.make(weighting))
+    flops = useful_flops(learner, full_lengths(128, 200))
+    assert flops / 1e9 == pytest.approx(gigaflops, rel=0.003)
+
+
+def test_typical_lengths_average_fifty_with_one_episode_at_the_limit():
+    lengths = typical_lengths(128, 200)
+    assert lengths.mean() == pytest.approx(50, abs=3)
+    assert lengths[0] == lengths.max() == 200 and lengths.min() >= 1
+    assert (np.diff(lengths) <= 0).all()
+
+
+def test_a_batch_is_cut_to_the_lengths_asked_for():
+    env = macpo.make_env("predator-prey", episode_limit=20)
+    batch = batch_of(env, np.array([20, 7, 3], np.int32))
+    np.testing.assert_array_equal(batch.length, [20, 7, 3])
+    np.testing.assert_array_equal(batch.terminated, [False, True, True])
+
+
+@pytest.mark.slow
+def test_the_bench_writes_its_results_with_the_machine(tmp_path: Path):
+    file = tmp_path / "bench.json"
+    flags = Bench(sections=("memory", "env"), rounds=1, json=file)
+    run_bench(flags, Console(quiet=True))
+    data = json.loads(file.read_text())
+    assert {"cpu", "cores", "python", "jax", "macpo"} <= set(data["machine"])
+    values = {row["name"]: row["value"] for row in data["results"]}
+    assert values["replay, 10,000 full episodes"] < 100  # MB
+    assert values["peak memory of a MAC-PO update, full length"] < 1300  # MB
+    assert values["environment, 512 parallel"] > values["NumPy reference environment"]

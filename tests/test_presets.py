@@ -1,0 +1,62 @@
+"""Presets set what their names promise."""
+
+import pytest
+
+from macpo import presets
+from macpo.algorithms.value_based import ValueBased
+from macpo.config import Experiment, Run
+from macpo.errors import UsageError
+from macpo.weighting.macpo import Config as Macpo
+
+
+def test_macpo_official_is_the_released_code():
+    experiment = presets.apply("macpo-official", Experiment(weighting="uniform"))
+    assert experiment.algorithm.utility_clamp == (-5.0, 2.0)
+    assert experiment.weighting == Macpo(normalise="none", include_unavailable=True)
+    assert experiment.algorithm.central_loss == 0.5 and experiment.algorithm.td_lambda == 0.6
+
+
+def test_macpo_undoes_macpo_official():
+    official = presets.apply("macpo_official", Experiment())
+    assert presets.apply("macpo", official) == Experiment()
+
+
+def test_pymarl2_is_the_default_schedule():
+    assert presets.apply("pymarl2", Experiment()) == Experiment()
+
+
+def test_pymarl_makes_an_update_of_32_episodes_after_each_one():
+    experiment = presets.apply("pymarl", Experiment())
+    run, algorithm = experiment.run, experiment.algorithm
+    assert (run.batch_size_run, run.batch_size, run.updates_per_iteration) == (1, 32, 1)
+    assert (algorithm.optimiser, algorithm.lr, algorithm.optim_eps) == ("rmsprop", 5e-4, 1e-5)
+    assert algorithm.td_lambda == 0 and run.epsilon_anneal_time == 50_000
+
+
+def test_methods_and_schedules_combine_in_either_order():
+    one = presets.apply("pymarl", presets.apply("macpo-official", Experiment()))
+    other = presets.apply("macpo-official", presets.apply("pymarl", Experiment()))
+    assert one == other
+
+
+def test_presets_keep_what_they_do_not_name():
+    run = Run(steps=7, seeds=3, test_interval=11)
+    kept = presets.apply("pymarl", Experiment(run=run)).run
+    assert (kept.steps, kept.seeds, kept.test_interval) == (7, 3, 11)
+
+
+def test_every_preset_is_found_and_described():
+    assert set(presets.known()) == {"macpo", "macpo-official", "pymarl", "pymarl2"}
+    assert all(function.__doc__ for function in presets.known().values())
+
+
+def test_an_unknown_preset_is_told_the_nearest():
+    with pytest.raises(UsageError, match="did you mean 'macpo-official'"):
+        presets.apply("macpo-oficial", Experiment())
+
+
+def test_presets_of_value_based_learners_refuse_others():
+    experiment = Experiment(algorithm=Run())
+    assert not isinstance(experiment.algorithm, ValueBased)
+    with pytest.raises(UsageError, match="sets up value-based algorithms"):
+        presets.apply("pymarl", experiment)
