@@ -32,6 +32,9 @@ class Tally:
         u = jax.random.uniform(key, last_action.shape)
         return hidden, jnp.floor(2 * u).astype(jnp.int8)
 
+    def update_bytes(self, batch_size: int) -> int:
+        return 0
+
     def update(self, state, batch, key, sync_targets):
         updates = state.params["updates"] + 1
         copied = jnp.where(sync_targets, updates, state.targets["copied_after"])

@@ -31,7 +31,7 @@ QMIX = Qmix(
 )
 # a large epsilon makes the step of RMSprop depend on the length of the (clipped) gradient
 VDN = Vdn(
-    rnn_hidden_dim=8, optimiser="rmsprop", optim_alpha=0.9, optim_eps=1.0, grad_norm_clip=0.01, lr=5
+    rnn_hidden_dim=8, optimiser="rmsprop", optim_alpha=0.9, optim_eps=1.0, grad_norm_clip=0.01, lr=5.0
 )
 
 
