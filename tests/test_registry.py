@@ -113,11 +113,6 @@ def test_an_unknown_option_is_answered_with_the_nearest_and_all_known() -> None:
     )
 
 
-def test_something_that_is_no_plug_in_has_no_name() -> None:
-    with pytest.raises(UsageError, match="Run is no registered plug-in"):
-        registry.name_of(config.Run())
-
-
 # --- plug-ins of others ---------------------------------------------------------------------------
 
 THROW_AWAY = '''
@@ -146,16 +141,22 @@ class Config:
 
 
 @pytest.fixture
-def td_power(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Another distribution, with a module and an entry point that names its `Config`."""
+def td_power(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The import path of a weighting in a package of somebody else."""
     package = tmp_path / "somebody_else"
     package.mkdir()
     (package / "__init__.py").write_text("")
     (package / "td_power.py").write_text(THROW_AWAY)
     monkeypatch.syspath_prepend(tmp_path)
-    entry = importlib.metadata.EntryPoint(
-        "td_power", "somebody_else.td_power:Config", "macpo.weighting"
-    )
+    yield "somebody_else.td_power:Config"
+    for module in ("somebody_else", "somebody_else.td_power"):
+        sys.modules.pop(module, None)
+
+
+@pytest.fixture
+def entry_point(td_power: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The same package declaring an entry point."""
+    entry = importlib.metadata.EntryPoint("td_power", td_power, "macpo.weighting")
 
     def entry_points(*, group: str) -> list[importlib.metadata.EntryPoint]:
         return [entry] if group == entry.group else []
@@ -164,11 +165,9 @@ def td_power(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     registry.discover.cache_clear()
     yield
     registry.discover.cache_clear()
-    for module in ("somebody_else", "somebody_else.td_power"):
-        sys.modules.pop(module, None)
 
 
-@pytest.mark.usefixtures("td_power")
+@pytest.mark.usefixtures("entry_point")
 def test_an_entry_point_adds_a_weighting_under_its_name() -> None:
     assert "td-power" in registry.discover("weighting")
     assert "td-power" not in registry.discover("algorithms")
@@ -177,7 +176,7 @@ def test_an_entry_point_adds_a_weighting_under_its_name() -> None:
     )
 
 
-@pytest.mark.usefixtures("td_power")
+@pytest.mark.usefixtures("entry_point")
 def test_a_weighting_from_an_entry_point_weighs() -> None:
     weigh = weighting.make("td-power", power=2.0)
     q, mask = np.array([[1.0, -2.0, 3.0, 9.0]]), np.array([[1, 1, 1, 0]])
@@ -185,7 +184,7 @@ def test_a_weighting_from_an_entry_point_weighs() -> None:
     np.testing.assert_allclose(weights, [[3 / 14, 12 / 14, 27 / 14, 0]], rtol=1e-12)
 
 
-@pytest.mark.usefixtures("td_power")
+@pytest.mark.usefixtures("entry_point")
 def test_an_experiment_with_a_weighting_from_an_entry_point_survives_json() -> None:
     experiment = config.Experiment(weighting=registry.make_config("weighting", "td-power"))
     data: Any = config.to_dict(experiment)
@@ -193,7 +192,7 @@ def test_an_experiment_with_a_weighting_from_an_entry_point_survives_json() -> N
     assert config.from_dict(data) == experiment
 
 
-@pytest.mark.usefixtures("td_power")
+@pytest.mark.usefixtures("entry_point")
 def test_a_weighting_from_an_entry_point_is_refused_wrong_options() -> None:
     with pytest.raises(UsageError, match=r"no option 'pwoer'; did you mean 'power'\?"):
         weighting.make("td-power", pwoer=2.0)
@@ -202,3 +201,31 @@ def test_a_weighting_from_an_entry_point_is_refused_wrong_options() -> None:
 def test_without_the_entry_point_the_weighting_is_unknown() -> None:
     with pytest.raises(UsageError, match="unknown weighting 'td-power'"):
         weighting.make("td-power")
+
+
+def test_an_import_path_names_a_weighting_without_an_entry_point(td_power: str) -> None:
+    weights = weighting.make(td_power, power=0.0)(
+        q=np.ones((1, 2)), target=np.zeros((1, 2)), mask=np.ones((1, 2))
+    )
+    assert weights.tolist() == [[1, 1]]
+    assert registry.name_of(registry.make_config("weighting", td_power)) == td_power
+
+
+def test_an_experiment_with_an_import_path_survives_json(td_power: str) -> None:
+    experiment = config.Experiment(weighting=td_power)
+    data: Any = config.to_dict(experiment)
+    assert data["weighting"] == {"name": td_power, "power": 1.0}
+    assert config.from_dict(data) == experiment
+
+
+def test_an_import_path_that_leads_nowhere_is_refused(td_power: str) -> None:
+    with pytest.raises(UsageError, match="cannot import the weighting 'nowhere:Config'"):
+        weighting.make("nowhere:Config")
+    with pytest.raises(UsageError, match="cannot import the weighting"):
+        weighting.make(f"{td_power}uration")
+
+
+@pytest.mark.parametrize("path", ["dataclasses:dataclass", "macpo.config:Run", "math:pi"])
+def test_an_import_path_to_something_else_is_refused(path: str) -> None:
+    with pytest.raises(UsageError, match=f"'{path}' is no environment"):
+        registry.make_config("envs", path)

@@ -46,8 +46,8 @@ def test_gaps_beyond_the_smallest_float_still_compare() -> None:
 
 def test_padding_does_not_hide_gaps_beyond_the_smallest_float() -> None:
     gap = np.array([[120.0, 121.0, 0.0]], np.float32)
-    batch = {"q": gap, "q_star": 0 * gap, "pi_taken": np.ones((1, 3, 2)), "mask": gap > 0}
-    weights = weighting.make("macpo", without="bellman")(**batch)
+    batch = {"q": gap, "q_star": 0 * gap, "pi_taken": np.ones((1, 3, 2), np.float32)}
+    weights = weighting.make("macpo", without="bellman")(**batch, mask=gap > 0)
     # e⁰ and e⁻¹ over their mean
     np.testing.assert_allclose(weights, [[1.462117, 0.537883, 0]], rtol=1e-6)
 

@@ -53,8 +53,8 @@ def _map_rows(
     n = jax.tree.leaves(utilities)[0].shape[0]
 
     def chunk(i: Array, out: PyTree) -> PyTree:
-        rows = _chunk_of(index, i)
-        value = fn(nets, frozen, _gather(utilities, rows), _gather(context, rows))
+        rows, source = _chunk_of(index, i, n)
+        value = fn(nets, frozen, _gather(utilities, source), _gather(context, source))
         return _scatter(out, value, rows)
 
     shape = jax.eval_shape(
@@ -70,23 +70,22 @@ def _forward(fn: Callable[..., PyTree], *args: Any) -> tuple[PyTree, tuple[Any, 
 
 def _backward(fn: Callable[..., PyTree], args: tuple[Any, ...], d_out: PyTree) -> tuple[Any, ...]:
     nets, frozen, utilities, context, index, n_chunks = args
+    n = jax.tree.leaves(utilities)[0].shape[0]
 
     def chunk(i: Array, carry: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
         d_nets, d_utilities = carry
-        rows = _chunk_of(index, i)
-        seen = _gather(context, rows)
+        rows, source = _chunk_of(index, i, n)
+        seen = _gather(context, source)
         _, vjp = jax.vjp(
             lambda nets, utilities: fn(nets, frozen, utilities, seen),
             nets,
-            _gather(utilities, rows),
+            _gather(utilities, source),
         )
-        # rows past the end gather a copy of the last row: their cotangent must be zero
-        inside = rows < d_utilities_rows
-        d_value = jax.tree.map(lambda d: jnp.where(inside, d, 0), _gather(d_out, rows))
+        # the copies that fill the last chunk must not be learned from
+        d_value = jax.tree.map(lambda d: jnp.where(rows < n, d, 0), _gather(d_out, source))
         more_nets, more_utilities = vjp(d_value)
         return jax.tree.map(jnp.add, d_nets, more_nets), _scatter(d_utilities, more_utilities, rows)
 
-    d_utilities_rows = jax.tree.leaves(utilities)[0].shape[0]
     zeros = jax.tree.map(jnp.zeros_like, (nets, utilities))
     d_nets, d_utilities = jax.lax.fori_loop(0, n_chunks, chunk, zeros)
     return d_nets, None, d_utilities, None, None, None
@@ -95,8 +94,10 @@ def _backward(fn: Callable[..., PyTree], args: tuple[Any, ...], d_out: PyTree) -
 _map_rows.defvjp(_forward, _backward)
 
 
-def _chunk_of(index: Int[Array, " padded"], i: Array) -> Int[Array, " rows"]:
-    return jax.lax.dynamic_slice_in_dim(index, i * CHUNK, CHUNK)
+def _chunk_of(index: Int[Array, " padded"], i: Array, n: int) -> tuple[Array, Array]:
+    """(rows to write, n where there is none left; rows to read, then a copy of the first)."""
+    rows = jax.lax.dynamic_slice_in_dim(index, i * CHUNK, CHUNK)
+    return rows, jnp.where(rows < n, rows, index[0])
 
 
 def _gather(tree: PyTree, rows: Int[Array, " rows"]) -> PyTree:

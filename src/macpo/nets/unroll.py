@@ -40,15 +40,18 @@ def unroll(
     batch = length.shape[0]
     # a prefix of more than `size` episodes is needed while episode number `size` has a state left
     smaller = [*_prefix_sizes(batch)[1:], 0]
-    return _unroll(encode, net, inputs, tuple(common_max(length[size] + 1) for size in smaller))
+    ends = tuple(common_max(length[size] + 1) for size in smaller)
+    return _unroll(encode, net, inputs, length, ends)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _unroll(encode: Encode, net: AgentNet, inputs: PyTree, ends: Ends) -> Array:
-    return _forward(encode, net, inputs, ends)[0]
+def _unroll(encode: Encode, net: AgentNet, inputs: PyTree, length: Array, ends: Ends) -> Array:
+    return _forward(encode, net, inputs, length, ends)[0]
 
 
-def _forward(encode: Encode, net: AgentNet, inputs: PyTree, ends: Ends) -> tuple[Array, PyTree]:
+def _forward(
+    encode: Encode, net: AgentNet, inputs: PyTree, length: Array, ends: Ends
+) -> tuple[Array, PyTree]:
     n_states, batch = jax.tree.leaves(inputs)[0].shape[:2]
     sample = jax.eval_shape(lambda: encode(jax.tree.map(lambda x: x[0], inputs)))
     n_agents, out_size = sample.shape[1], net.head.bias.shape[-1]
@@ -57,26 +60,29 @@ def _forward(encode: Encode, net: AgentNet, inputs: PyTree, ends: Ends) -> tuple
 
     def step(size: int, t: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         out, hidden = carry
-        x = encode(jax.tree.map(lambda leaf: _rows(leaf, t, size), inputs))
+        exists = (t <= length[:size])[:, None, None]
+        x = jnp.where(exists, encode(jax.tree.map(lambda leaf: _rows(leaf, t, size), inputs)), 0)
         h, y = net(_flat(x), _flat(_rows(hidden, t, size)))
+        y = jnp.where(exists, y.reshape(*x.shape[:2], -1), 0)
         return _put(out, y, t), _put(hidden, h, t + 1)
 
     start: Array | int = 0
     for size, end in zip(_prefix_sizes(batch), ends, strict=True):
         out, hidden = jax.lax.fori_loop(start, end, partial(step, size), (out, hidden))
         start = end
-    return out, (net, inputs, ends, hidden)
+    return out, (net, inputs, length, ends, hidden)
 
 
-def _backward(encode: Encode, kept: PyTree, d_out: Array) -> tuple[AgentNet, None, None]:
-    net, inputs, ends, hidden = kept
+def _backward(encode: Encode, kept: PyTree, d_out: Array) -> tuple[AgentNet, None, None, None]:
+    net, inputs, length, ends, hidden = kept
     batch = d_out.shape[1]
 
     def step(size: int, end: Array, i: Array, carry: tuple[Array, AgentNet]):
         d_hidden, grads = carry
         t = end - 1 - i
-        x = encode(jax.tree.map(lambda leaf: _rows(leaf, t, size), inputs))
-        h, d_y = _rows(hidden, t, size), _rows(d_out, t, size)
+        exists = (t <= length[:size])[:, None, None]
+        x = jnp.where(exists, encode(jax.tree.map(lambda leaf: _rows(leaf, t, size), inputs)), 0)
+        h, d_y = _rows(hidden, t, size), jnp.where(exists, _rows(d_out, t, size), 0)
         d_h, d_net = _step_gradient(net, _flat(x), _flat(h), _flat(d_hidden[:size]), _flat(d_y))
         d_hidden = jax.lax.dynamic_update_slice(d_hidden, d_h.reshape(h.shape), (0, 0, 0))
         return d_hidden, jax.tree.map(jnp.add, grads, d_net)
@@ -85,7 +91,7 @@ def _backward(encode: Encode, kept: PyTree, d_out: Array) -> tuple[AgentNet, Non
     starts = (0, *ends[:-1])
     for size, start, end in reversed([*zip(_prefix_sizes(batch), starts, ends, strict=True)]):
         carry = jax.lax.fori_loop(0, end - start, partial(step, size, end), carry)
-    return carry[1], None, None
+    return carry[1], None, None, None
 
 
 _unroll.defvjp(_forward, _backward)
