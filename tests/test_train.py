@@ -23,7 +23,8 @@ class Tally:
         self.spec = env.spec
 
     def init(self, key: Any) -> LearnerState:
-        return LearnerState({"updates": jnp.zeros(())}, {"copied_after": jnp.zeros(())}, ())
+        zero = jnp.zeros(())
+        return LearnerState({"updates": zero}, {"copied_after": zero, "copies": zero}, ())
 
     def initial_hidden(self, n_envs: int) -> Any:
         return jnp.zeros((n_envs, 0))
@@ -37,9 +38,12 @@ class Tally:
 
     def update(self, state, batch, key, sync_targets):
         updates = state.params["updates"] + 1
-        copied = jnp.where(sync_targets, updates, state.targets["copied_after"])
+        targets = {
+            "copied_after": jnp.where(sync_targets, updates, state.targets["copied_after"]),
+            "copies": state.targets["copies"] + sync_targets,
+        }
         metrics = {"copied": sync_targets, "batch_steps": batch.length.sum()}
-        return LearnerState({"updates": updates}, {"copied_after": copied}, ()), metrics
+        return LearnerState({"updates": updates}, targets, ()), metrics
 
 
 @functools.cache
@@ -145,7 +149,7 @@ def test_of_several_updates_in_an_iteration_only_the_last_is_followed_by_a_copy(
     state, metrics = tallied(trainer, most=3)
     assert metrics["updates"].tolist() == [3, 6, 9]
     assert metrics["copied"].tolist() == [0, 1, 0]
-    assert state.learner.targets["copied_after"] == 6
+    assert state.learner.targets == {"copied_after": 6, "copies": 1}
 
 
 def test_a_chunk_stops_at_the_first_iteration_that_reaches_the_mark():
@@ -197,8 +201,13 @@ def test_the_same_seed_gives_the_same_result():
     jax.tree.map(np.testing.assert_array_equal, trained(), again)
 
 
-def test_different_seeds_give_different_results():
-    assert (trained(0)[1]["loss"] != trained(1)[1]["loss"]).any()
+def test_different_seeds_start_with_different_networks():
+    agents = [trainer(seed).init().learner.params.factored.agent for seed in (0, 1)]
+    assert (agents[0].embed.weight != agents[1].embed.weight).all()
+
+
+def test_different_seeds_play_different_games():
+    assert (trained(0)[1]["env_steps"] != trained(1)[1]["env_steps"]).any()
 
 
 @pytest.mark.parametrize("seed", [0, 1])

@@ -17,12 +17,13 @@ from macpo.train import make_trainer
 
 pytestmark = pytest.mark.slow
 
-SEEDS, UPDATES = 3, 800
+SEEDS = 3
+UPDATES = {"two-step": 700, "matrix-game": 400}
 FOREVER = 2**30  # env steps: the number of updates decides
 
 
 def greedy_returns(env: str, algorithm: str, weighting: str, **options: Any) -> list[float]:
-    """The greedy return of each seed after 800 updates."""
+    """The greedy return of each seed after `UPDATES`."""
     networks: dict[str, Any] = {"rnn_hidden_dim": 16, "central_mixing_embed_dim": 32}
     if algorithm == "qmix":
         networks |= {"mixing_embed_dim": 16, "hypernet_embed": 16}
@@ -41,7 +42,7 @@ def greedy_returns(env: str, algorithm: str, weighting: str, **options: Any) -> 
         ),
     )
     trainer = make_trainer(experiment)
-    state, _ = trainer.chunk(trainer.init(), jnp.asarray(FOREVER), UPDATES)
+    state, _ = trainer.chunk(trainer.init(), jnp.asarray(FOREVER), UPDATES[env])
     return np.asarray(trainer.evaluate(state)["test_return_mean"]).tolist()
 
 
@@ -60,7 +61,7 @@ def test_ow_qmix_takes_the_eight() -> None:
     assert greedy_returns("two-step", "qmix", "owqmix") == [8] * SEEDS
 
 
-# --- the matrix game: 8 among punishments, 0 for those who average ---------------------------------
+# --- the matrix game: 8 among punishments, 0 for those who average --------------------------------
 
 
 def test_qmix_with_uniform_weights_ends_in_the_local_optimum_of_return_zero() -> None:
