@@ -23,7 +23,7 @@ case "${1:?punishment: 0 or -2}" in
     schedule="--steps 300000 --seeds 3"
     ;;
   -2) # PyMARL's and Weighted QMIX's schedule: an update of 32 episodes after each one
-    schedule="--preset pymarl --env.punishment -2 --steps ${STEPS:-1000000} --test-interval 20000"
+    schedule="--preset pymarl --env.punishment -2 --steps ${STEPS:-300000} --test-interval 20000"
     ;;
 esac
 

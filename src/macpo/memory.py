@@ -30,21 +30,27 @@ def available_bytes() -> int | None:
         _number(Path("/sys/fs/cgroup/memory.max")),
         _number(Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")),
     ]
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return None
-    for line in lines:
-        if line.startswith("MemAvailable:"):
-            limits.append(int(line.split()[1]) * 1024)
+    limits.append(_from_table(Path("/proc/meminfo"), "MemAvailable"))
     known = [limit for limit in limits if limit is not None]
     return min(known) if known else None
 
 
 def peak_bytes() -> int:
     """The largest resident size this process ever had."""
+    if (own := _from_table(Path("/proc/self/status"), "VmHWM")) is not None:
+        return own  # getrusage's figure would include that of the process that started this one
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _from_table(file: Path, name: str) -> int | None:
+    """Bytes in a line such as `MemAvailable:  24000000 kB`."""
+    try:
+        lines = file.read_text().splitlines()
+    except OSError:
+        return None
+    kilobytes = [int(line.split()[1]) for line in lines if line.startswith(f"{name}:")]
+    return 1024 * kilobytes[0] if kilobytes else None
 
 
 def _number(file: Path) -> int | None:
