@@ -1,6 +1,6 @@
 """Turn finished runs into what is committed: evaluations as CSV, a table, curves.
 
-    python results/summarise.py runs/results results
+python results/summarise.py runs/results results
 """
 
 import csv

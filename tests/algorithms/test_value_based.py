@@ -31,7 +31,12 @@ QMIX = Qmix(
 )
 # a large epsilon makes the step of RMSprop depend on the length of the (clipped) gradient
 VDN = Vdn(
-    rnn_hidden_dim=8, optimiser="rmsprop", optim_alpha=0.9, optim_eps=1.0, grad_norm_clip=0.01, lr=5.0
+    rnn_hidden_dim=8,
+    optimiser="rmsprop",
+    optim_alpha=0.9,
+    optim_eps=1.0,
+    grad_norm_clip=0.01,
+    lr=5.0,
 )
 
 
@@ -337,6 +342,8 @@ def test_clamped_utilities_tie_at_the_bound(clamp, chosen):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("optimiser", "sgd"),
+        ("target_source", "both"),
         ("lr", 0.0),
         ("optim_eps", 0.0),
         ("rnn_hidden_dim", 0),

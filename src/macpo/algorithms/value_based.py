@@ -9,7 +9,7 @@ Source: QMIX (Rashid et al. 2018) as tuned in PyMARL2; Weighted QMIX (Rashid et 
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from macpo.algorithms.base import LearnerState
 from macpo.envs.base import Environment
-from macpo.errors import require
+from macpo.errors import require, require_choice
 from macpo.losses import masked_mean, weighted_squared_error
 from macpo.nets.agent import (
     AgentNet,
@@ -37,6 +37,9 @@ from macpo.targets import lambda_return
 from macpo.types import Episodes, Key, Metrics, Observation, PyTree, Spec
 from macpo.weighting.base import Scheme, Signals
 
+OptimiserName: TypeAlias = Literal["adam", "rmsprop"]
+TargetSource: TypeAlias = Literal["auto", "self", "central"]
+
 
 @dataclass(frozen=True)
 class ValueBased:
@@ -44,7 +47,7 @@ class ValueBased:
 
     lr: float = 1e-3
     """Learning rate (PyMARL2 with Adam; PyMARL has 5e-4 with RMSprop)."""
-    optimiser: Literal["adam", "rmsprop"] = "adam"
+    optimiser: OptimiserName = "adam"
     """`adam`: PyMARL2; `rmsprop`: PyMARL."""
     optim_alpha: float = 0.99
     """RMSprop's decay (PyMARL)."""
@@ -60,7 +63,7 @@ class ValueBased:
     """Whether the online network chooses the action that the target network evaluates."""
     rnn_hidden_dim: int = 64
     """Width of the agents' recurrent state."""
-    target_source: Literal["auto", "self", "central"] = "auto"
+    target_source: TargetSource = "auto"
     """Where targets come from: the target copy of the mixer itself, or of the central network.
     `auto`: central if the weighting needs Q*, as in Weighted QMIX and MAC-PO."""
     central_mixing_embed_dim: int = 256
@@ -73,6 +76,8 @@ class ValueBased:
     """Bounds of the agents' utilities; the released MAC-PO code clamps them to (−5, 2)."""
 
     def __post_init__(self) -> None:
+        require_choice("algorithm", "optimiser", self.optimiser, OptimiserName)
+        require_choice("algorithm", "target_source", self.target_source, TargetSource)
         for name in ("lr", "rnn_hidden_dim", "central_mixing_embed_dim", "optim_eps"):
             value = getattr(self, name)
             require(value > 0, f"algorithm: {name} must be positive, not {value}.")

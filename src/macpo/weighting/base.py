@@ -8,7 +8,7 @@ constants: no gradient flows into them. They are exactly zero on padding, whatev
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from array_api_compat import array_namespace, is_jax_array, is_torch_array
 
@@ -183,15 +183,6 @@ def effective_sample_size(weights: Any, mask: Any) -> Any:
     w = xp.where(mask != 0, weights, xp.zeros_like(weights))
     squares = xp.sum(w * w)
     return xp.sum(w) ** 2 / xp.where(squares > 0, squares, xp.ones_like(squares))
-
-
-def check_choice(scheme: str, option: str, value: object, choices: Any) -> None:
-    """UsageError unless `value` is one of those a `Literal` lists."""
-    known = get_args(choices)
-    require(
-        value in known,
-        f"{scheme}: {option} must be one of {', '.join(map(repr, known))}, not {value!r}.",
-    )
 
 
 def _clean(s: Signals, needs: tuple[str, ...], xp: Any) -> Signals:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from macpo.errors import require
-from macpo.weighting.base import Normalise, Scheme, Signals, check_choice
+from macpo.errors import require, require_choice
+from macpo.weighting.base import Normalise, Scheme, Signals
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Config:
     """`none`: as published; `mean`: mean one over the batch."""
 
     def __post_init__(self) -> None:
-        check_choice("cwqmix", "normalise", self.normalise, Normalise)
+        require_choice("cwqmix", "normalise", self.normalise, Normalise)
         require(0 < self.alpha <= 1, f"cwqmix: alpha must be in (0, 1], not {self.alpha}.")
 
     def make(self) -> Scheme:

@@ -6,8 +6,8 @@ Source: Mei et al. 2023, Theorem 1 and Eq. (7), without the on-policy ratio, whi
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from macpo.errors import require
-from macpo.weighting.base import Normalise, Scheme, bellman, check_choice, joint, value
+from macpo.errors import require, require_choice
+from macpo.weighting.base import Normalise, Scheme, bellman, joint, value
 
 Without: TypeAlias = Literal["nothing", "bellman", "value", "joint"]
 
@@ -28,8 +28,8 @@ class Config:
     """The factor left out: the ablations of Figure 4."""
 
     def __post_init__(self) -> None:
-        check_choice("macpo", "without", self.without, Without)
-        check_choice("macpo", "normalise", self.normalise, Normalise)
+        require_choice("macpo", "without", self.without, Without)
+        require_choice("macpo", "normalise", self.normalise, Normalise)
         for name in ("value_temperature", "policy_temperature"):
             require(
                 getattr(self, name) > 0,

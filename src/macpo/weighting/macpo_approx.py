@@ -7,14 +7,13 @@ Source: Mei et al. 2023, Algorithm 2. The paper gives the levels 0.25, 0.5 and 0
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from macpo.errors import require
+from macpo.errors import require, require_choice
 from macpo.weighting.base import (
     Factor,
     Normalise,
     Scheme,
     Signals,
     bellman,
-    check_choice,
     joint_probability,
     value,
 )
@@ -41,8 +40,8 @@ class Config:
     """Whether those policies give mass to unavailable actions, as the released code does."""
 
     def __post_init__(self) -> None:
-        check_choice("macpo-approx", "reading", self.reading, Reading)
-        check_choice("macpo-approx", "normalise", self.normalise, Normalise)
+        require_choice("macpo-approx", "reading", self.reading, Reading)
+        require_choice("macpo-approx", "normalise", self.normalise, Normalise)
         for name in ("value_temperature", "policy_temperature"):
             require(
                 getattr(self, name) > 0,
