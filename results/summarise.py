@@ -52,10 +52,11 @@ def table_row(label: str, run: Path) -> str:
 
 def main(runs: Path, out: Path) -> None:
     for punishment in ("0", "-2"):
+        paths = {method: runs / f"punishment{punishment}_{method}" for method in LABELS}
         found = {
-            method: runs / f"punishment{punishment}_{method}"
-            for method in LABELS
-            if (runs / f"punishment{punishment}_{method}" / "metrics.jsonl").exists()
+            method: run
+            for method, run in paths.items()
+            if (run / "metrics.jsonl").exists() and read(run, "test")
         }
         if not found:
             continue

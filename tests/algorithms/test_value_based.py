@@ -110,15 +110,17 @@ def assert_close(actual: Any, expected: Any, rtol: float = 1e-4) -> None:
 
 
 def junk(x: jax.Array, first: list[int], seed: int) -> jax.Array:
-    """The array with noise in the rows `first`, `first` + 1, … of every episode."""
+    """The array with nonsense in the rows `first`, `first` + 1, … of every episode."""
     rng = np.random.default_rng(seed)
     past = np.arange(x.shape[1]) >= np.asarray(first)[:, None]
     past = past.reshape(*past.shape, *[1] * (x.ndim - 2))
     if x.dtype == bool:
-        noise = rng.random(x.shape) < 0.5
+        nonsense = rng.random(x.shape) < 0.5
+    elif x.dtype == jnp.int8:
+        nonsense = rng.integers(-128, 128, x.shape, np.int8)
     else:
-        noise = (100 * rng.normal(size=x.shape)).astype(x.dtype)
-    return jnp.where(past, noise, x)
+        nonsense = np.float32(np.nan)
+    return jnp.where(past, nonsense, x)
 
 
 # --- what an update does --------------------------------------------------------------------------
