@@ -9,7 +9,8 @@ SOURCE = Path(__file__).parents[1] / "src" / "macpo"
 ORDER = [
     "errors",
     "types",
-    "memory",
+    "shard",
+    "machine",
     "files",
     "nets",
     "envs",
@@ -35,6 +36,7 @@ ORDER = [
 ANYWHERE = {"registry"}  # finds plug-ins by name, so that nobody imports them
 PURE = {
     "types",
+    "shard",
     "nets",
     "envs",
     "rollout",

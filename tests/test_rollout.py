@@ -10,6 +10,7 @@ import pytest
 from macpo.algorithms.vdn import Config as Vdn
 from macpo.envs.predator_prey import Config as PredatorPrey
 from macpo.nets.agent import agent_inputs, last_actions
+from macpo.nets.packing import pack, plan, unpack
 from macpo.nets.unroll import unroll
 from macpo.rollout import collect
 from macpo.types import Episodes, Observation
@@ -154,7 +155,7 @@ def test_remembered_states_show_what_the_policy_saw(env, episodes):
     episodes = episodes()
     seen = jax.jit(jax.vmap(jax.vmap(env.recall)))(episodes.memory)
     before = Observation(*(x[:, :-1] for x in seen))
-    last = jnp.swapaxes(last_actions(jnp.swapaxes(episodes.actions, 0, 1)), 0, 1)[:, :-1]
+    last = last_actions(episodes.actions)[:, :-1]
     acted = jnp.broadcast_to(jnp.arange(LIMIT)[:, None], last.shape)
     _, again = act(None, acted, before, last)
     real = np.arange(LIMIT) < np.asarray(episodes.length)[:, None]
@@ -192,12 +193,11 @@ def test_utilities_recomputed_for_learning_are_those_that_acted():
 
     @jax.jit
     def learning():
-        memory, actions = jax.tree.map(
-            lambda x: jnp.swapaxes(x, 0, 1), (episodes.memory, episodes.actions)
-        )
-        seen = jax.vmap(jax.vmap(env.recall))(memory)
-        last = last_actions(actions)
-        return unroll(agent, encode, (seen.obs, last), episodes.length), seen, last
+        seen, last = jax.vmap(jax.vmap(env.recall))(episodes.memory), last_actions(episodes.actions)
+        packing = plan(episodes.length, LIMIT + 1)
+        inputs = jax.tree.map(lambda x: pack(packing, x), (seen.obs, last))
+        q = unpack(packing, unroll(agent, encode, inputs, packing))
+        return jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), (q, seen, last))
 
     @jax.jit
     def acting(hidden, seen, last):

@@ -27,11 +27,12 @@ from rich.console import Console
 from rich.table import Table
 
 import macpo
-from macpo import memory, registry, replay
+from macpo import registry, replay, shard
 from macpo.algorithms.value_based import Learner
 from macpo.config import Experiment, Run
 from macpo.envs.base import Environment
 from macpo.files import write_json
+from macpo.machine import peak_bytes
 from macpo.nets.agent import agent_input_size
 from macpo.rollout import collect
 from macpo.run import prepare_jax
@@ -315,7 +316,7 @@ def _compiled_update(weighting: str, **algorithm: Any) -> tuple[Learner, Callabl
     config = registry.make_config("algorithms", "qmix", **algorithm)
     learner = config.make(env, macpo.weighting.make(weighting))
     state = learner.init(jax.random.key(0))
-    step = jax.jit(learner.update)
+    step = jax.jit(learner.update, compiler_options=shard.compiler_options(128))
     no = jnp.zeros((), bool)
     return learner, lambda batch: step(state, batch, jax.random.key(0), no)
 
@@ -388,10 +389,10 @@ def _peak_of_update() -> None:  # pyright: ignore[reportUnusedFunction]
     prepare_jax()
     learner, update = _compiled_update("macpo")
     batch = batch_of(learner.env, full_lengths(128, 200))
-    before = memory.peak_bytes()
+    before = peak_bytes()
     jax.block_until_ready(update(batch))
     jax.block_until_ready(update(batch))
-    print(json.dumps([before, memory.peak_bytes()]))
+    print(json.dumps([before, peak_bytes()]))
 
 
 def _compile(flags: Bench) -> list[Result]:

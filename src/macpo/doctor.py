@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import macpo
-from macpo.memory import available_bytes, keep_freed_memory
+from macpo.machine import available_bytes, keep_freed_memory
 from macpo.run import prepare_jax
 
 _CORE = ("jax", "jaxlib", "equinox", "optax", "numpy", "tyro", "rich", "safetensors", "matplotlib")

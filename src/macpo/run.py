@@ -10,7 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,12 @@ from jaxtyping import Bool, Int, Num
 from rich.console import Console
 
 import macpo
-from macpo import checkpoint, config, replay
+from macpo import checkpoint, config, replay, shard
 from macpo.config import Experiment
 from macpo.envs.base import tree_bytes
 from macpo.errors import UsageError, require
 from macpo.files import read_json, write_atomically, write_json
-from macpo.memory import available_bytes, keep_freed_memory
+from macpo.machine import available_bytes, available_cores, keep_freed_memory
 from macpo.record import Row, Sink
 from macpo.record.console import ConsoleDisplay
 from macpo.record.jsonl import JsonLines
@@ -67,8 +67,8 @@ def train(
             f"{path} already holds a run; continue it with `macpo resume {path}` or choose "
             "another --out."
         )
-    trainer = make_trainer(experiment)
     prepare_jax()
+    trainer = make_trainer(experiment)
     print_plan(trainer, console)
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -94,8 +94,8 @@ def resume(
     experiment = read_experiment(path)
     if steps is not None:
         experiment = replace(experiment, run=replace(experiment.run, steps=steps))
-    trainer = make_trainer(experiment)
     prepare_jax()
+    trainer = make_trainer(experiment)
     like = jax.eval_shape(trainer.init)
     if not (path / CHECKPOINTS).is_dir():
         console.print("no checkpoint yet: starting from the beginning")
@@ -112,7 +112,8 @@ def resume(
             f"{path / EXPERIMENT} differs from what its checkpoint was trained with "
             f"({'; '.join(changes)}); restore it, or start another run with `macpo train`.",
         )
-        state, length = jax.device_put(found.state), int(found.info["metrics_bytes"])
+        state = jax.device_put(found.state, trainer.sharding)
+        length = int(found.info["metrics_bytes"])
         size = (path / METRICS).stat().st_size if (path / METRICS).exists() else 0
         require(
             size >= length,
@@ -314,8 +315,14 @@ def _signals() -> Generator[list[int]]:
 
 
 def prepare_jax() -> None:
-    """Keep compiled programs on disk and freed memory in the process."""
+    """Keep compiled programs on disk and freed memory in the process, and use every core.
+
+    The last needs to come before JAX is used for anything else in the process.
+    """
     keep_freed_memory()
+    if jax.config.jax_num_cpu_devices < 1:  # pyright: ignore[reportAttributeAccessIssue]
+        with suppress(RuntimeError):  # JAX has already been used: it keeps its one device
+            jax.config.update("jax_num_cpu_devices", min(available_cores(), shard.MOST))
     if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore[reportAttributeAccessIssue]
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "macpo" / "jax"
         jax.config.update("jax_compilation_cache_dir", str(cache))
@@ -328,7 +335,9 @@ def planned_bytes(trainer: Trainer) -> dict[str, int]:
     ring = replay.planned_bytes(trainer.env, run.buffer_size)
     learner = tree_bytes(jax.eval_shape(trainer.algorithm.init, jax.random.key(0)))
     work = trainer.algorithm.update_bytes(run.batch_size)
-    return {"replay": run.seeds * ring, "networks": run.seeds * learner, "update": work}
+    # the cores of a CPU are devices of one memory, and each has replay and networks
+    copies = run.seeds * (shard.n_devices(run.batch_size) if _on_cpu() else 1)
+    return {"replay": copies * ring, "networks": copies * learner, "update": work}
 
 
 def print_plan(trainer: Trainer, console: Console) -> None:
@@ -337,7 +346,7 @@ def print_plan(trainer: Trainer, console: Console) -> None:
     total = sum(plan.values())
     parts = ", ".join(f"{name} {_megabytes(size)}" for name, size in plan.items())
     console.print(f"memory planned: {_megabytes(total)} ({parts})", highlight=False)
-    available = available_bytes()
+    available = available_bytes() if _on_cpu() else _free_on_accelerator()
     if available is not None and total > available:
         run = trainer.run
         raise UsageError(
@@ -346,6 +355,17 @@ def print_plan(trainer: Trainer, console: Console) -> None:
             f"{_megabytes(plan['replay'] // run.buffer_size)} each), --seeds (now {run.seeds}) or "
             f"--batch-size (now {run.batch_size})."
         )
+
+
+def _on_cpu() -> bool:
+    return jax.default_backend() == "cpu"
+
+
+def _free_on_accelerator() -> int | None:
+    """Bytes that JAX may still take there; None where it does not say."""
+    stats = jax.devices()[0].memory_stats() or {}
+    limit = stats.get("bytes_limit")
+    return None if limit is None else int(limit) - int(stats.get("bytes_in_use", 0))
 
 
 def _megabytes(size: float) -> str:

@@ -7,7 +7,8 @@ metrics come back as arrays.
 Several seeds are one program too. On an accelerator they run side by side under `vmap`; whatever
 decides a branch or a loop is then common to all (`common_max`), so that a seed never pays for a
 branch of another. On a CPU, which one seed keeps busy, they take turns: `vmap` would turn the
-matrix products into batches, for which XLA has no fast code there.
+matrix products into batches, for which XLA has no fast code there. Where an update is shared out
+over devices (`shard`), all of them play and remember the same.
 
 Random keys: a seed's root key is `key(seed)`. Fold in 0 for the networks, 1 for training (then the
 iteration), 2 for evaluation (then the number of env steps). Nothing carries a key from one
@@ -22,9 +23,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding
 from jaxtyping import Array, Bool, Float, Int
 
-from macpo import replay
+from macpo import replay, shard
 from macpo.algorithms.base import Algorithm, LearnerState
 from macpo.config import Experiment, Run
 from macpo.envs.base import Environment
@@ -186,7 +188,7 @@ class Trainer:
     def init(self) -> Callable[[], TrainState]:
         """A fresh state of every seed."""
         seeds = self.run.seed + np.arange(self.run.seeds, dtype=np.int32)
-        return jax.jit(lambda: self._over_seeds(self._init, jnp.asarray(seeds)))
+        return self._jit(lambda: self._over_seeds(self._init, jnp.asarray(seeds)))
 
     @functools.cached_property
     def chunk(self) -> Callable[[TrainState, Array, int], tuple[TrainState, Metrics]]:
@@ -197,16 +199,29 @@ class Trainer:
         go on until the last of them has reached the mark.
         """
 
-        @functools.partial(jax.jit, static_argnums=2, donate_argnums=0)
         def chunk(state: TrainState, mark: Array, most: int) -> tuple[TrainState, Metrics]:
             return self._over_seeds(lambda s: self._chunk(s, mark, most), state)
 
-        return chunk
+        return self._jit(chunk, static_argnums=2, donate_argnums=0)
 
     @functools.cached_property
     def evaluate(self) -> Callable[[TrainState], Metrics]:
         """Metrics [K] of greedy episodes."""
-        return jax.jit(lambda state: self._over_seeds(self._evaluate, state))
+        return self._jit(lambda state: self._over_seeds(self._evaluate, state))
+
+    @property
+    def sharding(self) -> NamedSharding:
+        """Where a state lies: on all devices that share the work of an update."""
+        return shard.everywhere(self.run.batch_size)
+
+    def _jit(self, fn: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+        return jax.jit(
+            fn,
+            in_shardings=self.sharding,
+            out_shardings=self.sharding,
+            compiler_options=shard.compiler_options(self.run.batch_size),
+            **options,
+        )
 
     def _over_seeds(self, fn: Callable[[Any], Any], states: Any) -> Any:
         """fn of every seed's slice, stacked."""

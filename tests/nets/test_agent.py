@@ -100,7 +100,7 @@ def test_at_the_first_step_there_is_no_last_action():
 
 
 def test_last_actions_are_the_actions_one_step_later_and_nothing_at_first():
-    assert last_actions(jnp.array([[3, 1], [0, 2]])).tolist() == [[-1, -1], [3, 1], [0, 2]]
+    assert last_actions(jnp.array([[[3, 1], [0, 2]]])).tolist() == [[[-1, -1], [3, 1], [0, 2]]]
 
 
 @pytest.mark.parametrize("last_action", [True, False])

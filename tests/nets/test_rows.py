@@ -1,4 +1,4 @@
-"""A function over the valid rows, against the function over all rows with a mask."""
+"""A function over the leading rows, against the function over all rows with a mask."""
 
 import functools
 
@@ -11,12 +11,7 @@ from macpo.nets import rows
 from macpo.nets.rows import map_rows
 
 P, CHUNK = 11, 4
-MASKS = {
-    "full": [True] * P,
-    "partial": [True, False, False, True, True, True, False, True, True, True, False],
-    "one": [False] * (P - 1) + [True],
-    "empty": [False] * P,
-}
+N_ROWS = {"full": P, "two chunks": 8, "part of a chunk": 6, "one": 1, "none": 0}
 NETS = {"w": jnp.array([0.5, -1.0, 2.0]), "b": jnp.array(0.3)}
 FROZEN = jnp.array([1.0, 0.7, -0.2])
 
@@ -42,86 +37,67 @@ def drawn(seed=0):
     return utilities, normal(P), {"learned": normal(P), "mixed": normal(P)}
 
 
-def everywhere(fn, nets, frozen, utilities, context, valid):
-    return jax.tree.map(lambda v: jnp.where(valid, v, 0.0), fn(nets, frozen, utilities, context))
+def everywhere(fn, nets, frozen, utilities, context, n_rows):
+    """By definition: every row, and only whole chunks of them count."""
+    counts = jnp.arange(P) < -(-n_rows // CHUNK) * CHUNK
+    values = fn(nets, frozen, utilities, context)
+    return jax.tree.map(lambda v: jnp.where(counts, v, 0.0), values)
 
 
 @functools.cache
 def compiled(mapper):
-    """(utilities, context, cotangents, valid) → (values, gradients of nets and utilities)."""
+    """(utilities, context, cotangents, n_rows) → (values, gradients of nets and utilities)."""
 
-    def loss(nets, utilities, context, cotangents, valid):
-        values = mapper(fn, nets, FROZEN, utilities, context, valid)
+    def loss(nets, utilities, context, cotangents, n_rows):
+        values = mapper(fn, nets, FROZEN, utilities, context, n_rows)
         return sum((values[name] * cotangents[name]).sum() for name in values), values
 
     @jax.jit
-    def run(utilities, context, cotangents, valid):
+    def run(utilities, context, cotangents, n_rows):
         grad = jax.grad(loss, argnums=(0, 1), has_aux=True)
-        grads, values = grad(NETS, utilities, context, cotangents, valid)
+        grads, values = grad(NETS, utilities, context, cotangents, n_rows)
         return values, grads
 
     return run
-
-
-def values_and_gradients(mapper, *args):
-    return compiled(mapper)(*args)
 
 
 def assert_close(actual, expected):
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, 1e-5, 1e-6), actual, expected)
 
 
-@pytest.mark.parametrize("mask", MASKS)
-def test_values_and_gradients_are_those_of_the_function_over_all_rows(mask):
-    args = (*drawn(), jnp.array(MASKS[mask]))
-    assert_close(values_and_gradients(map_rows, *args), values_and_gradients(everywhere, *args))
+@pytest.mark.parametrize("n_rows", N_ROWS.values(), ids=N_ROWS)
+def test_values_and_gradients_are_those_of_the_function_over_all_rows(n_rows):
+    args = (*drawn(), jnp.array(n_rows))
+    assert_close(compiled(map_rows)(*args), compiled(everywhere)(*args))
 
 
-def test_values_are_zero_where_a_row_is_not_valid():
-    valid = np.array(MASKS["partial"])
-    values, _ = values_and_gradients(map_rows, *drawn(), valid)
-    assert not np.asarray(values["learned"])[~valid].any()
-    assert not np.asarray(values["mixed"])[~valid].any()
-
-
-@pytest.mark.parametrize("mask", ["partial", "empty"])
-def test_content_of_rows_that_are_not_valid_changes_nothing(mask):
-    valid = jnp.array(MASKS[mask])
+def test_rows_of_chunks_that_are_not_reached_are_zero_whatever_they_hold():
     utilities, context, cotangents = drawn()
 
     def spoil(x):
-        return jnp.where(valid.reshape(-1, *[1] * (x.ndim - 1)), x, jnp.nan)
+        return x.at[CHUNK:].set(jnp.nan)
 
     spoiled = jax.tree.map(spoil, (utilities, context))
-    clean = values_and_gradients(map_rows, utilities, context, cotangents, valid)
-    dirty = values_and_gradients(map_rows, *spoiled, cotangents, valid)
+    clean = compiled(map_rows)(utilities, context, cotangents, jnp.array(3))
+    dirty = compiled(map_rows)(*spoiled, cotangents, jnp.array(3))
     jax.tree.map(np.testing.assert_array_equal, dirty, clean)
+    assert not np.asarray(clean[0]["learned"])[CHUNK:].any()
 
 
 def test_gradients_reach_neither_frozen_networks_nor_context():
     utilities, context, _ = drawn()
 
     def loss(frozen, context):
-        valid = jnp.array(MASKS["full"])
-        return map_rows(fn, NETS, frozen, utilities, context, valid)["mixed"].sum()
+        return map_rows(fn, NETS, frozen, utilities, context, jnp.array(P))["mixed"].sum()
 
     slopes = jax.jit(jax.grad(loss, argnums=(0, 1)))(FROZEN, context)
     jax.tree.map(lambda x: np.testing.assert_array_equal(x, 0.0), slopes)
 
 
-def test_seeds_with_different_masks_under_vmap_are_the_same_as_alone():
-    masks = [jnp.array(MASKS[name]) for name in ("partial", "one", "empty")]
-    seeds = [(*drawn(seed), mask) for seed, mask in enumerate(masks)]
+def test_seeds_under_vmap_are_the_same_as_alone():
+    seeds = [drawn(seed) for seed in range(3)]
     stacked = jax.tree.map(lambda *x: np.stack(x), *seeds)
-    together = jax.tree.map(np.asarray, jax.vmap(compiled(map_rows))(*stacked))
+    together = jax.vmap(compiled(map_rows), in_axes=(0, 0, 0, None))(*stacked, jnp.array(P))
     for i, alone in enumerate(seeds):
         one = jax.tree.map(lambda x: x[i], together)  # noqa: B023
-        assert_close(one, values_and_gradients(map_rows, *alone))
-
-
-def test_the_last_of_many_rows_is_reached():
-    valid = jnp.array(MASKS["one"])
-    utilities, context, cotangents = drawn()
-    values, _ = values_and_gradients(map_rows, utilities, context, cotangents, valid)
-    expected = fn(NETS, FROZEN, utilities, context)["mixed"][-1]
-    np.testing.assert_allclose(values["mixed"][-1], expected, rtol=1e-5)
+        assert_close(one, compiled(map_rows)(*alone, jnp.array(P)))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from macpo.nets.agent import AgentNet
+from macpo.nets.packing import pack, plan, unpack
 from macpo.nets.unroll import unroll
 
 T, N, O, HIDDEN, A = 6, 2, 3, 5, 4  # noqa: E741
@@ -66,7 +67,9 @@ def outputs_and_gradients(implementation):
 
 
 def ours(net, inputs, length):
-    return unroll(net, encode, inputs, length)
+    packing = plan(length, T + 1)
+    packed = jax.tree.map(lambda x: pack(packing, jnp.swapaxes(x, 0, 1)), inputs)
+    return jnp.swapaxes(unpack(packing, unroll(net, encode, packed, packing)), 0, 1)
 
 
 def assert_close(actual, expected):

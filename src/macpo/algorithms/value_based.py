@@ -31,8 +31,10 @@ from macpo.nets.agent import (
     taken_probs,
 )
 from macpo.nets.mixers import CentralMixer
+from macpo.nets.packing import pack, plan, unpack
 from macpo.nets.rows import map_rows
 from macpo.nets.unroll import unroll
+from macpo.shard import over_episodes
 from macpo.targets import lambda_return
 from macpo.types import Episodes, Key, Metrics, Observation, PyTree, Spec
 from macpo.weighting.base import Scheme, Signals
@@ -216,65 +218,24 @@ class Learner:
     def loss(self, params: Networks, target: Value, batch: Episodes) -> tuple[Array, Metrics]:
         """(loss, metrics) of a batch of whole episodes, longest first."""
         config = self.config
-        n_steps = batch.reward.shape[1]
-        t = jnp.arange(n_steps)
+        t = jnp.arange(batch.reward.shape[1])
         mask = t < batch.length[:, None]  # real transitions
         terminal = (t == batch.length[:, None] - 1) & batch.terminated[:, None]
 
-        # 1. Every network over the states of every episode: [T+1, B, N, A].
-        memory = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), batch.memory)
-        actions = jnp.swapaxes(batch.actions, 0, 1)
-        seen = jax.vmap(jax.vmap(self.env.recall))(memory)
-        inputs = (seen.obs, last_actions(actions))
-        run = lambda net: unroll(net, self._encode, inputs, batch.length)  # noqa: E731
-        q = self._bounded(run(params.factored.agent))
-        q_target = run(target.agent)
-        if not self.targets_central:
-            q_target = self._bounded(q_target)
-
-        # 2. Utilities of the stored and of the greedy actions.
-        stored = jnp.pad(actions, ((0, 1), (0, 0), (0, 0)))
-        best = greedy(q if config.double_q else q_target, seen.avail_actions)
-        utilities = {"q_tot": taken(q, stored)}
-        if params.central is not None:
-            utilities["q_star"] = taken(run(params.central.agent), stored)
-        frozen_utilities = jax.lax.stop_gradient(taken(q_target, best))
-
-        # 3. Joint values in the states that exist.
-        exists = jnp.arange(n_steps + 1)[:, None] <= batch.length
-        flat = lambda x: x.reshape(-1, *x.shape[2:])  # noqa: E731
-        joint = map_rows(
-            self._mix,
-            (params.factored.mixer, params.central and params.central.mixer),
-            target.mixer,
-            jax.tree.map(flat, utilities),
-            jax.tree.map(flat, (memory, frozen_utilities)),
-            flat(exists),
-        )
-        joint = {name: v.reshape(n_steps + 1, -1).T for name, v in joint.items()}  # [B, T+1]
-
-        # 4. Targets, errors, weights, loss.
+        values = over_episodes(self._values, (params, target), batch)
         y = lambda_return(
-            batch.reward, terminal, mask, joint["bootstrap"], config.gamma, config.td_lambda
+            batch.reward, terminal, mask, values["bootstrap"], config.gamma, config.td_lambda
         )
-        q_tot = joint["q_tot"][:, :-1]
-        q_star = joint["q_star"][:, :-1] if "q_star" in joint else None
-        taken_greedily = (stored == best).all(-1)
-        pi_taken = taken_probs(
-            q[:-1],
-            actions,
-            seen.avail_actions[:-1],
-            self.scheme.policy_temperature,
-            self.scheme.include_unavailable,
-        )
+        q_tot = values["q_tot"][:, :-1]
+        q_star = values["q_star"][:, :-1] if "q_star" in values else None
         signals = Signals(
             mask=mask,
             q=q_tot,
             target=y,
             q_star=q_star,
-            pi_taken=jnp.swapaxes(pi_taken, 0, 1),
-            is_greedy=taken_greedily[:-1].T,
-            q_star_greedy=joint["bootstrap"][:, :-1],
+            pi_taken=values["pi_taken"][:, :-1],
+            is_greedy=values["is_greedy"][:, :-1],
+            q_star_greedy=values["bootstrap"][:, :-1],
         )
         weights, metrics = self.scheme.weigh(signals)
         loss_td = weighted_squared_error(q_tot - y, weights, mask)
@@ -293,6 +254,56 @@ class Learner:
             metrics["q_star_gap"] = masked_mean(jnp.abs(q_tot - q_star), mask)
         metrics["loss"] = loss
         return loss, jax.lax.stop_gradient(metrics)
+
+    def _values(self, nets: tuple[Networks, Value], batch: Episodes) -> dict[str, Array]:
+        """What all networks say of every state: joint values [B, T+1], policies [B, T+1, N]."""
+        params, target = nets
+
+        # 1. The states that exist, packed: from here on [S, L, ...], without padding.
+        packing = plan(batch.length, batch.reward.shape[1] + 1)
+        none_at_the_end = jnp.pad(batch.actions, ((0, 0), (0, 1), (0, 0)), constant_values=-1)
+        record = (batch.memory, none_at_the_end, last_actions(batch.actions))
+        memory, stored, last = jax.tree.map(lambda x: pack(packing, x), record)
+        seen = jax.vmap(jax.vmap(self.env.recall))(memory)
+
+        # 2. Utilities of every action, then of the stored and of the greedy ones.
+        def utilities_of(agent: AgentNet) -> Float[Array, "S L N A"]:
+            return unroll(agent, self._encode, (seen.obs, last), packing)
+
+        q = self._bounded(utilities_of(params.factored.agent))
+        q_target = utilities_of(target.agent)
+        if not self.targets_central:
+            q_target = self._bounded(q_target)
+        best = greedy(q if self.config.double_q else q_target, seen.avail_actions)
+        utilities = {"q_tot": taken(q, stored)}
+        if params.central is not None:
+            utilities["q_star"] = taken(utilities_of(params.central.agent), stored)
+        frozen_utilities = jax.lax.stop_gradient(taken(q_target, best))
+
+        # 3. Joint values.
+        def flat(tree: PyTree) -> PyTree:
+            return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), tree)
+
+        values = map_rows(
+            self._mix,
+            (params.factored.mixer, params.central and params.central.mixer),
+            target.mixer,
+            flat(utilities),
+            flat((memory, frozen_utilities)),
+            packing.n_places * stored.shape[1],
+        )
+        values = jax.tree.map(lambda x: x.reshape(stored.shape[:2]), values)
+
+        # 4. The policies that weights depend on, of the stored actions.
+        values["is_greedy"] = (stored == best).all(-1)
+        values["pi_taken"] = taken_probs(
+            q,
+            stored,
+            seen.avail_actions,
+            self.scheme.policy_temperature,
+            self.scheme.include_unavailable,
+        )
+        return jax.tree.map(lambda x: unpack(packing, x), values)
 
     def _encode(self, inputs: tuple[Array, Array]) -> Float[Array, "B N i"]:
         return agent_inputs(self.spec, *inputs)

@@ -87,9 +87,9 @@ def agent_input_size(spec: Spec) -> int:
     return spec.obs_size + (spec.n_actions if spec.obs_last_action else 0) + ids
 
 
-def last_actions(actions: Int[Array, "T *B N"]) -> Int[Array, "Tp1 *B N"]:
+def last_actions(actions: Int[Array, "B T N"]) -> Int[Array, "B Tp1 N"]:
     """What each agent did before each state of an episode; −1 (nothing) before the first."""
-    return jnp.concatenate([jnp.full_like(actions[:1], -1), actions])
+    return jnp.pad(actions, ((0, 0), (1, 0), (0, 0)), constant_values=-1)
 
 
 def greedy(q: Float[Array, "*B A"], avail_actions: Bool[Array, "*B A"]) -> Int[Array, "*B"]:

@@ -37,9 +37,13 @@ class MLP(eqx.Module):
 
     def __call__(self, x: Float[Array, "*B i"]) -> Float[Array, "*B o"]:
         """The last layer has no ReLU."""
-        for layer in self.layers[:-1]:
-            x = jax.nn.relu(layer(x))
-        return self.layers[-1](x)
+        return self.after_first(self.layers[0](x))
+
+    def after_first(self, x: Float[Array, "*B h"]) -> Float[Array, "*B o"]:
+        """The same from the output of the first layer on."""
+        for layer in self.layers[1:]:
+            x = layer(jax.nn.relu(x))
+        return x
 
 
 def fan_in_uniform(key: Key, shape: tuple[int, ...], fan_in: int) -> Float[Array, "..."]:

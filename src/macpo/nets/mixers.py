@@ -71,5 +71,8 @@ class CentralMixer(eqx.Module):
         self, utilities: Float[Array, "*B N"], state: Float[Array, "*B S"]
     ) -> Float[Array, "*B"]:
         """Any function of both."""
-        joint = jnp.concatenate([state, utilities], -1)
-        return (self.net(joint) + self.value(state))[..., 0]
+        # the first layer in two products: no gradient of the state is computed, then thrown away
+        first = self.net.layers[0]
+        of_state, of_utilities = jnp.split(first.weight, [state.shape[-1]], -2)
+        hidden = state @ of_state + utilities @ of_utilities + first.bias
+        return (self.net.after_first(hidden) + self.value(state))[..., 0]

@@ -1,8 +1,7 @@
-"""A function over the valid rows of a batch, in chunks that stay in the processor's cache.
+"""A function over the leading rows of an array, in chunks that stay in the processor's cache.
 
-Mixers see every state of every episode: 25,728 rows of a full batch, or a quarter of them when
-episodes are short. Rows are gathered a chunk at a time, so that padding costs nothing and the
-widest intermediate array is a chunk high; the backward pass computes each chunk again.
+Mixers see every state of every episode: 25,728 rows of a full batch. The widest intermediate array
+is a chunk high; the backward pass computes each chunk again.
 """
 
 from collections.abc import Callable
@@ -11,12 +10,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Int
 
-from macpo.nets.batching import common_max
 from macpo.types import PyTree
 
-CHUNK = 1280
+CHUNK = 1024
+"""Rows at a time on a CPU."""
+CHUNK_ON_ACCELERATOR = 16384
 
 
 def map_rows(
@@ -25,19 +25,15 @@ def map_rows(
     frozen: PyTree,
     utilities: PyTree,
     context: PyTree,
-    valid: Bool[Array, " P"],
+    n_rows: Int[Array, ""],
 ) -> PyTree:
-    """`fn(nets, frozen, utilities, context)` where `valid`, zeros elsewhere.
+    """`fn(nets, frozen, utilities, context)` of the first `n_rows` rows at least, zeros elsewhere.
 
     Leaves of `utilities` and `context` are [P, ...]; `fn` sees [rows, ...] of them and returns
     leaves [rows]. Gradients reach `nets` and `utilities`; `frozen` and `context` are constants.
     `fn` must be the same object in every call for compiled code to be shared.
     """
-    n = valid.shape[0]
-    padded = -(-n // CHUNK) * CHUNK
-    index = jnp.nonzero(valid, size=padded, fill_value=n)[0].astype(jnp.int32)
-    n_chunks = common_max(-(-valid.sum() // CHUNK))
-    return _map_rows(fn, nets, frozen, utilities, context, index, n_chunks)
+    return _map_rows(fn, nets, frozen, utilities, context, n_rows)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -47,20 +43,17 @@ def _map_rows(
     frozen: PyTree,
     utilities: PyTree,
     context: PyTree,
-    index: Int[Array, " padded"],
-    n_chunks: Int[Array, ""],
+    n_rows: Array,
 ) -> PyTree:
-    n = jax.tree.leaves(utilities)[0].shape[0]
+    size, n_chunks = _chunks(utilities, n_rows)
 
     def chunk(i: Array, out: PyTree) -> PyTree:
-        rows, source = _chunk_of(index, i, n)
-        value = fn(nets, frozen, _gather(utilities, source), _gather(context, source))
-        return _scatter(out, value, rows)
+        value = fn(nets, frozen, _take(utilities, i, size), _take(context, i, size))
+        return _put(out, value, i, size)
 
-    shape = jax.eval_shape(
-        lambda: fn(nets, frozen, _gather(utilities, index[:1]), _gather(context, index[:1]))
-    )
-    zeros = jax.tree.map(lambda s: jnp.zeros((n, *s.shape[1:]), s.dtype), shape)
+    one = jax.eval_shape(lambda: fn(nets, frozen, *_take((utilities, context), 0, size)))
+    n = _height(utilities)
+    zeros = jax.tree.map(lambda s: jnp.zeros((n, *s.shape[1:]), s.dtype), one)
     return jax.lax.fori_loop(0, n_chunks, chunk, zeros)
 
 
@@ -69,40 +62,63 @@ def _forward(fn: Callable[..., PyTree], *args: Any) -> tuple[PyTree, tuple[Any, 
 
 
 def _backward(fn: Callable[..., PyTree], args: tuple[Any, ...], d_out: PyTree) -> tuple[Any, ...]:
-    nets, frozen, utilities, context, index, n_chunks = args
-    n = jax.tree.leaves(utilities)[0].shape[0]
+    nets, frozen, utilities, context, n_rows = args
+    size, n_chunks = _chunks(utilities, n_rows)
+    n = _height(utilities)
 
     def chunk(i: Array, carry: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
         d_nets, d_utilities = carry
-        rows, source = _chunk_of(index, i, n)
-        seen = _gather(context, source)
+        seen = _take(context, i, size)
         _, vjp = jax.vjp(
             lambda nets, utilities: fn(nets, frozen, utilities, seen),
             nets,
-            _gather(utilities, source),
+            _take(utilities, i, size),
         )
-        # the copies that fill the last chunk must not be learned from
-        d_value = jax.tree.map(lambda d: jnp.where(rows < n, d, 0), _gather(d_out, source))
+        # the last chunk overlaps the one before it, whose rows must not be learned from twice
+        fresh = jnp.arange(size) >= i * size - _start(i, size, n)
+        d_value = jax.tree.map(lambda d: jnp.where(fresh, d, 0), _take(d_out, i, size))
         more_nets, more_utilities = vjp(d_value)
-        return jax.tree.map(jnp.add, d_nets, more_nets), _scatter(d_utilities, more_utilities, rows)
+        kept = jax.tree.map(
+            lambda new, old: jnp.where(fresh.reshape(-1, *[1] * (new.ndim - 1)), new, old),
+            more_utilities,
+            _take(d_utilities, i, size),
+        )
+        return jax.tree.map(jnp.add, d_nets, more_nets), _put(d_utilities, kept, i, size)
 
     zeros = jax.tree.map(jnp.zeros_like, (nets, utilities))
     d_nets, d_utilities = jax.lax.fori_loop(0, n_chunks, chunk, zeros)
-    return d_nets, None, d_utilities, None, None, None
+    return d_nets, None, d_utilities, None, None
 
 
 _map_rows.defvjp(_forward, _backward)
 
 
-def _chunk_of(index: Int[Array, " padded"], i: Array, n: int) -> tuple[Array, Array]:
-    """(rows to write, n where there is none left; rows to read, then a copy of the first)."""
-    rows = jax.lax.dynamic_slice_in_dim(index, i * CHUNK, CHUNK)
-    return rows, jnp.where(rows < n, rows, index[0])
+def _height(tree: PyTree) -> int:
+    return jax.tree.leaves(tree)[0].shape[0]
 
 
-def _gather(tree: PyTree, rows: Int[Array, " rows"]) -> PyTree:
-    return jax.tree.map(lambda x: x.at[rows].get(mode="clip"), tree)
+def _chunks(tree: PyTree, n_rows: Array) -> tuple[int, Array]:
+    """(rows in a chunk, chunks)."""
+    size = CHUNK if jax.default_backend() == "cpu" else CHUNK_ON_ACCELERATOR
+    size = min(size, _height(tree))
+    return size, -(-n_rows // size)
 
 
-def _scatter(tree: PyTree, values: PyTree, rows: Int[Array, " rows"]) -> PyTree:
-    return jax.tree.map(lambda x, v: x.at[rows].set(v, mode="drop"), tree, values)
+def _start(i: Array | int, size: int, n: int) -> Array:
+    """First row of chunk i; the last chunk ends with the array."""
+    return jnp.minimum(i * size, n - size)
+
+
+def _take(tree: PyTree, i: Array | int, size: int) -> PyTree:
+    def rows(x: Array) -> Array:
+        # gathered: XLA:CPU does not vectorise what it fuses with a slice at a dynamic index
+        return x.at[_start(i, size, x.shape[0]) + jnp.arange(size)].get(mode="clip")
+
+    return jax.tree.map(rows, tree)
+
+
+def _put(tree: PyTree, values: PyTree, i: Array, size: int) -> PyTree:
+    def rows(x: Array, v: Array) -> Array:
+        return jax.lax.dynamic_update_slice_in_dim(x, v, _start(i, size, x.shape[0]), 0)
+
+    return jax.tree.map(rows, tree, values)

@@ -1,11 +1,8 @@
-"""The recurrent network over a batch of episodes of different lengths, forwards and backwards.
+"""The recurrent network along the lanes of a packed batch, forwards and backwards.
 
-An update spends most of its time here, so this is the one place with a hand-written gradient.
-Episodes come sorted, longest first: step t needs only a prefix of the batch, and the work is
-proportional to the states that exist, not to the episode limit. A step is compiled for a few
-prefixes and runs on the smallest that holds its episodes. Only the recurrent state is kept for the
-backward pass; the gates are computed again from it, which on a CPU costs less than to store and
-reload them.
+An update spends most of its time here, so this is the one place with a hand-written gradient. Only
+the recurrent state is kept for the backward pass; the gates are computed again from it, which on a
+CPU costs less than to store and reload them.
 """
 
 from collections.abc import Callable
@@ -15,83 +12,80 @@ from typing import TypeAlias
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from macpo.nets.agent import AgentNet
-from macpo.nets.batching import common_max
+from macpo.nets.packing import Packing
 from macpo.types import PyTree
 
-PREFIXES = (1.0, 0.75, 0.5, 0.375, 0.25, 0.125)
-"""Shares of the batch for which a step is compiled."""
-
-Encode: TypeAlias = Callable[[PyTree], Float[Array, "B N i"]]
-Ends: TypeAlias = tuple[Array, ...]
+Encode: TypeAlias = Callable[[PyTree], Float[Array, "L N i"]]
 
 
 def unroll(
-    net: AgentNet, encode: Encode, inputs: PyTree, length: Int[Array, " B"]
-) -> Float[Array, "Tp1 B N A"]:
-    """The network's output in states 0…length of every episode; zeros in later ones.
+    net: AgentNet, encode: Encode, inputs: PyTree, packing: Packing
+) -> Float[Array, "S L N A"]:
+    """The network's output in every state; zeros in empty places.
 
-    `inputs` has leaves [T+1, B, ...]; `encode` makes the network's input of one step of them, and
-    must be the same object in every call for compiled code to be shared. `length` must not
-    increase along the batch. Gradients reach `net` alone.
+    `inputs` has leaves [S, L, ...] (see `pack`); `encode` makes the network's input of one step of
+    them, and must be the same object in every call for compiled code to be shared. Each episode
+    starts from a recurrent state of zeros. Gradients reach `net` alone.
     """
-    batch = length.shape[0]
-    # a prefix of more than `size` episodes is needed while episode number `size` has a state left
-    smaller = [*_prefix_sizes(batch)[1:], 0]
-    ends = tuple(common_max(length[size] + 1) for size in smaller)
-    return _unroll(encode, net, inputs, length, ends)
+    return _unroll(encode, net, inputs, packing)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _unroll(encode: Encode, net: AgentNet, inputs: PyTree, length: Array, ends: Ends) -> Array:
-    return _forward(encode, net, inputs, length, ends)[0]
+def _unroll(encode: Encode, net: AgentNet, inputs: PyTree, packing: Packing) -> Array:
+    return _play(encode, net, inputs, packing, keep=False)[0]
 
 
 def _forward(
-    encode: Encode, net: AgentNet, inputs: PyTree, length: Array, ends: Ends
-) -> tuple[Array, PyTree]:
-    n_states, batch = jax.tree.leaves(inputs)[0].shape[:2]
-    sample = jax.eval_shape(lambda: encode(jax.tree.map(lambda x: x[0], inputs)))
-    n_agents, out_size = sample.shape[1], net.head.bias.shape[-1]
-    out = jnp.zeros((n_states, batch, n_agents, out_size))
-    hidden = jnp.zeros((n_states + 1, batch, n_agents, net.hidden_size))  # before each step
-
-    def step(size: int, t: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        out, hidden = carry
-        exists = (t <= length[:size])[:, None, None]
-        x = jnp.where(exists, encode(jax.tree.map(lambda leaf: _rows(leaf, t, size), inputs)), 0)
-        h, y = net(_flat(x), _flat(_rows(hidden, t, size)))
-        y = jnp.where(exists, y.reshape(*x.shape[:2], -1), 0)
-        return _put(out, y, t), _put(hidden, h, t + 1)
-
-    start: Array | int = 0
-    for size, end in zip(_prefix_sizes(batch), ends, strict=True):
-        out, hidden = jax.lax.fori_loop(start, end, partial(step, size), (out, hidden))
-        start = end
-    return out, (net, inputs, length, ends, hidden)
+    encode: Encode, net: AgentNet, inputs: PyTree, packing: Packing
+) -> tuple[Array, tuple[PyTree, ...]]:
+    out, hidden = _play(encode, net, inputs, packing, keep=True)
+    return out, (net, inputs, packing, hidden)
 
 
-def _backward(encode: Encode, kept: PyTree, d_out: Array) -> tuple[AgentNet, None, None, None]:
-    net, inputs, length, ends, hidden = kept
-    batch = d_out.shape[1]
+def _play(
+    encode: Encode, net: AgentNet, inputs: PyTree, packing: Packing, keep: bool
+) -> tuple[Array, Array | None]:
+    """(outputs, recurrent states before each step if they are to be kept)."""
+    n_places = packing.filled.shape[0]
+    lanes, n_agents, _ = jax.eval_shape(encode, _at(inputs, 0)).shape
+    rows, width = lanes * n_agents, net.hidden_size
+    out = jnp.zeros((n_places, rows, net.head.bias.shape[-1]))
+    hidden = jax.lax.empty((n_places, rows, width), out.dtype) if keep else None
 
-    def step(size: int, end: Array, i: Array, carry: tuple[Array, AgentNet]):
-        d_hidden, grads = carry
-        t = end - 1 - i
-        exists = (t <= length[:size])[:, None, None]
-        x = jnp.where(exists, encode(jax.tree.map(lambda leaf: _rows(leaf, t, size), inputs)), 0)
-        h, d_y = _rows(hidden, t, size), jnp.where(exists, _rows(d_out, t, size), 0)
-        d_h, d_net = _step_gradient(net, _flat(x), _flat(h), _flat(d_hidden[:size]), _flat(d_y))
-        d_hidden = jax.lax.dynamic_update_slice(d_hidden, d_h.reshape(h.shape), (0, 0, 0))
-        return d_hidden, jax.tree.map(jnp.add, grads, d_net)
+    def step(s: Array, carry: tuple[Array, Array | None, Array]) -> tuple[Array | None, ...]:
+        out, hidden, h = carry
+        h = jnp.where(_per_row(packing.first[s], n_agents), 0, h)
+        if hidden is not None:
+            hidden = jax.lax.dynamic_update_index_in_dim(hidden, h, s, 0)
+        h, y = net(_flat(encode(_at(inputs, s))), h)
+        y = jnp.where(_per_row(packing.filled[s], n_agents), y, 0)
+        return jax.lax.dynamic_update_index_in_dim(out, y, s, 0), hidden, h
 
-    carry = (jnp.zeros(hidden.shape[1:]), jax.tree.map(jnp.zeros_like, net))
-    starts = (0, *ends[:-1])
-    for size, start, end in reversed([*zip(_prefix_sizes(batch), starts, ends, strict=True)]):
-        carry = jax.lax.fori_loop(0, end - start, partial(step, size, end), carry)
-    return carry[1], None, None, None
+    start = out, hidden, jnp.zeros((rows, width))
+    out, hidden, _ = jax.lax.fori_loop(0, packing.n_places, step, start)
+    return out.reshape(n_places, lanes, n_agents, -1), hidden
+
+
+def _backward(
+    encode: Encode, kept: tuple[PyTree, ...], d_out: Array
+) -> tuple[AgentNet, None, None]:
+    net, inputs, packing, hidden = kept
+    n_agents = d_out.shape[2]
+
+    def step(i: Array, carry: tuple[Array, AgentNet]) -> tuple[Array, AgentNet]:
+        d_h, grads = carry
+        s = packing.n_places - 1 - i
+        d_y = jnp.where(_per_row(packing.filled[s], n_agents), _flat(d_out[s]), 0)
+        d_h, d_net = _step_gradient(net, _flat(encode(_at(inputs, s))), hidden[s], d_h, d_y)
+        d_h = jnp.where(_per_row(packing.first[s], n_agents), 0, d_h)
+        return d_h, jax.tree.map(jnp.add, grads, d_net)
+
+    start = jnp.zeros(hidden.shape[1:]), jax.tree.map(jnp.zeros_like, net)
+    _, grads = jax.lax.fori_loop(0, packing.n_places, step, start)
+    return grads, None, None
 
 
 _unroll.defvjp(_forward, _backward)
@@ -143,25 +137,21 @@ def _linear_gradient(
     x: Float[Array, "R i"], d_y: Float[Array, "R o"]
 ) -> tuple[Float[Array, "i o"], Float[Array, " o"]]:
     """Gradients of x W + b with respect to W and b; the sum over rows as a product is faster."""
-    return x.T @ d_y, jnp.ones(x.shape[0]) @ d_y
+    # a product with so few columns is faster the other way round
+    weight = (d_y.T @ x).T if d_y.shape[1] < 16 else x.T @ d_y
+    return weight, jnp.ones(x.shape[0]) @ d_y
 
 
-def _prefix_sizes(batch: int) -> list[int]:
-    return sorted({max(1, round(share * batch)) for share in PREFIXES}, reverse=True)
+def _at(inputs: PyTree, s: Array | int) -> PyTree:
+    """The inputs of step s."""
+    return jax.tree.map(lambda x: x[s], inputs)
 
 
-def _rows(x: Array, t: Array, size: int) -> Array:
-    """x[t, :size]."""
-    start = (t, *[0] * (x.ndim - 1))
-    return jax.lax.dynamic_slice(x, start, (1, size, *x.shape[2:]))[0]
-
-
-def _put(x: Array, rows: Array, t: Array) -> Array:
-    """x with `rows` as its first rows at step t."""
-    rows = rows.reshape(1, -1, *x.shape[2:])
-    return jax.lax.dynamic_update_slice(x, rows, (t, *[0] * (x.ndim - 1)))
+def _per_row(flags: Array, n_agents: int) -> Array:
+    """A lane's flag for each of its agents' rows."""
+    return jnp.repeat(flags, n_agents)[:, None]
 
 
 def _flat(x: Array) -> Array:
-    """Episodes and agents as one axis of rows."""
+    """Lanes and agents as one axis of rows."""
     return x.reshape(-1, x.shape[-1])
