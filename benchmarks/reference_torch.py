@@ -261,6 +261,59 @@ def time_updates(weighting, lengths, rounds, threads=None) -> float:
     return statistics.median(seconds)
 
 
+def weights_by_hand(q, target, q_star, pi, mask, joint_probability) -> Tensor:
+    """MAC-PO's weights of mean one, as somebody would write them into their learner."""
+    weight = (q - target).abs() * torch.exp(-(q - q_star).abs()) * joint_probability(pi) * mask
+    return weight * (mask.sum() / weight.sum())
+
+
+def f_cumulative(pi: Tensor) -> Tensor:
+    """Leave-one-out products from products of all before and all after."""
+    one = torch.ones_like(pi[..., :1])
+    before = torch.cat([one, pi[..., :-1]], -1).cumprod(-1)
+    after = torch.cat([pi[..., 1:], one], -1).flip(-1).cumprod(-1).flip(-1)
+    return 1 + ((1 - pi) * before * after).sum(-1)
+
+
+def f_loop(pi: Tensor) -> Tensor:
+    """The chances of nobody and of exactly one leaving, agent by agent."""
+    nobody, one = torch.ones_like(pi[..., 0]), torch.zeros_like(pi[..., 0])
+    for stays in pi.unbind(-1):
+        one = one * stays + nobody * (1 - stays)
+        nobody = nobody * stays
+    return 1 + one
+
+
+def f_division(pi: Tensor) -> Tensor:
+    """The product of all over each in turn."""
+    everyone = pi.prod(-1)
+    others = sum(everyone / pi[..., i] for i in range(pi.shape[-1]))
+    return 1 + others - pi.shape[-1] * everyone
+
+
+def time_weights(n_agents, rounds, batch_size=128, steps=200) -> dict[str, float]:
+    """Median seconds of macpo's weights on torch, and of the formula by hand; in alternation."""
+    from macpo import weighting
+
+    torch.set_num_threads(available_cores())
+    torch.manual_seed(0)
+    q, target, q_star = torch.randn(3, batch_size, steps).unbind()
+    pi = torch.rand(batch_size, steps, n_agents) * 0.99 + 0.01
+    mask = torch.ones(batch_size, steps)
+    scheme = weighting.make("macpo")
+    by_hand = {"cumulative": f_cumulative, "loop": f_loop, "division": f_division}
+    contenders = {"ours": lambda: scheme(q=q, target=target, q_star=q_star, pi_taken=pi, mask=mask)}
+    for name, f in by_hand.items():
+        contenders[name] = lambda f=f: weights_by_hand(q, target, q_star, pi, mask, f)
+    seconds = {name: [] for name in contenders}
+    for _ in range(1 + 20 * rounds):
+        for name, run in contenders.items():
+            start = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values[1:]) for name, values in seconds.items()}
+
+
 def parity(path) -> dict[str, float]:
     """Largest error of each quantity, gradient and parameter after one step of a recorded update.
 

@@ -12,25 +12,26 @@ from typing import Any
 
 import numpy as np
 
-from macpo.weighting.base import Normalise, Scheme, Signals, bellman
+from macpo.weighting.base import Options, Scheme
+from macpo.weighting.factors import Factor
+from macpo.weighting.signals import Signals
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Options):
     """√|δ|."""
 
     exponent: float = 0.5
     """1 is proportional prioritisation, 0 uniform."""
-    normalise: Normalise = "mean"
-    """`mean`: mean one over the batch; `none`: raw."""
 
     def make(self) -> Scheme:
-        """The scheme: factors are log-weights."""
+        """The scheme. Factors are log-weights and say which signals they read; `macpo.weighting`
+        has `MEANING` of each, and `macpo.weighting.factors` those of MAC-PO."""
 
-        def root(s: Signals, xp: Any) -> Any:
-            return self.exponent * bellman(s, xp)
+        def log(s: Signals, xp: Any) -> Any:
+            return self.exponent * xp.log(xp.abs(s.q - s.target))
 
-        return Scheme("root", (("root", root),), needs=("q", "target"), normalise=self.normalise)
+        return self.scheme(Factor("root", ("q", "target"), log))
 
 
 if __name__ == "__main__":

@@ -11,10 +11,10 @@ go() { # core, name, flags…
   local core=$1 name=$2
   shift 2
   if [ -d "$out/$name/checkpoints" ]; then
-    taskset -c "$core" "$macpo" resume "$out/$name"
+    nice taskset -c "$core" "$macpo" resume "$out/$name"
   else
     rm -rf "${out:?}/$name"
-    taskset -c "$core" "$macpo" train --env predator-prey --out "$out/$name" "$@"
+    nice taskset -c "$core" "$macpo" train --env predator-prey --out "$out/$name" "$@"
   fi >>"$out/$name.log" 2>&1
 }
 
@@ -23,7 +23,7 @@ case "${1:?punishment: 0 or -2}" in
     schedule="--steps 300000 --seeds 3"
     ;;
   -2) # PyMARL's and Weighted QMIX's schedule: an update of 32 episodes after each one
-    schedule="--preset pymarl --env.punishment -2 --steps ${STEPS:-300000} --test-interval 20000"
+    schedule="--preset pymarl --env.punishment -2 --steps ${STEPS:-300000} --seeds 3 --test-interval 20000"
     ;;
 esac
 

@@ -9,7 +9,8 @@ from rich.console import Console
 
 import macpo
 from macpo.algorithms.qmix import Config as Qmix
-from macpo.bench import Bench, batch_of, full_lengths, run_bench, typical_lengths, useful_flops
+from macpo.bench import Bench, run_bench
+from macpo.bench.update import batch_of, full_lengths, typical_lengths, useful_flops
 
 
 @pytest.mark.parametrize(("weighting", "gigaflops"), [("macpo", 142.4), ("uniform", 60.1)])

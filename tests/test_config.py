@@ -62,9 +62,16 @@ def test_every_plug_in_survives_json(kind: registry.Kind, name: str) -> None:
 
 def test_every_part_is_written_with_its_name_and_all_settings() -> None:
     plain = to_dict(Experiment(env="two-step", weighting="owqmix"))
-    assert list(plain) == ["env", "algorithm", "weighting", "run"]
+    assert list(plain) == ["env", "algorithm", "weighting", "replay", "run"]
     assert plain["env"] == {"name": "two-step", "reward_scale": 1.0}
-    assert plain["weighting"] == {"name": "owqmix", "alpha": 0.1, "normalise": "none"}
+    assert plain["weighting"] == {
+        "name": "owqmix",
+        "alpha": 0.1,
+        "normalise": "none",
+        "clip": 0.0,
+        "nonfinite": "propagate",
+        "on_policy": 0.0,
+    }
 
 
 def test_tuples_nested_ones_and_none_survive_json() -> None:
@@ -99,7 +106,11 @@ def test_a_whole_number_is_read_as_a_float_where_one_is_meant() -> None:
         ("env__punishment", False, "env.punishment must be float, not False"),
         ("env__punishment", None, "env.punishment must be float, not None"),
         ("env__block_occupied_moves", 1, "env.block_occupied_moves must be bool, not 1"),
-        ("weighting__normalise", "max", "weighting.normalise must be one of 'mean', 'none', not"),
+        (
+            "weighting__normalise",
+            "most",
+            "weighting.normalise must be one of 'mean'",
+        ),
         ("algorithm__utility_clamp", [1.0], r"algorithm.utility_clamp must be .*, not \[1.0\]"),
         ("algorithm__utility_clamp", ["a", "b"], "algorithm.utility_clamp must be "),
     ],
@@ -128,7 +139,7 @@ def test_an_unknown_plug_in_is_answered_with_the_nearest() -> None:
         from_dict(data(env__name="predator"))
 
 
-@pytest.mark.parametrize("part", ["env", "algorithm", "weighting", "run"])
+@pytest.mark.parametrize("part", ["env", "algorithm", "weighting", "replay", "run"])
 @pytest.mark.parametrize("content", ["nothing", [], None])
 def test_a_missing_section_is_named(part: str, content: Any) -> None:
     with pytest.raises(UsageError, match=f"no section '{part}'"):
@@ -186,7 +197,6 @@ def test_settings_that_only_one_plug_in_has_differ_from_none() -> None:
     assert difference(a, b) == [
         "weighting.alpha: None → 0.1",
         "weighting.name: uniform → owqmix",
-        "weighting.normalise: None → none",
     ]
 
 

@@ -120,7 +120,8 @@ THROW_AWAY = '''
 
 from dataclasses import dataclass
 
-from macpo.weighting.base import Scheme, bellman
+from macpo.weighting.base import Scheme
+from macpo.weighting.factors import bellman
 
 
 @dataclass(frozen=True)
@@ -132,11 +133,7 @@ class Config:
 
     def make(self) -> Scheme:
         """The scheme."""
-
-        def factor(s, xp):
-            return self.power * bellman(s, xp)
-
-        return Scheme("td-power", factors=(("power", factor),), needs=("q", "target"))
+        return Scheme("td-power", (bellman(self.power),))
 '''
 
 

@@ -8,6 +8,7 @@ import pytest
 from macpo import shard
 from macpo.algorithms.qmix import Config as Qmix
 from macpo.shard import n_devices, over_episodes
+from macpo.types import Batch
 from macpo.weighting.macpo import Config as Macpo
 from tests.toys import CANVAS, Canvas, scribble
 
@@ -51,7 +52,8 @@ def test_loss_metrics_and_every_gradient_are_those_of_one_device(one_device):
 
     def value_and_gradients():
         compiled = jax.jit(jax.value_and_grad(learner.loss, has_aux=True))
-        return jax.device_get(compiled(state.params, state.targets, BATCH))
+        batch = Batch(BATCH, jnp.ones(32))
+        return jax.device_get(compiled(state.params, state, batch, jax.random.key(1)))
 
     two = value_and_gradients()
     one_device()

@@ -11,6 +11,7 @@ import pytest
 from macpo.algorithms.base import LearnerState
 from macpo.algorithms.vdn import Config as Vdn
 from macpo.config import Run
+from macpo.priority import Replay
 from macpo.train import Trainer, TrainState
 from macpo.weighting.uniform import Config as Uniform
 from tests.toys import Counting
@@ -19,12 +20,14 @@ from tests.toys import Counting
 class Tally:
     """An algorithm that learns nothing but counts its updates and remembers when it copied."""
 
+    wants_recent = False
+
     def __init__(self, env: Counting) -> None:
         self.spec = env.spec
 
     def init(self, key: Any) -> LearnerState:
         zero = jnp.zeros(())
-        return LearnerState({"updates": zero}, {"copied_after": zero, "copies": zero}, ())
+        return LearnerState({"updates": zero}, {"copied_after": zero, "copies": zero}, (), {})
 
     def initial_hidden(self, n_envs: int) -> Any:
         return jnp.zeros((n_envs, 0))
@@ -42,14 +45,16 @@ class Tally:
             "copied_after": jnp.where(sync_targets, updates, state.targets["copied_after"]),
             "copies": state.targets["copies"] + sync_targets,
         }
-        metrics = {"copied": sync_targets, "batch_steps": batch.length.sum()}
-        return LearnerState({"updates": updates}, targets, ()), metrics
+        episodes = batch.episodes
+        metrics = {"copied": sync_targets, "batch_steps": episodes.length.sum()}
+        state = LearnerState({"updates": updates}, targets, (), {})
+        return state, metrics, jnp.abs(episodes.reward)
 
 
 @functools.cache
 def tally(**run: Any) -> Trainer:
     env = Counting(episode_limit=4, most_steps=4)
-    return Trainer(env, Tally(env), Run(**run))
+    return Trainer(env, Tally(env), Replay(), Run(**run))
 
 
 @functools.cache
@@ -85,7 +90,7 @@ def six_iterations(mark: int = 10**6) -> tuple[TrainState, dict[str, Any]]:
 )
 def test_epsilon_falls_linearly_and_then_stays(env_steps, epsilon):
     env = Counting()
-    trainer = Trainer(env, Tally(env), Run())
+    trainer = Trainer(env, Tally(env), Replay(), Run())
     np.testing.assert_allclose(trainer.epsilon(jnp.array(env_steps)), epsilon, rtol=1e-6)
 
 
@@ -184,7 +189,7 @@ def trainer(seed: int = 0, seeds: int = 1) -> Trainer:
         seed=seed,
         seeds=seeds,
     )
-    return Trainer(env, Vdn(rnn_hidden_dim=8).make(env, Uniform().make()), run)
+    return Trainer(env, Vdn(rnn_hidden_dim=8).make(env, Uniform().make()), Replay(), run)
 
 
 @functools.cache

@@ -13,9 +13,10 @@ from rich.table import Table
 
 import macpo
 from macpo import config, presets, registry
-from macpo.config import PARTS, Experiment, Run
+from macpo.config import PARTS, SETTINGS, Experiment, Run
 from macpo.errors import UsageError
 from macpo.files import read_json
+from macpo.priority import Replay
 
 _console = Console()
 
@@ -75,6 +76,7 @@ def _train(arguments: list[str]) -> int | None:
         "Train",
         [
             *((part, type(getattr(experiment, part)), getattr(experiment, part)) for part in PARTS),
+            ("replay", Replay, experiment.replay),
             ("run", Annotated[Run, tyro.conf.arg(name="")], experiment.run),
             (
                 "out",
@@ -90,7 +92,7 @@ def _train(arguments: list[str]) -> int | None:
         frozen=True,
     )
     parsed: Any = _parse(flags, rest, "macpo train", _train_help())
-    experiment = Experiment(**{part: getattr(parsed, part) for part in PARTS}, run=parsed.run)
+    experiment = Experiment(**{part: getattr(parsed, part) for part in (*PARTS, *SETTINGS)})
     result = macpo.train(experiment, parsed.out, console=_console, tensorboard=parsed.tensorboard)
     return _finish(result)
 

@@ -6,12 +6,13 @@ import json
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from macpo import registry
 from macpo.envs.base import EnvConfig
 from macpo.errors import UsageError, require
+from macpo.priority import Replay
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ class Experiment:
     env: EnvConfig | Any = "predator-prey"
     algorithm: Any = "qmix"
     weighting: Any = "macpo"
+    replay: Replay = field(default_factory=Replay)
     run: Run = Run()
 
     def __post_init__(self) -> None:
@@ -101,6 +103,9 @@ class Experiment:
         return " ".join(registry.name_of(getattr(self, name)) for name in PARTS)
 
 
+SETTINGS = ("replay", "run")
+"""The parts that are not plug-ins."""
+
 PARTS: Mapping[str, registry.Kind] = types.MappingProxyType(
     {"env": "envs", "algorithm": "algorithms", "weighting": "weighting"}
 )
@@ -113,7 +118,8 @@ def to_dict(experiment: Experiment) -> dict[str, Any]:
         for name in PARTS
         for part in [getattr(experiment, name)]
     }
-    return {**parts, "run": dataclasses.asdict(experiment.run)}
+    settings = {name: dataclasses.asdict(getattr(experiment, name)) for name in SETTINGS}
+    return {**parts, **settings}
 
 
 def from_dict(data: Mapping[str, Any]) -> Experiment:
@@ -123,6 +129,8 @@ def from_dict(data: Mapping[str, Any]) -> Experiment:
         values = dict(_mapping(data, name))
         cls = registry.config_class(kind, str(values.pop("name", "")))
         parts[name] = _build(cls, values, name)
+    sampling = _mapping(data, "replay") if "replay" in data else {}  # older files have none
+    parts["replay"] = _build(Replay, sampling, "replay")
     return Experiment(**parts, run=_build(Run, _mapping(data, "run"), "run"))
 
 

@@ -38,22 +38,44 @@ def planned_bytes(env: Environment, capacity: int) -> int:
 
 def add(ring: Ring, episodes: Episodes) -> Ring:
     """The ring with these episodes in place of the oldest."""
-    capacity, n = ring.episodes.length.shape[0], episodes.length.shape[0]
-    rows = (ring.n_added + jnp.arange(n)) % capacity
+    rows = next_rows(ring, episodes)
     stored = jax.tree.map(
         lambda old, new: old.at[rows].set(new, unique_indices=True), ring.episodes, episodes
     )
-    return Ring(stored, ring.n_added + n)
+    return Ring(stored, ring.n_added + rows.size)
 
 
-def sample(key: Key, ring: Ring, batch_size: int) -> Episodes:
-    """Different episodes, uniformly, sorted from longest to shortest (see `nets.unroll`).
+def next_rows(ring: Ring, episodes: Episodes) -> Int[Array, " n"]:
+    """Where `add` puts these episodes."""
+    capacity, n = ring.episodes.length.shape[0], episodes.length.shape[0]
+    return (ring.n_added + jnp.arange(n)) % capacity
+
+
+def sample(key: Key, ring: Ring, batch_size: int, newest: int | None = None) -> Episodes:
+    """Different episodes, uniformly, longest first; with `newest`, of so many newest ones alone.
 
     Meaningless before `batch_size` episodes are in.
     """
+    rows = uniform_rows(key, ring, batch_size, newest)
+    return take(ring, rows[longest_first(ring, rows)])
+
+
+def uniform_rows(
+    key: Key, ring: Ring, batch_size: int, newest: int | None = None
+) -> Int[Array, " B"]:
+    """Rows of different episodes, all equally likely; see `sample`."""
     capacity = ring.episodes.length.shape[0]
-    ticket = jax.random.uniform(key, (capacity,))
-    ticket = jnp.where(jnp.arange(capacity) < ring.n_added, ticket, -1.0)
-    rows = jax.lax.top_k(ticket, batch_size)[1]
-    rows = rows[jnp.argsort(-ring.episodes.length[rows])]
+    age = (ring.n_added - 1 - jnp.arange(capacity)) % capacity  # 0 for the last one added
+    eligible = age < jnp.minimum(ring.n_added, newest or capacity)
+    ticket = jnp.where(eligible, jax.random.uniform(key, (capacity,)), -1.0)
+    return jax.lax.top_k(ticket, batch_size)[1]
+
+
+def longest_first(ring: Ring, rows: Int[Array, " B"]) -> Int[Array, " B"]:
+    """The order of the rows in which `nets.packing` packs their episodes best."""
+    return jnp.argsort(-ring.episodes.length[rows])
+
+
+def take(ring: Ring, rows: Int[Array, " B"]) -> Episodes:
+    """The episodes in these rows."""
     return jax.tree.map(lambda x: x[rows], ring.episodes)

@@ -18,7 +18,7 @@ iteration to the next, so any iteration can be repeated alone.
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -26,15 +26,21 @@ import numpy as np
 from jax.sharding import NamedSharding
 from jaxtyping import Array, Bool, Float, Int
 
-from macpo import replay, shard
+from macpo import priority, replay, shard
 from macpo.algorithms.base import Algorithm, LearnerState
 from macpo.config import Experiment, Run
 from macpo.envs.base import Environment
 from macpo.nets.batching import common_max
+from macpo.priority import Priorities, Replay
 from macpo.rollout import collect
-from macpo.types import Episodes, Key, Metrics, PyTree
+from macpo.types import Batch, Episodes, Key, Metrics, PyTree
 
 _NETWORKS, _TRAINING, _EVALUATION = range(3)
+
+RECENT_SHARE = 20
+"""One in so many episodes of a full replay counts as recent play, where a weighting asks for it."""
+
+_Learned: TypeAlias = tuple[LearnerState, Priorities]
 
 
 class TrainState(NamedTuple):
@@ -42,6 +48,7 @@ class TrainState(NamedTuple):
 
     learner: LearnerState
     ring: replay.Ring
+    priorities: Priorities
     seed: Int[Array, "*K"]
     env_steps: Int[Array, "*K"]
     iteration: Int[Array, "*K"]
@@ -56,6 +63,7 @@ class Trainer:
 
     env: Environment
     algorithm: Algorithm
+    replay: Replay
     run: Run
 
     # --- one seed -----------------------------------------------------------------------------
@@ -65,6 +73,7 @@ class Trainer:
         return TrainState(
             learner=self.algorithm.init(_key(seed, _NETWORKS)),
             ring=replay.empty(self.env, self.run.buffer_size),
+            priorities=priority.empty(self.run.buffer_size),
             seed=seed,
             env_steps=zero,
             iteration=zero,
@@ -91,12 +100,13 @@ class Trainer:
         sync = ready & _common(due)
         state = state._replace(
             ring=replay.add(state.ring, episodes),
+            priorities=priority.added(state.priorities, replay.next_rows(state.ring, episodes)),
             env_steps=state.env_steps + episodes.length.sum(),
             iteration=state.iteration + 1,
             updates=state.updates + ready * run.updates_per_iteration,
             last_sync=jnp.where(sync, n_episodes, state.last_sync),
         )
-        learner, learned = self._updates(state, learn_key, ready, sync)
+        (learner, priorities), learned = self._updates(state, learn_key, ready, sync)
         played = {
             "return_mean": episodes.reward.sum(-1).mean(),
             "ep_length_mean": episodes.length.mean(dtype=jnp.float32),
@@ -105,38 +115,70 @@ class Trainer:
             "env_steps": state.env_steps,
             "updates": state.updates,
         }
-        return state._replace(learner=learner), played | learned
+        return state._replace(learner=learner, priorities=priorities), played | learned
 
     def _updates(
         self, state: TrainState, key: Key, ready: Array, sync: Array
-    ) -> tuple[LearnerState, Metrics]:
+    ) -> tuple[_Learned, Metrics]:
         """The updates of one iteration; before there is a full batch, none and metrics of NaN."""
         run = self.run
 
-        def one(i: Array | int, learner: LearnerState) -> tuple[LearnerState, Metrics]:
+        def one(i: Array | int, learned: _Learned) -> tuple[_Learned, Metrics]:
+            learner, priorities = learned
             sample_key, update_key = jax.random.split(jax.random.fold_in(key, i))
-            batch = replay.sample(sample_key, state.ring, run.batch_size)
+            batch, rows = self._sample(sample_key, state._replace(priorities=priorities))
             last = i == run.updates_per_iteration - 1
-            return self.algorithm.update(learner, batch, update_key, sync & last)
+            learner, metrics, td_error_abs = self.algorithm.update(
+                learner, batch, update_key, sync & last
+            )
+            if self.replay.sampling == "prioritized":
+                valid = jnp.arange(td_error_abs.shape[1]) < batch.episodes.length[:, None]
+                priorities = priority.refreshed(priorities, rows, td_error_abs, valid, self.replay)
+                metrics["priority_mean"] = priorities.value.sum() / (priorities.value > 0).sum()
+                metrics["importance_min"] = batch.importance.min()
+            return (learner, priorities), metrics
 
-        def several() -> tuple[LearnerState, Metrics]:
-            learner = jax.lax.fori_loop(
+        def several() -> tuple[_Learned, Metrics]:
+            learned = jax.lax.fori_loop(
                 0,
                 run.updates_per_iteration - 1,
-                lambda i, learner: one(i, learner)[0],
-                state.learner,
+                lambda i, learned: one(i, learned)[0],
+                (state.learner, state.priorities),
             )
-            return one(run.updates_per_iteration - 1, learner)
+            return one(run.updates_per_iteration - 1, learned)
 
-        def none() -> tuple[LearnerState, Metrics]:
+        def none() -> tuple[_Learned, Metrics]:
             shapes = jax.eval_shape(several)[1]
-            return state.learner, jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan), shapes)
+            metrics = jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan), shapes)
+            return (state.learner, state.priorities), metrics
 
-        def as_float() -> tuple[LearnerState, Metrics]:
-            learner, metrics = several()
-            return learner, jax.tree.map(lambda x: x.astype(jnp.float32), metrics)
+        def as_float() -> tuple[_Learned, Metrics]:
+            learned, metrics = several()
+            return learned, jax.tree.map(lambda x: x.astype(jnp.float32), metrics)
 
         return jax.lax.cond(ready, as_float, none)
+
+    def _sample(self, key: Key, state: TrainState) -> tuple[Batch, Int[Array, " B"]]:
+        """A batch, and the rows of replay that its episodes come from."""
+        run, ring = self.run, state.ring
+        n_stored = jnp.minimum(ring.n_added, run.buffer_size)
+        if self.replay.sampling == "prioritized":
+            beta = priority.beta_at(state.env_steps, run.steps, self.replay)
+            drawn = priority.draw(
+                key, state.priorities, n_stored, run.batch_size, self.replay, beta
+            )
+            rows, importance = drawn.rows, drawn.importance
+        else:
+            rows = replay.uniform_rows(key, ring, run.batch_size)
+            importance = jnp.ones(run.batch_size)
+        order = replay.longest_first(ring, rows)
+        rows, importance = rows[order], importance[order]
+        if not self.algorithm.wants_recent:
+            return Batch(replay.take(ring, rows), importance), rows
+        newest = max(run.buffer_size // RECENT_SHARE, run.batch_size)
+        recent = replay.sample(jax.random.fold_in(key, 1), ring, run.batch_size, newest)
+        differs = n_stored > 4 * newest
+        return Batch(replay.take(ring, rows), importance, recent, differs), rows
 
     def _play(
         self, params: PyTree, key: Key, n: int, epsilon: Float[Array, ""] | float, remember: bool
@@ -237,7 +279,7 @@ def make_trainer(experiment: Experiment) -> Trainer:
     """Build environment, weighting and algorithm, and check that they fit together."""
     env = experiment.env.make()
     scheme = experiment.weighting.make()
-    return Trainer(env, experiment.algorithm.make(env, scheme), experiment.run)
+    return Trainer(env, experiment.algorithm.make(env, scheme), experiment.replay, experiment.run)
 
 
 def _common(flag: Bool[Array, ""]) -> Bool[Array, ""]:

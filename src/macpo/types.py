@@ -73,5 +73,17 @@ class Episodes(NamedTuple):
     terminated: Bool[Array, "*B"]
 
 
+class Batch(NamedTuple):
+    """What an update learns from."""
+
+    episodes: Episodes
+    importance: Float[Array, " B"]
+    """Correction for how the episodes were drawn; ones for uniform sampling."""
+    recent: Episodes | None = None
+    """As many of the newest episodes, where the algorithm asks for them."""
+    recent_differs: Bool[Array, ""] | bool = False
+    """Whether replay is old enough for the newest episodes to be a small part of it."""
+
+
 Metrics: TypeAlias = dict[str, Array]
 """Scalars by name; `docs/metrics.md` explains each."""

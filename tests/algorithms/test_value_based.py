@@ -17,8 +17,8 @@ from macpo.algorithms.value_based import Learner
 from macpo.algorithms.vdn import Config as Vdn
 from macpo.errors import UsageError
 from macpo.nets.agent import agent_inputs
-from macpo.types import Episodes, Observation
-from macpo.weighting.base import Scheme
+from macpo.types import Batch, Episodes, Observation
+from macpo.weighting.base import Scheme, Weighed
 from macpo.weighting.macpo import Config as Macpo
 from macpo.weighting.uniform import Config as Uniform
 from tests.toys import CANVAS, Canvas, scribble
@@ -44,10 +44,10 @@ VDN = Vdn(
 class Exposing(Scheme):
     """The scheme that also shows what it was given and what it made of it."""
 
-    def weigh(self, signals: Any) -> tuple[Any, dict[str, Any]]:
-        weights, metrics = super().weigh(signals)
+    def apply(self, state: Any, signals: Any) -> Weighed:
+        weights, state, metrics = super().apply(state, signals)
         given = {k: v for k, v in signals._asdict().items() if v is not None}
-        return weights, metrics | given | {"weight": weights}
+        return Weighed(weights, state, metrics | given | {"weight": weights})
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ class Fixed(Scheme):
 
     weights: Any = None
 
-    def weigh(self, signals: Any) -> tuple[Any, dict[str, Any]]:
-        return self.weights, {}
+    def apply(self, state: Any, signals: Any) -> Weighed:
+        return Weighed(self.weights, state, {})
 
 
 def exposing(scheme: Scheme) -> Scheme:
@@ -86,16 +86,32 @@ def update(name: str) -> Any:
     return jax.jit(LEARNERS[name].update)
 
 
-def updated(name: str, batch: Episodes = BATCH, sync: bool = False) -> tuple[LearnerState, Any]:
-    return update(name)(started(name), batch, KEY, jnp.array(sync))
+def batch_of(episodes: Episodes) -> Batch:
+    return Batch(episodes, jnp.ones(len(episodes.length)))
+
+
+def updated(name: str, episodes: Episodes = BATCH, sync: bool = False) -> tuple[LearnerState, Any]:
+    """(state, metrics)."""
+    return update(name)(started(name), batch_of(episodes), KEY, jnp.array(sync))[:2]
+
+
+def loss_of(learner: Learner, state: LearnerState, episodes: Episodes = BATCH) -> Any:
+    """(networks, targets) → (loss, metrics)."""
+
+    def loss(params: Any, targets: Any) -> Any:
+        state_now = state._replace(params=params, targets=targets)
+        value, (metrics, _, _) = learner.loss(params, state_now, batch_of(episodes), KEY)
+        return value, metrics
+
+    return loss
 
 
 @functools.cache
 def gradients(name: str) -> Any:
     """((gradients of the networks, gradients of the targets), metrics)."""
     learner, state = LEARNERS[name], started(name)
-    grad = jax.jit(jax.grad(learner.loss, argnums=(0, 1), has_aux=True))
-    return jax.tree.map(np.asarray, grad(state.params, state.targets, BATCH))
+    grad = jax.jit(jax.grad(loss_of(learner, state), argnums=(0, 1), has_aux=True))
+    return jax.tree.map(np.asarray, grad(state.params, state.targets))
 
 
 def assert_equal(actual: Any, expected: Any) -> None:
@@ -130,7 +146,7 @@ def junk(x: jax.Array, first: list[int], seed: int) -> jax.Array:
 def test_updates_lower_the_error_on_a_frozen_batch(name):
     state, errors = started(name), []
     for _ in range(40):
-        state, metrics = update(name)(state, BATCH, KEY, jnp.array(False))
+        state, metrics, _ = update(name)(state, batch_of(BATCH), KEY, jnp.array(False))
         errors.append({k: v for k, v in metrics.items() if k in ("td_error_abs", "loss_central")})
     for key in errors[0]:
         assert errors[-1][key] < 0.9 * errors[0][key], key
@@ -164,8 +180,8 @@ def test_no_gradient_flows_into_the_weights():
     @jax.jit
     def with_fixed(weights: jax.Array) -> Any:
         scheme = Fixed(**vars(learner.scheme), weights=weights)
-        loss = dataclasses.replace(learner, scheme=scheme).loss
-        return jax.grad(loss, has_aux=True)(state.params, state.targets, BATCH)[0]
+        loss = loss_of(dataclasses.replace(learner, scheme=scheme), state)
+        return jax.grad(loss, has_aux=True)(state.params, state.targets)[0]
 
     assert_close(grads, with_fixed(metrics["weight"]))
 
@@ -190,13 +206,13 @@ def test_targets_stay_until_a_copy_is_asked_for():
 
 def test_copied_targets_are_the_central_networks_after_the_step():
     state, _ = updated("qmix-macpo", sync=True)
-    assert_equal(state.targets, state.params.central)
+    assert_equal(state.targets.value, state.params.central)
 
 
 def test_copied_targets_are_the_networks_themselves_without_a_central_one():
     state, _ = updated("vdn-uniform", sync=True)
     assert state.params.central is None
-    assert_equal(state.targets, state.params.factored)
+    assert_equal(state.targets.value, state.params.factored)
 
 
 def test_rmsprop_adds_epsilon_outside_the_root_and_sees_the_clipped_gradient():
@@ -227,8 +243,7 @@ def test_content_of_padding_changes_nothing(name):
     clean_state, clean = updated(name)
     dirty_state, metrics = updated(name, dirty)
     assert_equal(dirty_state.params, clean_state.params)
-    shown = {"mask", "q", "target", "q_star", "pi_taken", "is_greedy", "q_star_greedy"}
-    scalars = clean.keys() - shown
+    scalars = {name for name, value in clean.items() if np.ndim(value) == 0}
     assert_equal({k: metrics[k] for k in scalars}, {k: clean[k] for k in scalars})
 
 
@@ -239,9 +254,9 @@ def test_a_longer_episode_limit_changes_nothing():
     def longer(x: jax.Array) -> jax.Array:
         return jnp.pad(x, ((0, 0), (0, 3), *[(0, 0)] * (x.ndim - 2))) if x.ndim > 1 else x
 
-    batch = jax.tree.map(longer, BATCH)
     state = started("qmix-macpo")
-    loss, metrics = jax.jit(learner.loss)(state.params, state.targets, batch)
+    loss = loss_of(learner, state, jax.tree.map(longer, BATCH))
+    loss, metrics = jax.jit(loss)(state.params, state.targets)
     _, expected = gradients("qmix-macpo")
     assert_close(loss, expected["loss"])
     assert_close(metrics["target"][:, :6], expected["target"])
@@ -250,15 +265,15 @@ def test_a_longer_episode_limit_changes_nothing():
 
 
 def test_seeds_under_vmap_learn_the_same_as_alone():
-    batches = [BATCH, scribble(CANVAS, [5, 1], [True, False], seed=1)]
+    batches = [batch_of(BATCH), batch_of(scribble(CANVAS, [5, 1], [True, False], seed=1))]
     state = started("qmix-macpo")
     states = [state, state._replace(params=scaled(state.params, 0.9))]
     stack = functools.partial(jax.tree.map, lambda *x: np.stack(x))
-    together, _ = jax.vmap(update("qmix-macpo"), in_axes=(0, 0, None, None))(
+    together, *_ = jax.vmap(update("qmix-macpo"), in_axes=(0, 0, None, None))(
         stack(*states), stack(*batches), KEY, jnp.array(True)
     )
     for i in range(2):
-        alone, _ = update("qmix-macpo")(states[i], batches[i], KEY, jnp.array(True))
+        alone, *_ = update("qmix-macpo")(states[i], batches[i], KEY, jnp.array(True))
         assert_close(jax.tree.map(lambda x: x[i], together.params), alone.params)  # noqa: B023
         assert_close(jax.tree.map(lambda x: x[i], together.targets), alone.targets)  # noqa: B023
 
@@ -272,7 +287,7 @@ def shapes(config: Any, weighting: Any) -> tuple[LearnerState, dict[str, Any]]:
 
     def run() -> tuple[LearnerState, Any]:
         state = learner.init(KEY)
-        return learner.update(state, BATCH, KEY, jnp.array(True))
+        return learner.update(state, batch_of(BATCH), KEY, jnp.array(True))[:2]
 
     return jax.eval_shape(run)
 
@@ -285,19 +300,19 @@ def test_uniform_weights_need_no_central_network():
 
 def test_uniform_weights_can_take_targets_from_a_central_network():
     state, metrics = shapes(dataclasses.replace(QMIX, target_source="central"), Uniform())
-    assert type(state.targets.mixer).__name__ == "CentralMixer"
+    assert type(state.targets.value.mixer).__name__ == "CentralMixer"
     assert "loss_central" in metrics
 
 
 def test_macpo_can_take_targets_from_the_factored_network():
     state, metrics = shapes(dataclasses.replace(QMIX, target_source="self"), Macpo())
-    assert type(state.targets.mixer).__name__ == "MonotonicMixer"
+    assert type(state.targets.value.mixer).__name__ == "MonotonicMixer"
     assert "loss_central" in metrics
 
 
 def test_macpo_takes_targets_from_the_central_network_by_default():
     state, _ = shapes(QMIX, Macpo())
-    assert type(state.targets.mixer).__name__ == "CentralMixer"
+    assert type(state.targets.value.mixer).__name__ == "CentralMixer"
 
 
 def utilities_of(agent: Any) -> np.ndarray:
@@ -316,9 +331,9 @@ def test_without_double_q_targets_evaluate_what_the_target_network_prefers():
     learner = dataclasses.replace(LEARNERS["vdn-uniform"], config=config)
     state = started("vdn-uniform")
     target = scaled(state.targets, -1.0)  # disagrees with the online network
-    _, metrics = jax.jit(learner.loss)(state.params, target, BATCH)
+    _, metrics = jax.jit(loss_of(learner, state))(state.params, target)
     available = np.asarray(BATCH.memory.avail_actions)
-    best = np.where(available, utilities_of(target.agent), -np.inf).max(-1)
+    best = np.where(available, utilities_of(target.value.agent), -np.inf).max(-1)
     expected = best.sum(-1)[:, :-1]
     mask = np.arange(6) < np.array(LENGTH)[:, None]
     np.testing.assert_allclose(metrics["q_star_greedy"][mask], expected[mask], rtol=1e-5, atol=1e-6)

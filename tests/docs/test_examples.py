@@ -14,7 +14,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.py")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("custom_*.py")), ids=lambda p: p.stem)
 def test_the_example_runs(example: Path, tmp_path: Path):
     arguments = [] if "weighting" in example.stem else [str(tmp_path / "run")]
     done = subprocess.run(

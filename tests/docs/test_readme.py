@@ -17,7 +17,7 @@ SMALL = shlex.split("""--steps 200 --env.height 4 --env.width 4 --env.n-predator
   --env.episode-limit 6 --batch-size 8 --buffer-size 64 --test-interval 100 --test-nepisode 2
   --algorithm.rnn-hidden-dim 8 --algorithm.mixing-embed-dim 4 --algorithm.hypernet-embed 8
   --algorithm.central-mixing-embed-dim 8""")
-EXTRA = {"bench": ["--sections", "memory", "--rounds", "1"], "evaluate": ["--episodes", "4"]}
+EXTRA = {"bench": ["memory", "--rounds", "1"], "evaluate": ["--episodes", "4"]}
 
 
 def blocks(language: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The agents' network against hand-written NumPy, and the only argmax and softmax over actions."""
+"""The agents' network against hand-written NumPy, and the only argmax over actions."""
 
 import dataclasses
 
@@ -18,7 +18,6 @@ from macpo.nets.agent import (
     greedy,
     last_actions,
     taken,
-    taken_probs,
 )
 from tests.toys import CANVAS
 
@@ -181,29 +180,3 @@ def test_taken_picks_the_value_of_the_action_and_sends_its_gradient_there_alone(
     value, slope = jax.value_and_grad(lambda q: taken(q, jnp.array(2)))(Q)
     np.testing.assert_allclose(value, np.log(3.0), rtol=1e-6)
     assert slope.tolist() == [0, 0, 1, 0]
-
-
-def test_probability_ranges_over_available_actions():
-    np.testing.assert_allclose(taken_probs(Q, jnp.array(3), SOME), 4 / 7, rtol=1e-6)
-
-
-def test_probability_ranges_over_all_actions_in_the_released_variant():
-    pi = taken_probs(Q, jnp.array(3), SOME, include_unavailable=True)
-    np.testing.assert_allclose(pi, 4 / 10, rtol=1e-6)
-
-
-def test_temperature_divides_the_utilities():
-    pi = taken_probs(2 * Q, jnp.array(3), SOME, temperature=2.0)
-    np.testing.assert_allclose(pi, 4 / 7, rtol=1e-6)
-
-
-def test_agent_with_one_action_left_has_probability_one():
-    only = jnp.array([False, True, False, False])
-    assert taken_probs(Q, jnp.array(1), only) == 1.0
-
-
-@pytest.mark.parametrize("avail", [SOME, jnp.zeros(4, bool)], ids=["some", "none"])
-def test_probability_and_its_gradient_are_finite_whatever_is_available(avail):
-    pi, slope = jax.value_and_grad(lambda q: taken_probs(q, jnp.array(1), avail))(Q)
-    assert np.isfinite(pi)
-    assert np.isfinite(slope).all()

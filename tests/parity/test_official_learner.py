@@ -17,10 +17,12 @@ import numpy as np
 import pytest
 
 from macpo.algorithms.base import LearnerState
+from macpo.algorithms.estimators import Estimators
 from macpo.algorithms.qmix import Config as Qmix
-from macpo.algorithms.value_based import Learner, Networks, Value
-from macpo.types import Episodes, Observation, Spec
-from macpo.weighting.base import Scheme, joint_probability
+from macpo.algorithms.value_based import Learner, Networks, Targets, Value
+from macpo.types import Batch, Episodes, Observation, Spec
+from macpo.weighting.base import Scheme, Weighed
+from macpo.weighting.factors import joint_probability
 from macpo.weighting.macpo import Config as Macpo
 from tests.toys import Canvas
 
@@ -64,9 +66,10 @@ CENTRAL_MIXER = {
 class Exposing(Scheme):
     """The scheme that also shows what it was given and what it made of it."""
 
-    def weigh(self, signals: Any) -> tuple[Any, dict[str, Any]]:
-        weights, metrics = super().weigh(signals)
-        return weights, metrics | signals._asdict() | {"weight": weights}
+    def apply(self, state: Any, signals: Any) -> Weighed:
+        weights, state, metrics = super().apply(state, signals)
+        given = {k: v for k, v in signals._asdict().items() if v is not None}
+        return Weighed(weights, state, metrics | given | {"weight": weights})
 
 
 # --- the recording --------------------------------------------------------------------------------
@@ -110,6 +113,7 @@ def networks(kind: str) -> Networks:
             load(kind, "central_agent", template.central.agent, AGENT),
             load(kind, "central_mixer", template.central.mixer, CENTRAL_MIXER),
         ),
+        estimators=Estimators(None, None),
     )
 
 
@@ -168,9 +172,10 @@ def updated() -> tuple[Networks, dict[str, np.ndarray], Networks]:
 
     @jax.jit
     def update() -> Any:
-        grads, _ = jax.grad(learner().loss, has_aux=True)(params, target, batch())
-        state = learner().init(jax.random.key(0))._replace(params=params, targets=target)
-        state, metrics = learner().update(state, batch(), jax.random.key(0), jnp.array(False))
+        key, given = jax.random.key(0), Batch(batch(), jnp.ones(4))
+        state = learner().init(key)._replace(params=params, targets=Targets(target, None))
+        grads, _ = jax.grad(learner().loss, has_aux=True)(params, state, given, key)
+        state, metrics, _ = learner().update(state, given, key, jnp.array(False))
         return grads, metrics, state.params
 
     return jax.tree.map(np.asarray, update())

@@ -1,110 +1,82 @@
-"""The mechanics common to all schemes: normalisation, degenerate batches, metrics, messages."""
+"""What all schemes share: options, running means, metrics."""
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 import pytest
 from hypothesis import given
 
 from macpo import weighting
-from macpo.errors import UsageError
-from macpo.weighting.base import Signals, effective_sample_size
-from tests.weighting.samples import Arrays, fixture, golden, one_step, quick, signals
-
-macpo = weighting.make("macpo")
-raw = weighting.make("macpo", normalise="none")
+from macpo.weighting import Signals, effective_sample_size
+from macpo.weighting.base import SCALE_RATE
+from tests.weighting.samples import Arrays, errors, fixture, golden, quick, signals, weigh
 
 
 def metrics(name: str = "macpo", **changes: object) -> dict[str, float]:
-    given_signals = fixture() | changes
-    weights = weighting.make(name).weigh(Signals(**given_signals))
-    return {name: float(value) for name, value in weights[1].items()}
+    scheme = weighting.make(name)
+    weighed = scheme.apply(scheme.init(), Signals(**fixture() | changes))
+    return {name: float(value) for name, value in weighed.metrics.items()}
 
 
-# --- normalisation --------------------------------------------------------------------------------
+# --- running means --------------------------------------------------------------------------------
 
 
-@quick
-@given(signals())
-def test_weights_are_raw_weights_over_their_mean(batch: Arrays) -> None:
-    expected, valid = raw(**batch), batch["mask"]
-    if expected.sum() == 0:
-        return
-    np.testing.assert_allclose(
-        macpo(**batch), expected / expected[valid].mean(), rtol=1e-12, atol=1e-15
-    )
+def test_a_scheme_without_running_means_has_no_state() -> None:
+    assert weighting.make("macpo").init() == {}
 
 
-def test_gaps_beyond_the_smallest_float_still_compare() -> None:
-    numbers = golden()["log_domain"]
-    gap = np.array([numbers["gap"]], np.float32)
-    delta = np.array([numbers["abs_delta"]], np.float32)
-    batch = {"q": gap, "target": gap - delta, "q_star": 0 * gap, "mask": gap > 0}
-    weights = weighting.make("macpo", without="joint")(**batch)
-    np.testing.assert_allclose(weights, [numbers["mean_one"]], rtol=2e-5)
-    assert weighting.make("macpo", without="joint", normalise="none")(**batch).sum() == 0
+def test_the_first_batch_sets_the_running_scale_and_later_ones_move_it_by_a_hundredth() -> None:
+    per = weighting.make("per", normalise="ema")
+    first = per.apply(per.init(), Signals(**errors(1, 3)))
+    second = per.apply(first.state, Signals(**errors(2, 10)))
+    assert SCALE_RATE == 0.01
+    assert first.state["scale"] == pytest.approx(2)
+    assert first.weights[0].tolist() == pytest.approx([0.5, 1.5])
+    assert second.state["scale"] == pytest.approx(2.04)  # 2 + 0.01 · (6 − 2)
+    assert second.weights[0].tolist() == pytest.approx([2 / 2.04, 10 / 2.04])
 
 
-def test_padding_does_not_hide_gaps_beyond_the_smallest_float() -> None:
-    gap = np.array([[120.0, 121.0, 0.0]], np.float32)
-    batch = {"q": gap, "q_star": 0 * gap, "pi_taken": np.ones((1, 3, 2), np.float32)}
-    weights = weighting.make("macpo", without="bellman")(**batch, mask=gap > 0)
-    # e⁰ and e⁻¹ over their mean
-    np.testing.assert_allclose(weights, [[1.462117, 0.537883, 0]], rtol=1e-6)
+def test_the_running_scale_leaves_a_batch_of_zero_weights_uniform_and_is_set_by_the_next() -> None:
+    per = weighting.make("per", normalise="ema")
+    first = per.apply(per.init(), Signals(**errors(0, 0)))
+    second = per.apply(first.state, Signals(**errors(1, 3)))
+    assert first.weights.tolist() == [[1, 1]]
+    assert second.weights[0].tolist() == pytest.approx([0.5, 1.5])
 
 
-def test_a_batch_whose_weights_all_vanish_is_weighed_uniformly() -> None:
-    batch = fixture()
-    weights = macpo(**batch | {"target": batch["q"]})
-    assert weights.tolist() == [[1, 1, 1, 1, 0]]
+def test_the_running_scale_is_of_clipped_weights() -> None:
+    per = weighting.make("per", normalise="ema", clip=1.5)
+    weighed = per.apply(per.init(), Signals(**errors(1, 1, 1, 5)))  # 5 is cut to 1.5 · 2
+    assert weighed.state == {"scale": 1.5}
+    assert weighed.weights[0].tolist() == pytest.approx([2 / 3, 2 / 3, 2 / 3, 2])
 
 
-def test_raw_weights_that_all_vanish_stay_zero() -> None:
-    batch = fixture()
-    assert not raw(**batch | {"target": batch["q"]}).any()
+def test_running_means_are_told_as_metrics() -> None:
+    discor = weighting.make("discor-net", normalise="ema")
+    _, state, told = discor.apply(discor.init(), Signals(**fixture()))
+    assert told["weight_temperature"] == state["temperature"]
+    assert told["weight_scale"] == state["scale"]
 
 
-@pytest.mark.parametrize("scheme", [macpo, raw], ids=["mean", "none"])
-def test_a_batch_of_nothing_but_padding_gets_zeros(scheme: weighting.Scheme) -> None:
-    assert not scheme(**fixture() | {"mask": np.zeros((1, 5))}).any()
+def test_running_means_carry_no_gradient() -> None:
+    discor = weighting.make("discor-net", normalise="ema")
+    batch = {k: jax.numpy.asarray(x) for k, x in fixture().items()}
+
+    def moved(error: jax.Array) -> jax.Array:
+        state = discor.apply(discor.init(), Signals(**batch | {"error": error})).state
+        return state["temperature"] + state["scale"]
+
+    assert not jax.grad(moved)(batch["error"]).any()
 
 
-def test_zero_td_errors_raise_no_floating_point_flag() -> None:
-    batch = fixture()
-    batch["target"] = np.where(np.arange(5) == 1, batch["q"], batch["target"])
-    with np.errstate(all="raise"):
-        weights = macpo(**batch)
-    assert weights[0, 1] == 0
-    assert np.isfinite(weights).all()
-
-
-def test_a_boolean_mask_and_one_of_numbers_mean_the_same() -> None:
-    batch = fixture()
-    np.testing.assert_array_equal(
-        macpo(**batch), macpo(**batch | {"mask": batch["mask"].astype(bool)})
-    )
-
-
-# --- non-finite input -----------------------------------------------------------------------------
-
-
-def test_a_nan_at_a_valid_step_stays_visible() -> None:
-    batch = fixture()
-    batch["q"] = np.where(np.arange(5) == 2, np.nan, batch["q"])
-    assert np.isnan(macpo(**batch)[0, 2])
-    assert metrics(q=batch["q"])["weight_n_nonfinite"] == 1
-
-
-def test_a_nan_at_a_padded_step_is_not_counted() -> None:
-    batch = fixture()
-    batch["q"] = np.where(np.arange(5) == 4, np.nan, batch["q"])
-    assert metrics(q=batch["q"])["weight_n_nonfinite"] == 0
-
-
-# --- metrics --------------------------------------------------------------------------------------
+# --- effective sample size ------------------------------------------------------------------------
 
 
 def test_the_effective_sample_size_of_equal_weights_is_their_number() -> None:
     assert effective_sample_size(np.array([[2.0, 2, 2, 9]]), np.array([[1, 1, 1, 0]])) == 3
+
+
+def test_the_effective_sample_size_of_a_single_weight_is_one() -> None:
+    assert effective_sample_size(np.array([[0, 7.0, 0]]), np.ones((1, 3))) == 1
 
 
 def test_the_effective_sample_size_of_no_weights_is_zero() -> None:
@@ -117,8 +89,11 @@ def test_the_effective_sample_size_lies_between_one_and_the_number_of_valid_step
     batch: Arrays,
 ) -> None:
     n_valid = batch["mask"].sum()
-    ess = effective_sample_size(macpo(**batch), batch["mask"])
+    ess = effective_sample_size(weigh("macpo", batch), batch["mask"])
     assert min(1, n_valid) - 1e-9 <= ess <= n_valid + 1e-9
+
+
+# --- metrics --------------------------------------------------------------------------------------
 
 
 def test_metrics_describe_the_weights_of_the_fixture() -> None:
@@ -131,6 +106,7 @@ def test_metrics_describe_the_weights_of_the_fixture() -> None:
             "weight_ess_fraction": numbers["ess"]["macpo"] / 4,
             "weight_share_small": 0.0,
             "weight_n_nonfinite": 0,
+            "weight_fallback": 0,
             "f_mean": f.mean(),
             "f_std": f.std(),
         },
@@ -144,79 +120,18 @@ def test_the_share_of_small_weights_counts_valid_steps_below_a_thousandth() -> N
     assert metrics(q_star=batch["q_star"])["weight_share_small"] == 0.5
 
 
+def test_a_batch_that_is_weighed_uniformly_since_all_weights_vanish_is_told() -> None:
+    assert metrics(target=fixture()["q"])["weight_fallback"] == 1
+
+
+def test_weights_that_are_no_numbers_are_counted_at_valid_steps_alone() -> None:
+    def with_nan_at(step: int) -> np.ndarray:
+        return np.where(np.arange(5) == step, np.nan, fixture()["q"])
+
+    assert metrics(q=with_nan_at(2))["weight_n_nonfinite"] == 1
+    assert metrics(q=with_nan_at(4))["weight_n_nonfinite"] == 0
+
+
 def test_schemes_without_f_report_none() -> None:
     assert "f_mean" not in metrics("uniform")
-
-
-# --- shapes ---------------------------------------------------------------------------------------
-
-
-@quick
-@given(signals())
-def test_a_trailing_axis_of_length_one_is_accepted_and_restored(batch: Arrays) -> None:
-    with_axis = {k: x if k == "pi_taken" else x[..., None] for k, x in batch.items()}
-    np.testing.assert_array_equal(macpo(**with_axis), macpo(**batch)[..., None])
-
-
-def test_a_single_agent_is_no_trailing_axis() -> None:
-    batch = one_step(pi=(0.25,)) | {"mask": np.ones((1, 1, 1))}
-    assert raw(**batch).tolist() == [[[1.75]]]
-
-
-def test_signals_a_scheme_does_not_need_are_ignored() -> None:
-    weights = weighting.make("uniform")(mask=np.ones((2, 3)), pi_taken=np.ones(7))
-    assert weights.tolist() == [[1, 1, 1]] * 2
-
-
-@pytest.mark.parametrize("dtype", [np.float16, np.int8])
-def test_narrow_input_is_weighed_in_float32(dtype: type) -> None:
-    batch = one_step(delta=2, gap=1, pi=(1.0, 0.0))
-    batch = {k: x.astype(dtype) for k, x in batch.items()}
-    weights = raw(**batch)
-    assert weights.dtype == np.float32
-    assert weights[0, 0] == pytest.approx(4 * np.exp(-1), rel=1e-6)
-
-
-# --- messages -------------------------------------------------------------------------------------
-
-
-def test_a_missing_signal_is_named_together_with_all_that_are_needed() -> None:
-    with pytest.raises(UsageError) as error:
-        macpo(mask=np.ones((1, 2)), q=np.ones((1, 2)))
-    assert str(error.value) == (
-        "weighting 'macpo' needs the signal 'target' and did not get it; "
-        "pass q=…, target=…, q_star=…, pi_taken=… and mask=…"
-    )
-
-
-def test_an_unknown_signal_is_named_together_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match=r"unknown signals \['td_error'\]; known are mask, q, "):
-        macpo(**fixture(), td_error=np.ones((1, 5)))
-
-
-@pytest.mark.parametrize("name", ["q", "target", "q_star"])
-def test_a_signal_of_another_shape_is_named_with_both_shapes(name: str) -> None:
-    with pytest.raises(UsageError, match=rf"{name} has shape \(5,\) but mask has \(1, 5\)"):
-        macpo(**fixture() | {name: np.ones(5)})
-
-
-@pytest.mark.parametrize("shape", [(1, 5), (1, 4, 3), ()])
-def test_policies_need_an_agent_axis_behind_the_shape_of_the_mask(shape: tuple[int, ...]) -> None:
-    with pytest.raises(UsageError, match=r"give every signal as .* and pi_taken as"):
-        macpo(**fixture() | {"pi_taken": np.ones(shape)})
-
-
-def test_a_mask_of_several_learners_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"mask has shape \(2, 3, 4\), expected \[B, T\]"):
-        weighting.make("uniform")(mask=np.ones((2, 3, 4)))
-
-
-@pytest.mark.parametrize("name", ["mask", "q"])
-def test_lists_are_refused_by_name(name: str) -> None:
-    with pytest.raises(UsageError, match=f"{name} is a list; give an array"):
-        macpo(**fixture() | {name: [[1.0] * 5]})
-
-
-def test_arrays_of_two_libraries_are_refused() -> None:
-    with pytest.raises(UsageError, match=r"come from .*numpy.*; give arrays of one library"):
-        macpo(**fixture() | {"q": jnp.ones((1, 5))})
+    assert "f_mean" not in metrics("macpo-no-joint")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from macpo.weighting.base import joint_probability
+from macpo.weighting.factors import joint_probability
 from tests.weighting.samples import golden, joint_policies, probabilities, quick
 
 
@@ -124,6 +124,14 @@ def test_f_of_a_million_random_policies_lies_between_one_and_two(dtype: type, ab
         values = joint_probability(pi, xp)
         assert values.min() >= 1
         assert values.max() <= 2 + above
+
+
+@pytest.mark.parametrize("n", [2, 5, 10, 27])
+def test_f_of_nearly_certain_policies_is_exact_to_rounding_in_single_precision(n: int) -> None:
+    # dividing by each π_i and subtracting n Π π_i would lose up to 7e-6 here
+    pi = (1 - np.random.default_rng(n).random((20_000, n)) ** 8).astype(np.float32)
+    exact = joint_probability(pi.astype(np.float64), xp)
+    np.testing.assert_allclose(joint_probability(pi, xp), exact, rtol=1e-6)
 
 
 @quick

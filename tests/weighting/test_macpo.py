@@ -1,5 +1,6 @@
-"""MAC-PO's weights: worked numbers, ablations, what scaling does."""
+"""MAC-PO's weights: worked numbers, what each factor does, what scaling does."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -8,62 +9,60 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from macpo import weighting
-from tests.weighting.samples import Arrays, fixture, golden, one_step, quick, signals
+from tests.weighting.samples import (
+    Arrays,
+    Row,
+    fixture,
+    golden,
+    one_step,
+    quick,
+    raw,
+    signals,
+    weigh,
+)
 
-ABLATIONS = {
-    "macpo": {},
-    "ablate_bellman": {"without": "bellman"},
-    "ablate_value": {"without": "value"},
-    "ablate_joint": {"without": "joint"},
-}
-MODES = {"none": "raw", "mean": "normalised"}
-
-
-def weigh(batch: Arrays, **options: Any) -> np.ndarray:
-    return weighting.make("macpo", **options)(**batch)
-
-
-def raw(batch: Arrays, **options: Any) -> np.ndarray:
-    return weigh(batch, normalise="none", **options)
-
-
-def loss(batch: Arrays, weights: np.ndarray) -> float:
-    return float((weights * batch["q"] ** 2).sum() / batch["mask"].sum())
+ROW = Row(
+    [0.517831936, 1.095895140, 0.122222222, 0.041926201],
+    [1.165057815, 2.465628533, 0.274984884, 0.094328768],
+    ess=2.127321,
+    loss_raw=1.296269997,
+    loss_mean_one=2.916447180,
+)
 
 
 # --- worked numbers -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("row", ABLATIONS)
-@pytest.mark.parametrize("mode", MODES)
-def test_weights_and_losses_equal_the_worked_numbers(row: str, mode: str) -> None:
-    weights = weigh(fixture(), normalise=mode, **ABLATIONS[row])
-    numbers = golden()["fixture"]
-    np.testing.assert_allclose(weights, [numbers[MODES[mode]][row]], rtol=1e-12)
-    expected = numbers["loss_" + MODES[mode]][row]
-    assert loss(fixture(), weights) == pytest.approx(expected, rel=1e-12)
+def test_weights_and_losses_equal_the_worked_numbers() -> None:
+    ROW.check("macpo")
+
+
+@pytest.mark.parametrize(("mode", "column"), [("none", "raw"), ("mean", "normalised")])
+def test_weights_equal_the_worked_numbers_to_twelve_digits(mode: str, column: str) -> None:
+    expected = [golden()["fixture"][column]["macpo"]]
+    np.testing.assert_allclose(weigh("macpo", fixture(), normalise=mode), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("temperature", [2, 5])
 def test_weights_equal_the_worked_numbers_at_higher_value_temperatures(temperature: int) -> None:
-    weights = weigh(fixture(), value_temperature=temperature)
+    weights = weigh("macpo", fixture(), value_temperature=temperature)
     expected = golden()["fixture"]["normalised"][f"macpo_value_temperature_{temperature}"]
     np.testing.assert_allclose(weights, [expected], rtol=1e-12)
 
 
 def test_the_weight_of_one_transition_is_the_product_of_its_three_factors() -> None:
-    batch = one_step(delta=-2, gap=-1.5, pi=(0.9, 0.8, 0.7), q=1)
-    assert raw(batch)[0, 0] == pytest.approx(2 * np.exp(-1.5) * 1.398, rel=1e-14)
-    assert raw(batch)[0, 0] == pytest.approx(0.6238719, abs=5e-8)
+    weight = raw("macpo", one_step(delta=-2, gap=-1.5, pi=(0.9, 0.8, 0.7), q=1))[0, 0]
+    assert weight == pytest.approx(2 * np.exp(-1.5) * 1.398, rel=1e-14)
+    assert weight == pytest.approx(0.6238719, abs=5e-8)
 
 
-@pytest.mark.parametrize("row", ["per_alpha1"])
-def test_without_gap_and_choice_only_the_td_error_remains(row: str) -> None:
+def test_without_gap_and_choice_only_the_td_error_remains() -> None:
     batch = fixture()
     batch |= {"q_star": batch["q"], "pi_taken": np.ones((1, 5, 3))}
     numbers = golden()["fixture"]
-    np.testing.assert_allclose(raw(batch), [numbers["raw"][row]], rtol=1e-12)
-    np.testing.assert_allclose(weigh(batch), [numbers["normalised"][row]], rtol=1e-12)
+    np.testing.assert_allclose(raw("macpo", batch), [numbers["raw"]["per_alpha1"]], rtol=1e-12)
+    expected = [numbers["normalised"]["per_alpha1"]]
+    np.testing.assert_allclose(weigh("macpo", batch), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -71,53 +70,76 @@ def test_without_gap_and_choice_only_the_td_error_remains(row: str) -> None:
 )
 def test_a_large_error_that_q_star_shares_extinguishes_itself(error: float, weight: float) -> None:
     batch = one_step(delta=error, gap=error, pi=(1.0, 1.0))
-    assert raw(batch)[0, 0] == pytest.approx(weight, rel=1e-6)
+    assert raw("macpo", batch)[0, 0] == pytest.approx(weight, rel=1e-6)
 
 
 def test_the_weight_is_zero_exactly_where_the_td_error_is() -> None:
     batch = fixture()
     batch["target"] = np.where(np.arange(5) < 2, batch["q"], 0)
-    assert (weigh(batch) == 0).tolist() == [[True, True, False, False, True]]
-
-
-# --- factors --------------------------------------------------------------------------------------
+    assert (weigh("macpo", batch) == 0).tolist() == [[True, True, False, False, True]]
 
 
 @quick
 @given(signals())
-def test_leaving_a_factor_out_is_supplying_ones_for_it(batch: Arrays) -> None:
-    neutral = {
-        "bellman": {"target": batch["q"] - 1},
-        "value": {"q_star": batch["q"]},
-        "joint": {"pi_taken": np.ones_like(batch["pi_taken"])},
-    }
-    for factor, ones in neutral.items():
-        np.testing.assert_allclose(
-            raw(batch, without=factor), raw(batch | ones), rtol=1e-12, atol=1e-15
-        )
+def test_factors_multiply_in_any_order(batch: Arrays) -> None:
+    scheme = weighting.make("macpo", normalise="none")
+    turned = dataclasses.replace(scheme, factors=scheme.factors[::-1])
+    np.testing.assert_allclose(turned(**batch), scheme(**batch), rtol=1e-13)
 
 
-@quick
-@given(signals())
-def test_the_weight_is_the_product_of_what_the_ablations_leave(batch: Arrays) -> None:
-    b, v, j = (raw(batch, without=name) for name in ("bellman", "value", "joint"))
-    np.testing.assert_allclose(raw(batch) ** 2, b * v * j, rtol=1e-12, atol=1e-15)
+# --- likelihoods ----------------------------------------------------------------------------------
+
+
+def likelihood(kind: str, batch: Arrays) -> np.ndarray:
+    """The term alone: no error, no gap."""
+    plain = batch | {"target": batch["q"] - 1, "q_star": batch["q"]}
+    return raw("macpo", plain, likelihood=kind)
 
 
 @pytest.mark.parametrize(
-    ("without", "signal"), [("value", "q_star"), ("joint", "pi_taken"), ("bellman", "target")]
+    ("kind", "expected"),
+    [
+        ("paper", [1.398, 1.81925, 1.222222222, 1.5556, 0]),
+        ("additive", [1.6, 2.1, 3, 2.21, 0]),
+        ("joint", [1.496, 1.95725, 1.962962963, 1.8812, 0]),
+        ("none", [1, 1, 1, 1, 0]),
+    ],
 )
-def test_an_ablation_does_not_need_the_signal_of_its_factor(without: str, signal: str) -> None:
-    batch = fixture()
-    del batch[signal]
-    assert np.isfinite(weigh(batch, without=without)).all()
+def test_each_likelihood_gives_the_worked_numbers(kind: str, expected: list[float]) -> None:
+    assert likelihood(kind, fixture())[0].tolist() == pytest.approx(expected, abs=6e-10)
 
 
 @quick
 @given(signals(n_agents=1))
-def test_one_agent_gets_the_single_agent_term_of_remern(batch: Arrays) -> None:
-    expected = raw(batch, without="joint") * (2 - batch["pi_taken"][..., 0])
-    np.testing.assert_allclose(raw(batch), expected, rtol=1e-12, atol=1e-15)
+def test_with_one_agent_all_likelihoods_are_two_minus_its_probability(batch: Arrays) -> None:
+    expected = np.where(batch["mask"], 2 - batch["pi_taken"][..., 0], 0)
+    for kind in ("paper", "additive", "joint"):
+        np.testing.assert_allclose(likelihood(kind, batch), expected, rtol=1e-14)
+
+
+@quick
+@given(signals())
+def test_likelihoods_other_than_none_agree_only_where_no_two_agents_may_deviate(
+    batch: Arrays,
+) -> None:
+    pi = batch["pi_taken"].copy()
+    pi[..., 1:] = 1
+    one_chooses = batch | {"pi_taken": pi}
+    for kind in ("additive", "joint"):
+        expected = likelihood("paper", one_chooses)
+        np.testing.assert_allclose(likelihood(kind, one_chooses), expected, rtol=1e-14)
+        assert (likelihood(kind, batch) >= likelihood("paper", batch) - 1e-12).all()
+
+
+@quick
+@given(signals())
+def test_without_likelihood_it_is_discor_and_needs_no_policies(batch: Arrays) -> None:
+    expected = weigh("discor", batch)
+    del batch["pi_taken"]
+    np.testing.assert_array_equal(weigh("macpo", batch, likelihood="none"), expected)
+
+
+# --- value enhancement ----------------------------------------------------------------------------
 
 
 @quick
@@ -126,11 +148,10 @@ def test_the_value_factor_is_one_without_a_gap_and_falls_with_it(
     batch: Arrays, temperature: float, more: float
 ) -> None:
     def value(gap: np.ndarray) -> np.ndarray:
-        signals = {"q": batch["q"], "target": batch["q"] - 1, "q_star": batch["q"] + gap}
-        options = {"without": "joint", "value_temperature": temperature}
-        return raw(signals | {"mask": np.ones_like(gap)}, **options)
+        given = {"q": batch["q"], "target": batch["q"] - 1, "q_star": batch["q"] + gap}
+        return raw("macpo-no-joint", given | mask, value_temperature=temperature)
 
-    gap = np.abs(batch["q_star"])
+    gap, mask = np.abs(batch["q_star"]), {"mask": np.ones_like(batch["q"])}
     assert (value(0 * gap) == 1).all()
     assert (value(gap) <= 1).all()
     assert (value(gap + more) <= value(gap) + 1e-15).all()
@@ -138,9 +159,9 @@ def test_the_value_factor_is_one_without_a_gap_and_falls_with_it(
 
 @quick
 @given(signals())
-def test_an_infinite_value_temperature_leaves_the_value_factor_out(batch: Arrays) -> None:
-    hot = weigh(batch, value_temperature=float("inf"))
-    np.testing.assert_allclose(hot, weigh(batch, without="value"), rtol=1e-12)
+def test_a_high_value_temperature_leaves_the_value_factor_out(batch: Arrays) -> None:
+    hot = weigh("macpo", batch, value_temperature=1e12)
+    np.testing.assert_allclose(hot, weigh("macpo-no-value", batch), rtol=1e-9)
 
 
 # --- scaling --------------------------------------------------------------------------------------
@@ -153,11 +174,10 @@ def test_scaling_td_errors_scales_raw_weights_and_leaves_normalised_ones(
 ) -> None:
     delta = batch["q"] - batch["target"]
     scaled = batch | {"target": batch["q"] - scale * delta}
-    options = {"without": "value"}
-    np.testing.assert_allclose(
-        raw(scaled, **options), scale * raw(batch, **options), rtol=1e-9, atol=1e-12
-    )
-    np.testing.assert_allclose(weigh(scaled, **options), weigh(batch, **options), rtol=1e-9)
+    expected: Any = scale * raw("macpo", batch)
+    np.testing.assert_allclose(raw("macpo", scaled), expected, rtol=1e-9, atol=1e-12)
+    expected = weigh("macpo", batch)
+    np.testing.assert_allclose(weigh("macpo", scaled), expected, rtol=1e-9, atol=1e-12)
 
 
 @quick
@@ -167,5 +187,7 @@ def test_a_constant_added_to_every_gap_cancels_in_the_normalisation(
 ) -> None:
     side = np.where(batch["q_star"] >= batch["q"], 1.0, -1.0)
     wider = batch | {"q_star": batch["q_star"] + more * side}
-    np.testing.assert_allclose(weigh(wider), weigh(batch), rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(raw(wider), raw(batch) * np.exp(-more), rtol=1e-9, atol=1e-30)
+    expected = weigh("macpo", batch)
+    np.testing.assert_allclose(weigh("macpo", wider), expected, rtol=1e-9, atol=1e-12)
+    expected = raw("macpo", batch) * np.exp(-more)
+    np.testing.assert_allclose(raw("macpo", wider), expected, rtol=1e-9, atol=1e-30)

@@ -133,3 +133,8 @@ def test_the_value_temperature_divides_the_gap(reading: str) -> None:
     batch = one_step(delta=2, gap=3, pi=(1, 1))
     weight = weigh(batch, reading=reading, normalise="none", value_temperature=6)
     assert weight[0, 0] == pytest.approx(0.25 * 2 * np.exp(-0.5), rel=1e-14)
+
+
+@both_readings
+def test_a_policy_that_is_no_number_is_not_hidden(reading: str) -> None:
+    assert np.isnan(level(reading, 0.5, float("nan"), 0.5))

@@ -10,6 +10,11 @@ def test_hyphens_and_underscores_name_the_same_weighting() -> None:
     assert weighting.make("macpo_approx").name == weighting.make("macpo-approx").name
 
 
+def test_all_names_are_known_and_make_schemes_so_called() -> None:
+    assert {"macpo", "uniform", "per-rank", "discor-net"} < set(weighting.available())
+    assert [weighting.make(name).name for name in weighting.available()] == [*weighting.available()]
+
+
 def test_options_reach_the_scheme() -> None:
     assert weighting.make("macpo", policy_temperature=0.5).policy_temperature == 0.5
     assert weighting.make("macpo-approx", include_unavailable=True).include_unavailable
@@ -25,11 +30,11 @@ def test_an_unknown_option_is_answered_with_the_nearest_one() -> None:
         weighting.make("owqmix", alhpa=0.1)
 
 
-@pytest.mark.parametrize("name", ["macpo", "macpo-approx", "owqmix", "cwqmix"])
-def test_an_unknown_normalisation_is_answered_with_the_choices(name: str) -> None:
+def test_an_unknown_normalisation_is_answered_with_the_choices() -> None:
     with pytest.raises(UsageError) as error:
-        weighting.make(name, normalise="max")
-    assert str(error.value) == f"{name}: normalise must be one of 'mean', 'none', not 'max'."
+        weighting.make("macpo", normalise="median")
+    choices = "'mean', 'none', 'sum', 'max', 'ema'"
+    assert str(error.value) == f"macpo: normalise must be one of {choices}, not 'median'."
 
 
 def test_an_unknown_ablation_is_answered_with_the_choices() -> None:
@@ -43,12 +48,30 @@ def test_an_unknown_reading_is_answered_with_the_choices() -> None:
         weighting.make("macpo-approx", reading="literal")
 
 
-@pytest.mark.parametrize("option", ["value_temperature", "policy_temperature"])
-@pytest.mark.parametrize("name", ["macpo", "macpo-approx"])
-@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])
-def test_a_temperature_must_be_positive(name: str, option: str, temperature: float) -> None:
-    with pytest.raises(UsageError, match=f"{name}: {option} must be positive"):
-        weighting.make(name, **{option: temperature})
+def test_an_unknown_likelihood_is_answered_with_the_choices() -> None:
+    choices = "'paper', 'additive', 'joint', 'none'"
+    with pytest.raises(UsageError, match=f"likelihood must be one of {choices}, not 'sum'"):
+        weighting.make("macpo", likelihood="sum")
+
+
+TEMPERATURES = {
+    "macpo": ["value_temperature", "policy_temperature"],
+    "macpo-approx": ["value_temperature", "policy_temperature"],
+    "remern": ["value_temperature", "policy_temperature"],
+    "discor": ["value_temperature"],
+    "discor-net": ["initial_temperature"],
+    "remern-net": ["ratio_temperature", "initial_temperature"],
+}
+
+
+@pytest.mark.parametrize("name", TEMPERATURES)
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_temperature_must_be_a_positive_number(name: str, temperature: float) -> None:
+    for option in TEMPERATURES[name]:
+        with pytest.raises(UsageError) as error:
+            weighting.make(name, **{option: temperature})
+        problem = f"{name}: {option} must be a positive number, not {temperature}; "
+        assert str(error.value).startswith(problem)
 
 
 @pytest.mark.parametrize("name", ["owqmix", "cwqmix"])

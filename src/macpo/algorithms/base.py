@@ -4,8 +4,8 @@ from typing import Any, NamedTuple, Protocol
 
 from jaxtyping import Array, Bool, Float, Int
 
-from macpo.types import Episodes, Key, Metrics, Observation, PyTree, Spec
-from macpo.weighting.base import Scheme
+from macpo.types import Batch, Key, Metrics, Observation, PyTree, Spec
+from macpo.weighting.base import Scheme, State
 
 
 class LearnerState(NamedTuple):
@@ -14,6 +14,7 @@ class LearnerState(NamedTuple):
     params: PyTree
     targets: PyTree
     optimiser: PyTree
+    weighting: State
 
 
 class Algorithm(Protocol):
@@ -48,11 +49,17 @@ class Algorithm(Protocol):
         """About how many bytes an update works in."""
         ...
 
+    @property
+    def wants_recent(self) -> bool:
+        """Whether updates need the newest episodes beside the batch."""
+        ...
+
     def update(
-        self, state: LearnerState, batch: Episodes, key: Key, sync_targets: Bool[Array, ""]
-    ) -> tuple[LearnerState, Metrics]:
+        self, state: LearnerState, batch: Batch, key: Key, sync_targets: Bool[Array, ""]
+    ) -> tuple[LearnerState, Metrics, Float[Array, "B T"]]:
         """One gradient step on episodes sorted from longest to shortest; then, where asked, the
-        copy of the online networks into the targets."""
+        copy of the online networks into the targets. The last result is the unweighted absolute TD
+        error of every step, 0 on padding."""
         ...
 
 

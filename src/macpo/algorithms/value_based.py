@@ -17,6 +17,15 @@ import optax
 from jaxtyping import Array, Bool, Float, Int
 
 from macpo.algorithms.base import LearnerState
+from macpo.algorithms.estimators import (
+    Estimators,
+    error_loss,
+    follow,
+    log_ratio,
+    make_ratio,
+    ratio_loss,
+)
+from macpo.algorithms.estimators import optimiser as estimator_optimiser
 from macpo.envs.base import Environment
 from macpo.errors import require, require_choice
 from macpo.losses import masked_mean, weighted_squared_error
@@ -28,16 +37,19 @@ from macpo.nets.agent import (
     greedy,
     last_actions,
     taken,
-    taken_probs,
 )
+from macpo.nets.linear import MLP
 from macpo.nets.mixers import CentralMixer
 from macpo.nets.packing import pack, plan, unpack
 from macpo.nets.rows import map_rows
 from macpo.nets.unroll import unroll
 from macpo.shard import over_episodes
 from macpo.targets import lambda_return
-from macpo.types import Episodes, Key, Metrics, Observation, PyTree, Spec
-from macpo.weighting.base import Scheme, Signals
+from macpo.types import Batch, Episodes, Key, Metrics, Observation, PyTree, Spec
+from macpo.weighting import differ
+from macpo.weighting.base import Scheme, State
+from macpo.weighting.policies import taken_probs
+from macpo.weighting.signals import Signals
 
 OptimiserName: TypeAlias = Literal["adam", "rmsprop"]
 TargetSource: TypeAlias = Literal["auto", "self", "central"]
@@ -104,10 +116,21 @@ class Value(NamedTuple):
 
 
 class Networks(NamedTuple):
-    """The factored value that acts, and the unrestricted one (Q*) where it is needed."""
+    """The factored value that acts, the unrestricted one (Q*), and what a weighting has estimated.
+
+    All but the first exist where they are needed.
+    """
 
     factored: Value
     central: Value | None
+    estimators: Estimators
+
+
+class Targets(NamedTuple):
+    """Slow copies: of the value that targets come from, and of the error network."""
+
+    value: Value
+    error: Value | None
 
 
 @dataclass(frozen=True)
@@ -135,23 +158,41 @@ class Learner:
         """Whether there is a central network at all."""
         return self.targets_central or "q_star" in self.scheme.needs
 
+    @property
+    def wants_recent(self) -> bool:
+        """Whether updates need the newest episodes beside the batch."""
+        return "log_ratio" in self.scheme.needs
+
     # --- networks -----------------------------------------------------------------------------
 
     def init(self, key: Key) -> LearnerState:
         """Fresh networks; targets are copies."""
-        spec, config = self.spec, self.config
-        k_agent, k_mixer, k_central_agent, k_central_mixer = jax.random.split(key, 4)
+        k_agent, k_mixer, *k_central, k_error, k_ratio = jax.random.split(key, 6)
+        central = self._central_value(*k_central) if self.uses_central else None
+        estimators = Estimators(
+            self._central_value(*jax.random.split(k_error))
+            if "next_error" in self.scheme.needs
+            else None,
+            make_ratio(k_ratio, self.spec) if self.wants_recent else None,
+        )
+        factored = Value(self._agent(k_agent), self.make_mixer(k_mixer))
+        params = Networks(factored, central, estimators)
+        optimisers = (
+            self._optimiser().init(_values_of(params)),  # pyright: ignore[reportArgumentType]
+            estimator_optimiser().init(estimators),  # pyright: ignore[reportArgumentType]
+        )
+        state = jax.tree.map(jnp.float32, self.scheme.init())
+        targets = Targets(self._target_of(params), jax.tree.map(jnp.copy, estimators.error))
+        return LearnerState(params, targets, optimisers, state)
 
-        def agent(k: Key) -> AgentNet:
-            return AgentNet(k, agent_input_size(spec), config.rnn_hidden_dim, spec.n_actions)
+    def _agent(self, key: Key) -> AgentNet:
+        spec, width = self.spec, self.config.rnn_hidden_dim
+        return AgentNet(key, agent_input_size(spec), width, spec.n_actions)
 
-        central = None
-        if self.uses_central:
-            width = config.central_mixing_embed_dim
-            mixer = CentralMixer(k_central_mixer, spec.n_agents, spec.state_size, width)
-            central = Value(agent(k_central_agent), mixer)
-        params = Networks(Value(agent(k_agent), self.make_mixer(k_mixer)), central)
-        return LearnerState(params, self._target_of(params), self._optimiser().init(params))  # pyright: ignore[reportArgumentType]
+    def _central_value(self, k_agent: Key, k_mixer: Key) -> Value:
+        spec, width = self.spec, self.config.central_mixing_embed_dim
+        mixer = CentralMixer(k_mixer, spec.n_agents, spec.state_size, width)
+        return Value(self._agent(k_agent), mixer)
 
     def _target_of(self, params: Networks) -> Value:
         target = params.central if self.targets_central else params.factored
@@ -205,59 +246,102 @@ class Learner:
     # --- learning -----------------------------------------------------------------------------
 
     def update(
-        self, state: LearnerState, batch: Episodes, key: Key, sync_targets: Bool[Array, ""]
-    ) -> tuple[LearnerState, Metrics]:
-        """One step of the optimiser over all networks at once."""
-        grads, metrics = jax.grad(self.loss, has_aux=True)(state.params, state.targets, batch)
-        updates, optimiser = self._optimiser().update(grads, state.optimiser, state.params)  # pyright: ignore[reportArgumentType]
-        params: Networks = optax.apply_updates(state.params, updates)  # pyright: ignore[reportAssignmentType]
-        targets = jax.lax.cond(sync_targets, lambda: self._target_of(params), lambda: state.targets)
-        metrics["grad_norm"] = optax.tree.norm(grads)
-        return LearnerState(params, targets, optimiser), metrics
-
-    def loss(self, params: Networks, target: Value, batch: Episodes) -> tuple[Array, Metrics]:
-        """(loss, metrics) of a batch of whole episodes, longest first."""
-        config = self.config
-        t = jnp.arange(batch.reward.shape[1])
-        mask = t < batch.length[:, None]  # real transitions
-        terminal = (t == batch.length[:, None] - 1) & batch.terminated[:, None]
-
-        values = over_episodes(self._values, (params, target), batch)
-        y = lambda_return(
-            batch.reward, terminal, mask, values["bootstrap"], config.gamma, config.td_lambda
+        self, state: LearnerState, batch: Batch, key: Key, sync_targets: Bool[Array, ""]
+    ) -> tuple[LearnerState, Metrics, Float[Array, "B T"]]:
+        """One step of the optimisers over all networks; (state, metrics, |δ|, 0 on padding)."""
+        grads, aux = jax.grad(self.loss, has_aux=True)(state.params, state, batch, key)
+        metrics, weighting, td_error_abs = aux
+        old, estimators = _values_of(state.params), state.params.estimators
+        step, optimiser = self._optimiser().update(_values_of(grads), state.optimiser[0], old)  # pyright: ignore[reportArgumentType]
+        step_2, optimiser_2 = estimator_optimiser().update(
+            grads.estimators, state.optimiser[1], estimators
         )
-        q_tot = values["q_tot"][:, :-1]
-        q_star = values["q_star"][:, :-1] if "q_star" in values else None
+        new: Any = optax.apply_updates((old, estimators), (step, step_2))  # pyright: ignore[reportArgumentType]
+        (factored, central), estimators = new
+        params = Networks(factored, central, estimators)
+        target = state.targets.value
+        targets = Targets(
+            jax.lax.cond(sync_targets, lambda: self._target_of(params), lambda: target),
+            follow(state.targets.error, params.estimators.error),
+        )
+        metrics["grad_norm"] = optax.tree.norm(_values_of(grads))
+        optimisers = (optimiser, optimiser_2)
+        return LearnerState(params, targets, optimisers, weighting), metrics, td_error_abs
+
+    def loss(
+        self, params: Networks, state: LearnerState, batch: Batch, key: Key
+    ) -> tuple[Array, tuple[Metrics, State, Array]]:
+        """(loss, (metrics, the weighting's new state, |δ|)) of whole episodes, longest first."""
+        config, episodes = self.config, batch.episodes
+        t = jnp.arange(episodes.reward.shape[1])
+        mask = t < episodes.length[:, None]  # real transitions
+        terminal = (t == episodes.length[:, None] - 1) & episodes.terminated[:, None]
+
+        values = over_episodes(self._values, (params, state.targets), episodes)
+        y = lambda_return(
+            episodes.reward, terminal, mask, values["bootstrap"], config.gamma, config.td_lambda
+        )
+        now = {name: x[:, :-1] for name, x in values.items()}
+        td_error = now["q_tot"] - y
+        if "next_error" in values:
+            now["next_error"] = config.gamma * ~terminal * values["next_error"][:, 1:]
+        if "log_ratio" in now:
+            now["log_ratio"] = jnp.where(batch.recent_differs, now["log_ratio"], 0.0)
         signals = Signals(
             mask=mask,
-            q=q_tot,
+            q=now["q_tot"],
             target=y,
-            q_star=q_star,
-            pi_taken=values["pi_taken"][:, :-1],
-            is_greedy=values["is_greedy"][:, :-1],
-            q_star_greedy=values["bootstrap"][:, :-1],
+            q_star_greedy=now["bootstrap"],
+            chance=jax.random.uniform(key),
+            **{name: now[name] for name in Signals._fields if name in now},
         )
-        weights, metrics = self.scheme.weigh(signals)
-        loss_td = weighted_squared_error(q_tot - y, weights, mask)
+        weights, weighting, metrics = self.scheme.apply(state.weighting, signals)
+
+        # what is learned, and how much each step counts in it
+        importance = jnp.broadcast_to(batch.importance[:, None], mask.shape)
+        reduction = "sum" if self.scheme.normalise == "sum" else "mean"
+        if self.scheme.per_agent:  # the mixer learns from the team's error, each agent from its own
+            own = differ.individual_errors(td_error, now["d_q_tot"])
+            own = now["utilities"] - jax.lax.stop_gradient(now["utilities"] - own)
+            weights *= importance[..., None]
+            loss_td = weighted_squared_error(td_error, importance, mask)
+            loss_td += weighted_squared_error(own, weights, mask[..., None], reduction)
+        else:
+            loss_td = weighted_squared_error(td_error, weights * importance, mask, reduction)
         loss = config.qmix_loss * loss_td
         metrics |= {
             "loss_td": loss_td,
-            "td_error_abs": masked_mean(jnp.abs(q_tot - y), mask),
-            "q_taken_mean": masked_mean(q_tot, mask),
+            "td_error_abs": masked_mean(jnp.abs(td_error), mask),
+            "q_taken_mean": masked_mean(now["q_tot"], mask),
             "target_mean": masked_mean(y, mask),
             "valid_steps": mask.sum(),
         }
-        if q_star is not None:
-            loss_central = weighted_squared_error(q_star - y, jnp.ones_like(y), mask)
+        if "q_star" in now:
+            loss_central = weighted_squared_error(now["q_star"] - y, importance, mask)
             loss += config.central_loss * loss_central
             metrics["loss_central"] = loss_central
-            metrics["q_star_gap"] = masked_mean(jnp.abs(q_tot - q_star), mask)
+            metrics["q_star_gap"] = masked_mean(jnp.abs(now["q_tot"] - now["q_star"]), mask)
         metrics["loss"] = loss
-        return loss, jax.lax.stop_gradient(metrics)
 
-    def _values(self, nets: tuple[Networks, Value], batch: Episodes) -> dict[str, Array]:
-        """What all networks say of every state: joint values [B, T+1], policies [B, T+1, N]."""
-        params, target = nets
+        # what the weighting has estimated
+        if "error" in now:
+            metrics["loss_error"] = error_loss(now["error"], td_error, now["next_error"], mask)
+            loss += metrics["loss_error"]
+        if "log_ratio" in now:
+            assert batch.recent is not None
+            recent_mask = t < batch.recent.length[:, None]
+            z_recent = over_episodes(self._ratio, params.estimators.ratio, batch.recent)
+            metrics["loss_ratio"] = ratio_loss(
+                values["log_ratio"][:, :-1], mask, z_recent[:, :-1], recent_mask
+            )
+            loss += metrics["loss_ratio"]
+        td_error_abs = jnp.where(mask, jnp.abs(td_error), 0.0)
+        return loss, jax.lax.stop_gradient((metrics, weighting, td_error_abs))
+
+    def _values(self, nets: tuple[Networks, Targets], batch: Episodes) -> dict[str, Array]:
+        """What all networks say of every state: values [B, T+1], of agents [B, T+1, N]."""
+        params, targets = nets
+        needs = self.scheme.needs
 
         # 1. The states that exist, packed: from here on [S, L, ...], without padding.
         packing = plan(batch.length, batch.reward.shape[1] + 1)
@@ -271,14 +355,20 @@ class Learner:
             return unroll(agent, self._encode, (seen.obs, last), packing)
 
         q = self._bounded(utilities_of(params.factored.agent))
-        q_target = utilities_of(target.agent)
+        q_target = utilities_of(targets.value.agent)
         if not self.targets_central:
             q_target = self._bounded(q_target)
         best = greedy(q if self.config.double_q else q_target, seen.avail_actions)
-        utilities = {"q_tot": taken(q, stored)}
+        own = taken(q, stored)
+        learned = {"q_tot": jax.lax.stop_gradient(own) if self.scheme.per_agent else own}
+        frozen = {"bootstrap": taken(q_target, best)}
         if params.central is not None:
-            utilities["q_star"] = taken(utilities_of(params.central.agent), stored)
-        frozen_utilities = jax.lax.stop_gradient(taken(q_target, best))
+            learned["q_star"] = taken(utilities_of(params.central.agent), stored)
+        if params.estimators.error is not None and targets.error is not None:
+            learned["error"] = taken(utilities_of(params.estimators.error.agent), stored)
+            frozen["next_error"] = taken(utilities_of(targets.error.agent), best)
+        if "q_of_target_net" in needs:
+            frozen["q_of_target_net"] = taken(q_target, stored)
 
         # 3. Joint values.
         def flat(tree: PyTree) -> PyTree:
@@ -286,15 +376,15 @@ class Learner:
 
         values = map_rows(
             self._mix,
-            (params.factored.mixer, params.central and params.central.mixer),
-            target.mixer,
-            flat(utilities),
-            flat((memory, frozen_utilities)),
+            _mixers_of(params),
+            targets,
+            flat(learned),
+            flat((memory, stored, jax.lax.stop_gradient(frozen))),
             packing.n_places * stored.shape[1],
         )
-        values = jax.tree.map(lambda x: x.reshape(stored.shape[:2]), values)
+        values = jax.tree.map(lambda x: x.reshape(*stored.shape[:2], *x.shape[1:]), values)
 
-        # 4. The policies that weights depend on, of the stored actions.
+        # 4. What else weights and losses depend on.
         values["is_greedy"] = (stored == best).all(-1)
         values["pi_taken"] = taken_probs(
             q,
@@ -303,20 +393,65 @@ class Learner:
             self.scheme.policy_temperature,
             self.scheme.include_unavailable,
         )
+        if self.scheme.per_agent:
+            values["utilities"] = own
         return jax.tree.map(lambda x: unpack(packing, x), values)
 
     def _encode(self, inputs: tuple[Array, Array]) -> Float[Array, "B N i"]:
         return agent_inputs(self.spec, *inputs)
 
-    def _mix(self, mixers: PyTree, target_mixer: Any, utilities: PyTree, context: PyTree) -> PyTree:
-        """Joint values of a chunk of states."""
-        memory, frozen_utilities = context
-        state = jax.vmap(self.env.recall)(memory).state.astype(jnp.float32)
-        factored, central = mixers
+    def _mix(self, nets: Any, targets: Targets, learned: PyTree, context: PyTree) -> PyTree:
+        """Joint values of a chunk of states, from utilities of the stored or greedy actions."""
+        memory, stored, frozen = context
+        state = self._state(memory)
         joint = {
-            "q_tot": factored(utilities["q_tot"], state),
-            "bootstrap": target_mixer(frozen_utilities, state),
+            "q_tot": nets.factored(learned["q_tot"], state),
+            "bootstrap": targets.value.mixer(frozen["bootstrap"], state),
         }
-        if "q_star" in utilities:
-            joint["q_star"] = central(utilities["q_star"], state)
+        if "q_star" in learned:
+            joint["q_star"] = nets.central(learned["q_star"], state)
+        if "error" in learned:  # positive, as an error is
+            joint["error"] = jax.nn.softplus(nets.estimators.error(learned["error"], state))
+            joint["next_error"] = jax.nn.softplus(targets.error.mixer(frozen["next_error"], state))  # pyright: ignore[reportOptionalMemberAccess]
+        if "q_of_target_net" in frozen:
+            joint["q_of_target_net"] = targets.value.mixer(frozen["q_of_target_net"], state)
+        if nets.estimators.ratio is not None:
+            joint["log_ratio"] = log_ratio(
+                nets.estimators.ratio, state, stored, self.spec.n_actions
+            )
+        if "d_q_tot" in self.scheme.needs:
+            mixer, utilities = jax.lax.stop_gradient((nets.factored, learned["q_tot"]))
+            by_agent = jax.grad(lambda u: mixer(u, state).sum())
+            joint["d_q_tot"] = by_agent(utilities)
         return joint
+
+    def _ratio(self, net: MLP, batch: Episodes) -> Float[Array, "B Tp1"]:
+        """The density ratio's logit in every state of other episodes."""
+        packing = plan(batch.length, batch.reward.shape[1] + 1)
+        stored = jnp.pad(batch.actions, ((0, 0), (0, 1), (0, 0)), constant_values=-1)
+        memory, stored = jax.tree.map(lambda x: pack(packing, x), (batch.memory, stored))
+        rows = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), (memory, stored))
+        n_rows = packing.n_places * packing.filled.shape[1]
+        z = map_rows(self._ratio_of, net, None, None, rows, n_rows)
+        return unpack(packing, z.reshape(packing.filled.shape))
+
+    def _ratio_of(self, net: MLP, _: None, __: None, rows: PyTree) -> Float[Array, " R"]:
+        memory, stored = rows
+        return log_ratio(net, self._state(memory), stored, self.spec.n_actions)
+
+    def _state(self, memory: PyTree) -> Float[Array, "R S"]:
+        return jax.vmap(self.env.recall)(memory).state.astype(jnp.float32)
+
+
+def _values_of(params: Networks) -> tuple[Value, Value | None]:
+    return params.factored, params.central
+
+
+def _mixers_of(params: Networks) -> Any:
+    """The parts of all networks that see a whole state."""
+    central, (error, ratio) = params.central, params.estimators
+    return Networks(
+        params.factored.mixer,
+        central and central.mixer,  # pyright: ignore[reportArgumentType]
+        Estimators(error and error.mixer, ratio),
+    )

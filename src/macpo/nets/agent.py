@@ -1,4 +1,4 @@
-"""The agents' shared recurrent network, and the only argmax and softmax over actions.
+"""The agents' shared recurrent network, and the only argmax over actions.
 
 Source: the agent of the PyMARL family: dense 64, ReLU, GRU 64, dense A.
 """
@@ -121,23 +121,3 @@ def taken(q: Float[Array, "*B A"], actions: Int[Array, "*B"]) -> Float[Array, "*
     """The value of the action taken, per agent; compared, not indexed, for the gradient's sake."""
     chosen = actions[..., None] == jnp.arange(q.shape[-1], dtype=actions.dtype)
     return jnp.where(chosen, q, 0.0).sum(-1)
-
-
-def taken_probs(
-    q: Float[Array, "*B A"],
-    actions: Int[Array, "*B"],
-    avail_actions: Bool[Array, "*B A"],
-    temperature: float = 1.0,
-    include_unavailable: bool = False,
-) -> Float[Array, "*B"]:
-    """Boltzmann probability of the action taken, π_i(u_i) ∝ exp(q_i(u_i)/temperature).
-
-    Unavailable actions get no mass, so an agent with one action left (a dead one) has π = 1 and
-    drops out of every product. `include_unavailable` is the released MAC-PO code, which ranges
-    over all actions. Source: MAC-PO, section 4.1 and Eq. (6).
-    """
-    logits = q / temperature
-    if not include_unavailable:
-        nothing = ~avail_actions.any(-1, keepdims=True)  # padding: any finite value will do
-        logits = jnp.where(avail_actions | nothing, logits, -jnp.inf)
-    return taken(jax.nn.softmax(logits, -1), actions)

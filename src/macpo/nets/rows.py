@@ -30,7 +30,7 @@ def map_rows(
     """`fn(nets, frozen, utilities, context)` of the first `n_rows` rows at least, zeros elsewhere.
 
     Leaves of `utilities` and `context` are [P, ...]; `fn` sees [rows, ...] of them and returns
-    leaves [rows]. Gradients reach `nets` and `utilities`; `frozen` and `context` are constants.
+    leaves [rows, ...]. Gradients reach `nets` and `utilities`; the rest is constant.
     `fn` must be the same object in every call for compiled code to be shared.
     """
     return _map_rows(fn, nets, frozen, utilities, context, n_rows)
@@ -45,14 +45,14 @@ def _map_rows(
     context: PyTree,
     n_rows: Array,
 ) -> PyTree:
-    size, n_chunks = _chunks(utilities, n_rows)
+    n = _height((utilities, context))
+    size, n_chunks = _chunks(n, n_rows)
 
     def chunk(i: Array, out: PyTree) -> PyTree:
         value = fn(nets, frozen, _take(utilities, i, size), _take(context, i, size))
         return _put(out, value, i, size)
 
     one = jax.eval_shape(lambda: fn(nets, frozen, *_take((utilities, context), 0, size)))
-    n = _height(utilities)
     zeros = jax.tree.map(lambda s: jnp.zeros((n, *s.shape[1:]), s.dtype), one)
     return jax.lax.fori_loop(0, n_chunks, chunk, zeros)
 
@@ -63,8 +63,8 @@ def _forward(fn: Callable[..., PyTree], *args: Any) -> tuple[PyTree, tuple[Any, 
 
 def _backward(fn: Callable[..., PyTree], args: tuple[Any, ...], d_out: PyTree) -> tuple[Any, ...]:
     nets, frozen, utilities, context, n_rows = args
-    size, n_chunks = _chunks(utilities, n_rows)
-    n = _height(utilities)
+    n = _height((utilities, context))
+    size, n_chunks = _chunks(n, n_rows)
 
     def chunk(i: Array, carry: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
         d_nets, d_utilities = carry
@@ -76,10 +76,10 @@ def _backward(fn: Callable[..., PyTree], args: tuple[Any, ...], d_out: PyTree) -
         )
         # the last chunk overlaps the one before it, whose rows must not be learned from twice
         fresh = jnp.arange(size) >= i * size - _start(i, size, n)
-        d_value = jax.tree.map(lambda d: jnp.where(fresh, d, 0), _take(d_out, i, size))
+        d_value = jax.tree.map(lambda d: jnp.where(_like(fresh, d), d, 0), _take(d_out, i, size))
         more_nets, more_utilities = vjp(d_value)
         kept = jax.tree.map(
-            lambda new, old: jnp.where(fresh.reshape(-1, *[1] * (new.ndim - 1)), new, old),
+            lambda new, old: jnp.where(_like(fresh, new), new, old),
             more_utilities,
             _take(d_utilities, i, size),
         )
@@ -93,14 +93,19 @@ def _backward(fn: Callable[..., PyTree], args: tuple[Any, ...], d_out: PyTree) -
 _map_rows.defvjp(_forward, _backward)
 
 
+def _like(flags: Array, x: Array) -> Array:
+    """A row's flag for all that x has in the row."""
+    return flags.reshape(-1, *[1] * (x.ndim - 1))
+
+
 def _height(tree: PyTree) -> int:
     return jax.tree.leaves(tree)[0].shape[0]
 
 
-def _chunks(tree: PyTree, n_rows: Array) -> tuple[int, Array]:
+def _chunks(n: int, n_rows: Array) -> tuple[int, Array]:
     """(rows in a chunk, chunks)."""
     size = CHUNK if jax.default_backend() == "cpu" else CHUNK_ON_ACCELERATOR
-    size = min(size, _height(tree))
+    size = min(size, n)
     return size, -(-n_rows // size)
 
 

@@ -1,44 +1,54 @@
 """What a weighting is: factors in the log domain, multiplied, exponentiated, normalised.
 
-A factor is a function of `Signals` that returns log-weights [B, T]; a scheme is a tuple of them.
 Everything is written to the array API, so NumPy, JAX and torch arrays work alike. Weights are
-constants: no gradient flows into them. They are exactly zero on padding, whatever it holds.
+constants: no gradient flows into them. They are exactly zero on padding, whatever it holds. A
+scheme is pure: what changes from batch to batch (a few running means) is a state that goes in and
+comes out; networks that a scheme needs live in the learner, and only their outputs come here.
 """
 
+import functools
 import math
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-from array_api_compat import array_namespace, is_jax_array, is_torch_array
+from array_api_compat import array_namespace
 
-from macpo.errors import UsageError, require
+from macpo.errors import require, require_choice
+from macpo.weighting.factors import Factor, on_policy
+from macpo.weighting.normalise import (
+    NonFinite,
+    Normalise,
+    capped,
+    masked_mean,
+    normalised,
+)
+from macpo.weighting.signals import Signals, check, clean, constant, shape_of
 
-Normalise: TypeAlias = Literal["mean", "none"]
-"""`mean`: mean one over valid steps, the paper's E_μ[w] = 1. `none`: raw, the released code."""
-
-
-class Signals(NamedTuple):
-    """What a weight may depend on; everything but `mask` is optional."""
-
-    mask: Any
-    """[B, T] true (or 1) at real transitions."""
-    q: Any = None
-    """[B, T] joint value of the stored action."""
-    target: Any = None
-    """[B, T] what it is regressed on."""
-    q_star: Any = None
-    """[B, T] unrestricted joint value of the stored action."""
-    pi_taken: Any = None
-    """[B, T, N] each agent's current probability of its stored action."""
-    is_greedy: Any = None
-    """[B, T] whether the stored joint action is the greedy one."""
-    q_star_greedy: Any = None
-    """[B, T] target network's unrestricted value of the greedy joint action in the same state."""
+State: TypeAlias = dict[str, Any]
+"""Running means by name; part of the checkpoint."""
 
 
-Factor: TypeAlias = Callable[[Signals, Any], Any]
-"""(signals, array namespace) → log-weights [B, T]."""
+class Moving(NamedTuple):
+    """A running mean: x ← x + rate · (observed − x), once per batch."""
+
+    name: str
+    initial: float
+    rate: float
+    needs: tuple[str, ...]
+    observe: Callable[[Signals, Any], Any]
+    """(signals, array namespace) → the batch's value."""
+
+
+class Weighed(NamedTuple):
+    """What a scheme makes of a batch."""
+
+    weights: Any
+    """[B, T], or [B, T, N] for schemes that weigh each agent."""
+    state: State
+    metrics: dict[str, Any]
+    """Scalars by name, explained in `docs/metrics.md`."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +56,33 @@ class Scheme:
     """A weighting ready to be called; the factors say which signals it needs."""
 
     name: str
-    factors: tuple[tuple[str, Factor], ...]
-    needs: tuple[str, ...]
+    factors: tuple[Factor, ...]
     normalise: Normalise = "mean"
+    clip: float = 0.0
+    nonfinite: NonFinite = "propagate"
+    moving: tuple[Moving, ...] = ()
+    learner_needs: tuple[str, ...] = ()
+    """What a learner must have for the scheme to make sense although no factor reads it."""
+    per_agent: bool = False
+    """Whether there is a weight for each agent, [B, T, N]."""
     policy_temperature: float = 1.0
     """Temperature at which a learner computes `pi_taken` for this scheme."""
     include_unavailable: bool = False
     """Whether that softmax ranges over unavailable actions too."""
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The signals that must be given."""
+        parts = [*(f.needs for f in self.factors), *(m.needs for m in self.moving)]
+        return tuple(dict.fromkeys(name for part in [*parts, self.learner_needs] for name in part))
+
+    def init(self) -> State:
+        """The state before the first batch."""
+        scale = {"scale": 0.0} if self.normalise == "ema" else {}
+        return {m.name: m.initial for m in self.moving} | scale
+
     def __call__(self, *, mask: Any, **signals: Any) -> Any:
-        """Weights of the same shape as `mask`; see `Signals` for the arguments.
+        """Weights of the same shape as `mask`, from the initial state; see `MEANING` for signals.
 
         A trailing axis of length one, as PyMARL keeps it, is accepted and restored.
         """
@@ -65,116 +92,177 @@ class Scheme:
             f"weighting {self.name!r} got unknown signals {sorted(unknown)}; "
             f"known are {', '.join(Signals._fields)}.",
         )
-        shape = self._shape("mask", mask)
+        shape = shape_of(self.name, "mask", mask)
         keeps_axis = len(shape) == 3 and shape[-1] == 1
 
         def drop(name: str, x: Any) -> Any:
-            if x is None or name == "pi_taken" or not keeps_axis or self._shape(name, x) != shape:
+            agents = name in ("pi_taken", "d_q_tot")
+            if not keeps_axis or agents or getattr(x, "shape", None) != mask.shape:
                 return x
             return x[..., 0]
 
-        given = {k: drop(k, v) for k, v in signals.items()}
-        weights, _ = self.weigh(Signals(drop("mask", mask), **given))
-        return weights[..., None] if keeps_axis else weights
+        given = {name: drop(name, x) for name, x in signals.items()}
+        made = self._weigh(self.init(), Signals(drop("mask", mask), **given))
+        keeps_axis = keeps_axis and not self.per_agent
+        return made.weights[..., None] if keeps_axis else made.weights
 
-    def weigh(self, signals: Signals) -> tuple[Any, dict[str, Any]]:
-        """(weights [B, T], metrics by name)."""
-        xp = self._check(signals)
-        signals = _clean(signals, self.needs, xp)
-        mask = signals.mask
-        logs = {name: factor(signals, xp) for name, factor in self.factors}
-        total: Any = xp.zeros_like(mask, dtype=xp.float32)
-        for log_factor in logs.values():
-            total = total + log_factor
-        log_weight = xp.where(mask, total, xp.full_like(total, -math.inf))
-        raw = xp.exp(log_weight)
-        weights = _constant(_normalised(log_weight, raw, mask, self.normalise, xp))
-        metrics = _metrics(weights, raw, mask, xp)
-        if "joint" in logs:
-            f = xp.exp(logs["joint"])
-            metrics["f_mean"] = mean = _mean(f, mask, xp)
-            metrics["f_std"] = xp.sqrt(_mean((f - mean) ** 2, mask, xp))
-        return weights, {name: _constant(value) for name, value in metrics.items()}
+    def apply(self, state: State, signals: Signals) -> Weighed:
+        """Weigh a batch, move the running means along, and say what the weights are like."""
+        made = self._weigh(state, signals)
+        xp, mask = made.xp, made.mask
+        raw = xp.exp(made.log_weight)
+        infinite = xp.isnan(made.log_total) | (made.log_total == math.inf)
+        metrics = _metrics(made.weights, raw, mask, xp) | {
+            "weight_n_nonfinite": xp.sum(xp.astype(mask & infinite, xp.int32)),
+            "weight_fallback": made.fallback,
+        }
+        if "joint" in made.logs:
+            f, valid = xp.exp(made.logs["joint"]), made.signals.mask
+            metrics["f_mean"] = mean = masked_mean(f, valid, xp)
+            metrics["f_std"] = xp.sqrt(masked_mean((f - mean) ** 2, valid, xp))
+        metrics |= {f"weight_{name}": value for name, value in made.state.items()}
+        return Weighed(made.weights, made.state, {name: constant(x) for name, x in metrics.items()})
 
-    def _check(self, signals: Signals) -> Any:
-        """The array namespace of the needed signals; UsageError if they do not fit together."""
-        shape = self._shape("mask", signals.mask)
-        require(
-            len(shape) <= 2,
-            f"weighting {self.name!r}: mask has shape {shape}, expected [B, T]; use vmap over "
-            "further axes, so that each learner's weights are normalised alone.",
-        )
-        for name in self.needs:
-            x = getattr(signals, name)
-            if x is None:
-                raise UsageError(
-                    f"weighting {self.name!r} needs the signal {name!r} and did not get it; "
-                    f"pass {', '.join(f'{n}=…' for n in self.needs)} and mask=…"
-                )
-            given = self._shape(name, x)
-            expected = (*shape, *given[-1:]) if name == "pi_taken" else shape
-            if given != expected:
-                raise UsageError(
-                    f"weighting {self.name!r}: {name} has shape {given} but mask has "
-                    f"{shape}; give every signal as [B, T] and pi_taken as [B, T, N]."
-                )
-        arrays = [signals.mask, *(getattr(signals, name) for name in self.needs)]
-        devices = sorted({str(x.device) for x in arrays if is_torch_array(x)})
-        require(
-            len(devices) <= 1,
-            f"weighting {self.name!r}: mask and signals lie on {' and '.join(devices)}; "
-            "move them to one device.",
-        )
-        try:
-            return array_namespace(*arrays)
-        except TypeError as error:
-            kinds = ", ".join(sorted({type(x).__module__.split(".")[0] for x in arrays}))
-            raise UsageError(
-                f"weighting {self.name!r}: mask and signals come from {kinds}; give arrays of "
-                "one library: NumPy, JAX or torch."
-            ) from error
+    def _weigh(self, state: State, signals: Signals) -> "_Made":
+        xp = check(self.name, signals, self.needs)
+        s = clean(signals, self.needs, xp)
+        s = s._replace(moving=state)  # as it was before this batch
+        logs = {factor.name: factor.log(s, xp) for factor in self.factors}
+        mask = s.mask
+        if self.per_agent:
+            mask = xp.broadcast_to(mask[..., None], (*mask.shape, s.d_q_tot.shape[-1]))
+        if logs:
+            parts = (x if x.ndim == mask.ndim else x[..., None] for x in logs.values())
+            total = functools.reduce(operator.add, parts)
+        else:
+            total = xp.zeros_like(mask, dtype=xp.float32)
+        keep = mask
+        if self.nonfinite == "zero":
+            keep = mask & ~(xp.isnan(total) | (total == math.inf))
+        log_weight = xp.where(keep, total, xp.full_like(total, -math.inf))
 
-    def _shape(self, name: str, x: Any) -> tuple[int, ...]:
-        if not hasattr(x, "shape"):
-            raise UsageError(
-                f"weighting {self.name!r}: {name} is a {type(x).__name__}; "
-                "give an array of NumPy, JAX or torch."
+        moving = {m.name: _moved(m, state[m.name], s, self.nonfinite, xp) for m in self.moving}
+        if self.normalise == "ema":
+            moving["scale"] = _moved_scale(state["scale"], log_weight, mask, self.clip, xp)
+        scale = moving.get("scale", 1.0)
+        weights, fallback = normalised(log_weight, mask, self.normalise, self.clip, scale, xp)
+        new_state = {name: constant(x) for name, x in moving.items()}
+        return _Made(constant(weights), new_state, s, logs, total, log_weight, mask, fallback, xp)
+
+
+class _Made(NamedTuple):
+    """A weighing and what was computed on the way."""
+
+    weights: Any
+    state: State
+    signals: Signals
+    logs: dict[str, Any]
+    log_total: Any
+    """Before anything was masked."""
+    log_weight: Any
+    mask: Any
+    fallback: Any
+    xp: Any
+
+
+def _moved(m: Moving, old: Any, s: Signals, nonfinite: NonFinite, xp: Any) -> Any:
+    """The running mean after a batch; padding alone says nothing."""
+    observed = m.observe(s, xp)
+    counts = xp.any(s.mask)
+    if nonfinite == "zero":
+        counts = counts & xp.isfinite(observed)
+    old = old + xp.zeros_like(observed)
+    return xp.where(counts, old + m.rate * (observed - old), old)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every weighting can do besides its own rule; its `Config` inherits these."""
+
+    normalise: Normalise = "mean"
+    """`mean`: mean one over a batch's valid steps, as the paper demands; `none`: raw, as in its
+    released code; `max`: the largest is one; `sum`: they sum to one and so does the loss; `ema`:
+    over a running mean of their means."""
+    clip: float = 0.0
+    """No raw weight counts more than so many times their mean; 0: no cap, as in all papers."""
+    nonfinite: NonFinite = "propagate"
+    """A NaN or infinite weight of a valid step stays visible; `zero` leaves the step out."""
+    on_policy: float = 0.0
+    """Temperature of the factor d^π/μ of MAC-PO's Theorem 1, estimated as in LFIW (which has 5);
+    0 leaves the factor out, as the paper does."""
+
+    def __post_init__(self) -> None:
+        name = self.weighting_name
+        require_choice(name, "normalise", self.normalise, Normalise)
+        require_choice(name, "nonfinite", self.nonfinite, NonFinite)
+        for option in ("clip", "on_policy"):
+            value = getattr(self, option)
+            require(
+                math.isfinite(value) and value >= 0,
+                f"{name}: {option} must be a number from 0, not {value}; 0 switches it off.",
             )
-        return tuple(x.shape)
+
+    @property
+    def weighting_name(self) -> str:
+        """The name of the module that defines this configuration, with hyphens."""
+        return type(self).__module__.rpartition(".")[2].replace("_", "-")
+
+    def require_positive(self, *options: str, advice: str = "") -> None:
+        """UsageError unless each of these options is a finite number above zero."""
+        for option in options:
+            value = getattr(self, option)
+            require(
+                math.isfinite(value) and value > 0,
+                f"{self.weighting_name}: {option} must be a positive number, not {value}; {advice}",
+            )
+
+    def scheme(self, *factors: Factor, **more: Any) -> Scheme:
+        """The scheme of these factors with the common options."""
+        if self.on_policy > 0:
+            factors = (*factors, on_policy(self.on_policy))
+        return Scheme(
+            self.weighting_name,
+            factors,
+            normalise=self.normalise,
+            clip=self.clip,
+            nonfinite=self.nonfinite,
+            **more,
+        )
 
 
-def bellman(s: Signals, xp: Any) -> Any:
-    """log |δ|: the Bellman error.   Source: MAC-PO, Theorem 1."""
-    return _log(xp.abs(s.q - s.target), xp)
+@dataclass(frozen=True)
+class Policies(Options):
+    """Options of weightings that depend on the agents' policies."""
+
+    policy_temperature: float = 1.0
+    """Temperature of the Boltzmann policies; 1 in the paper."""
+    include_unavailable: bool = False
+    """Whether those policies give mass to unavailable actions, as the released code does."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require_positive("policy_temperature", advice="1 is the paper's.")
+
+    def scheme(self, *factors: Factor, **more: Any) -> Scheme:
+        """The scheme with these policies."""
+        return super().scheme(
+            *factors,
+            policy_temperature=self.policy_temperature,
+            include_unavailable=self.include_unavailable,
+            **more,
+        )
 
 
-def value(temperature: float) -> Factor:
-    """−|Q_tot − Q*| / temperature: value enhancement.   Source: MAC-PO, Theorem 1."""
-
-    def factor(s: Signals, xp: Any) -> Any:
-        return -xp.abs(s.q - s.q_star) / temperature
-
-    return factor
+SCALE_RATE = 0.01
+"""Rate of the running mean by which `ema` divides: about the last hundred batches."""
 
 
-def joint(s: Signals, xp: Any) -> Any:
-    """log f: the joint action probability term.   Source: MAC-PO, Eq. (7)."""
-    return xp.log(joint_probability(s.pi_taken, xp))
-
-
-def joint_probability(pi: Any, xp: Any) -> Any:
-    """f = 1 + Σ_i Π_{j≠i} π_j − n Π_i π_i, always within [1, 2].   Source: MAC-PO, Eq. (7).
-
-    The same number is one plus the probability that exactly one agent, drawing from its own
-    policy, would leave the stored joint action. Carrying the probabilities of no and of one
-    such agent needs O(N) products and neither divides nor subtracts large numbers.
-    """
-    none, one = xp.ones_like(pi[..., 0]), xp.zeros_like(pi[..., 0])
-    for agent in range(pi.shape[-1]):
-        stays = pi[..., agent]
-        one = one * stays + none * (1 - stays)
-        none = none * stays
-    return 1 + one
+def _moved_scale(old: Any, log_weight: Any, mask: Any, clip: float, xp: Any) -> Any:
+    """The running mean of raw weights; the first batch sets it, padding alone says nothing."""
+    new = masked_mean(capped(xp.exp(log_weight), mask, clip, xp), mask, xp)
+    old = old + xp.zeros_like(new)
+    moved = xp.where(old > 0, old + SCALE_RATE * (new - old), new)
+    return xp.where(xp.any(mask), moved, old)
 
 
 def effective_sample_size(weights: Any, mask: Any) -> Any:
@@ -185,74 +273,14 @@ def effective_sample_size(weights: Any, mask: Any) -> Any:
     return xp.sum(w) ** 2 / xp.where(squares > 0, squares, xp.ones_like(squares))
 
 
-def _clean(s: Signals, needs: tuple[str, ...], xp: Any) -> Signals:
-    """The needed signals as float32 or wider, flags as booleans, and harmless on padding.
-
-    This comes before any arithmetic: whatever padding holds, NaN included, never enters it.
-    """
-    mask = s.mask != 0
-
-    def clean(name: str) -> Any:
-        x = _constant(getattr(s, name))
-        if name == "is_greedy":
-            return mask & (x != 0)
-        if not xp.isdtype(x.dtype, "real floating") or xp.finfo(x.dtype).bits < 32:
-            x = xp.astype(x, xp.float32)
-        # pairs of equal values give δ = 0 and a gap of 0; π = 1 is the neutral element of f
-        harmless = xp.full_like(x, 1.0 if name == "pi_taken" else 0.0)
-        return xp.where(mask[..., None] if name == "pi_taken" else mask, x, harmless)
-
-    return Signals(mask, **{name: clean(name) for name in needs})
-
-
-def _normalised(log_weight: Any, raw: Any, mask: Any, mode: Normalise, xp: Any) -> Any:
-    zero = xp.zeros_like(raw)
-    if mode == "none":
-        return xp.where(mask, raw, zero)
-    # mean one is the same at any common scale: divide by the largest weight before exponentiating,
-    # so that weights far below the smallest float still compare
-    largest = xp.max(log_weight)
-    finite = xp.isfinite(largest)
-    scaled = xp.exp(log_weight - xp.where(finite, largest, xp.zeros_like(largest)))
-    n_valid = xp.sum(xp.astype(mask, raw.dtype))
-    total = xp.sum(xp.where(mask, scaled, zero))
-    nonzero = total != 0  # NaN counts as non-zero and stays visible
-    weights = scaled * (n_valid / xp.where(nonzero, total, xp.ones_like(total)))
-    # a batch whose weights all vanish is learned from uniformly
-    return xp.where(mask, xp.where(nonzero, weights, xp.ones_like(raw)), zero)
-
-
 def _metrics(weights: Any, raw: Any, mask: Any, xp: Any) -> dict[str, Any]:
     n_valid = xp.sum(xp.astype(mask, weights.dtype))
-    one = xp.ones_like(n_valid)
     small = xp.astype(weights < 1e-3, weights.dtype)
     return {
-        "weight_raw_mean": _mean(raw, mask, xp),
-        "weight_mean": _mean(weights, mask, xp),
+        "weight_raw_mean": masked_mean(raw, mask, xp),
+        "weight_mean": masked_mean(weights, mask, xp),
         "weight_max": xp.max(weights),
         "weight_ess_fraction": effective_sample_size(weights, mask)
-        / xp.where(n_valid > 0, n_valid, one),
-        "weight_share_small": _mean(small, mask, xp),
-        "weight_n_nonfinite": xp.sum(xp.astype(mask & ~xp.isfinite(raw), xp.int32)),
+        / xp.where(n_valid > 0, n_valid, xp.ones_like(n_valid)),
+        "weight_share_small": masked_mean(small, mask, xp),
     }
-
-
-def _mean(x: Any, mask: Any, xp: Any) -> Any:
-    n_valid = xp.sum(xp.astype(mask, x.dtype))
-    total = xp.sum(xp.where(mask, x, xp.zeros_like(x)))
-    return total / xp.where(n_valid > 0, n_valid, xp.ones_like(n_valid))
-
-
-def _constant(x: Any) -> Any:
-    """x without a gradient, in whatever library it lives."""
-    if is_jax_array(x):
-        import jax
-
-        return jax.lax.stop_gradient(x)
-    return x.detach() if is_torch_array(x) else x
-
-
-def _log(x: Any, xp: Any) -> Any:
-    """log x of x ≥ 0: −∞ at 0, of which NumPy would warn."""
-    zero = x == 0
-    return xp.where(zero, xp.full_like(x, -math.inf), xp.log(xp.where(zero, xp.ones_like(x), x)))

@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
-from macpo.errors import require, require_choice
-from macpo.weighting.base import Normalise, Scheme, Signals
+from macpo.errors import require
+from macpo.weighting.base import Options, Scheme
+from macpo.weighting.factors import Factor
+from macpo.weighting.normalise import Normalise
+from macpo.weighting.signals import Signals
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Options):
     """1 where the action is greedy or y > Q*(greedy), else α (Weighted QMIX, Eq. 8)."""
 
     alpha: float = 0.1
@@ -17,7 +20,7 @@ class Config:
     """`none`: as published; `mean`: mean one over the batch."""
 
     def __post_init__(self) -> None:
-        require_choice("cwqmix", "normalise", self.normalise, Normalise)
+        super().__post_init__()
         require(0 < self.alpha <= 1, f"cwqmix: alpha must be in (0, 1], not {self.alpha}.")
 
     def make(self) -> Scheme:
@@ -28,9 +31,5 @@ class Config:
             keep = s.is_greedy | (s.target > s.q_star_greedy)
             return xp.log(xp.where(keep, full, self.alpha * full))
 
-        return Scheme(
-            "cwqmix",
-            factors=(("central", central),),
-            needs=("q", "target", "q_star", "is_greedy", "q_star_greedy"),
-            normalise=self.normalise,
-        )
+        needs = ("q", "target", "is_greedy", "q_star_greedy")
+        return self.scheme(Factor("central", needs, central), learner_needs=("q_star",))

@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
-from macpo.errors import require, require_choice
-from macpo.weighting.base import Normalise, Scheme, Signals
+from macpo.errors import require
+from macpo.weighting.base import Options, Scheme
+from macpo.weighting.factors import Factor
+from macpo.weighting.normalise import Normalise
+from macpo.weighting.signals import Signals
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Options):
     """1 where Q_tot < y, else α (Weighted QMIX, Eq. 9)."""
 
     alpha: float = 0.1
@@ -17,19 +20,16 @@ class Config:
     """`none`: as published; `mean`: mean one over the batch."""
 
     def __post_init__(self) -> None:
-        require_choice("owqmix", "normalise", self.normalise, Normalise)
+        super().__post_init__()
         require(0 < self.alpha <= 1, f"owqmix: alpha must be in (0, 1], not {self.alpha}.")
 
     def make(self) -> Scheme:
-        """The scheme. It needs Q* because y must come from an unrestricted value."""
+        """The scheme."""
 
         def optimistic(s: Signals, xp: Any) -> Any:
             full = xp.ones_like(s.q)
             return xp.log(xp.where(s.q < s.target, full, self.alpha * full))
 
-        return Scheme(
-            "owqmix",
-            factors=(("optimistic", optimistic),),
-            needs=("q", "target", "q_star"),
-            normalise=self.normalise,
-        )
+        # y must come from an unrestricted value, although the weight does not read it
+        factor = Factor("optimistic", ("q", "target"), optimistic)
+        return self.scheme(factor, learner_needs=("q_star",))

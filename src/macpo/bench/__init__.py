@@ -1,0 +1,62 @@
+"""What `macpo bench` measures: every stage's speed and memory, against plain references.
+
+Contenders run in turn, several rounds, and the median round counts; absolute figures move between
+machines and with what else they do, ratios less so. The references are plain code of this
+repository: the NumPy environment of the tests, and a PyTorch learner (`benchmarks/`). Where they or
+torch are missing, their rows say so and the rest is still measured.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Annotated, Literal, TypeAlias
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from macpo.bench.environment import environment, rollout
+from macpo.bench.measure import Flags, Result, machine
+from macpo.bench.update import update
+from macpo.bench.weighting import weighting
+from macpo.bench.whole import compile_time, end_to_end, memory
+from macpo.files import write_json
+from macpo.run import prepare_jax
+
+Section: TypeAlias = Literal[
+    "env", "rollout", "update", "weighting", "memory", "compile", "end-to-end"
+]
+SECTIONS: Mapping[Section, Callable[[Flags], list[Result]]] = {
+    "env": environment,
+    "rollout": rollout,
+    "update": update,
+    "weighting": weighting,
+    "memory": memory,
+    "compile": compile_time,
+    "end-to-end": end_to_end,
+}
+
+
+@dataclass(frozen=True)
+class Bench(Flags):
+    """Flags of `macpo bench`."""
+
+    sections: Annotated[tuple[Section, ...], tyro.conf.Positional] = tuple(SECTIONS)
+    """What to measure; everything by default."""
+
+
+def run_bench(flags: Bench, console: Console) -> list[Result]:
+    """Measure, print a table, write JSON."""
+    prepare_jax()
+    results: list[Result] = []
+    for section in flags.sections:
+        with console.status(f"measuring: {section}"):
+            results += SECTIONS[section](flags)
+    table = Table("what", "value", "ratio", "against", "note")
+    for r in results:
+        ratio = "" if r.ratio is None else f"{r.ratio:,.3g}×"
+        table.add_row(r.name, f"{r.value:,.4g} {r.unit}", ratio, r.reference, r.note)
+    console.print(table)
+    if flags.json is not None:
+        write_json(flags.json, {"machine": machine(), "results": [asdict(r) for r in results]})
+        console.print(f"written to {flags.json}")
+    return results

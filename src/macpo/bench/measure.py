@@ -1,0 +1,92 @@
+"""How the bench measures: medians over rounds, ratios against references, where and with what."""
+
+import importlib.util
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+import macpo
+
+
+@dataclass(frozen=True)
+class Flags:
+    """How long to measure."""
+
+    rounds: int = 5
+    """Rounds of each comparison; the median counts."""
+    steps: int = 60_000
+    """Env steps of the end-to-end run."""
+    json: Path | None = None
+    """File for the results."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One measured quantity."""
+
+    name: str
+    value: float
+    unit: str
+    ratio: float | None = None
+    """Against the reference measured in the same run."""
+    reference: str = ""
+    note: str = ""
+
+
+def machine() -> dict[str, Any]:
+    """Where and with what the figures were measured."""
+    model = platform.processor()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        names = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        model = names[0].partition(":")[2].strip() if names else model
+    return {
+        "cpu": model,
+        "cores": os.cpu_count(),
+        "devices": [str(device.device_kind) for device in jax.devices()],
+        "python": platform.python_version(),
+        "macpo": macpo.__version__,
+        "jax": jax.__version__,
+        "numpy": np.__version__,
+        "load_average": os.getloadavg()[0],
+    }
+
+
+def once(fn: Callable[..., Any], *args: Any) -> float:
+    """Seconds of one call, results included."""
+    start = time.perf_counter()
+    jax.block_until_ready(fn(*args))
+    return time.perf_counter() - start
+
+
+def seconds_of(fn: Callable[[int], Any], rounds: int) -> float:
+    """Median seconds of a call, after one that compiles."""
+    once(fn, 0)
+    return statistics.median(once(fn, i) for i in range(rounds))
+
+
+def repository() -> Path:
+    """The repository this package was installed from in place (elsewhere: some folder)."""
+    return Path(__file__).resolve().parents[3]
+
+
+def repository_module(path: str) -> Any:
+    """A module of the repository this package was installed from in place; None elsewhere."""
+    file = repository() / path
+    if not file.is_file():
+        return None
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,168 @@
+"""Speed of an update, against a PyTorch learner and against the machine."""
+
+import importlib.util
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import macpo
+from macpo import registry, shard
+from macpo.algorithms.value_based import Learner
+from macpo.bench.measure import Flags, Result, once, repository
+from macpo.envs.base import Environment
+from macpo.machine import available_cores
+from macpo.nets.agent import agent_input_size
+from macpo.rollout import collect
+from macpo.types import Batch, Episodes
+
+MEAN_LENGTH = 50  # env steps of a typical episode once hunters are good
+
+
+def full_lengths(batch_size: int, limit: int) -> np.ndarray:
+    """Every episode at the limit."""
+    return np.full(batch_size, limit, np.int32)
+
+
+def typical_lengths(batch_size: int, limit: int) -> np.ndarray:
+    """Exponential lengths that average 50 after clipping, with one at the limit; longest first."""
+    rng = np.random.default_rng(0)
+    lengths = np.clip(rng.exponential(MEAN_LENGTH, batch_size), 1, limit)
+    lengths = np.clip(np.round(lengths * MEAN_LENGTH / lengths.mean()), 1, limit).astype(np.int32)
+    lengths[0] = limit
+    return np.sort(lengths)[::-1].copy()
+
+
+def batch_of(env: Environment, lengths: np.ndarray) -> Episodes:
+    """Random play cut to the given lengths."""
+    n, n_agents = len(lengths), env.spec.n_agents
+
+    def act(key: jax.Array, hidden: Any, seen: Any, last: Any) -> tuple[Any, jax.Array]:
+        chance = jnp.where(
+            seen.avail_actions, jax.random.uniform(key, seen.avail_actions.shape), -1
+        )
+        return hidden, jnp.argmax(chance, -1).astype(jnp.int8).reshape(n, n_agents)
+
+    played = jax.jit(lambda key: collect(env, act, (), key, n))(jax.random.key(0))
+    length = jnp.minimum(jnp.asarray(lengths), played.length.max())
+    return played._replace(length=length, terminated=length < env.spec.episode_limit)
+
+
+def useful_flops(learner: Learner, lengths: np.ndarray) -> float:
+    """Multiplications and additions of the matrix products an update cannot do without.
+
+    Forward once and, where there is a gradient, twice more, less the gradient with respect to
+    inputs; nothing that is computed again for the backward pass is counted.
+    """
+    spec, config = learner.spec, learner.config
+    width, embed = config.rnn_hidden_dim, getattr(config, "mixing_embed_dim", 0)
+    hyper, central = getattr(config, "hypernet_embed", 0), config.central_mixing_embed_dim
+    n, s = spec.n_agents, spec.state_size
+    agent_rows, rows = 2 * n * float((lengths + 1).sum()), 2 * float(lengths.sum())
+
+    first = agent_input_size(spec) * width
+    agent = agent_rows * (first + 6 * width * width + width * spec.n_actions)
+    agent_trained = 3 * agent - agent_rows * first
+    first = s * (2 * hyper + 2 * embed)
+    mixer = rows * (first + hyper * (n + 1) * embed + embed + (n + 1) * embed)
+    mixer_trained = 3 * mixer - rows * first
+    first = 2 * s * central
+    joint = rows * (first + n * central + 2 * central**2 + 2 * central)
+    joint_trained = 3 * joint - rows * first
+
+    total = agent_trained + mixer_trained
+    total += (agent_trained + joint_trained) if learner.uses_central else 0
+    return total + agent + (joint if learner.targets_central else mixer)
+
+
+def update(flags: Flags) -> list[Result]:
+    """MAC-PO and QMIX, batches of full-length and of typical episodes."""
+    results: list[Result] = []
+    peak = matmul_peak()
+    results.append(Result("matmul peak (2048²)", peak / 1e9, "GFLOP/s"))
+    has_torch = importlib.util.find_spec("torch") is not None
+    rounds = flags.rounds
+    for weighting in ("macpo", "uniform"):
+        label = "MAC-PO" if weighting == "macpo" else "QMIX"
+        learner, update = compiled_update(weighting)
+        seconds: dict[str, float] = {}
+        for shape, lengths_of in (("full", full_lengths), ("typical", typical_lengths)):
+            lengths = lengths_of(128, learner.spec.episode_limit)
+            batch = batch_of(learner.env, lengths)
+            ours: list[float] = []
+            torch: list[float] = []
+            update(batch)
+            for _ in range(rounds):
+                ours.append(statistics.median(once(update, batch) for _ in range(3)))
+                if has_torch:
+                    torch += _torch_seconds(weighting, lengths)
+            seconds[shape] = statistics.median(ours)
+            result = Result(
+                f"{label} update, {shape} length ({lengths.mean():.0f} of 200)",
+                1e3 * seconds[shape],
+                "ms",
+                seconds[shape] / statistics.median(torch) if torch else None,
+                "PyTorch reference" if torch else "",
+                "" if torch else "no PyTorch reference here: pip install 'macpo[bench]'",
+            )
+            results.append(result)
+            if torch:
+                reference = statistics.median(torch)
+                name = f"PyTorch reference, {label}, {shape} length"
+                results.append(Result(name, 1e3 * reference, "ms"))
+            share = useful_flops(learner, lengths) / seconds[shape] / peak
+            results.append(
+                Result(f"{label} update, {shape}: share of matmul peak", 100 * share, "%")
+            )
+        results.append(
+            Result(
+                f"{label} update, typical against full length",
+                seconds["typical"] / seconds["full"],
+                "×",
+            )
+        )
+    return results
+
+
+def compiled_update(
+    weighting: str, env: Environment | None = None, batch_size: int = 128
+) -> tuple[Learner, Callable[[Episodes], Any]]:
+    """(QMIX with this weighting, its update of fresh networks as a function of the episodes)."""
+    env = env or macpo.make_env("predator-prey")
+    config = registry.make_config("algorithms", "qmix")
+    learner = config.make(env, macpo.weighting.make(weighting))
+    state = learner.init(jax.random.key(0))
+    step = jax.jit(learner.update, compiler_options=shard.compiler_options(batch_size))
+    key, no = jax.random.key(0), jnp.zeros((), bool)
+    return learner, lambda episodes: step(state, Batch(episodes, jnp.ones(batch_size)), key, no)
+
+
+def matmul_peak() -> float:
+    """FLOP/s of the best of several 2048² float32 products: what this machine can do at most."""
+    a = jnp.ones((2048, 2048))
+    product = jax.jit(lambda a, b: a @ b)
+    return 2 * 2048**3 / min(once(product, a, a) for _ in range(12))
+
+
+def _torch_seconds(weighting: str, lengths: np.ndarray) -> list[float]:
+    """Seconds per update of the PyTorch reference, in a process of its own."""
+    folder = repository() / "benchmarks"
+    code = (
+        "import json, sys, numpy as np, torch\n"
+        f"sys.path.insert(0, {str(folder)!r})\n"
+        "from reference_torch import time_updates\n"
+        "lengths = np.array(json.loads(sys.argv[2]))\n"
+        "torch.set_num_threads(int(sys.argv[3]))\n"
+        "print(json.dumps(time_updates(sys.argv[1], lengths, rounds=3)))\n"
+    )
+    arguments = [weighting, json.dumps(lengths.tolist()), str(available_cores())]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+    )
+    return [float(json.loads(done.stdout))]

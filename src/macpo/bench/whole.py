@@ -1,0 +1,111 @@
+"""Memory, time to the first update, and a whole run."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+from rich.console import Console
+
+import macpo
+from macpo import replay
+from macpo.bench.measure import Flags, Result
+from macpo.bench.update import batch_of, compiled_update, full_lengths
+from macpo.config import Experiment, Run
+from macpo.machine import peak_bytes
+from macpo.run import prepare_jax
+from macpo.train import make_trainer
+
+
+def memory(flags: Flags) -> list[Result]:
+    """Replay, and the whole process of an update."""
+    env = macpo.make_env("predator-prey")
+    code = "from macpo.bench.whole import _peak_of_update as f; f()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    before, after = json.loads(done.stdout)
+    return [
+        Result("replay, 10,000 full episodes", replay.planned_bytes(env, 10_000) / 1e6, "MB"),
+        Result(
+            "peak memory of a MAC-PO update, full length",
+            after / 1e6,
+            "MB",
+            note=f"whole process; {before / 1e6:,.0f} MB before the update was compiled",
+        ),
+    ]
+
+
+def _peak_of_update() -> None:  # pyright: ignore[reportUnusedFunction]
+    prepare_jax()
+    learner, update = compiled_update("macpo")
+    batch = batch_of(learner.env, full_lengths(128, 200))
+    before = peak_bytes()
+    jax.block_until_ready(update(batch))
+    jax.block_until_ready(update(batch))
+    print(json.dumps([before, peak_bytes()]))
+
+
+def compile_time(flags: Flags) -> list[Result]:
+    """From process start to the end of the first training chunk with an update, without a cache
+    and with the one it left."""
+    code = "from macpo.bench.whole import _first_update as f; f()"
+    results: list[Result] = []
+    with tempfile.TemporaryDirectory() as cache:
+        environment = {**os.environ, "XDG_CACHE_HOME": cache}
+        for name in ("cold", "warm"):
+            done = subprocess.run(
+                [sys.executable, "-c", code],
+                capture_output=True,
+                text=True,
+                check=True,
+                env=environment,
+            )
+            results.append(
+                Result(
+                    f"first update after start, {name} cache",
+                    float(done.stdout),
+                    "s",
+                    note="import, trace, compile, play a full batch, one update",
+                )
+            )
+    return results
+
+
+def _first_update() -> None:  # pyright: ignore[reportUnusedFunction]
+    start = time.perf_counter()
+    prepare_jax()
+    trainer = make_trainer(Experiment())
+    state = trainer.init()
+    while int(state.updates[0]) == 0:
+        state, _ = trainer.chunk(state, jnp.asarray(10**6, jnp.int32), 1)
+    print(time.perf_counter() - start)
+
+
+def end_to_end(flags: Flags) -> list[Result]:
+    """A run as `macpo train` makes it."""
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder) / "run"
+        experiment = Experiment(run=Run(steps=flags.steps))
+        macpo.train(experiment, directory, console=Console(quiet=True))
+        rows = [json.loads(line) for line in (directory / "timing.jsonl").read_text().splitlines()]
+    learning = [row for row in rows if row["updates"] > 0]
+    first, last = learning[0], rows[-1]
+    steps = last["env_steps"] - first["env_steps"]
+    return [
+        Result(
+            "end to end, MAC-PO, authors' schedule, while learning",
+            steps / (last["wall_s"] - first["wall_s"]),
+            "env steps/s",
+            note="evaluations and checkpoint included, compilation not",
+        ),
+        Result(
+            f"end to end, first {flags.steps:,} env steps",
+            last["env_steps"] / last["wall_s"],
+            "env steps/s",
+            note="the first 128 episodes fill the replay without updates",
+        ),
+    ]

@@ -1,0 +1,112 @@
+"""What weights are made of: functions of signals, in the log domain, to be added."""
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+from array_api_compat import is_numpy_array
+
+from macpo.weighting.signals import Signals
+
+Likelihood: TypeAlias = Literal["paper", "additive", "joint", "none"]
+
+
+class Factor(NamedTuple):
+    """A named part of a weight."""
+
+    name: str
+    needs: tuple[str, ...]
+    """The signals it reads."""
+    log: Callable[[Signals, Any], Any]
+    """(signals, array namespace) → log-weights [B, T], or [B, T, N] for weights per agent."""
+
+
+def bellman(exponent: float = 1.0, epsilon: float = 0.0) -> Factor:
+    """(|δ| + ε)^exponent: the Bellman error.   Source: MAC-PO, Theorem 1; with exponent: PER."""
+
+    def log(s: Signals, xp: Any) -> Any:
+        return power(xp.abs(s.q - s.target) + epsilon, exponent, xp)
+
+    return Factor("bellman", ("q", "target"), log)
+
+
+def value(temperature: float = 1.0) -> Factor:
+    """exp(−|Q_tot − Q*| / temperature): value enhancement.   Source: MAC-PO, Theorem 1."""
+
+    def log(s: Signals, xp: Any) -> Any:
+        gap = xp.abs(s.q - s.q_star)
+        # an infinite gap would weigh nothing and not be seen
+        return -xp.where(xp.isfinite(gap), gap, xp.full_like(gap, math.nan)) / temperature
+
+    return Factor("value", ("q", "q_star"), log)
+
+
+def joint(likelihood: Likelihood = "paper") -> Factor:
+    """The joint action probability term.   Source: MAC-PO, Eq. (7), for `paper`.
+
+    Theorem 1's derivation, redone for a product of policies, gives `additive`: 1 + Σ_i (1 − π_i).
+    One agent that chooses the joint action, as in ReMERN, gives `joint`: 2 − Π_i π_i. With a single
+    agent all three are 2 − π.
+    """
+    terms: dict[str, Callable[[Any, Any], Any]] = {
+        "paper": joint_probability,
+        "additive": lambda pi, xp: 1 + xp.sum(1 - pi, axis=-1),
+        "joint": lambda pi, xp: 2 - xp.prod(pi, axis=-1),
+        "none": lambda pi, xp: xp.ones_like(pi[..., 0]),
+    }
+    term = terms[likelihood]
+    needs = () if likelihood == "none" else ("pi_taken",)
+
+    def log(s: Signals, xp: Any) -> Any:
+        if likelihood == "none":
+            return xp.zeros_like(s.mask, dtype=xp.float32)
+        return xp.log(term(s.pi_taken, xp))
+
+    return Factor("joint", needs, log)
+
+
+def on_policy(temperature: float) -> Factor:
+    """(d^π/μ)^(1/temperature): how on-policy a step is.   Source: LFIW (Sinha et al. 2022).
+
+    The factor of Theorem 1 that MAC-PO leaves out, from the logit of a classifier between recent
+    play and replay, which is the log of their density ratio; logits beyond ±10 are cut.
+    """
+
+    def log(s: Signals, xp: Any) -> Any:
+        return xp.clip(s.log_ratio, -10.0, 10.0) / temperature
+
+    return Factor("on_policy", ("log_ratio",), log)
+
+
+def joint_probability(pi: Any, xp: Any) -> Any:
+    """f = 1 + Σ_i Π_{j≠i} π_j − n Π_i π_i, always within [1, 2].   Source: MAC-PO, Eq. (7).
+
+    The same number is one plus the probability that exactly one agent, drawing from its own
+    policy, would leave the stored joint action. Two groups of agents merge by that of no and of
+    one such agent in each: O(N) products in all, which neither divide nor subtract large numbers.
+    """
+    none, one = pi, 1 - pi  # a group of one agent: it stays, or it leaves
+    while (n := none.shape[-1]) > 1:
+        half = n // 2
+        a, b, odd = slice(0, half), slice(half, 2 * half), slice(2 * half, n)
+        merged = none[..., a] * none[..., b]
+        either = one[..., a] * none[..., b] + none[..., a] * one[..., b]
+        if n % 2:
+            merged = xp.concat([merged, none[..., odd]], axis=-1)
+            either = xp.concat([either, one[..., odd]], axis=-1)
+        none, one = merged, either
+    return 1 + one[..., 0]
+
+
+def power(x: Any, exponent: float, xp: Any) -> Any:
+    """log x^exponent of x ≥ 0, with 0⁰ = 1."""
+    return xp.zeros_like(x) if exponent == 0 else exponent * log(x, xp)
+
+
+def log(x: Any, xp: Any) -> Any:
+    """log x of x ≥ 0: −∞ at 0, of which NumPy alone would warn."""
+    if not is_numpy_array(x):
+        return xp.log(x)
+    with np.errstate(divide="ignore"):
+        return np.log(x)

@@ -1,0 +1,65 @@
+"""ReMERT: steps near the end of an episode have more accurate targets, and count more.
+
+Needs no network and no value, only where an episode ends: the last valid step of its row.
+
+Source: Liu et al. 2021, section 5 and released code, with its constants.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from macpo.errors import require, require_choice
+from macpo.weighting.base import Options, Scheme
+from macpo.weighting.factors import Factor
+from macpo.weighting.normalise import masked_mean
+from macpo.weighting.signals import Signals
+
+Shape: TypeAlias = Literal["linear", "hard", "exp"]
+
+
+@dataclass(frozen=True)
+class Config(Options):
+    """A function of the distance to the episode's end (ReMERT, Liu et al. 2021)."""
+
+    shape: Shape = "linear"
+    """`linear`: clip(3·(1 − h/max h) − 0.3, 0.6, 1.5) of the distance h; `hard`: 0.6 for the half
+    nearer to the end, else 0.4; `exp`: exp(γ^h)/(e − 1)."""
+    gamma: float = 0.996
+    """γ of `exp`."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_choice("remert", "shape", self.shape, Shape)
+        require(0 < self.gamma <= 1, f"remert: gamma must be in (0, 1], not {self.gamma}.")
+
+    def make(self) -> Scheme:
+        """The scheme."""
+
+        def log(s: Signals, xp: Any) -> Any:
+            h = distance_to_end(s.mask, xp)
+            if self.shape == "exp":
+                return self.gamma**h - math.log(math.e - 1)
+            farthest = xp.max(xp.where(s.mask, h, xp.zeros_like(h)))
+            if self.shape == "hard":
+                near = h <= _median(h, s.mask, xp)
+                return xp.log(xp.where(near, 0.6 * xp.ones_like(h), 0.4 * xp.ones_like(h)))
+            nearness = 1 - h / xp.where(farthest > 0, farthest, xp.ones_like(farthest))
+            return xp.log(xp.clip(3 * nearness - 0.3, 0.6, 1.5))
+
+        return self.scheme(Factor("temporal", (), log))
+
+
+def distance_to_end(mask: Any, xp: Any) -> Any:
+    """Valid steps after each, 0 at the last one; padding holds no meaning."""
+    valid = xp.astype(mask, xp.float32)
+    return xp.sum(valid, axis=-1)[..., None] - xp.cumulative_sum(valid, axis=-1)
+
+
+def _median(x: Any, mask: Any, xp: Any) -> Any:
+    """The middle valid entry; of an even number of them, the mean of the two in the middle."""
+    values = xp.sort(xp.reshape(xp.where(mask, x, xp.full_like(x, math.inf)), (-1,)))
+    n = xp.sum(xp.astype(mask, xp.float32))
+    place = xp.cumulative_sum(xp.ones_like(values))  # 1, 2, …
+    middle = (place >= xp.floor((n + 1) / 2)) & (place <= xp.ceil((n + 1) / 2))
+    return masked_mean(values, middle, xp)
