@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 STEPS ?= 300000
 
-.PHONY: train test lint bench clean
+.PHONY: train test lint foreign bench clean
 
 train: .venv/installed
 	$(BIN)/macpo train --env predator-prey --weighting macpo --steps $(STEPS)
@@ -15,6 +15,12 @@ lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
+
+# published torch learners, for the tests in tests/foreign; without them those tests are skipped.
+# BenchMARL asks for torchvision, which it does not need here.
+foreign: .venv/installed-dev
+	$(BIN)/python -m pip install --quiet --group foreign
+	$(BIN)/python -m pip install --quiet --no-deps benchmarl==1.5.2
 
 bench: .venv/installed-dev
 	$(BIN)/macpo bench

@@ -44,8 +44,9 @@ def normalised(
         factor = one / xp.where(vanished, one, xp.max(scaled))
     else:
         factor = one / xp.where(running_mean == 0, one, running_mean)
-    weights = xp.where(vanished, uniform, scaled * factor)
-    happened = xp.astype(vanished & (n_valid > 0), scaled.dtype)
+    vanished = xp.astype(vanished, scaled.dtype)
+    weights = scaled * factor + uniform * vanished
+    happened = vanished * xp.astype(n_valid > 0, scaled.dtype)
     return xp.where(mask, weights, xp.zeros_like(weights)), happened
 
 
