@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from array_api_compat import array_namespace, is_jax_array, is_torch_array
+from array_api_compat import array_namespace, is_jax_array, is_numpy_array, is_torch_array
 
 from macpo.errors import UsageError, require
 
@@ -102,7 +102,7 @@ def shape_of(scheme: str, name: str, x: Any) -> tuple[int, ...]:
 def clean(s: Signals, needs: tuple[str, ...], xp: Any) -> Signals:
     """The needed signals as float32 or wider, flags as booleans, and harmless on padding.
 
-    This comes before any arithmetic: whatever padding holds, NaN included, never enters it.
+    Whatever padding holds, NaN included, never enters what is summed over steps.
     """
     mask = s.mask != 0
 
@@ -112,9 +112,12 @@ def clean(s: Signals, needs: tuple[str, ...], xp: Any) -> Signals:
             return x
         if name in _FLAGS:
             return mask & (x != 0)
-        # equal values give δ = 0 and a gap of 0; π = 1 is the neutral element of f
-        neutral = 1.0 if name == "pi_taken" else 0.0
-        return xp.where(mask[..., None] if name in _PER_AGENT else mask, wide(x, xp), neutral)
+        x = wide(x, xp)
+        if name not in _PER_AGENT:
+            return xp.where(mask, x, 0.0)  # equal values: δ = 0, and a gap of 0
+        # an agent's number enters the weight of its own step alone, which is masked in the end;
+        # NumPy would warn of what padding holds
+        return xp.where(mask[..., None], x, 1.0) if is_numpy_array(x) else x
 
     return Signals(mask, moving=s.moving, **{name: harmless(name) for name in needs})
 
