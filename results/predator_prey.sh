@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The runs behind results/README.md: `results/predator_prey.sh 0` and `results/predator_prey.sh -2`.
+# The runs behind results/README.md: `results/predator_prey.sh 0`, `-2` and `weightings`.
 # Runs go to runs/results/, two at a time, each on a core of its own; a run that was stopped goes on.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,28 +11,30 @@ go() { # core, name, flags…
   local core=$1 name=$2
   shift 2
   if [ -d "$out/$name/checkpoints" ]; then
-    nice taskset -c "$core" "$macpo" resume "$out/$name"
+    taskset -c "$core" "$macpo" resume "$out/$name"
   else
     rm -rf "${out:?}/$name"
-    nice taskset -c "$core" "$macpo" train --env predator-prey --out "$out/$name" "$@"
+    taskset -c "$core" "$macpo" train --env predator-prey --out "$out/$name" "$@"
   fi >>"$out/$name.log" 2>&1
 }
 
-case "${1:?punishment: 0 or -2}" in
-  0) # PyMARL2's schedule: 8 environments, one update of 128 episodes after each 8
-    schedule="--steps 300000 --seeds 3"
+# PyMARL2's schedule: 8 environments, one update of 128 episodes after each 8
+pymarl2="--steps 300000 --seeds 3"
+# PyMARL's and Weighted QMIX's: an update of 32 episodes after each single one
+pymarl="--preset pymarl --env.punishment -2 --steps 300000 --seeds 3 --test-interval 20000"
+
+case "${1:?0, -2 or weightings}" in
+  0)
+    (go 0 punishment0_owqmix --weighting owqmix $pymarl2; go 0 punishment0_qmix --weighting uniform $pymarl2) &
+    (go 1 punishment0_macpo --preset macpo $pymarl2; go 1 punishment0_macpo-official --preset macpo-official $pymarl2) &
     ;;
-  -2) # PyMARL's and Weighted QMIX's schedule: an update of 32 episodes after each one
-    schedule="--preset pymarl --env.punishment -2 --steps ${STEPS:-300000} --seeds 3 --test-interval 20000"
+  -2)
+    (go 0 punishment-2_owqmix --weighting owqmix $pymarl; go 0 punishment-2_qmix --weighting uniform $pymarl) &
+    (go 1 punishment-2_macpo --preset macpo $pymarl; go 1 punishment-2_macpo-official --preset macpo-official $pymarl) &
+    ;;
+  weightings) # the other schemes of the paper's Figure 1, at punishment -2
+    (for w in per pser; do go 0 "punishment-2_$w" --weighting "$w" $pymarl; done) &
+    (for w in discor remern macpo-approx; do go 1 "punishment-2_$w" --weighting "$w" $pymarl; done) &
     ;;
 esac
-
-(
-  go 0 "punishment${1}_owqmix" --weighting owqmix $schedule
-  go 0 "punishment${1}_qmix" --weighting uniform $schedule
-) &
-(
-  go 1 "punishment${1}_macpo" --preset macpo $schedule
-  go 1 "punishment${1}_macpo-official" --preset macpo-official $schedule
-) &
 wait

@@ -1,4 +1,4 @@
-"""Turn finished runs into what is committed: evaluations as CSV, a table, curves.
+"""Turn finished runs into what is committed: evaluations as CSV, tables, curves, weights over time.
 
 python results/summarise.py runs/results results
 """
@@ -18,8 +18,25 @@ LABELS = {
     "owqmix": "OW-QMIX",
     "macpo": "MAC-PO (`macpo`)",
     "macpo-official": "MAC-PO (`macpo-official`)",
+    "macpo-approx": "MAC-PO Approximation",
+    "per": "PER",
+    "discor": "DisCor",
+    "remern": "ReMERN",
+    "pser": "PSER",
 }
+WEIGHTING = {"qmix": "uniform", "macpo-official": "macpo"}
 DIAGNOSTICS = ("weight_raw_mean", "weight_ess_fraction", "f_mean", "td_error_abs", "return_mean")
+SPANS = ((0, 25_000), (25_000, 75_000), (75_000, 150_000), (150_000, 300_000))
+OVER_TIME = {
+    "weight_raw_mean": "mean raw weight",
+    "weight_ess_fraction": "ESS share",
+    "weight_max": "largest weight",
+    "weight_share_small": "share below 0.001",
+    "f_mean": "f mean",
+    "f_std": "f s.d.",
+    "td_error_abs": "mean abs. TD error",
+    "q_star_gap": "mean gap to Q*",
+}
 
 
 def read(run: Path, kind: str) -> list[dict[str, Any]]:
@@ -34,11 +51,12 @@ def table_row(label: str, run: Path) -> str:
     final = [float(np.mean(returns[-3:])) for returns in by_seed]
     late = [row for s in seeds for row in [r for r in trains if r["seed"] == s][-20:]]
     means = [np.mean([r[n] for r in late if n in r] or [np.nan]) for n in DIAGNOSTICS]
+    updates = [max(r["updates"] for r in tests if r["seed"] == s) for s in seeds]
     cells = [
         label,
         str(len(seeds)),
         f"{tests[-1]['env_steps']:,}",
-        f"{tests[-1]['updates']:,}",
+        ", ".join(f"{n:,}" for n in updates),
         ", ".join(f"{x:.1f}" for x in final),
         f"{np.mean(final):.1f} ± {np.std(final, ddof=1):.1f}" if len(seeds) > 1 else "–",
         f"{max(max(returns) for returns in by_seed):.1f}",
@@ -50,7 +68,31 @@ def table_row(label: str, run: Path) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def weights_over_time(method: str, punishment: str, run: Path) -> list[dict[str, str]]:
+    """What a run's weights were like, in spans of env steps; means over seeds and updates."""
+    learned = [row for row in read(run, "train") if row["updates"] > 0]
+    rows: list[dict[str, str]] = []
+    for start, stop in SPANS:
+        inside = [row for row in learned if start < row["env_steps"] <= stop]
+        if not inside:
+            continue
+        row = {
+            "weighting": WEIGHTING.get(method, method),
+            "run": f"punishment{punishment}_{method}",
+            "punishment": punishment,
+            "preset": "macpo-official" if method == "macpo-official" else "default",
+            "env steps": f"{start // 1000}k–{stop // 1000}k",
+            "updates": str(max(r["updates"] for r in inside)),
+        }
+        for name, title in OVER_TIME.items():
+            values = [r[name] for r in inside if isinstance(r.get(name), float)]
+            row[title] = f"{np.mean(values):.4g}" if values else ""
+        rows.append(row)
+    return rows
+
+
 def main(runs: Path, out: Path) -> None:
+    over_time: list[dict[str, str]] = []
     for punishment in ("0", "-2"):
         paths = {method: runs / f"punishment{punishment}_{method}" for method in LABELS}
         found = {
@@ -69,18 +111,23 @@ def main(runs: Path, out: Path) -> None:
                     writer.writerow([method, *(f"{row[n]:g}" for n in names)])
         print(
             f"\n## punishment {punishment}\n\n"
-            "| method | seeds | env steps | updates | last 3 evaluations, each seed | mean ± s.d. "
-            "over seeds | best evaluation | raw weight | ESS share | f | abs. TD error | "
-            f"training return |\n|{'---|' * 12}"
+            "| method | seeds | env steps | updates, each seed | last 3 evaluations, each seed | "
+            "mean ± s.d. over seeds | best evaluation | raw weight | ESS share | f | "
+            f"abs. TD error | training return |\n|{'---|' * 12}"
         )
         for method, run in found.items():
             print(table_row(LABELS[method], run))
+            over_time += weights_over_time(method, punishment, run)
         draw_comparison(
             [*found.values()],
             [LABELS[method].replace("`", "") for method in found],
             out / f"punishment{punishment}.png",
             f"Predator-Prey, punishment {punishment}",
         )
+    with (out / "weightings.csv").open("w", newline="") as handle:
+        writer = csv.DictWriter(handle, list(over_time[0]))
+        writer.writeheader()
+        writer.writerows(over_time)
 
 
 main(Path(sys.argv[1]), Path(sys.argv[2]))
