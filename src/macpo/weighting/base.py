@@ -189,7 +189,8 @@ class Options:
     """A NaN or infinite weight of a valid step stays visible; `zero` leaves the step out."""
     on_policy: float = 0.0
     """Temperature of the factor d^π/μ of MAC-PO's Theorem 1, estimated as in LFIW (which has 5);
-    0 leaves the factor out, as the paper does."""
+    0 leaves the factor out, as the paper does. In training it starts once replay holds more than
+    four times the newest episodes it is compared with (a twentieth of the buffer)."""
 
     def __post_init__(self) -> None:
         name = self.weighting_name
