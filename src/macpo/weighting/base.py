@@ -24,7 +24,7 @@ from macpo.weighting.normalise import (
     masked_mean,
     normalised,
 )
-from macpo.weighting.signals import Signals, check, clean, constant, shape_of
+from macpo.weighting.signals import PER_AGENT, Signals, check, clean, constant, shape_of
 
 State: TypeAlias = dict[str, Any]
 """Running means by name; part of the checkpoint."""
@@ -96,8 +96,7 @@ class Scheme:
         keeps_axis = len(shape) == 3 and shape[-1] == 1
 
         def drop(name: str, x: Any) -> Any:
-            agents = name in ("pi_taken", "d_q_tot")
-            if not keeps_axis or agents or getattr(x, "shape", None) != mask.shape:
+            if not keeps_axis or name in PER_AGENT or getattr(x, "shape", None) != mask.shape:
                 return x
             return x[..., 0]
 

@@ -44,7 +44,7 @@ MEANING = {
 """What each signal is, with its shape. `moving` holds a scheme's running means by name."""
 
 _FLAGS = ("is_greedy",)
-_PER_AGENT = ("pi_taken", "d_q_tot")
+PER_AGENT = ("pi_taken", "d_q_tot")
 _SCALARS = ("chance",)
 
 
@@ -66,7 +66,7 @@ def check(scheme: str, signals: Signals, needs: tuple[str, ...]) -> Any:
         if name in _SCALARS:
             continue
         given = shape_of(scheme, name, x)
-        expected = (*shape, *given[-1:]) if name in _PER_AGENT else shape
+        expected = (*shape, *given[-1:]) if name in PER_AGENT else shape
         if given != expected:
             raise UsageError(
                 f"weighting {scheme!r}: {name} has shape {given} but mask has "
@@ -113,7 +113,7 @@ def clean(s: Signals, needs: tuple[str, ...], xp: Any) -> Signals:
         if name in _FLAGS:
             return mask & (x != 0)
         x = wide(x, xp)
-        if name not in _PER_AGENT:
+        if name not in PER_AGENT:
             return xp.where(mask, x, 0.0)  # equal values: δ = 0, and a gap of 0
         # an agent's number enters the weight of its own step alone, which is masked in the end;
         # NumPy would warn of what padding holds
