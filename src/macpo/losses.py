@@ -5,12 +5,13 @@ from typing import Literal
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from macpo.weighting import normalise
 from macpo.weighting.policies import weighted_loss
 
 
 def masked_mean(x: Float[Array, "*B"], mask: Bool[Array, "*B"]) -> Float[Array, ""]:
     """Mean over the valid entries, whatever the others hold; 0 where none is valid."""
-    return jnp.where(mask, x, 0.0).sum() / jnp.maximum(mask.sum(), 1)
+    return normalise.masked_mean(x, mask, jnp)
 
 
 def weighted_squared_error(

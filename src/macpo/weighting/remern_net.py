@@ -11,7 +11,7 @@ from typing import Any
 
 from macpo.weighting import discor_net
 from macpo.weighting.base import Options, Scheme
-from macpo.weighting.factors import Factor
+from macpo.weighting.factors import Factor, tempered_log_ratio
 from macpo.weighting.signals import Signals
 
 
@@ -42,7 +42,6 @@ def saturating_ratio(temperature: float) -> Factor:
     """sigmoid(z / T)."""
 
     def log(s: Signals, xp: Any) -> Any:
-        z = xp.clip(s.log_ratio, -10.0, 10.0) / temperature
-        return -xp.log1p(xp.exp(-z))
+        return -xp.log1p(xp.exp(-tempered_log_ratio(s, temperature, xp)))
 
     return Factor("ratio", ("log_ratio",), log)
