@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The runs behind results/README.md: `results/predator_prey.sh 0`, `-2` and `weightings`.
+# The runs behind results/README.md: `results/predator_prey.sh 0`, `-2`, `weightings`, `ablations`.
 # Runs go to runs/results/, two at a time, each on a core of its own; a run that was stopped goes on.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -23,7 +23,7 @@ pymarl2="--steps 300000 --seeds 3"
 # PyMARL's and Weighted QMIX's: an update of 32 episodes after each single one
 pymarl="--preset pymarl --env.punishment -2 --steps 300000 --seeds 3 --test-interval 20000"
 
-case "${1:?0, -2 or weightings}" in
+case "${1:?0, -2, weightings or ablations}" in
   0)
     (go 0 punishment0_owqmix --weighting owqmix $pymarl2; go 0 punishment0_qmix --weighting uniform $pymarl2) &
     (go 1 punishment0_macpo --preset macpo $pymarl2; go 1 punishment0_macpo-official --preset macpo-official $pymarl2) &
@@ -33,8 +33,22 @@ case "${1:?0, -2 or weightings}" in
     (go 1 punishment-2_macpo --preset macpo $pymarl; go 1 punishment-2_macpo-official --preset macpo-official $pymarl) &
     ;;
   weightings) # the other schemes of the paper's Figure 1, at punishment -2
-    (for w in per pser; do go 0 "punishment-2_$w" --weighting "$w" $pymarl; done) &
-    (for w in discor remern macpo-approx; do go 1 "punishment-2_$w" --weighting "$w" $pymarl; done) &
+    (for w in per pser remern; do go 0 "punishment-2_$w" --weighting "$w" $pymarl; done) &
+    (for w in discor macpo-approx; do go 1 "punishment-2_$w" --weighting "$w" $pymarl; done) &
+    ;;
+  ablations) # one seed each of MAC-PO without a factor and with its other switches, at punishment -2
+    one="$pymarl --seeds 1"
+    (
+      for factor in bellman value joint; do
+        go 0 "punishment-2_macpo-no-$factor" --weighting "macpo-no-$factor" $one
+      done
+      go 0 punishment-2_qmix-central --weighting uniform --algorithm.target-source central $one
+    ) &
+    (
+      go 1 punishment-2_macpo-raw --preset macpo --weighting.normalise none $one
+      go 1 punishment-2_macpo-unmasked --preset macpo --weighting.include-unavailable $one
+      go 1 punishment-2_macpo-temperature10 --preset macpo --weighting.value-temperature 10 $one
+    ) &
     ;;
 esac
 wait
