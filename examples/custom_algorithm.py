@@ -9,12 +9,14 @@ there. The entry point group is `macpo.algorithms`.
 
 import sys
 from dataclasses import dataclass
+from typing import ClassVar
 
 import equinox as eqx
 import jax
 from jaxtyping import Array, Float
 
 import macpo
+from macpo.algorithms.base import About
 from macpo.algorithms.value_based import Learner, ValueBased
 from macpo.envs.base import Environment
 from macpo.nets.linear import MLP
@@ -44,6 +46,10 @@ class AttentionMixer(eqx.Module):
 @dataclass(frozen=True)
 class Config(ValueBased):
     """Attention over utilities, monotonic in each."""
+
+    about: ClassVar[About] = About(
+        agents="utilities", critic="–", mixer="attention", extra="–", paper="an example"
+    )
 
     def make(self, env: Environment, scheme: Scheme) -> Learner:
         """The learner."""

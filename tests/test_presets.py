@@ -1,5 +1,7 @@
 """Presets set what their names promise."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from macpo import presets
@@ -56,7 +58,7 @@ def test_an_unknown_preset_is_told_the_nearest():
 
 
 def test_presets_of_value_based_learners_refuse_others():
-    experiment = Experiment(algorithm=Run())
+    experiment = Experiment(algorithm=SimpleNamespace(schedule={}))
     assert not isinstance(experiment.algorithm, ValueBased)
     with pytest.raises(UsageError, match="sets up value-based algorithms"):
         presets.apply("pymarl", experiment)

@@ -178,7 +178,7 @@ def test_utilities_recomputed_for_learning_are_those_that_acted():
     agent = params.factored.agent
 
     def greedily(key, hidden, seen, last):
-        return learner.act(params, key, hidden, seen, last, 0.0)
+        return learner.act(params, key, hidden, seen, last, None)
 
     def encode(inputs):
         return agent_inputs(learner.spec, *inputs)
@@ -201,7 +201,7 @@ def test_utilities_recomputed_for_learning_are_those_that_acted():
 
     @jax.jit
     def acting(hidden, seen, last):
-        hidden, actions = learner.act(params, KEY, hidden, seen, last, 0.0)
+        hidden, actions = learner.act(params, KEY, hidden, seen, last, None)
         return hidden, actions, agent.head(hidden)
 
     learned, seen, last = learning()

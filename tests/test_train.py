@@ -20,8 +20,6 @@ from tests.toys import Counting
 class Tally:
     """An algorithm that learns nothing but counts its updates and remembers when it copied."""
 
-    wants_recent = False
-
     def __init__(self, env: Counting) -> None:
         self.spec = env.spec
 
@@ -35,6 +33,9 @@ class Tally:
     def act(self, params, key, hidden, seen, last_action, epsilon):
         u = jax.random.uniform(key, last_action.shape)
         return hidden, jnp.floor(2 * u).astype(jnp.int8)
+
+    def recent(self, batch_size: int, buffer_size: int) -> None:
+        return None
 
     def update_bytes(self, batch_size: int) -> int:
         return 0

@@ -13,6 +13,7 @@ from rich.table import Table
 
 import macpo
 from macpo import config, presets, registry
+from macpo.algorithms.base import About
 from macpo.config import PARTS, SETTINGS, Experiment, Run
 from macpo.errors import UsageError
 from macpo.files import read_json
@@ -106,13 +107,13 @@ def _chosen_experiment(chosen: Mapping[str, list[str]]) -> Experiment:
             raise UsageError(f"{file} holds no experiment, but {type(data).__name__}.")
         experiment = config.from_dict(data)
     else:
-        experiment = Experiment()
+        experiment = None
     parts = {
         part: registry.make_config(kind, chosen[part][-1])
         for part, kind in PARTS.items()
         if part in chosen
     }
-    experiment = dataclasses.replace(experiment, **parts)
+    experiment = dataclasses.replace(experiment, **parts) if experiment else Experiment(**parts)
     for name in chosen.get("preset", []):
         experiment = presets.apply(name, experiment)
     return experiment
@@ -266,10 +267,22 @@ def _list(arguments: list[str]) -> None:
     for title in arguments or tables:
         table = Table(title=title, title_justify="left", box=None)
         table.add_column("name", no_wrap=True)
-        table.add_column("what it is")
+        if title == "algorithms":
+            for column in ("learns", "agents", "critic", "mixer", "extra networks", "paper"):
+                table.add_column(column)
+        else:
+            table.add_column("what it is")
         for name, plugin in tables[title].items():
-            table.add_row(name, registry.summary(plugin))
+            if title == "algorithms":
+                table.add_row(name, *_row_of_algorithm(plugin.about))
+            else:
+                table.add_row(name, registry.summary(plugin))
         _console.print(table)
+
+
+def _row_of_algorithm(about: About) -> tuple[str, ...]:
+    learns = "on-policy" if about.on_policy else "from replay"
+    return learns, about.agents, about.critic, about.mixer, about.extra, about.paper
 
 
 def _bench(arguments: list[str]) -> None:

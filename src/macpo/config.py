@@ -7,7 +7,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from macpo import registry
 from macpo.envs.base import EnvConfig
@@ -83,19 +83,30 @@ class Run:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is trained on what, how. Parts may be given by name: `Experiment(env="two-step")`."""
+    """What is trained on what, how. Parts may be given by name: `Experiment(env="two-step")`.
+
+    An algorithm that is named is trained as published: with uniform weights and its own schedule,
+    where nothing else is given. Without a name it is QMIX with MAC-PO's weights.
+    """
 
     env: EnvConfig | Any = "predator-prey"
-    algorithm: Any = "qmix"
-    weighting: Any = "macpo"
+    algorithm: Any = None
+    weighting: Any = None
     replay: Replay = field(default_factory=Replay)
-    run: Run = Run()
+    run: Run = field(default=cast(Run, None))
 
     def __post_init__(self) -> None:
+        if self.weighting is None:
+            weighting = "macpo" if self.algorithm is None else "uniform"
+            object.__setattr__(self, "weighting", weighting)
+        if self.algorithm is None:
+            object.__setattr__(self, "algorithm", "qmix")
         for name, kind in PARTS.items():
             part = getattr(self, name)
             if isinstance(part, str):
                 object.__setattr__(self, name, registry.make_config(kind, part))
+        if cast(Any, self.run) is None:
+            object.__setattr__(self, "run", Run(**self.algorithm.schedule))
 
     @property
     def title(self) -> str:
@@ -159,7 +170,7 @@ def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
             f"the experiment file has no section {key!r}; it needs env, algorithm, weighting "
             "and run, as `macpo train` writes them to experiment.json."
         )
-    return typing.cast(Mapping[str, Any], value)
+    return cast(Mapping[str, Any], value)
 
 
 def _build(cls: type[Any], values: Mapping[str, Any], where: str) -> Any:
@@ -187,7 +198,7 @@ def _checked(value: Any, hint: Any, where: str) -> Any:
         if value in args:
             return value
     elif origin is tuple and isinstance(value, list | tuple):
-        items = typing.cast(list[Any], list(value))  # pyright: ignore[reportUnknownArgumentType]
+        items = cast(list[Any], list(value))  # pyright: ignore[reportUnknownArgumentType]
         hints = args[:1] * len(items) if args[1:] == (...,) else args
         if len(items) == len(hints):
             return tuple(_checked(v, t, where) for v, t in zip(items, hints, strict=True))

@@ -456,7 +456,7 @@ class Policy:
         require(bool(avail.any(-1).all()), "act: every agent needs at least one available action.")
         seen = Observation(obs[None], jnp.zeros((1, spec.state_size)), avail[None])
         self._hidden, actions = self._act(
-            self.params, jax.random.key(0), self._hidden, seen, self._last_action, 0.0
+            self.params, jax.random.key(0), self._hidden, seen, self._last_action, None
         )
         self._last_action = actions
         return np.asarray(actions[0])

@@ -30,6 +30,30 @@ def backup(
     return returns.T
 
 
+def episode_return(
+    reward: Float[Array, "B T"],
+    terminal: Bool[Array, "B T"],
+    valid: Bool[Array, "B T"],
+    value: Float[Array, "B Tp1"],
+    q: Float[Array, "B Tp1"],
+    trace: Float[Array, "B Tp1"],
+    gamma: float,
+) -> Float[Array, "B T"]:
+    """`backup` of whole episodes, whatever padding holds; no gradient.
+
+    `valid` marks real transitions. A truncated episode bootstraps from its own final state, a
+    terminal one from nothing; returns of padding are zero.
+    """
+    # selected, not multiplied: 0 · NaN is NaN and would flow backwards
+    reached = jnp.pad(valid, ((0, 0), (1, 0)), constant_values=True)
+    value, q = jnp.where(reached, value, 0.0), jnp.where(reached, q, 0.0)
+    # the trace ends with the episode: the last transition bootstraps from the state after it
+    trace = jnp.where(jnp.pad(valid, ((0, 0), (0, 1))), trace, 0.0)
+    discount = gamma * (1.0 - terminal)
+    reward = jnp.where(valid, reward, 0.0)
+    return jax.lax.stop_gradient(backup(reward, discount, value, q, trace))
+
+
 def lambda_return(
     reward: Float[Array, "B T"],
     terminal: Bool[Array, "B T"],
@@ -38,15 +62,10 @@ def lambda_return(
     gamma: float,
     td_lambda: float,
 ) -> Float[Array, "B T"]:
-    """Peng's λ-return of whole episodes; no gradient.   Source: PyMARL's TD(λ) targets.
+    """Peng's λ-return of whole episodes; see `episode_return`.   Source: PyMARL's TD(λ) targets.
 
-    `valid` marks real transitions. A truncated episode bootstraps from its own final state, a
-    terminal one from nothing; returns of padding are zero.
+    Of greedy values it is Peng's Q(λ), of the stored actions' values SARSA(λ); of state values it
+    is the return whose difference to them is the generalised advantage estimate.
     """
-    # selected, not multiplied: whatever padding holds (0 · NaN is NaN) must not flow backwards
-    reached = jnp.pad(valid, ((0, 0), (1, 0)), constant_values=True)
-    value, reward = jnp.where(reached, value, 0.0), jnp.where(valid, reward, 0.0)
-    discount = gamma * (1.0 - terminal)
-    # the trace ends with the episode: the last transition bootstraps from the state after it
-    trace = td_lambda * jnp.pad(valid, ((0, 0), (0, 1))).astype(reward.dtype)
-    return jax.lax.stop_gradient(backup(reward, discount, value, value, trace))
+    trace = jnp.full_like(value, td_lambda)
+    return episode_return(reward, terminal, valid, value, value, trace, gamma)

@@ -26,19 +26,18 @@ import numpy as np
 from jax.sharding import NamedSharding
 from jaxtyping import Array, Bool, Float, Int
 
-from macpo import priority, replay, shard
+from macpo import priority, registry, replay, shard
 from macpo.algorithms.base import Algorithm, LearnerState
 from macpo.config import Experiment, Run
 from macpo.envs.base import Environment
+from macpo.errors import require
 from macpo.nets.batching import common_max
 from macpo.priority import Priorities, Replay
 from macpo.rollout import collect
 from macpo.types import Batch, Episodes, Key, Metrics, PyTree
+from macpo.weighting.base import Scheme
 
 _NETWORKS, _TRAINING, _EVALUATION = range(3)
-
-RECENT_SHARE = 20
-"""One in so many episodes of a full replay counts as recent play, where a weighting asks for it."""
 
 _Learned: TypeAlias = tuple[LearnerState, Priorities]
 
@@ -173,15 +172,15 @@ class Trainer:
             importance = jnp.ones(run.batch_size)
         order = replay.longest_first(ring, rows)
         rows, importance = rows[order], importance[order]
-        if not self.algorithm.wants_recent:
+        wanted = self.algorithm.recent(run.batch_size, run.buffer_size)
+        if wanted is None:
             return Batch(replay.take(ring, rows), importance), rows
-        newest = max(run.buffer_size // RECENT_SHARE, run.batch_size)
-        recent = replay.sample(jax.random.fold_in(key, 1), ring, run.batch_size, newest)
-        differs = n_stored > 4 * newest
+        recent = replay.sample(jax.random.fold_in(key, 1), ring, wanted.n_episodes, wanted.window)
+        differs = n_stored > 4 * wanted.window
         return Batch(replay.take(ring, rows), importance, recent, differs), rows
 
     def _play(
-        self, params: PyTree, key: Key, n: int, epsilon: Float[Array, ""] | float, remember: bool
+        self, params: PyTree, key: Key, n: int, epsilon: Float[Array, ""] | None, remember: bool
     ) -> Episodes:
         def act(key: Key, hidden: PyTree, seen: Any, last: Array) -> tuple[PyTree, Array]:
             return self.algorithm.act(params, key, hidden, seen, last, epsilon)
@@ -191,13 +190,13 @@ class Trainer:
 
     def greedy_returns(self, params: PyTree, seed: int, n: int) -> tuple[np.ndarray, np.ndarray]:
         """(returns, lengths in env steps) of n greedy episodes."""
-        play = jax.jit(lambda params, key: self._play(params, key, n, 0.0, False))
+        play = jax.jit(lambda params, key: self._play(params, key, n, None, False))
         episodes = play(params, _key(jnp.asarray(seed), _EVALUATION))
         return np.asarray(episodes.reward.sum(-1)), np.asarray(episodes.length)
 
     def _evaluate(self, state: TrainState) -> Metrics:
         key = jax.random.fold_in(_key(state.seed, _EVALUATION), state.env_steps)
-        episodes = self._play(state.learner.params, key, self.run.test_nepisode, 0.0, False)
+        episodes = self._play(state.learner.params, key, self.run.test_nepisode, None, False)
         returns = episodes.reward.sum(-1)
         return {
             "test_return_mean": returns.mean(),
@@ -279,7 +278,25 @@ def make_trainer(experiment: Experiment) -> Trainer:
     """Build environment, weighting and algorithm, and check that they fit together."""
     env = experiment.env.make()
     scheme = experiment.weighting.make()
+    if experiment.algorithm.about.on_policy:
+        _check_on_policy(experiment, scheme)
     return Trainer(env, experiment.algorithm.make(env, scheme), experiment.replay, experiment.run)
+
+
+def _check_on_policy(experiment: Experiment, scheme: Scheme) -> None:
+    """UsageError unless every update learns from exactly the episodes just played."""
+    run, name = experiment.run, registry.name_of(experiment.algorithm)
+    require(
+        not scheme.factors and experiment.replay.sampling == "uniform",
+        f"{name} learns on-policy: each episode is used once, while it is new, so there is no "
+        "replay to weigh or to prioritise; leave out --weighting and --replay.sampling, or choose "
+        "an algorithm with replay (`macpo list algorithms`).",
+    )
+    require(
+        run.buffer_size == run.batch_size == run.batch_size_run,
+        f"{name} learns on-policy, from the episodes just played: batch_size ({run.batch_size}) "
+        f"and buffer_size ({run.buffer_size}) must equal batch_size_run ({run.batch_size_run}).",
+    )
 
 
 def _common(flag: Bool[Array, ""]) -> Bool[Array, ""]:

@@ -1,6 +1,7 @@
 """What the training loop asks of an algorithm."""
 
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from jaxtyping import Array, Bool, Float, Int
 
@@ -15,6 +16,29 @@ class LearnerState(NamedTuple):
     targets: PyTree
     optimiser: PyTree
     weighting: State
+
+
+class Recent(NamedTuple):
+    """Which of the newest episodes an update needs beside its batch."""
+
+    n_episodes: int
+    """How many."""
+    window: int
+    """From how many newest ones they are drawn; as many as `n_episodes`: exactly those."""
+
+
+class About(NamedTuple):
+    """An algorithm's row in the table of `macpo list algorithms`."""
+
+    agents: str
+    """What the agents' recurrent network puts out."""
+    critic: str
+    mixer: str
+    extra: str
+    """Networks besides these."""
+    paper: str
+    on_policy: bool = False
+    """Whether it learns only from the episodes just played, so that no weighting applies."""
 
 
 class Algorithm(Protocol):
@@ -40,18 +64,17 @@ class Algorithm(Protocol):
         hidden: PyTree,
         seen: Observation,
         last_action: Int[Array, "B N"],
-        epsilon: Float[Array, ""] | float,
+        epsilon: Float[Array, ""] | float | None,
     ) -> tuple[PyTree, Int[Array, "B N"]]:
-        """(next recurrent state, actions); epsilon 0 is greedy."""
+        """(next recurrent state, actions); without an epsilon the best actions, as in a test."""
         ...
 
     def update_bytes(self, batch_size: int) -> int:
         """About how many bytes an update works in."""
         ...
 
-    @property
-    def wants_recent(self) -> bool:
-        """Whether updates need the newest episodes beside the batch."""
+    def recent(self, batch_size: int, buffer_size: int) -> Recent | None:
+        """The newest episodes that updates need beside the batch, where they need any."""
         ...
 
     def update(
@@ -65,6 +88,10 @@ class Algorithm(Protocol):
 
 class AlgorithmConfig(Protocol):
     """The `Config` of an algorithm module: a frozen dataclass that builds the algorithm."""
+
+    about: ClassVar[About]
+    schedule: ClassVar[Mapping[str, Any]]
+    """Settings of `Run` that differ from the defaults where nothing else is asked for."""
 
     def make(self, env: Any, scheme: Scheme) -> Algorithm:
         """Build the algorithm for an environment and a weighting."""

@@ -17,6 +17,7 @@ from macpo.types import Key, PyTree, Spec
 
 LEARNING_RATE = 3e-4  # of both (DisCor; LFIW)
 POLYAK = 0.005  # share of the error network that its target takes over per update (DisCor)
+RECENT_SHARE = 20  # one in so many episodes of a full replay counts as recent play
 RATIO_WIDTH = 128  # of the classifier's two hidden layers (ReMERN)
 
 

@@ -4,7 +4,9 @@ Source: Rashid et al. 2018, "QMIX: Monotonic Value Function Factorisation".
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
+from macpo.algorithms.base import About
 from macpo.algorithms.value_based import Learner, ValueBased
 from macpo.envs.base import Environment
 from macpo.errors import require
@@ -16,6 +18,14 @@ from macpo.weighting.base import Scheme
 @dataclass(frozen=True)
 class Config(ValueBased):
     """QMIX: a monotonic mixing network (Rashid et al. 2018), with PyMARL2's tuning."""
+
+    about: ClassVar[About] = About(
+        agents="utilities",
+        critic="–",
+        mixer="monotonic",
+        extra="Q* where the weighting needs it",
+        paper="Rashid et al. 2018",
+    )
 
     mixing_embed_dim: int = 32
     """Width of the mixing network."""

@@ -8,16 +8,18 @@ Source: QMIX (Rashid et al. 2018) as tuned in PyMARL2; Weighted QMIX (Rashid et 
 (Mei et al. 2023), section 4 and its released code.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from macpo.algorithms.base import LearnerState
+from macpo.algorithms.base import LearnerState, Recent
 from macpo.algorithms.estimators import (
+    RECENT_SHARE,
     Estimators,
     error_loss,
     follow,
@@ -58,6 +60,8 @@ TargetSource: TypeAlias = Literal["auto", "self", "central"]
 @dataclass(frozen=True)
 class ValueBased:
     """Hyper-parameters shared by the value-based algorithms; PyMARL2's names and values."""
+
+    schedule: ClassVar[Mapping[str, Any]] = {}
 
     lr: float = 1e-3
     """Learning rate (PyMARL2 with Adam; PyMARL has 5e-4 with RMSprop)."""
@@ -158,10 +162,11 @@ class Learner:
         """Whether there is a central network at all."""
         return self.targets_central or "q_star" in self.scheme.needs
 
-    @property
-    def wants_recent(self) -> bool:
-        """Whether updates need the newest episodes beside the batch."""
-        return "log_ratio" in self.scheme.needs
+    def recent(self, batch_size: int, buffer_size: int) -> Recent | None:
+        """Where the weighting needs a density ratio: a batch of the newest twentieth."""
+        if "log_ratio" not in self.scheme.needs:
+            return None
+        return Recent(batch_size, max(buffer_size // RECENT_SHARE, batch_size))
 
     # --- networks -----------------------------------------------------------------------------
 
@@ -173,7 +178,7 @@ class Learner:
             self._central_value(*jax.random.split(k_error))
             if "next_error" in self.scheme.needs
             else None,
-            make_ratio(k_ratio, self.spec) if self.wants_recent else None,
+            make_ratio(k_ratio, self.spec) if "log_ratio" in self.scheme.needs else None,
         )
         factored = Value(self._agent(k_agent), self.make_mixer(k_mixer))
         params = Networks(factored, central, estimators)
@@ -231,17 +236,19 @@ class Learner:
         hidden: PyTree,
         seen: Observation,
         last_action: Int[Array, "B N"],
-        epsilon: Float[Array, ""] | float,
+        epsilon: Float[Array, ""] | float | None,
     ) -> tuple[PyTree, Int[Array, "B N"]]:
-        """Epsilon-greedy, independently per agent and step."""
+        """Epsilon-greedy, independently per agent and step; without an epsilon greedy."""
         x = agent_inputs(self.spec, seen.obs, last_action)
         rows = x.shape[:-1]
         hidden, q = params.factored.agent(
             x.reshape(-1, x.shape[-1]), hidden.reshape(-1, hidden.shape[-1])
         )
         q = self._bounded(q).reshape(*rows, -1)
-        actions = epsilon_greedy(key, q, seen.avail_actions, jnp.asarray(epsilon))
-        return hidden.reshape(*rows, -1), actions
+        hidden = hidden.reshape(*rows, -1)
+        if epsilon is None:
+            return hidden, greedy(q, seen.avail_actions)
+        return hidden, epsilon_greedy(key, q, seen.avail_actions, jnp.asarray(epsilon))
 
     # --- learning -----------------------------------------------------------------------------
 
