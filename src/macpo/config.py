@@ -106,7 +106,7 @@ class Experiment:
             if isinstance(part, str):
                 object.__setattr__(self, name, registry.make_config(kind, part))
         if cast(Any, self.run) is None:
-            object.__setattr__(self, "run", Run(**self.algorithm.schedule))
+            object.__setattr__(self, "run", Run(**cast(Any, self.algorithm).schedule))
 
     @property
     def title(self) -> str:

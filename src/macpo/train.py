@@ -172,12 +172,18 @@ class Trainer:
             importance = jnp.ones(run.batch_size)
         order = replay.longest_first(ring, rows)
         rows, importance = rows[order], importance[order]
+        batch = Batch(
+            replay.take(ring, rows),
+            importance,
+            env_steps=state.env_steps,
+            epsilon=self.epsilon(state.env_steps),
+        )
         wanted = self.algorithm.recent(run.batch_size, run.buffer_size)
         if wanted is None:
-            return Batch(replay.take(ring, rows), importance), rows
+            return batch, rows
         recent = replay.sample(jax.random.fold_in(key, 1), ring, wanted.n_episodes, wanted.window)
         differs = n_stored > 4 * wanted.window
-        return Batch(replay.take(ring, rows), importance, recent, differs), rows
+        return batch._replace(recent=recent, recent_differs=differs), rows
 
     def _play(
         self, params: PyTree, key: Key, n: int, epsilon: Float[Array, ""] | None, remember: bool

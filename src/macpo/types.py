@@ -83,6 +83,10 @@ class Batch(NamedTuple):
     """As many of the newest episodes, where the algorithm asks for them."""
     recent_differs: Bool[Array, ""] | bool = False
     """Whether replay is old enough for the newest episodes to be a small part of it."""
+    env_steps: Int[Array, ""] | int = 0
+    """Played so far; for what is annealed."""
+    epsilon: Float[Array, ""] | float = 0.0
+    """Exploration at the moment; for policies that include it."""
 
 
 Metrics: TypeAlias = dict[str, Array]

@@ -117,6 +117,37 @@ def epsilon_greedy(
     return jnp.where(u[1] < epsilon, random, greedy(q, avail_actions))
 
 
+IMPOSSIBLE = -1e30
+"""Log probability of an unavailable action: exp makes it exactly 0, and 0 times it is no NaN."""
+
+
+def log_policy(
+    logits: Float[Array, "*B A"], avail_actions: Bool[Array, "*B A"]
+) -> Float[Array, "*B A"]:
+    """log π over the available actions; over all where none is available (padding)."""
+    possible = avail_actions | ~avail_actions.any(-1, keepdims=True)
+    log_pi = jax.nn.log_softmax(jnp.where(possible, logits, IMPOSSIBLE))
+    return jnp.where(possible, log_pi, IMPOSSIBLE)
+
+
+def with_floor(
+    log_pi: Float[Array, "*B A"], avail_actions: Bool[Array, "*B A"], epsilon: Float[Array, ""]
+) -> Float[Array, "*B A"]:
+    """log of (1 − ε) π + ε / n, n the number of available actions."""
+    floor = epsilon / jnp.maximum(avail_actions.sum(-1, keepdims=True), 1)
+    mixed = jnp.where(avail_actions, (1 - epsilon) * jnp.exp(log_pi) + floor, 1.0)
+    # nearly 0 where neither the policy nor the floor leaves anything
+    log_mixed = jnp.log(jnp.maximum(mixed, jnp.finfo(mixed.dtype).tiny))
+    return jnp.where(avail_actions, log_mixed, log_pi)
+
+
+def sampled(
+    key: Key, log_pi: Float[Array, "*B A"], avail_actions: Bool[Array, "*B A"]
+) -> Int[Array, "*B"]:
+    """An available action of each agent, drawn from its policy."""
+    return greedy(log_pi + jax.random.gumbel(key, log_pi.shape), avail_actions)
+
+
 def taken(q: Float[Array, "*B A"], actions: Int[Array, "*B"]) -> Float[Array, "*B"]:
     """The value of the action taken, per agent; compared, not indexed, for the gradient's sake."""
     chosen = actions[..., None] == jnp.arange(q.shape[-1], dtype=actions.dtype)
