@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from macpo.types import Key
+from macpo.types import Key, PyTree
 
 
 class Linear(eqx.Module):
@@ -44,6 +44,18 @@ class MLP(eqx.Module):
         for layer in self.layers[1:]:
             x = layer(jax.nn.relu(x))
         return x
+
+
+def orthogonal(key: Key, net: PyTree, gain: float = 2**0.5) -> PyTree:
+    """The network with orthogonal matrices times `gain`, and biases of zeros."""
+    leaves, structure = jax.tree.flatten(net)
+    init = jax.nn.initializers.orthogonal(gain)
+    keys = jax.random.split(key, len(leaves))
+    new = [
+        init(k, x.shape) if x.ndim == 2 else jnp.zeros_like(x)
+        for k, x in zip(keys, leaves, strict=True)
+    ]
+    return jax.tree.unflatten(structure, new)
 
 
 def fan_in_uniform(key: Key, shape: tuple[int, ...], fan_in: int) -> Float[Array, "..."]:

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
+from macpo.nets.packing import Packing
 from macpo.types import PyTree
 
 CHUNK = 1024
@@ -34,6 +35,21 @@ def map_rows(
     `fn` must be the same object in every call for compiled code to be shared.
     """
     return _map_rows(fn, nets, frozen, utilities, context, n_rows)
+
+
+def map_states(
+    fn: Callable[[PyTree, PyTree, PyTree, PyTree], PyTree],
+    nets: PyTree,
+    frozen: PyTree,
+    utilities: PyTree,
+    context: PyTree,
+    packing: Packing,
+) -> PyTree:
+    """`map_rows` over the states of packed episodes: leaves [S, L, ...] in, [S, L, ...] out."""
+    n_places, lanes = packing.filled.shape
+    utilities, context = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), (utilities, context))
+    out = map_rows(fn, nets, frozen, utilities, context, packing.n_places * lanes)
+    return jax.tree.map(lambda x: x.reshape(n_places, lanes, *x.shape[1:]), out)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))

@@ -1,0 +1,291 @@
+"""The actor-critic learner: a recurrent policy of each agent, and a critic to improve it by.
+
+COMA, VDAC, MAPPO, DOP and FOP are this learner with another critic, return and policy loss. Each
+brings three things: the networks of its critic, what all networks say of stored episodes, and how
+it learns from that.
+
+Policies are softmaxes over available actions. Exploration mixes the uniform policy in; whether the
+learned policy includes it (`epsilon_in_policy`) differs between references.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, Int
+
+from macpo.algorithms.base import LearnerState, Recent
+from macpo.algorithms.optimisers import OptimiserName, make_optimiser
+from macpo.envs.base import Environment
+from macpo.errors import require, require_choice
+from macpo.nets.agent import (
+    AgentNet,
+    agent_input_size,
+    agent_inputs,
+    greedy,
+    last_actions,
+    log_policy,
+    sampled,
+    with_floor,
+)
+from macpo.nets.packing import Packing, pack, plan
+from macpo.nets.unroll import unroll
+from macpo.types import Batch, Episodes, Key, Metrics, Observation, PyTree, Spec
+from macpo.weighting.base import Scheme, State
+
+ON_POLICY: Mapping[str, Any] = MappingProxyType(
+    {
+        "batch_size_run": 8,
+        "batch_size": 8,
+        "buffer_size": 8,
+        "target_update_interval": 8,
+        "epsilon_start": 0.5,
+        "epsilon_finish": 0.01,
+    }
+)
+"""An update from each 8 episodes, just played; the exploration of PyMARL's policy gradients."""
+
+
+@dataclass(frozen=True)
+class ActorCritic:
+    """Hyper-parameters shared by the actor-critic algorithms; PyMARL2's names and values."""
+
+    schedule: ClassVar[Mapping[str, Any]] = ON_POLICY
+
+    lr: float = 5e-4
+    """Learning rate of the policy."""
+    optimiser: OptimiserName = "adam"
+    """`adam`: PyMARL2; `rmsprop`: PyMARL."""
+    optim_alpha: float = 0.99
+    """RMSprop's decay (PyMARL)."""
+    optim_eps: float = 1e-8
+    """Added to the root of the second moment; PyMARL uses 1e-5 with RMSprop."""
+    grad_norm_clip: float = 10.0
+    """Largest norm of the gradient of each optimiser's networks; 0 or less: no clipping."""
+    gamma: float = 0.99
+    """Discount per env step."""
+    td_lambda: float = 0.8
+    """λ of the return (PyMARL)."""
+    epsilon_in_policy: bool = False
+    """Whether the policy that learns includes its exploration (PyMARL), or explores on top."""
+    rnn_hidden_dim: int = 64
+    """Width of the agents' recurrent state."""
+
+    def __post_init__(self) -> None:
+        require_choice("algorithm", "optimiser", self.optimiser, OptimiserName)
+        self.require_positive("lr", "rnn_hidden_dim", "optim_eps")
+        self.require_fraction("gamma", "td_lambda")
+
+    def require_positive(self, *names: str) -> None:
+        """UsageError unless each of these options is above zero."""
+        for name in names:
+            value = getattr(self, name)
+            require(value > 0, f"algorithm: {name} must be positive, not {value}.")
+
+    def require_fraction(self, *names: str) -> None:
+        """UsageError unless each of these options is between 0 and 1."""
+        for name in names:
+            value = getattr(self, name)
+            require(0 <= value <= 1, f"algorithm: {name} must be between 0 and 1, not {value}.")
+
+    def require_not_negative(self, *names: str) -> None:
+        """UsageError if one of these options is below zero."""
+        for name in names:
+            value = getattr(self, name)
+            require(value >= 0, f"algorithm: {name} must not be negative, but is {value}.")
+
+
+class Networks(NamedTuple):
+    """The policy that acts, and what judges it."""
+
+    actor: AgentNet
+    critic: PyTree
+
+
+class Learned(NamedTuple):
+    """What an algorithm's `learn` returns."""
+
+    params: Networks
+    optimisers: PyTree
+    weighting: State
+    metrics: Metrics
+    td_error_abs: Float[Array, "B T"]
+    """Unweighted; anything on padding."""
+
+
+Learn: TypeAlias = Callable[["Learner", LearnerState, Batch, Key], Learned]
+
+
+@dataclass(frozen=True)
+class Learner:
+    """See the module's docstring; `make_critic(key)` builds the critic, `learn` is one update."""
+
+    env: Environment
+    config: Any
+    scheme: Scheme
+    make_critic: Callable[[Key], PyTree] = field(repr=False)
+    learn: Learn = field(repr=False)
+    initialise: Callable[[Key, Networks], Networks] = field(
+        default=lambda _, nets: nets, repr=False
+    )
+    """(key, networks) → networks, where they do not start as PyTorch's."""
+    critic_lr: float | None = None
+    """Learning rate of the critic's own optimiser; None: one optimiser for all networks."""
+    has_target: bool = True
+    """Whether there is a slow copy of the critic."""
+    n_outputs: int = 0
+    """Outputs of an agent's network besides its policy."""
+    on_policy_episodes: int = 0
+    """How many of the newest episodes an update needs beside the batch."""
+
+    @property
+    def spec(self) -> Spec:
+        """The environment's promises."""
+        return self.env.spec
+
+    def recent(self, batch_size: int, buffer_size: int) -> Recent | None:
+        """Exactly the newest episodes, where the algorithm asks for them."""
+        n = self.on_policy_episodes
+        return Recent(n, n) if n else None
+
+    def update_bytes(self, batch_size: int) -> int:
+        """Four times the recurrent states that the policy keeps for the backward pass."""
+        rows = (batch_size + self.on_policy_episodes) * (self.spec.episode_limit + 1)
+        return 4 * rows * self.spec.n_agents * self.config.rnn_hidden_dim * 4
+
+    # --- networks and acting ------------------------------------------------------------------
+
+    def init(self, key: Key) -> LearnerState:
+        """Fresh networks; the critic's target, if there is one, is a copy."""
+        k_actor, k_critic, k_start = jax.random.split(key, 3)
+        size, width = agent_input_size(self.spec), self.config.rnn_hidden_dim
+        actor = AgentNet(k_actor, size, width, self.spec.n_actions + self.n_outputs)
+        params = self.initialise(k_start, Networks(actor, self.make_critic(k_critic)))
+        groups = zip(self.optimisers, self._groups(params), strict=True)
+        optimisers = tuple(optimiser.init(group) for optimiser, group in groups)
+        weighting = jax.tree.map(jnp.float32, self.scheme.init())
+        targets = jax.tree.map(jnp.copy, params.critic) if self.has_target else ()
+        return LearnerState(params, targets, optimisers, weighting)
+
+    @property
+    def optimisers(self) -> tuple[optax.GradientTransformation, ...]:
+        """One for all networks, or one each for policy and critic."""
+        rates = [self.config.lr] if self.critic_lr is None else [self.config.lr, self.critic_lr]
+        return tuple(make_optimiser(self.config, rate) for rate in rates)
+
+    def _groups(self, params: Networks) -> tuple[PyTree, ...]:
+        """The networks of each optimiser."""
+        return (params,) if self.critic_lr is None else tuple(params)
+
+    def initial_hidden(self, n_envs: int) -> Float[Array, "B N h"]:
+        """Zeros."""
+        return jnp.zeros((n_envs, self.spec.n_agents, self.config.rnn_hidden_dim))
+
+    def act(
+        self,
+        params: Networks,
+        key: Key,
+        hidden: PyTree,
+        seen: Observation,
+        last_action: Int[Array, "B N"],
+        epsilon: Float[Array, ""] | float | None,
+    ) -> tuple[PyTree, Int[Array, "B N"]]:
+        """Drawn from the policies and exploration; without an epsilon their likeliest actions."""
+        hidden, out = params.actor(agent_inputs(self.spec, seen.obs, last_action), hidden)
+        log_pi = log_policy(out[..., : self.spec.n_actions], seen.avail_actions)
+        if epsilon is None:
+            return hidden, greedy(log_pi, seen.avail_actions)
+        log_pi = with_floor(log_pi, seen.avail_actions, jnp.asarray(epsilon))
+        return hidden, sampled(key, log_pi, seen.avail_actions)
+
+    # --- learning -----------------------------------------------------------------------------
+
+    def update(
+        self, state: LearnerState, batch: Batch, key: Key, sync_targets: Bool[Array, ""]
+    ) -> tuple[LearnerState, Metrics, Float[Array, "B T"]]:
+        """One update of policy and critic; (state, metrics, |δ|, 0 on padding)."""
+        learned = self.learn(self, state, batch, key)
+        params, targets = learned.params, state.targets
+        if self.has_target:
+            targets = jax.lax.cond(sync_targets, lambda: params.critic, lambda: targets)
+        state = LearnerState(params, targets, learned.optimisers, learned.weighting)
+        mask = transitions(batch.episodes)[0]
+        metrics = learned.metrics | {"valid_steps": mask.sum()}
+        return state, metrics, jnp.where(mask, learned.td_error_abs, 0.0)
+
+    def replay(self, episodes: Episodes) -> "Replayed":
+        """Stored episodes as the networks see them."""
+        packing = plan(episodes.length, episodes.reward.shape[1] + 1)
+        none_at_the_end = jnp.pad(episodes.actions, ((0, 0), (0, 1), (0, 0)), constant_values=-1)
+        record = (episodes.memory, none_at_the_end, last_actions(episodes.actions))
+        memory, stored, last = jax.tree.map(lambda x: pack(packing, x), record)
+        seen = jax.vmap(jax.vmap(self.env.recall))(memory)
+        return Replayed(packing, memory, stored, last, seen)
+
+    def outputs(self, actor: AgentNet, replayed: "Replayed") -> Float[Array, "S L N O"]:
+        """Logits, then the other outputs, of every agent in every stored state."""
+        inputs = (replayed.seen.obs, replayed.last)
+        return unroll(actor, self._encode, inputs, replayed.packing)
+
+    def _encode(self, inputs: tuple[Array, Array]) -> Float[Array, "B N i"]:
+        return agent_inputs(self.spec, *inputs)
+
+    def log_policy(
+        self, outputs: Float[Array, "S L N O"], replayed: "Replayed", epsilon: Any
+    ) -> Float[Array, "S L N A"]:
+        """log π of every action, as it is learned."""
+        available = replayed.seen.avail_actions
+        log_pi = log_policy(outputs[..., : self.spec.n_actions], available)
+        if not self.config.epsilon_in_policy:
+            return log_pi
+        return with_floor(log_pi, available, jnp.asarray(epsilon))
+
+    def state_of(self, memory: PyTree) -> Observation:
+        """Observations, global state and available actions of rows of memory."""
+        seen = jax.vmap(self.env.recall)(memory)
+        return seen._replace(obs=seen.obs.astype(jnp.float32), state=seen.state.astype(jnp.float32))
+
+    def descend(
+        self, grads: Networks, optimisers: PyTree, params: Networks
+    ) -> tuple[Networks, PyTree, Metrics]:
+        """A step of all optimisers; (networks, optimisers, the gradient's norm)."""
+        groups = zip(self._groups(grads), optimisers, self._groups(params), strict=True)
+        stepped = [self.step(i, *group) for i, group in enumerate(groups)]
+        new, states = zip(*stepped, strict=True)
+        params = new[0] if self.critic_lr is None else Networks(*new)
+        return params, states, {"grad_norm": optax.tree.norm(grads)}
+
+    def step(
+        self, group: int, grads: PyTree, optimiser: PyTree, params: PyTree
+    ) -> tuple[PyTree, PyTree]:
+        """A step of one optimiser: 0 is the policy's, 1 the critic's; (networks, optimiser)."""
+        step, optimiser = self.optimisers[group].update(grads, optimiser, params)
+        return optax.apply_updates(params, step), optimiser
+
+
+class Replayed(NamedTuple):
+    """Stored episodes, packed: [S, L, …] without padding (see `nets.packing`)."""
+
+    packing: Packing
+    memory: PyTree
+    stored: Int[Array, "S L N"]
+    """Actions taken; −1 in final states."""
+    last: Int[Array, "S L N"]
+    """Actions taken before; −1 in first states."""
+    seen: Observation
+
+
+def transitions(episodes: Episodes) -> tuple[Bool[Array, "B T"], Bool[Array, "B T"]]:
+    """(which steps are real transitions, which of them end the decision process)."""
+    t = jnp.arange(episodes.reward.shape[1])
+    mask = t < episodes.length[:, None]
+    return mask, (t == episodes.length[:, None] - 1) & episodes.terminated[:, None]
+
+
+def entropy(log_pi: Float[Array, "*B A"]) -> Float[Array, "*B"]:
+    """−Σ_u π(u) log π(u); unavailable actions add exactly nothing."""
+    return -(jnp.exp(log_pi) * log_pi).sum(-1)

@@ -1,0 +1,154 @@
+"""COMA: a central critic tells each agent how much better its action was than its policy.
+
+Source: Foerster et al. 2018, "Counterfactual Multi-Agent Policy Gradients".
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int
+
+from macpo.algorithms.actor_critic import (
+    ActorCritic,
+    Learned,
+    Learner,
+    Networks,
+    entropy,
+    transitions,
+)
+from macpo.algorithms.base import About, LearnerState
+from macpo.algorithms.sweep import sweep
+from macpo.envs.base import Environment
+from macpo.losses import masked_mean
+from macpo.nets.agent import sampled, taken
+from macpo.nets.critics import AgentCritic
+from macpo.nets.packing import unpack
+from macpo.nets.rows import map_states
+from macpo.targets import lambda_return
+from macpo.types import Batch, Key, Observation, PyTree
+from macpo.weighting.base import Scheme
+
+
+@dataclass(frozen=True)
+class Config(ActorCritic):
+    """COMA: a counterfactual baseline (Foerster et al. 2018), with PyMARL2's tuning."""
+
+    about: ClassVar[About] = About(
+        agents="policy",
+        critic="Q of an agent's actions, given the others'",
+        mixer="–",
+        extra="–",
+        paper="Foerster et al. 2018",
+        on_policy=True,
+    )
+
+    td_lambda: float = 0.6
+    """PyMARL2; 0.8 in PyMARL."""
+    critic_lr: float = 5e-4
+    """Both references."""
+    entropy_coef: float = 0.09
+    """Coefficient of the policies' entropy (PyMARL2; PyMARL has none)."""
+    critic_hidden_dim: int = 128
+    """Width of the critic's two hidden layers."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require_positive("critic_lr", "critic_hidden_dim")
+        self.require_not_negative("entropy_coef")
+
+    def make(self, env: Environment, scheme: Scheme) -> Learner:
+        """The learner."""
+        spec, width = env.spec, self.critic_hidden_dim
+        actions_size = spec.n_agents * spec.n_actions
+
+        def critic(key: Key) -> AgentCritic:
+            shared, own = spec.state_size + actions_size, spec.obs_size + actions_size
+            return AgentCritic(key, spec.n_agents, shared, own, (width, width), spec.n_actions)
+
+        return Learner(env, self, scheme, critic, _learn, critic_lr=self.critic_lr)
+
+
+def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Learned:
+    """A sweep of the critic, then one step of the policies on what it said."""
+    config, episodes, (actor, critic) = learner.config, batch.episodes, state.params
+    mask, terminal = transitions(episodes)
+    replayed = learner.replay(episodes)
+
+    def policy(actor: PyTree) -> Float[Array, "S L N A"]:
+        return learner.log_policy(learner.outputs(actor, replayed), replayed, batch.epsilon)
+
+    def unpacked(x: Array) -> Array:
+        return unpack(replayed.packing, x)
+
+    log_pi, pull_back = jax.vjp(policy, actor)
+
+    # 1. Targets: SARSA(λ) of the slow critic. Where an episode was cut off, it goes on with an
+    #    action drawn from its policy.
+    drawn = sampled(key, log_pi, replayed.seen.avail_actions)
+    actions = jnp.where(replayed.stored < 0, drawn, replayed.stored)
+
+    def value(_: None, critic: PyTree, __: None, context: PyTree) -> Array:
+        memory, actions, last = context
+        return _judge(critic, learner.state_of(memory), actions, last)[0]
+
+    context = replayed.memory, actions, replayed.last
+    q_target = map_states(value, None, state.targets, None, context, replayed.packing)
+    of_agent = partial(lambda_return, episodes.reward, terminal, mask)
+    target = jax.vmap(of_agent, in_axes=(-1, None, None), out_axes=-1)(
+        unpacked(q_target), config.gamma, config.td_lambda
+    )
+
+    # 2. The critic.
+    even = jnp.ones_like(episodes.reward)
+    swept = sweep(learner, critic, state.optimiser[1], _judge, episodes, target, even, mask)
+
+    # 3. The policies: the counterfactual advantage, A_i = Q(u) − Σ_u' π(u') Q(u_{−i}, u').  Eq. (4)
+    baseline = (jnp.exp(unpacked(log_pi))[:, :-1] * swept.judgement).sum(-1)
+    advantage = swept.value - baseline
+
+    def loss(log_pi: Array) -> tuple[Array, dict[str, Array]]:
+        packed = taken(log_pi, replayed.stored), entropy(log_pi)
+        log_pi_taken, h = (unpacked(x)[:, :-1] for x in packed)
+        of_agents = jnp.broadcast_to(mask[..., None], h.shape)
+        metrics = {
+            "loss_policy": -masked_mean(advantage * log_pi_taken, of_agents),
+            "entropy": masked_mean(h, of_agents),
+            "advantage_abs": masked_mean(jnp.abs(advantage), of_agents),
+        }
+        return metrics["loss_policy"] - config.entropy_coef * metrics["entropy"], metrics
+
+    (total, metrics), d_log_pi = jax.value_and_grad(loss, has_aux=True)(log_pi)
+    grads = pull_back(d_log_pi)[0]
+    actor, optimiser = learner.step(0, grads, state.optimiser[0], actor)
+    td_error_abs = jnp.abs(swept.value - target).mean(-1)
+    metrics |= {
+        "loss": total + swept.loss,
+        "loss_critic": swept.loss,
+        "td_error_abs": masked_mean(td_error_abs, mask),
+        "q_taken_mean": masked_mean(swept.value.mean(-1), mask),
+        "target_mean": masked_mean(target.mean(-1), mask),
+        "grad_norm": optax.tree.norm(grads),
+    }
+    params = Networks(actor, swept.critic)
+    return Learned(params, (optimiser, swept.optimiser), state.weighting, metrics, td_error_abs)
+
+
+def _judge(
+    critic: AgentCritic, seen: Observation, actions: Int[Array, "B N"], last: Int[Array, "B N"]
+) -> tuple[Float[Array, "B N"], Float[Array, "B N A"]]:
+    """(Q of the actions taken, Q of all actions of one agent while the others keep theirs)."""
+    n_actions = seen.avail_actions.shape[-1]
+    chosen, before = jax.nn.one_hot(actions, n_actions), jax.nn.one_hot(last, n_actions)
+    n_agents = chosen.shape[-2]
+    others = chosen[..., None, :, :] * (1 - jnp.eye(n_agents))[..., None]  # [B, N, N, A]
+
+    def flat(x: Array) -> Array:
+        return x.reshape(*x.shape[:-2], -1)
+
+    shared = jnp.concatenate([seen.state, flat(before)], -1)
+    q = critic(shared, jnp.concatenate([seen.obs, flat(others)], -1))
+    return taken(q, actions), q
