@@ -231,6 +231,10 @@ def test_gradient_of_log_policy_is_the_indicator_less_the_policy():
     np.testing.assert_allclose(slope, [1 - 3 / 8, -1 / 8, 0, -4 / 8], rtol=1e-6)
 
 
+def test_no_gradient_flows_from_the_log_probability_of_an_unavailable_action():
+    assert jax.grad(lambda logits: log_policy(logits, SOME)[2])(LOGITS).tolist() == [0, 0, 0, 0]
+
+
 def test_floor_mixes_the_uniform_policy_over_available_actions_in():
     pi = jnp.exp(with_floor(log_policy(LOGITS, SOME), SOME, jnp.array(0.3)))
     expected = 0.7 * np.array([3, 1, 0, 4]) / 8 + 0.1 * np.array([1, 1, 0, 1])
