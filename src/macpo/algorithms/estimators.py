@@ -1,19 +1,44 @@
-"""What some weightings need to have estimated: accumulated errors and density ratios.
+"""What a weighting needs to have estimated beside the algorithm, for any learner.
 
-Both are networks of their own, trained beside the values in the same update, by their own
-optimiser; no gradient passes between them and the values.
+| network | signals | learns | optimiser |
+|---|---|---|---|
+| central value Q* | `q_star` | the learner's targets | the learner's |
+| error network Δ and its slow copy | `error`, `next_error` | accumulated errors | their own |
+| classifier z | `log_ratio` | recent play from replay | their own |
+
+Each exists where the scheme's `needs` name what it says. No gradient passes between them and the
+algorithm's networks.
+
+A learner plugs them in with one `Estimation`. Its networks have the members `central` and
+`estimators`, its targets the member `error`, and it calls, in this order:
+
+1. `init` beside its own networks, and `optimiser` for the state of the estimators' optimiser;
+2. `utilities` once the stored and the greedy actions of a packed batch are known: what goes through
+   `map_states` with a gradient, and without one;
+3. `joint_values` where a chunk of states is in hand, inside the function of `map_states`;
+4. `signals` for the weighting, then `central_losses` and `own_losses`;
+5. `step` for the estimators and the slow copy; `central` learns with the learner's own networks.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from macpo.losses import masked_mean
+from macpo.algorithms.base import Recent
+from macpo.envs.base import Environment
+from macpo.losses import masked_mean, weighted_squared_error
+from macpo.nets.agent import AgentNet, agent_input_size, taken
 from macpo.nets.linear import MLP
-from macpo.types import Key, PyTree, Spec
+from macpo.nets.mixers import CentralMixer
+from macpo.nets.packing import pack, plan, unpack
+from macpo.nets.rows import map_states
+from macpo.shard import over_episodes
+from macpo.types import Batch, Episodes, Key, Metrics, PyTree, Spec
 
 LEARNING_RATE = 3e-4  # of both (DisCor; LFIW)
 POLYAK = 0.005  # share of the error network that its target takes over per update (DisCor)
@@ -21,13 +46,191 @@ RECENT_SHARE = 20  # one in so many episodes of a full replay counts as recent p
 RATIO_WIDTH = 128  # of the classifier's two hidden layers (ReMERN)
 
 
+class Value(NamedTuple):
+    """A joint value: the agents' network and the mixer on top of it."""
+
+    agent: AgentNet
+    mixer: Any
+
+
 class Estimators(NamedTuple):
     """Networks that exist where the weighting needs their output."""
 
-    error: PyTree | None
+    error: Value | None
     """Accumulated error of a joint action, shaped like the central value."""
     ratio: MLP | None
     """Logit of a classifier between recent play and replay."""
+
+
+class Nets(Protocol):
+    """What an `Estimation` reads of a learner's networks."""
+
+    @property
+    def central(self) -> Value | None:
+        """The unrestricted joint value Q*."""
+        ...
+
+    @property
+    def estimators(self) -> Estimators:
+        """Those with an optimiser of their own."""
+        ...
+
+
+@dataclass(frozen=True)
+class Estimation:
+    """The functions of these networks; see the module's docstring."""
+
+    env: Environment
+    needs: tuple[str, ...]
+    """What the scheme needs."""
+    has_central: bool
+    """Whether there is a central network: for the scheme's sake, or for the learner's targets."""
+    rnn_hidden_dim: int
+    central_mixing_embed_dim: int
+
+    # --- networks -----------------------------------------------------------------------------
+
+    def init(self, keys: Key) -> tuple[Value | None, Estimators]:
+        """(central value, estimators) from four keys."""
+        *k_central, k_error, k_ratio = keys
+        spec = self.env.spec
+        central = self._joint_value(*k_central) if self.has_central else None
+        error = ratio = None
+        if "next_error" in self.needs:
+            error = self._joint_value(*jax.random.split(k_error))
+        if "log_ratio" in self.needs:
+            ratio = make_ratio(k_ratio, spec)
+        return central, Estimators(error, ratio)
+
+    def _joint_value(self, k_agent: Key, k_mixer: Key) -> Value:
+        spec = self.env.spec
+        agent = AgentNet(k_agent, agent_input_size(spec), self.rnn_hidden_dim, spec.n_actions)
+        width = self.central_mixing_embed_dim
+        return Value(agent, CentralMixer(k_mixer, spec.n_agents, spec.state_size, width))
+
+    def recent(self, batch_size: int, buffer_size: int) -> Recent | None:
+        """For a density ratio: a batch of the newest twentieth."""
+        if "log_ratio" not in self.needs:
+            return None
+        return Recent(batch_size, max(buffer_size // RECENT_SHARE, batch_size))
+
+    # --- what they say ------------------------------------------------------------------------
+
+    def utilities(
+        self,
+        nets: Nets,
+        slow_error: Value | None,
+        utilities_of: Callable[[AgentNet], Float[Array, "S L N A"]],
+        stored: Int[Array, "S L N"],
+        best: Int[Array, "S L N"],
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Utilities of the stored or the greedy actions: (with a gradient, without one)."""
+        learned: dict[str, Array] = {}
+        frozen: dict[str, Array] = {}
+        if nets.central is not None:
+            learned["q_star"] = taken(utilities_of(nets.central.agent), stored)
+        if nets.estimators.error is not None and slow_error is not None:
+            learned["error"] = taken(utilities_of(nets.estimators.error.agent), stored)
+            frozen["next_error"] = taken(utilities_of(slow_error.agent), best)
+        return learned, frozen
+
+    def joint_values(
+        self,
+        mixers: Any,
+        slow_error: Value | None,
+        learned: dict[str, Float[Array, "R N"]],
+        frozen: dict[str, Float[Array, "R N"]],
+        state: Float[Array, "R S"],
+        stored: Int[Array, "R N"],
+    ) -> dict[str, Float[Array, " R"]]:
+        """What they say of a chunk of states; `mixers` are the parts `mixers_of` a learner's."""
+        joint: dict[str, Array] = {}
+        if "q_star" in learned:
+            joint["q_star"] = mixers.central(learned["q_star"], state)
+        if slow_error is not None:  # positive, as an error is
+            joint["error"] = jax.nn.softplus(mixers.estimators.error(learned["error"], state))
+            joint["next_error"] = jax.nn.softplus(slow_error.mixer(frozen["next_error"], state))
+        if mixers.estimators.ratio is not None:
+            ratio = mixers.estimators.ratio
+            joint["log_ratio"] = log_ratio(ratio, state, stored, self.env.spec.n_actions)
+        return joint
+
+    def signals(
+        self,
+        values: dict[str, Float[Array, "B Tp1"]],
+        discount: Float[Array, "B T"],
+        recent_differs: Bool[Array, ""] | bool,
+    ) -> dict[str, Float[Array, "B T"]]:
+        """What the weighting reads of them; `discount` is γ, or 0 where the episode ends."""
+        read = {k: values[k][:, :-1] for k in ("q_star", "error", "log_ratio") if k in values}
+        if "next_error" in values:
+            read["next_error"] = discount * values["next_error"][:, 1:]
+        if "log_ratio" in values:
+            read["log_ratio"] = jnp.where(recent_differs, read["log_ratio"], 0.0)
+        return read
+
+    # --- what they learn ----------------------------------------------------------------------
+
+    def own_losses(
+        self,
+        nets: Nets,
+        values: dict[str, Float[Array, "B Tp1"]],
+        signals: dict[str, Float[Array, "B T"]],
+        td_error: Float[Array, "B T"],
+        mask: Bool[Array, "B T"],
+        batch: Batch,
+    ) -> Metrics:
+        """Losses of the networks with an optimiser of their own; their sum is to be minimised."""
+        losses: Metrics = {}
+        if "error" in signals:
+            losses["loss_error"] = error_loss(
+                signals["error"], td_error, signals["next_error"], mask
+            )
+        if "log_ratio" in values:
+            assert batch.recent is not None
+            recent_mask = jnp.arange(mask.shape[1]) < batch.recent.length[:, None]
+            z_recent = over_episodes(self._ratio, nets.estimators.ratio, batch.recent)
+            losses["loss_ratio"] = ratio_loss(
+                values["log_ratio"][:, :-1], mask, z_recent[:, :-1], recent_mask
+            )
+        return losses
+
+    def _ratio(self, net: MLP, batch: Episodes) -> Float[Array, "B Tp1"]:
+        """The density ratio's logit in every state of other episodes."""
+        packing = plan(batch.length, batch.reward.shape[1] + 1)
+        rows = jax.tree.map(lambda x: pack(packing, x), (batch.memory, stored_actions(batch)))
+        return unpack(packing, map_states(self._ratio_of, net, None, None, rows, packing))
+
+    def _ratio_of(self, net: MLP, _: None, __: None, rows: PyTree) -> Float[Array, " R"]:
+        memory, stored = rows
+        return log_ratio(net, global_state(self.env, memory), stored, self.env.spec.n_actions)
+
+    def step(
+        self, grads: Estimators, optimiser_state: PyTree, nets: Estimators, slow_error: Value | None
+    ) -> tuple[Estimators, PyTree, Value | None]:
+        """(estimators, their optimiser's state, slow copy) after one step."""
+        updates, optimiser_state = optimiser().update(grads, optimiser_state, nets)  # pyright: ignore[reportArgumentType]
+        new: Any = optax.apply_updates(nets, updates)  # pyright: ignore[reportArgumentType]
+        return new, optimiser_state, follow(slow_error, new.error)
+
+
+# --- parts ------------------------------------------------------------------------------------
+
+
+def mixers_of(nets: Nets) -> tuple[Any, Estimators]:
+    """(central, estimators): the parts of these networks that see a whole state."""
+    central, (error, ratio) = nets.central, nets.estimators
+    return central and central.mixer, Estimators(error and error.mixer, ratio)  # pyright: ignore[reportArgumentType]
+
+
+def stored_actions(batch: Episodes) -> Int[Array, "B Tp1 N"]:
+    """The action taken in every state; −1 (none) in the last one."""
+    return jnp.pad(batch.actions, ((0, 0), (0, 1), (0, 0)), constant_values=-1)
+
+
+def global_state(env: Environment, memory: PyTree) -> Float[Array, "R S"]:
+    """The global states of remembered ones."""
+    return jax.vmap(env.recall)(memory).state.astype(jnp.float32)
 
 
 def make_ratio(key: Key, spec: Spec) -> MLP:
@@ -42,6 +245,20 @@ def log_ratio(
     """z, the log of d^π/μ once the classifier is fitted.   Source: LFIW (Sinha et al. 2022)."""
     one_hot = jax.nn.one_hot(actions, n_actions).reshape(len(actions), -1)
     return net(jnp.concatenate([state, one_hot], -1))[:, 0]
+
+
+def central_losses(
+    q: Float[Array, "B T"],
+    q_star: Float[Array, "B T"],
+    target: Float[Array, "B T"],
+    importance: Float[Array, "B T"],
+    mask: Bool[Array, "B T"],
+) -> Metrics:
+    """`loss_central`, the unweighted squared error of Q*, and how far Q_tot is from it."""
+    return {
+        "loss_central": weighted_squared_error(q_star - target, importance, mask),
+        "q_star_gap": masked_mean(jnp.abs(q - q_star), mask),
+    }
 
 
 def ratio_loss(

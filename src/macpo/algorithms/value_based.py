@@ -19,15 +19,16 @@ from jaxtyping import Array, Bool, Float, Int
 
 from macpo.algorithms.base import LearnerState, Recent
 from macpo.algorithms.estimators import (
-    RECENT_SHARE,
+    Estimation,
     Estimators,
-    error_loss,
-    follow,
-    log_ratio,
-    make_ratio,
-    ratio_loss,
+    Value,
+    central_losses,
+    global_state,
+    mixers_of,
+    stored_actions,
 )
 from macpo.algorithms.estimators import optimiser as estimator_optimiser
+from macpo.algorithms.optimisers import OptimiserName, make_optimiser
 from macpo.envs.base import Environment
 from macpo.errors import require, require_choice
 from macpo.losses import masked_mean, weighted_squared_error
@@ -40,10 +41,8 @@ from macpo.nets.agent import (
     last_actions,
     taken,
 )
-from macpo.nets.linear import MLP
-from macpo.nets.mixers import CentralMixer
 from macpo.nets.packing import pack, plan, unpack
-from macpo.nets.rows import map_rows
+from macpo.nets.rows import map_states
 from macpo.nets.unroll import unroll
 from macpo.shard import over_episodes
 from macpo.targets import lambda_return
@@ -53,7 +52,6 @@ from macpo.weighting.base import Scheme, State
 from macpo.weighting.policies import taken_probs
 from macpo.weighting.signals import Signals
 
-OptimiserName: TypeAlias = Literal["adam", "rmsprop"]
 TargetSource: TypeAlias = Literal["auto", "self", "central"]
 
 
@@ -112,17 +110,10 @@ class ValueBased:
         )
 
 
-class Value(NamedTuple):
-    """A joint value: the agents' network and the mixer on top of it."""
-
-    agent: AgentNet
-    mixer: Any
-
-
 class Networks(NamedTuple):
     """The factored value that acts, the unrestricted one (Q*), and what a weighting has estimated.
 
-    All but the first exist where they are needed.
+    All but the first exist where they are needed (see `estimators`).
     """
 
     factored: Value
@@ -162,25 +153,31 @@ class Learner:
         """Whether there is a central network at all."""
         return self.targets_central or "q_star" in self.scheme.needs
 
+    @property
+    def estimation(self) -> Estimation:
+        """What the weighting needs beside the factored value."""
+        config = self.config
+        return Estimation(
+            self.env,
+            self.scheme.needs,
+            self.uses_central,
+            config.rnn_hidden_dim,
+            config.central_mixing_embed_dim,
+        )
+
     def recent(self, batch_size: int, buffer_size: int) -> Recent | None:
-        """Where the weighting needs a density ratio: a batch of the newest twentieth."""
-        if "log_ratio" not in self.scheme.needs:
-            return None
-        return Recent(batch_size, max(buffer_size // RECENT_SHARE, batch_size))
+        """The newest episodes, where the weighting compares replay with them."""
+        return self.estimation.recent(batch_size, buffer_size)
 
     # --- networks -----------------------------------------------------------------------------
 
     def init(self, key: Key) -> LearnerState:
         """Fresh networks; targets are copies."""
-        k_agent, k_mixer, *k_central, k_error, k_ratio = jax.random.split(key, 6)
-        central = self._central_value(*k_central) if self.uses_central else None
-        estimators = Estimators(
-            self._central_value(*jax.random.split(k_error))
-            if "next_error" in self.scheme.needs
-            else None,
-            make_ratio(k_ratio, self.spec) if "log_ratio" in self.scheme.needs else None,
-        )
-        factored = Value(self._agent(k_agent), self.make_mixer(k_mixer))
+        k_agent, k_mixer, *others = jax.random.split(key, 6)
+        spec, width = self.spec, self.config.rnn_hidden_dim
+        agent = AgentNet(k_agent, agent_input_size(spec), width, spec.n_actions)
+        factored = Value(agent, self.make_mixer(k_mixer))
+        central, estimators = self.estimation.init(jnp.stack(others))
         params = Networks(factored, central, estimators)
         optimisers = (
             self._optimiser().init(_values_of(params)),  # pyright: ignore[reportArgumentType]
@@ -190,28 +187,13 @@ class Learner:
         targets = Targets(self._target_of(params), jax.tree.map(jnp.copy, estimators.error))
         return LearnerState(params, targets, optimisers, state)
 
-    def _agent(self, key: Key) -> AgentNet:
-        spec, width = self.spec, self.config.rnn_hidden_dim
-        return AgentNet(key, agent_input_size(spec), width, spec.n_actions)
-
-    def _central_value(self, k_agent: Key, k_mixer: Key) -> Value:
-        spec, width = self.spec, self.config.central_mixing_embed_dim
-        mixer = CentralMixer(k_mixer, spec.n_agents, spec.state_size, width)
-        return Value(self._agent(k_agent), mixer)
-
     def _target_of(self, params: Networks) -> Value:
         target = params.central if self.targets_central else params.factored
         assert target is not None
         return jax.tree.map(jnp.copy, target)
 
     def _optimiser(self) -> optax.GradientTransformation:
-        c = self.config
-        if c.optimiser == "adam":
-            step = optax.adam(c.lr, eps=c.optim_eps)
-        else:  # PyTorch adds eps outside the root
-            step = optax.rmsprop(c.lr, decay=c.optim_alpha, eps=c.optim_eps, eps_in_sqrt=False)
-        clip = [optax.clip_by_global_norm(c.grad_norm_clip)] if c.grad_norm_clip > 0 else []
-        return optax.chain(*clip, step)
+        return make_optimiser(self.config, self.config.lr)
 
     def _bounded(self, utilities: Float[Array, "*B"]) -> Float[Array, "*B"]:
         clamp = self.config.utility_clamp
@@ -258,22 +240,20 @@ class Learner:
         """One step of the optimisers over all networks; (state, metrics, |δ|, 0 on padding)."""
         grads, aux = jax.grad(self.loss, has_aux=True)(state.params, state, batch, key)
         metrics, weighting, td_error_abs = aux
-        old, estimators = _values_of(state.params), state.params.estimators
+        old = _values_of(state.params)
         step, optimiser = self._optimiser().update(_values_of(grads), state.optimiser[0], old)  # pyright: ignore[reportArgumentType]
-        step_2, optimiser_2 = estimator_optimiser().update(
-            grads.estimators, state.optimiser[1], estimators
+        factored, central = optax.apply_updates(old, step)  # pyright: ignore[reportArgumentType, reportGeneralTypeIssues]
+        estimators, own_optimiser, slow_error = self.estimation.step(
+            grads.estimators, state.optimiser[1], state.params.estimators, state.targets.error
         )
-        new: Any = optax.apply_updates((old, estimators), (step, step_2))  # pyright: ignore[reportArgumentType]
-        (factored, central), estimators = new
-        params = Networks(factored, central, estimators)
+        params = Networks(factored, central, estimators)  # pyright: ignore[reportArgumentType]
         target = state.targets.value
-        targets = Targets(
-            jax.lax.cond(sync_targets, lambda: self._target_of(params), lambda: target),
-            follow(state.targets.error, params.estimators.error),
-        )
+        value = jax.lax.cond(sync_targets, lambda: self._target_of(params), lambda: target)
         metrics["grad_norm"] = optax.tree.norm(_values_of(grads))
-        optimisers = (optimiser, optimiser_2)
-        return LearnerState(params, targets, optimisers, weighting), metrics, td_error_abs
+        learned = LearnerState(
+            params, Targets(value, slow_error), (optimiser, own_optimiser), weighting
+        )
+        return learned, metrics, td_error_abs
 
     def loss(
         self, params: Networks, state: LearnerState, batch: Batch, key: Key
@@ -290,17 +270,15 @@ class Learner:
         )
         now = {name: x[:, :-1] for name, x in values.items()}
         td_error = now["q_tot"] - y
-        if "next_error" in values:
-            now["next_error"] = config.gamma * ~terminal * values["next_error"][:, 1:]
-        if "log_ratio" in now:
-            now["log_ratio"] = jnp.where(batch.recent_differs, now["log_ratio"], 0.0)
+        discount = config.gamma * ~terminal
+        estimated = self.estimation.signals(values, discount, batch.recent_differs)
         signals = Signals(
             mask=mask,
             q=now["q_tot"],
             target=y,
             q_star_greedy=now["bootstrap"],
             chance=jax.random.uniform(key),
-            **{name: now[name] for name in Signals._fields if name in now},
+            **{name: now[name] for name in Signals._fields if name in now} | estimated,
         )
         weights, weighting, metrics = self.scheme.apply(state.weighting, signals)
 
@@ -323,25 +301,14 @@ class Learner:
             "target_mean": masked_mean(y, mask),
             "valid_steps": mask.sum(),
         }
-        if "q_star" in now:
-            loss_central = weighted_squared_error(now["q_star"] - y, importance, mask)
-            loss += config.central_loss * loss_central
-            metrics["loss_central"] = loss_central
-            metrics["q_star_gap"] = masked_mean(jnp.abs(now["q_tot"] - now["q_star"]), mask)
+        if params.central is not None:
+            metrics |= central_losses(now["q_tot"], now["q_star"], y, importance, mask)
+            loss += config.central_loss * metrics["loss_central"]
         metrics["loss"] = loss
-
-        # what the weighting has estimated
-        if "error" in now:
-            metrics["loss_error"] = error_loss(now["error"], td_error, now["next_error"], mask)
-            loss += metrics["loss_error"]
-        if "log_ratio" in now:
-            assert batch.recent is not None
-            recent_mask = t < batch.recent.length[:, None]
-            z_recent = over_episodes(self._ratio, params.estimators.ratio, batch.recent)
-            metrics["loss_ratio"] = ratio_loss(
-                values["log_ratio"][:, :-1], mask, z_recent[:, :-1], recent_mask
-            )
-            loss += metrics["loss_ratio"]
+        own_losses = self.estimation.own_losses(params, values, estimated, td_error, mask, batch)
+        for name, own_loss in own_losses.items():
+            metrics[name] = own_loss
+            loss += own_loss
         td_error_abs = jnp.where(mask, jnp.abs(td_error), 0.0)
         return loss, jax.lax.stop_gradient((metrics, weighting, td_error_abs))
 
@@ -352,8 +319,7 @@ class Learner:
 
         # 1. The states that exist, packed: from here on [S, L, ...], without padding.
         packing = plan(batch.length, batch.reward.shape[1] + 1)
-        none_at_the_end = jnp.pad(batch.actions, ((0, 0), (0, 1), (0, 0)), constant_values=-1)
-        record = (batch.memory, none_at_the_end, last_actions(batch.actions))
+        record = (batch.memory, stored_actions(batch), last_actions(batch.actions))
         memory, stored, last = jax.tree.map(lambda x: pack(packing, x), record)
         seen = jax.vmap(jax.vmap(self.env.recall))(memory)
 
@@ -369,27 +335,20 @@ class Learner:
         own = taken(q, stored)
         learned = {"q_tot": jax.lax.stop_gradient(own) if self.scheme.per_agent else own}
         frozen = {"bootstrap": taken(q_target, best)}
-        if params.central is not None:
-            learned["q_star"] = taken(utilities_of(params.central.agent), stored)
-        if params.estimators.error is not None and targets.error is not None:
-            learned["error"] = taken(utilities_of(params.estimators.error.agent), stored)
-            frozen["next_error"] = taken(utilities_of(targets.error.agent), best)
         if "q_of_target_net" in needs:
             frozen["q_of_target_net"] = taken(q_target, stored)
+        more = self.estimation.utilities(params, targets.error, utilities_of, stored, best)
+        learned, frozen = learned | more[0], frozen | more[1]
 
         # 3. Joint values.
-        def flat(tree: PyTree) -> PyTree:
-            return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), tree)
-
-        values = map_rows(
+        values = map_states(
             self._mix,
             _mixers_of(params),
             targets,
-            flat(learned),
-            flat((memory, stored, jax.lax.stop_gradient(frozen))),
-            packing.n_places * stored.shape[1],
+            learned,
+            (memory, stored, jax.lax.stop_gradient(frozen)),
+            packing,
         )
-        values = jax.tree.map(lambda x: x.reshape(*stored.shape[:2], *x.shape[1:]), values)
 
         # 4. What else weights and losses depend on.
         values["is_greedy"] = (stored == best).all(-1)
@@ -410,44 +369,19 @@ class Learner:
     def _mix(self, nets: Any, targets: Targets, learned: PyTree, context: PyTree) -> PyTree:
         """Joint values of a chunk of states, from utilities of the stored or greedy actions."""
         memory, stored, frozen = context
-        state = self._state(memory)
+        state = global_state(self.env, memory)
         joint = {
             "q_tot": nets.factored(learned["q_tot"], state),
             "bootstrap": targets.value.mixer(frozen["bootstrap"], state),
         }
-        if "q_star" in learned:
-            joint["q_star"] = nets.central(learned["q_star"], state)
-        if "error" in learned:  # positive, as an error is
-            joint["error"] = jax.nn.softplus(nets.estimators.error(learned["error"], state))
-            joint["next_error"] = jax.nn.softplus(targets.error.mixer(frozen["next_error"], state))  # pyright: ignore[reportOptionalMemberAccess]
+        joint |= self.estimation.joint_values(nets, targets.error, learned, frozen, state, stored)
         if "q_of_target_net" in frozen:
             joint["q_of_target_net"] = targets.value.mixer(frozen["q_of_target_net"], state)
-        if nets.estimators.ratio is not None:
-            joint["log_ratio"] = log_ratio(
-                nets.estimators.ratio, state, stored, self.spec.n_actions
-            )
         if "d_q_tot" in self.scheme.needs:
             mixer, utilities = jax.lax.stop_gradient((nets.factored, learned["q_tot"]))
             by_agent = jax.grad(lambda u: mixer(u, state).sum())
             joint["d_q_tot"] = by_agent(utilities)
         return joint
-
-    def _ratio(self, net: MLP, batch: Episodes) -> Float[Array, "B Tp1"]:
-        """The density ratio's logit in every state of other episodes."""
-        packing = plan(batch.length, batch.reward.shape[1] + 1)
-        stored = jnp.pad(batch.actions, ((0, 0), (0, 1), (0, 0)), constant_values=-1)
-        memory, stored = jax.tree.map(lambda x: pack(packing, x), (batch.memory, stored))
-        rows = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), (memory, stored))
-        n_rows = packing.n_places * packing.filled.shape[1]
-        z = map_rows(self._ratio_of, net, None, None, rows, n_rows)
-        return unpack(packing, z.reshape(packing.filled.shape))
-
-    def _ratio_of(self, net: MLP, _: None, __: None, rows: PyTree) -> Float[Array, " R"]:
-        memory, stored = rows
-        return log_ratio(net, self._state(memory), stored, self.spec.n_actions)
-
-    def _state(self, memory: PyTree) -> Float[Array, "R S"]:
-        return jax.vmap(self.env.recall)(memory).state.astype(jnp.float32)
 
 
 def _values_of(params: Networks) -> tuple[Value, Value | None]:
@@ -456,9 +390,4 @@ def _values_of(params: Networks) -> tuple[Value, Value | None]:
 
 def _mixers_of(params: Networks) -> Any:
     """The parts of all networks that see a whole state."""
-    central, (error, ratio) = params.central, params.estimators
-    return Networks(
-        params.factored.mixer,
-        central and central.mixer,  # pyright: ignore[reportArgumentType]
-        Estimators(error and error.mixer, ratio),
-    )
+    return Networks(params.factored.mixer, *mixers_of(params))
