@@ -262,8 +262,11 @@ class Learner:
     def replay(self, episodes: Episodes) -> "Replayed":
         """Stored episodes as the networks see them."""
         packing = plan(episodes.length, episodes.reward.shape[1] + 1)
-        none_at_the_end = jnp.pad(episodes.actions, ((0, 0), (0, 1), (0, 0)), constant_values=-1)
-        record = (episodes.memory, none_at_the_end, last_actions(episodes.actions))
+        # none in the final state, wherever it lies: only the longest episodes end with the array
+        real = transitions(episodes)[0][..., None]
+        actions = jnp.where(real, episodes.actions, -1)
+        actions = jnp.pad(actions, ((0, 0), (0, 1), (0, 0)), constant_values=-1)
+        record = (episodes.memory, actions, last_actions(episodes.actions))
         memory, stored, last = jax.tree.map(lambda x: pack(packing, x), record)
         seen = jax.vmap(jax.vmap(self.env.recall))(memory)
         return Replayed(packing, memory, stored, last, seen)

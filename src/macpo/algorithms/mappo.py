@@ -151,7 +151,7 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
     advantage /= jnp.sqrt(masked_mean(jnp.square(advantage), mask)) + 1e-8
     critic = state.params.critic.having_seen(returns, mask)
     mean, std = critic.moments
-    target, value_old = (returns - mean) / std, (value[:, :-1] - mean) / std
+    target = (returns - mean) / std
 
     def loss(params: Networks) -> tuple[Array, dict[str, Array]]:
         log_pi, h, value = _evaluate(learner, params, replayed, batch.epsilon)
@@ -159,7 +159,8 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
         near = jnp.clip(ratio, 1 - config.clip, 1 + config.clip)
         gain = jnp.minimum(ratio * advantage[..., None], near * advantage[..., None])
         value = value[:, :-1]
-        value_near = value_old + jnp.clip(value - value_old, -config.clip, config.clip)
+        moved = value - value_old[:, :-1]  # of the network's output, whatever its unit was then
+        value_near = value_old[:, :-1] + jnp.clip(moved, -config.clip, config.clip)
         of_value = jnp.maximum(
             *(optax.huber_loss(v, target, delta=config.huber_delta) for v in (value, value_near))
         )
