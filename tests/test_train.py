@@ -49,7 +49,11 @@ class Tally:
             "copies": state.targets["copies"] + sync_targets,
         }
         episodes = batch.episodes
-        metrics = {"copied": sync_targets, "batch_steps": episodes.length.sum()}
+        metrics = {
+            "copied": sync_targets,
+            "batch_steps": episodes.length.sum(),
+            "batch_epsilon": batch.epsilon,
+        }
         state = LearnerState({"updates": updates}, targets, (), {})
         return state, metrics, jnp.abs(episodes.reward)
 
@@ -113,6 +117,13 @@ def test_epsilon_is_frozen_at_the_env_steps_before_the_iteration():
     before = np.array([0, *metrics["env_steps"][:-1]])
     expected = np.maximum(1 - 0.95 * before / 1000, 0.05)
     np.testing.assert_allclose(metrics["epsilon"], expected, rtol=1e-5)
+
+
+def test_updates_are_told_the_epsilon_that_the_newest_episodes_were_played_with():
+    _, metrics = as_published()
+    learned = metrics["updates"] > 0
+    assert len(set(metrics["epsilon"][learned].tolist())) > 1
+    np.testing.assert_array_equal(metrics["batch_epsilon"][learned], metrics["epsilon"][learned])
 
 
 def test_there_is_no_update_before_a_whole_batch_has_been_played():
