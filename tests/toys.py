@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from macpo.envs.base import Environment, first_step
 from macpo.types import Episodes, Key, Observation, Spec, TimeStep
@@ -112,3 +112,30 @@ def scribble(
         terminated=np.asarray(terminated),
     )
     return jax.tree.map(jnp.asarray, episodes)
+
+
+def past_end(x: Array, first: Sequence[int]) -> Bool[np.ndarray, "B T"]:
+    """Which rows of an array [B, T, ...] are padding, if those from `first` on are."""
+    return np.arange(x.shape[1]) >= np.asarray(first)[:, None]
+
+
+def spoiled(episodes: Episodes, garbage: float = np.nan, seed: int = 0) -> Episodes:
+    """The episodes with nonsense in their padding: `garbage`, or for flags and actions chance."""
+    rng = np.random.default_rng(seed)
+    length = np.asarray(episodes.length)
+
+    def spoil(x: Array, first: Sequence[int]) -> Array:
+        padding = past_end(x, first).reshape(*x.shape[:2], *[1] * (x.ndim - 2))
+        if x.dtype == bool:
+            nonsense = rng.random(x.shape) < 0.5
+        elif x.dtype == jnp.int8:
+            nonsense = rng.integers(-128, 128, x.shape, np.int8)
+        else:
+            nonsense = np.float32(garbage)
+        return jnp.where(padding, nonsense, x)
+
+    return episodes._replace(
+        memory=jax.tree.map(lambda x: spoil(x, length + 1), episodes.memory),
+        actions=spoil(episodes.actions, length),
+        reward=spoil(episodes.reward, length),
+    )
