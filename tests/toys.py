@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from macpo.envs.base import Environment, first_step
+from macpo.envs.padding import padded
 from macpo.types import Episodes, Key, Observation, Spec, TimeStep
 
 
@@ -68,6 +69,34 @@ class Counting(Environment):
 
     def recall(self, memory: tuple[Array, Array]) -> Observation:
         return self.observe(Count(*(x.astype(jnp.int32) for x in memory)))
+
+
+class Unlike(Environment):
+    """Three steps of agents that see and can do different things, though not always all of it.
+
+    Each is rewarded for the last action of those it has.
+    """
+
+    N_ACTIONS = (2, 4, 3)
+    OBS_SIZES = (3, 1, 2)
+
+    def __init__(self) -> None:
+        self.spec = Spec("unlike", 3, n_actions=4, obs_size=3, state_size=1, episode_limit=3)
+
+    def reset(self, key: Key) -> tuple[Array, TimeStep]:
+        t = jnp.zeros((), jnp.int32)
+        return t, first_step(self.observe(t))
+
+    def step(self, key: Key, state: Array, actions: Int[Array, " N"]) -> tuple[Array, TimeStep]:
+        t = state + 1
+        reward = (actions == jnp.array(self.N_ACTIONS) - 1).sum().astype(jnp.float32)
+        return t, TimeStep(*self.observe(t), reward, t >= 3, jnp.array(False), {})
+
+    def observe(self, state: Array) -> Observation:
+        obs = [jnp.full(size, state + 1, jnp.float32) for size in self.OBS_SIZES]
+        # in the middle nobody can do the first thing
+        avail = [jnp.arange(n) >= jnp.where(state == 1, 1, 0) for n in self.N_ACTIONS]
+        return Observation(padded(obs), jnp.float32(state)[None], padded(avail))
 
 
 class Canvas(Environment):
