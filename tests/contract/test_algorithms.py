@@ -42,11 +42,12 @@ MOST_EPISODES = 64  # in replay
 
 
 def config(name: str) -> Any:
-    """Its configuration with small networks and large steps."""
+    """Its configuration with small networks and batches and large steps."""
     fields = registry.config_class("algorithms", name).__dataclass_fields__
     small = {field: 8 for field in fields if field.endswith(("_dim", "_embed"))}
     quick = {field: 3e-3 for field in fields if field == "lr" or field.endswith("_lr")}
-    return registry.make_config("algorithms", name, **small, **quick)
+    few = {field: 2 for field in fields if field.endswith("_batch_size")}
+    return registry.make_config("algorithms", name, **small, **quick, **few)
 
 
 def weighting(name: str) -> Scheme:

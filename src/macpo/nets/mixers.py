@@ -3,6 +3,8 @@
 All have the signature `(utilities [*B, N], state [*B, S]) -> [*B]`.
 """
 
+import functools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -76,3 +78,75 @@ class CentralMixer(eqx.Module):
         of_state, of_utilities = jnp.split(first.weight, [state.shape[-1]], -2)
         hidden = state @ of_state + utilities @ of_utilities + first.bias
         return (self.net.after_first(hidden) + self.value(state))[..., 0]
+
+
+class LinearMixer(eqx.Module):
+    """Q_tot = Σ_i k_i(s) q_i with k_i ≥ 0 that add up to one.
+
+    Source: DOP (Wang et al. 2021), released code: products of two hypernetworks' outputs.
+    """
+
+    weight_1: Linear
+    weight_2: Linear
+    n_agents: int = eqx.field(static=True)
+
+    def __init__(self, key: Key, n_agents: int, state_size: int, embed: int) -> None:
+        k1, k2 = jax.random.split(key)
+        self.weight_1 = Linear(k1, state_size, n_agents * embed)
+        self.weight_2 = Linear(k2, state_size, embed)
+        self.n_agents = n_agents
+
+    def weights(self, state: Float[Array, "*B S"]) -> Float[Array, "*B N"]:
+        """k_i(s)."""
+        w1 = jnp.abs(self.weight_1(state)).reshape(*state.shape[:-1], self.n_agents, -1)
+        k = (w1 * jnp.abs(self.weight_2(state))[..., None, :]).sum(-1)
+        return k / k.sum(-1, keepdims=True)
+
+
+class DuelWeights(eqx.Module):
+    """λ_i(s, u) > 0, the sum over heads of a key, a share of the agent and one of its action.
+
+    Source: QPLEX (Wang et al. 2021), section 4.2; FOP (Zhang et al. 2021) uses the same.
+    """
+
+    keys: tuple[MLP, ...]
+    agents: tuple[MLP, ...]
+    actions: tuple[MLP, ...]
+
+    def __init__(
+        self, key: Key, n_agents: int, n_actions: int, state_size: int, n_heads: int, *hidden: int
+    ) -> None:
+        def heads(key: Key, in_size: int, out_size: int) -> tuple[MLP, ...]:
+            keys = jax.random.split(key, n_heads)
+            return tuple(MLP(k, in_size, *hidden, out_size) for k in keys)
+
+        k1, k2, k3 = jax.random.split(key, 3)
+        self.keys = heads(k1, state_size, 1)
+        self.agents = heads(k2, state_size, n_agents)
+        self.actions = heads(k3, state_size + n_agents * n_actions, n_agents)
+
+    def __call__(
+        self, state: Float[Array, "*B S"], actions: Float[Array, "*B NA"]
+    ) -> Float[Array, "*B N"]:
+        """λ of every agent, from the state and the actions of all, one-hot and end to end."""
+        both = jnp.concatenate([state, actions], -1)
+        heads = zip(self.keys, self.agents, self.actions, strict=True)
+        of_heads = [
+            (jnp.abs(key(state)) + 1e-10)
+            * jax.nn.sigmoid(agent(state))
+            * jax.nn.sigmoid(action(both))
+            for key, agent, action in heads
+        ]
+        return functools.reduce(jnp.add, of_heads)
+
+
+def duel(
+    chosen: Float[Array, "*B N"], best: Float[Array, "*B N"], weights: Float[Array, "*B N"]
+) -> Float[Array, "*B"]:
+    """Σ_i a_i + Σ_i (λ_i − 1) (a_i − b_i), in which only λ learns from the advantages.
+
+    a are values of the actions chosen, b of the best ones (QPLEX) or soft values (FOP).
+    Source: QPLEX (Wang et al. 2021), Eq. (10); the stop is the released code's.
+    """
+    advantage = jax.lax.stop_gradient(chosen - best)
+    return chosen.sum(-1) + ((weights - 1) * advantage).sum(-1)

@@ -1,0 +1,219 @@
+"""DOP: a linearly decomposed critic, learned on- and off-policy, guides each agent on its own.
+
+Source: Wang et al. 2021, "DOP: Off-Policy Multi-Agent Decomposed Policy Gradients". As in the
+released code the decomposition has no bias and its coefficients add up to one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int
+
+from macpo.algorithms.actor_critic import (
+    ActorCritic,
+    Learned,
+    Learner,
+    Networks,
+    Replayed,
+    transitions,
+)
+from macpo.algorithms.base import About, LearnerState
+from macpo.algorithms.optimisers import OptimiserName
+from macpo.algorithms.sweep import sweep
+from macpo.envs.base import Environment
+from macpo.losses import masked_mean
+from macpo.nets.agent import taken
+from macpo.nets.critics import AgentCritic, dueling
+from macpo.nets.mixers import LinearMixer
+from macpo.nets.packing import unpack
+from macpo.nets.rows import map_states
+from macpo.targets import episode_return
+from macpo.types import Batch, Key, Observation, PyTree
+from macpo.weighting.base import Scheme
+from macpo.weighting.signals import Signals
+
+
+@dataclass(frozen=True)
+class Config(ActorCritic):
+    """DOP: a linear mixture of critics, on- and off-policy (Wang et al. 2021), PyMARL2's tuning."""
+
+    about: ClassVar[About] = About(
+        agents="policy",
+        critic="Q of each agent's actions",
+        mixer="linear",
+        extra="Q* where the weighting needs it",
+        paper="Wang et al. 2021",
+    )
+    schedule: ClassVar[Mapping[str, Any]] = {
+        "batch_size": 64,
+        "target_update_interval": 24,  # about 600 steps of the critic
+        "epsilon_start": 0.5,
+        "epsilon_anneal_time": 500_000,
+    }
+
+    optimiser: OptimiserName = "rmsprop"
+    """Both references."""
+    critic_lr: float = 5e-4
+    """PyMARL2 in effect; 1e-4 in the released code."""
+    on_policy_batch_size: int = 32
+    """Newest episodes beside each batch; the policies learn from these alone."""
+    tree_lambda: float = 0.93
+    """λ of the tree backup, for the episodes of the batch."""
+    epsilon_in_policy: bool = True
+    """Both references."""
+    critic_hidden_dim: int = 256
+    """Width of the critic's two hidden layers."""
+    mixing_embed_dim: int = 32
+    """Width of the mixing coefficients' inner product."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require_positive(
+            "critic_lr", "on_policy_batch_size", "critic_hidden_dim", "mixing_embed_dim"
+        )
+        self.require_fraction("tree_lambda")
+
+    def make(self, env: Environment, scheme: Scheme) -> Learner:
+        """The learner."""
+        spec, width = env.spec, self.critic_hidden_dim
+
+        def critic(key: Key) -> Critic:
+            k_agents, k_mixer = jax.random.split(key)
+            sizes = spec.n_agents, spec.state_size, spec.obs_size
+            agents = AgentCritic(k_agents, *sizes, (width, width), spec.n_actions + 1)
+            embed = self.mixing_embed_dim
+            return Critic(agents, LinearMixer(k_mixer, spec.n_agents, spec.state_size, embed))
+
+        return Learner(
+            env,
+            self,
+            scheme,
+            critic,
+            _learn,
+            critic_lr=self.critic_lr,
+            on_policy_episodes=self.on_policy_batch_size,
+        )
+
+
+class Critic(NamedTuple):
+    """Q_tot(u) = Σ_i k_i(s) Q_i(u_i)."""
+
+    agents: AgentCritic
+    mixer: LinearMixer
+
+
+class Judgement(NamedTuple):
+    """What the critic says of a step."""
+
+    q: Float[Array, "*B N A"]
+    k: Float[Array, "*B N"]
+
+
+def _judge(
+    critic: Critic, seen: Observation, actions: Int[Array, "B N"], last: Int[Array, "B N"]
+) -> tuple[Float[Array, " B"], Judgement]:
+    """(Q_tot of the actions taken, all it is made of)."""
+    q, k = dueling(critic.agents(seen.state, seen.obs)), critic.mixer.weights(seen.state)
+    return (k * taken(q, actions)).sum(-1), Judgement(q, k)
+
+
+class _Slow(NamedTuple):
+    """What the slow critic says of the states of episodes."""
+
+    q_taken: Float[Array, "B Tp1"]
+    q_expected: Float[Array, "B Tp1"]
+    """Of the policies; exact, since the mixture is linear."""
+
+
+def _evaluate(
+    learner: Learner, critic: Critic, replayed: Replayed, pi: Float[Array, "S L N A"]
+) -> _Slow:
+    def of_states(_: None, critic: Critic, __: None, context: PyTree) -> _Slow:
+        memory, stored, pi = context
+        q_taken, (q, k) = _judge(critic, learner.state_of(memory), stored, stored)
+        return _Slow(q_taken, (k * (pi * q).sum(-1)).sum(-1))
+
+    context = replayed.memory, replayed.stored, pi
+    packed = map_states(of_states, None, critic, None, context, replayed.packing)
+    return jax.tree.map(partial(unpack, replayed.packing), packed)
+
+
+def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Learned:
+    """A sweep of the critic over old and new episodes, then one step of the policies."""
+    config, (actor, critic), new = learner.config, state.params, batch.recent
+    assert new is not None
+    old = batch.episodes
+
+    def policy(replayed: Replayed, actor: PyTree) -> Float[Array, "S L N A"]:
+        return learner.log_policy(learner.outputs(actor, replayed), replayed, batch.epsilon)
+
+    # 1. Targets of the new episodes: SARSA(λ) of the slow critic. Where an episode was cut off, it
+    #    goes on with what its policy is expected to do.
+    of_new = learner.replay(new)
+    log_pi, pull_back = jax.vjp(partial(policy, of_new), actor)
+    slow = _evaluate(learner, state.targets, of_new, jnp.exp(log_pi))
+    new_mask, terminal = transitions(new)
+    played = jnp.pad(new_mask, ((0, 0), (0, 1)))
+    value = jnp.where(played, slow.q_taken, slow.q_expected)
+    trace = jnp.full_like(value, config.td_lambda)
+    new_target = episode_return(new.reward, terminal, new_mask, value, value, trace, config.gamma)
+
+    # 2. Targets of the old ones: tree backup, with the trace λ Π_i π_i(u_i).  Eq. (8)
+    of_old = learner.replay(old)
+    old_log_pi = jax.lax.stop_gradient(policy(of_old, actor))
+    slow = _evaluate(learner, state.targets, of_old, jnp.exp(old_log_pi))
+    mask, terminal = transitions(old)
+    pi_taken = unpack(of_old.packing, jnp.exp(taken(old_log_pi, of_old.stored)))
+    trace = config.tree_lambda * pi_taken.prod(-1)
+    target = episode_return(
+        old.reward, terminal, mask, slow.q_expected, slow.q_taken, trace, config.gamma
+    )
+
+    # 3. The critic: old steps by their weights, new ones all the same.
+    online = _evaluate(learner, critic, of_old, jnp.exp(old_log_pi))
+    signals = Signals(
+        mask=mask,
+        q=online.q_taken[:, :-1],
+        target=target,
+        pi_taken=pi_taken[:, :-1],
+    )
+    weights, weighting, metrics = learner.scheme.apply(state.weighting, signals)
+    weights *= batch.importance[:, None]
+    both = jax.tree.map(
+        lambda *x: jnp.concatenate(x),
+        (old, target, weights, mask),
+        (new, new_target, jnp.ones_like(new_target), new_mask),
+    )
+    swept = sweep(learner, critic, state.optimiser[1], _judge, *both)
+    td_error_abs = jnp.abs(swept.value[: len(mask)] - target)
+
+    # 4. The policies of new episodes: k_i times the counterfactual advantage.  Eq. (6)
+    q, k = jax.tree.map(lambda x: x[len(mask) :], swept.judgement)
+    pi = unpack(of_new.packing, jnp.exp(log_pi))[:, :-1]
+    advantage = k * (taken(q, new.actions) - (pi * q).sum(-1))
+
+    def loss(log_pi: Array) -> Array:
+        log_pi_taken = unpack(of_new.packing, taken(log_pi, of_new.stored))[:, :-1]
+        of_agents = jnp.broadcast_to(new_mask[..., None], advantage.shape)
+        return -masked_mean(advantage * log_pi_taken, of_agents)
+
+    loss_policy, d_log_pi = jax.value_and_grad(loss)(log_pi)
+    grads = pull_back(d_log_pi)[0]
+    actor, optimiser = learner.step(0, grads, state.optimiser[0], actor)
+    metrics |= {
+        "loss": loss_policy + swept.loss,
+        "loss_policy": loss_policy,
+        "loss_critic": swept.loss,
+        "advantage_abs": masked_mean(jnp.abs(advantage).mean(-1), new_mask),
+        "td_error_abs": masked_mean(td_error_abs, mask),
+        "q_taken_mean": masked_mean(signals.q, mask),
+        "target_mean": masked_mean(target, mask),
+        "grad_norm": optax.tree.norm(grads),
+    }
+    params = Networks(actor, swept.critic)
+    return Learned(params, (optimiser, swept.optimiser), weighting, metrics, td_error_abs)

@@ -1,0 +1,270 @@
+"""FOP: maximum-entropy policies of the agents, improved by twin factored critics.
+
+Source: Zhang et al. 2021, "FOP: Factorizing Optimal Joint Policy of Maximum-Entropy Multi-Agent
+Reinforcement Learning". The released code adds the entropy to the target once, outside the
+λ-return, undiscounted, as a mean over agents and even where an episode has ended;
+`entropy_in_return` puts it where the theory has it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from macpo.algorithms.actor_critic import (
+    ActorCritic,
+    Learned,
+    Learner,
+    Networks,
+    entropy,
+    transitions,
+)
+from macpo.algorithms.base import About, LearnerState
+from macpo.algorithms.optimisers import OptimiserName
+from macpo.envs.base import Environment
+from macpo.losses import masked_mean, weighted_squared_error
+from macpo.nets.agent import greedy, taken
+from macpo.nets.critics import AgentCritic
+from macpo.nets.linear import MLP
+from macpo.nets.mixers import DuelWeights, duel
+from macpo.nets.packing import pack, unpack
+from macpo.nets.rows import map_states
+from macpo.shard import over_episodes
+from macpo.targets import lambda_return
+from macpo.types import Batch, Episodes, Key, Observation, PyTree
+from macpo.weighting.base import Scheme
+from macpo.weighting.signals import Signals
+
+
+@dataclass(frozen=True)
+class Config(ActorCritic):
+    """FOP: factored soft policies (Zhang et al. 2021), with the released code's constants."""
+
+    about: ClassVar[About] = About(
+        agents="policy",
+        critic="twin Q of each agent's actions",
+        mixer="duel, of soft values",
+        extra="Q* where the weighting needs it",
+        paper="Zhang et al. 2021",
+    )
+    schedule: ClassVar[Mapping[str, Any]] = {
+        "batch_size_run": 1,
+        "batch_size": 32,
+        "epsilon_anneal_time": 50_000,
+    }
+
+    optimiser: OptimiserName = "rmsprop"
+    """The released code."""
+    optim_eps: float = 1e-5
+    """The released code."""
+    critic_lr: float = 5e-4
+    """As the policy's."""
+    temperature_start: float = 0.5
+    """α, what a nat of entropy is worth, at env step 0."""
+    temperature_finish: float = 0.05
+    """α once annealed."""
+    temperature_anneal_time: int = 90_000
+    """Env steps over which α falls linearly."""
+    entropy_in_return: bool = True
+    """Whether the bootstrapped values contain the entropy; see the module."""
+    epsilon_in_policy: bool = True
+    """The released code."""
+    critic_hidden_dim: int = 64
+    """Width of the critics' two hidden layers."""
+    mixing_embed_dim: int = 32
+    """Width of the hidden layer of the mixers' state value."""
+    n_heads: int = 4
+    """Heads of the mixers' weights λ."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require_positive(
+            "critic_lr",
+            "temperature_start",
+            "temperature_finish",
+            "temperature_anneal_time",
+            "critic_hidden_dim",
+            "mixing_embed_dim",
+            "n_heads",
+        )
+
+    def make(self, env: Environment, scheme: Scheme) -> Learner:
+        """The learner."""
+        spec, width = env.spec, self.critic_hidden_dim
+
+        def one(key: Key) -> Critic:
+            k_agents, k_value, k_weights = jax.random.split(key, 3)
+            return Critic(
+                AgentCritic(
+                    k_agents, spec.n_agents, 0, spec.obs_size, (width, width), spec.n_actions
+                ),
+                MLP(k_value, spec.state_size, self.mixing_embed_dim, 1),
+                DuelWeights(
+                    k_weights, spec.n_agents, spec.n_actions, spec.state_size, self.n_heads
+                ),
+            )
+
+        def twins(key: Key) -> tuple[Critic, Critic]:
+            first, second = jax.random.split(key)
+            return one(first), one(second)
+
+        return Learner(env, self, scheme, twins, _learn, critic_lr=self.critic_lr)
+
+    def temperature(self, env_steps: Int[Array, ""] | int) -> Float[Array, ""]:
+        """α after so many env steps: linear, then flat."""
+        left = jnp.clip(1.0 - env_steps / self.temperature_anneal_time, 0.0, 1.0)
+        return self.temperature_finish + left * (self.temperature_start - self.temperature_finish)
+
+
+class Critic(NamedTuple):
+    """One of the twins: values of the agents' actions, and what mixes them."""
+
+    agents: AgentCritic
+    value: MLP
+    weights: DuelWeights
+
+    def all_actions(self, obs: Float[Array, "*B N O"]) -> Float[Array, "*B N A"]:
+        """Q_i of every action, from the agent's own observation."""
+        return self.agents(obs[..., 0, :0], obs)
+
+    def joint(
+        self,
+        q: Float[Array, "*B N A"],
+        actions: Int[Array, "*B N"],
+        seen: Observation,
+        temperature: Float[Array, ""],
+    ) -> Float[Array, "*B"]:
+        """Q_tot = Σ_i [Q_i(u_i) + V(s)/n] + Σ_i (λ_i − 1) (Q_i(u_i) − V_i), V_i soft.  Eq. (9)"""
+        chosen, soft = taken(q, actions), soft_value(q, seen.avail_actions, temperature)
+        one_hot = jax.nn.one_hot(actions, q.shape[-1])
+        one_hot = one_hot.reshape(*one_hot.shape[:-2], -1)
+        mixed = duel(chosen, soft, self.weights(seen.state, one_hot))
+        return mixed + self.value(seen.state)[..., 0]
+
+
+def soft_value(
+    q: Float[Array, "*B A"], avail_actions: Bool[Array, "*B A"], temperature: Float[Array, ""]
+) -> Float[Array, "*B"]:
+    """α log Σ_u exp(Q(u)/α) over available actions; over all where there is none (padding)."""
+    possible = avail_actions | ~avail_actions.any(-1, keepdims=True)
+    scaled = jnp.where(possible, q / temperature, -jnp.inf)
+    return temperature * jax.nn.logsumexp(scaled, axis=-1)
+
+
+class _Said(NamedTuple):
+    """What all networks say of stored episodes."""
+
+    q_tot: Float[Array, "B Tp1 K"]
+    """Each twin's value of the actions taken."""
+    q_next: Float[Array, "B Tp1"]
+    """The smaller of the slow twins' values of actions drawn from the policies."""
+    log_pi_next: Float[Array, "B Tp1 N"]
+    """log π of those."""
+    pi_taken: Float[Array, "B Tp1 N"]
+    loss_policy: Float[Array, "B Tp1 N"]
+    """Σ_u π_i(u) (α log π_i(u) − min_k Q_i^k(u))."""
+    entropy: Float[Array, "B Tp1 N"]
+
+
+class _Now(NamedTuple):
+    """What is annealed."""
+
+    temperature: Float[Array, ""]
+    epsilon: Float[Array, ""]
+
+
+def _evaluate(
+    learner: Learner, constants: PyTree, batch: tuple[Episodes, Float[Array, "B Tp1 N A"]]
+) -> _Said:
+    params, (targets, now) = constants
+    episodes, noise = batch
+    replayed = learner.replay(episodes)
+    log_pi = learner.log_policy(learner.outputs(params.actor, replayed), replayed, now.epsilon)
+    drawn = greedy(log_pi + pack(replayed.packing, noise), replayed.seen.avail_actions)
+
+    def of_states(
+        twins: PyTree, frozen: PyTree, _: None, context: PyTree
+    ) -> tuple[Array, Array, Array]:
+        (slow, temperature), (memory, stored, drawn) = frozen, context
+        seen = learner.state_of(memory)
+        q = [critic.all_actions(seen.obs) for critic in twins]
+        q_tot = [c.joint(x, stored, seen, temperature) for c, x in zip(twins, q, strict=True)]
+        q_next = [c.joint(c.all_actions(seen.obs), drawn, seen, temperature) for c in slow]
+        return jnp.stack(q_tot, -1), jnp.minimum(*q_next), jax.lax.stop_gradient(jnp.minimum(*q))
+
+    frozen, context = (targets, now.temperature), (replayed.memory, replayed.stored, drawn)
+    q_tot, q_next, q = map_states(of_states, params.critic, frozen, None, context, replayed.packing)
+    pi = jnp.exp(log_pi)
+    said = _Said(
+        q_tot,
+        q_next,
+        taken(log_pi, drawn),
+        jnp.exp(taken(log_pi, replayed.stored)),
+        (pi * (now.temperature * log_pi - q)).sum(-1),
+        entropy(log_pi),
+    )
+    return jax.tree.map(partial(unpack, replayed.packing), said)
+
+
+def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Learned:
+    """One step of the policies on the twins' smaller values, one of the twins on soft returns."""
+    config, episodes, spec = learner.config, batch.episodes, learner.spec
+    mask, terminal = transitions(episodes)
+    now = _Now(config.temperature(batch.env_steps), jnp.asarray(batch.epsilon))
+    n_states = episodes.reward.shape[1] + 1
+    noise = jax.random.gumbel(key, (len(mask), n_states, spec.n_agents, spec.n_actions))
+    evaluate = partial(_evaluate, learner)
+
+    def loss(params: Networks) -> tuple[Array, tuple[dict[str, Array], PyTree, Array]]:
+        constants = params, jax.lax.stop_gradient((state.targets, now))
+        said = over_episodes(evaluate, constants, (episodes, noise))
+
+        # 1. The target, with the entropy of what the policies would do next.
+        bonus = -now.temperature * jax.lax.stop_gradient(said.log_pi_next)  # [B, T+1, N]
+        value = said.q_next + (bonus.sum(-1) if config.entropy_in_return else 0.0)
+        target = lambda_return(
+            episodes.reward, terminal, mask, value, config.gamma, config.td_lambda
+        )
+        if not config.entropy_in_return:
+            target += bonus.mean(-1)[:, 1:]
+
+        # 2. The twins, as if they had seen two batches.
+        def twice(x: Array) -> Array:
+            return jnp.concatenate([x, x])
+
+        q_tot = jnp.concatenate([said.q_tot[:, :-1, k] for k in range(2)])
+        signals = Signals(
+            mask=twice(mask),
+            q=q_tot,
+            target=twice(target),
+            pi_taken=twice(said.pi_taken[:, :-1]),
+        )
+        weights, weighting, metrics = learner.scheme.apply(state.weighting, signals)
+        td_error = q_tot - signals.target
+        weights *= twice(batch.importance)[:, None]
+        loss_critic = 2 * weighted_squared_error(td_error, weights, signals.mask)
+
+        # 3. The policies.
+        of_agents = jnp.broadcast_to(mask[..., None], (*mask.shape, spec.n_agents))
+        loss_policy = masked_mean(said.loss_policy[:, :-1], of_agents)
+        total = loss_policy + loss_critic
+        td_error_abs = jnp.abs(td_error).reshape(2, *mask.shape).mean(0)
+        metrics |= {
+            "loss": total,
+            "loss_policy": loss_policy,
+            "loss_critic": loss_critic,
+            "entropy": masked_mean(said.entropy[:, :-1], of_agents),
+            "temperature": now.temperature,
+            "td_error_abs": masked_mean(td_error_abs, mask),
+            "q_taken_mean": masked_mean(q_tot, signals.mask),
+            "target_mean": masked_mean(target, mask),
+        }
+        return total, (metrics, weighting, td_error_abs)
+
+    grads, (metrics, weighting, td_error_abs) = jax.grad(loss, has_aux=True)(state.params)
+    params, optimisers, norms = learner.descend(grads, state.optimiser, state.params)
+    return Learned(params, optimisers, weighting, metrics | norms, td_error_abs)
