@@ -1,16 +1,24 @@
 """What the bench counts, and that its rows come out."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from rich.console import Console
 
 import macpo
+from macpo import registry
 from macpo.algorithms.qmix import Config as Qmix
 from macpo.bench import Bench, run_bench
+from macpo.bench.algorithms import contenders
+from macpo.bench.trace import share_outside_networks
 from macpo.bench.update import batch_of, full_lengths, typical_lengths, useful_flops
+from macpo.config import Run
+from macpo.nets.agent import taken
 
 
 @pytest.mark.parametrize(("weighting", "gigaflops"), [("macpo", 142.4), ("uniform", 60.1)])
@@ -48,3 +56,26 @@ def test_the_bench_writes_its_results_with_the_machine(tmp_path: Path):
     assert values["replay, 10,000 full episodes"] < 100  # MB
     assert values["peak memory of a MAC-PO update, full length"] < 1300  # MB
     assert values["environment, 512 parallel"] > values["NumPy reference environment"]
+
+
+def outside_networks(fn: Callable[[jax.Array], jax.Array]) -> float:
+    x = jnp.ones((256, 256))
+    compiled = jax.jit(fn).lower(x).compile()
+    return share_outside_networks(compiled, lambda: compiled(x))
+
+
+def test_matrix_products_and_what_comes_from_the_networks_lines_are_inside_them():
+    actions = jnp.arange(256) % 7
+    assert outside_networks(lambda x: taken(x @ (x @ x), actions)) < 0.1
+
+
+def test_what_comes_from_other_lines_is_outside_them():
+    assert outside_networks(lambda x: jnp.sort(x @ x, axis=0)) > 0.5
+
+
+def test_every_algorithm_is_timed_at_its_own_batch_and_with_replay_at_the_common_one():
+    found = contenders()
+    for name, config in registry.discover("algorithms").items():
+        sizes = {size for size, names in found.items() if name in names}
+        assert Run(**config.schedule).batch_size in sizes
+        assert (128 in sizes) == (not config.about.on_policy)

@@ -6,9 +6,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from macpo.envs.base import Environment, first_step
+from macpo.envs.padding import padded
 from macpo.types import Episodes, Key, Observation, Spec, TimeStep
 
 
@@ -70,6 +71,34 @@ class Counting(Environment):
         return self.observe(Count(*(x.astype(jnp.int32) for x in memory)))
 
 
+class Unlike(Environment):
+    """Three steps of agents that see and can do different things, though not always all of it.
+
+    Each is rewarded for the last action of those it has.
+    """
+
+    N_ACTIONS = (2, 4, 3)
+    OBS_SIZES = (3, 1, 2)
+
+    def __init__(self) -> None:
+        self.spec = Spec("unlike", 3, n_actions=4, obs_size=3, state_size=1, episode_limit=3)
+
+    def reset(self, key: Key) -> tuple[Array, TimeStep]:
+        t = jnp.zeros((), jnp.int32)
+        return t, first_step(self.observe(t))
+
+    def step(self, key: Key, state: Array, actions: Int[Array, " N"]) -> tuple[Array, TimeStep]:
+        t = state + 1
+        reward = (actions == jnp.array(self.N_ACTIONS) - 1).sum().astype(jnp.float32)
+        return t, TimeStep(*self.observe(t), reward, t >= 3, jnp.array(False), {})
+
+    def observe(self, state: Array) -> Observation:
+        obs = [jnp.full(size, state + 1, jnp.float32) for size in self.OBS_SIZES]
+        # in the middle nobody can do the first thing
+        avail = [jnp.arange(n) >= jnp.where(state == 1, 1, 0) for n in self.N_ACTIONS]
+        return Observation(padded(obs), jnp.float32(state)[None], padded(avail))
+
+
 class Canvas(Environment):
     """No game at all: a state is what it shows, so that a test may write any episode it likes."""
 
@@ -114,23 +143,28 @@ def scribble(
     return jax.tree.map(jnp.asarray, episodes)
 
 
-def spoiled(episodes: Episodes) -> Episodes:
-    """The episodes of a `Canvas` with nonsense in their padding."""
-    ends = np.asarray(episodes.length)
-    memory = Observation(*(_junk(x, ends + 1, i) for i, x in enumerate(episodes.memory)))
-    actions, reward = _junk(episodes.actions, ends, 3), _junk(episodes.reward, ends, 4)
-    return episodes._replace(memory=memory, actions=actions, reward=reward)
+def past_end(x: Array, first: Sequence[int]) -> Bool[np.ndarray, "B T"]:
+    """Which rows of an array [B, T, ...] are padding, if those from `first` on are."""
+    return np.arange(x.shape[1]) >= np.asarray(first)[:, None]
 
 
-def _junk(x: jax.Array, first: np.ndarray, seed: int) -> jax.Array:
-    """The array with nonsense in the rows `first`, `first` + 1, … of every episode."""
+def spoiled(episodes: Episodes, garbage: float = np.nan, seed: int = 0) -> Episodes:
+    """The episodes with nonsense in their padding: `garbage`, or for flags and actions chance."""
     rng = np.random.default_rng(seed)
-    past = np.arange(x.shape[1]) >= first[:, None]
-    past = past.reshape(*past.shape, *[1] * (x.ndim - 2))
-    if x.dtype == bool:
-        nonsense = rng.random(x.shape) < 0.5
-    elif x.dtype == jnp.int8:
-        nonsense = rng.integers(-128, 128, x.shape, np.int8)
-    else:
-        nonsense = np.float32(np.nan)
-    return jnp.where(past, nonsense, x)
+    length = np.asarray(episodes.length)
+
+    def spoil(x: Array, first: Sequence[int]) -> Array:
+        padding = past_end(x, first).reshape(*x.shape[:2], *[1] * (x.ndim - 2))
+        if x.dtype == bool:
+            nonsense = rng.random(x.shape) < 0.5
+        elif x.dtype == jnp.int8:
+            nonsense = rng.integers(-128, 128, x.shape, np.int8)
+        else:
+            nonsense = np.float32(garbage)
+        return jnp.where(padding, nonsense, x)
+
+    return episodes._replace(
+        memory=jax.tree.map(lambda x: spoil(x, length + 1), episodes.memory),
+        actions=spoil(episodes.actions, length),
+        reward=spoil(episodes.reward, length),
+    )

@@ -67,7 +67,7 @@ def load_latest(directory: Path, like: PyTree) -> Checkpoint:
 def to_bytes(tree: PyTree) -> bytes:
     """All arrays of a pytree by path, in safetensors format."""
     arrays = {
-        jax.tree_util.keystr(path, simple=True, separator="."): np.ascontiguousarray(leaf)
+        jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(leaf, order="C")
         for path, leaf in jax.tree_util.tree_leaves_with_path(jax.device_get(tree))
     }
     return safetensors.numpy.save(arrays)

@@ -82,7 +82,8 @@ class Algorithm(Protocol):
     ) -> tuple[LearnerState, Metrics, Float[Array, "B T"]]:
         """One gradient step on episodes sorted from longest to shortest; then, where asked, the
         copy of the online networks into the targets. The last result is the unweighted absolute TD
-        error of every step, 0 on padding."""
+        error of every step, 0 on padding. One without replay also reports `pi_taken_mean`, the
+        mean probability that its policies give to the actions taken."""
         ...
 
 

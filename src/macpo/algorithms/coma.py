@@ -118,6 +118,7 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
             "loss_policy": -masked_mean(advantage * log_pi_taken, of_agents),
             "entropy": masked_mean(h, of_agents),
             "advantage_abs": masked_mean(jnp.abs(advantage), of_agents),
+            "pi_taken_mean": masked_mean(jnp.exp(log_pi_taken), of_agents),
         }
         return metrics["loss_policy"] - config.entropy_coef * metrics["entropy"], metrics
 

@@ -168,6 +168,7 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
             "loss_policy": -masked_mean(gain, of_agents),
             "loss_critic": masked_mean(of_value, mask),
             "entropy": masked_mean(h, of_agents),
+            "pi_taken_mean": masked_mean(jnp.exp(log_pi), of_agents),
             "clip_fraction": masked_mean(jnp.float32(jnp.abs(ratio - 1) > config.clip), of_agents),
         }
         total = metrics["loss_policy"] + metrics["loss_critic"]

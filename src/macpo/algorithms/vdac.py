@@ -103,6 +103,7 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
             "loss_policy": -masked_mean(advantage * log_pi, of_agents),
             "loss_critic": masked_mean(jnp.square(td_error), mask),
             "entropy": masked_mean(h, of_agents),
+            "pi_taken_mean": masked_mean(jnp.exp(log_pi), of_agents),
             "td_error_abs": masked_mean(jnp.abs(td_error), mask),
             "value_mean": masked_mean(v_tot[:, :-1], mask),
             "target_mean": masked_mean(returns, mask),

@@ -14,6 +14,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from macpo.bench.algorithms import algorithms
 from macpo.bench.environment import environment, rollout
 from macpo.bench.measure import Flags, Result, machine
 from macpo.bench.update import update
@@ -23,12 +24,13 @@ from macpo.files import write_json
 from macpo.run import prepare_jax
 
 Section: TypeAlias = Literal[
-    "env", "rollout", "update", "weighting", "memory", "compile", "end-to-end"
+    "env", "rollout", "update", "algorithms", "weighting", "memory", "compile", "end-to-end"
 ]
 SECTIONS: Mapping[Section, Callable[[Flags], list[Result]]] = {
     "env": environment,
     "rollout": rollout,
     "update": update,
+    "algorithms": algorithms,
     "weighting": weighting,
     "memory": memory,
     "compile": compile_time,
