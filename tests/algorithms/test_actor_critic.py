@@ -136,7 +136,7 @@ def test_the_slow_critic_stays_until_a_copy_is_asked_for() -> None:
 
 def test_the_copy_is_of_the_critic_after_the_update() -> None:
     state = updated("coma", sync=True)[0]
-    assert_equal(state.targets, state.params.critic)
+    assert_equal(state.targets.critic, state.params.critic)
 
 
 def test_an_update_needs_no_episodes_beside_its_batch() -> None:

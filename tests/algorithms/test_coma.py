@@ -82,12 +82,12 @@ def of_taken(q: Any) -> Any:
 @functools.cache
 def by_the_paper(in_policy: bool) -> dict[str, Any]:
     state, epsilon = started(), EPSILON if in_policy else 0.0
-    actor, critic = state.params
+    actor, critic, _ = state.params
     x, actions = critic_inputs(BATCH), BATCH.actions.astype(jnp.int32)
 
     # SARSA(λ) of the slow critic
     target = plain.lambda_return(
-        BATCH, of_taken(state.targets.net(x)), CONFIG.gamma, CONFIG.td_lambda
+        BATCH, of_taken(state.targets.critic.net(x)), CONFIG.gamma, CONFIG.td_lambda
     )
 
     # a step of the critic for each env step, from the last; what it said before is kept

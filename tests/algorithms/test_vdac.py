@@ -111,8 +111,13 @@ def test_td_errors_are_lambda_returns_less_the_team_value_and_zero_on_padding(mi
 @pytest.mark.parametrize(("mixer", "kind"), [("sum", SumMixer), ("mix", MonotonicMixer)])
 def test_the_critic_is_the_mixer_and_has_no_slow_copy(mixer: str, kind: type) -> None:
     assert type(started(mixer).params.critic) is kind
-    assert len(started(mixer).optimiser) == 1
-    assert updated(mixer, False)[0].targets == ()
+    assert updated(mixer, False)[0].targets.critic == ()
+
+
+@MIXERS
+def test_policy_values_and_mixer_share_an_optimiser(mixer: str) -> None:
+    assert jax.tree.leaves(started(mixer).optimiser.actor)
+    assert not jax.tree.leaves(started(mixer).optimiser.critic)
 
 
 def test_the_agents_network_puts_out_the_policy_and_one_value() -> None:

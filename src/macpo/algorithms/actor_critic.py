@@ -197,9 +197,9 @@ class Learner:
         params = self.initialise(k_start, params)
         of_actor, of_critic = self._groups(params)
         optimisers = Optimisers(
-            self._optimiser().init(of_actor),
-            self._optimiser(self.critic_lr).init(of_critic),
-            self._optimiser(self.critic_lr).init(beside.central),
+            self.optimiser().init(of_actor),
+            self.optimiser(self.critic_lr).init(of_critic),
+            self.optimiser(self.critic_lr).init(beside.central),
             estimator_optimiser().init(beside.estimators),
         )
         weighting = jax.tree.map(jnp.float32, self.scheme.init())
@@ -214,7 +214,8 @@ class Learner:
         mixer_width = getattr(self.config, "central_mixing_embed_dim", 0)
         return Estimation(self.env, needs, "q_star" in needs, width, mixer_width)
 
-    def _optimiser(self, rate: float | None = None) -> optax.GradientTransformation:
+    def optimiser(self, rate: float | None = None) -> optax.GradientTransformation:
+        """Of the networks that learn at this rate, by default the policy's."""
         return make_optimiser(self.config, rate or self.config.lr)
 
     def _groups(self, params: Networks) -> tuple[PyTree, PyTree]:
@@ -315,7 +316,7 @@ class Learner:
         self, grads: PyTree, optimiser: PyTree, params: PyTree, rate: float | None
     ) -> tuple[PyTree, PyTree]:
         """A step of one optimiser; (networks, optimiser)."""
-        step, optimiser = self._optimiser(rate).update(grads, optimiser, params)
+        step, optimiser = self.optimiser(rate).update(grads, optimiser, params)
         return optax.apply_updates(params, step), optimiser
 
     def step_beside(
