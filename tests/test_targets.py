@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from macpo.targets import backup, lambda_return
+from macpo.targets import backup, episode_return, lambda_return
 
 REWARD = jnp.array([[1.0, 0.0, 2.0]])
 VALUE = jnp.array([[-7.0, 4.0, 6.0, 10.0]])  # the first state's value is never used
@@ -98,3 +98,77 @@ def test_no_gradient_flows_through_a_return():
 
     assert total(VALUE + 1) != total(VALUE)  # it does depend on the values
     np.testing.assert_array_equal(jax.grad(total)(VALUE), jnp.zeros_like(VALUE))
+
+
+# --- whole episodes with a value, an action's value and a trace of their own ----------------------
+
+Q = jnp.array([[5.0, 4.0, 6.0, 9.0]])  # of the stored actions
+EXPECTED = jnp.array([[4.5, 3.0, 5.5, 8.0]])  # Σ_u π(u) Q(u)
+PI = jnp.array([[0.5, 0.25, 0.8, 0.4]])  # of the stored actions
+
+
+def test_tree_backup_of_a_terminated_episode_needs_nothing_of_its_final_state():
+    returns = episode_return(REWARD, LAST, ALL, EXPECTED, Q, 0.93 * PI, gamma=0.99)
+    np.testing.assert_allclose(returns, [[3.6244520830, 2.49876, 2.0]], rtol=1e-6)
+
+
+def test_tree_backup_is_the_explicit_sum_over_errors_weighted_by_probabilities():
+    # G_t = Q_t + Σ_k (Π_{j=t+1..k} γ λ π_j) (r_k + γ E_{k+1} − Q_k), Q the stored actions' values
+    gamma, td_lambda = 0.99, 0.93
+    error = np.asarray(REWARD + gamma * EXPECTED[:, 1:] - Q[:, :-1])[0]
+    decay = np.asarray(gamma * td_lambda * PI)[0]
+    last = Q[0, 2] + error[2]
+    middle = Q[0, 1] + error[1] + decay[2] * error[2]
+    first = Q[0, 0] + error[0] + decay[1] * error[1] + decay[1] * decay[2] * error[2]
+    returns = episode_return(REWARD, NEVER, ALL, EXPECTED, Q, td_lambda * PI, gamma)
+    np.testing.assert_allclose(returns, [[first, middle, last]], rtol=1e-6)
+
+
+def test_with_a_clipped_ratio_as_trace_it_is_retrace():
+    # π / μ = 2, ½, 1.25: the trace of the middle step is ½ λ, that of the last λ
+    trace = 0.5 * jnp.minimum(1.0, jnp.array([[2.0, 0.5, 1.25, 3.0]]))
+    returns = episode_return(REWARD, LAST, ALL, EXPECTED, Q, trace, gamma=0.9)
+    middle = 0.9 * (5.5 + 0.5 * (2 - 6))
+    first = 1 + 0.9 * (3 + 0.25 * (middle - 4))
+    np.testing.assert_allclose(returns, [[first, middle, 2.0]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("terminal", [LAST, NEVER])
+def test_generalised_advantage_estimate_is_the_lambda_return_less_the_value(terminal):
+    gamma, td_lambda = 0.9, 0.95
+    value = np.asarray(VALUE)[0]
+    going_on = 1.0 - np.asarray(terminal)[0]
+    delta = np.asarray(REWARD)[0] + gamma * going_on * value[1:] - value[:-1]
+    gae, expected = 0.0, []
+    for t in (2, 1, 0):
+        gae = delta[t] + gamma * td_lambda * going_on[t] * gae
+        expected.insert(0, gae)
+    returns = lambda_return(REWARD, terminal, ALL, VALUE, gamma, td_lambda)
+    np.testing.assert_allclose(returns[0] - value[:-1], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("terminal", [LAST, NEVER])
+def test_garbage_past_the_end_changes_no_tree_backup(terminal):
+    def longer(x, junk):
+        return jnp.pad(x, ((0, 0), (0, 2)), constant_values=junk)
+
+    def returns(junk):
+        value, q, trace = (longer(x, junk) for x in (EXPECTED, Q, PI))
+        reward, terminated, valid = (
+            longer(REWARD, junk),
+            longer(terminal, False),
+            longer(ALL, False),
+        )
+        return episode_return(reward, terminated, valid, value, q, trace, gamma=0.9)
+
+    alone = episode_return(REWARD, terminal, ALL, EXPECTED, Q, PI, gamma=0.9)
+    np.testing.assert_array_equal(returns(np.nan)[:, :3], alone)
+    np.testing.assert_array_equal(returns(np.nan)[:, 3:], 0)
+
+
+@pytest.mark.parametrize(("terminal", "last"), [(LAST, 2.0), (NEVER, 2 + 0.9 * 8)])
+def test_a_cut_episode_goes_on_with_the_value_and_not_with_the_stored_action_of_its_final_state(
+    terminal, last
+):
+    returns = episode_return(REWARD, terminal, ALL, EXPECTED, Q, PI, gamma=0.9)
+    np.testing.assert_allclose(returns[0, -1], last, rtol=1e-6)

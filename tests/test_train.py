@@ -10,9 +10,11 @@ import pytest
 
 from macpo.algorithms.base import LearnerState
 from macpo.algorithms.vdn import Config as Vdn
-from macpo.config import Run
+from macpo.config import Experiment, Run
+from macpo.errors import UsageError
 from macpo.priority import Replay
-from macpo.train import Trainer, TrainState
+from macpo.registry import discover, make_config
+from macpo.train import Trainer, TrainState, make_trainer
 from macpo.weighting.uniform import Config as Uniform
 from tests.toys import Counting
 
@@ -47,7 +49,11 @@ class Tally:
             "copies": state.targets["copies"] + sync_targets,
         }
         episodes = batch.episodes
-        metrics = {"copied": sync_targets, "batch_steps": episodes.length.sum()}
+        metrics = {
+            "copied": sync_targets,
+            "batch_steps": episodes.length.sum(),
+            "batch_epsilon": batch.epsilon,
+        }
         state = LearnerState({"updates": updates}, targets, (), {})
         return state, metrics, jnp.abs(episodes.reward)
 
@@ -111,6 +117,13 @@ def test_epsilon_is_frozen_at_the_env_steps_before_the_iteration():
     before = np.array([0, *metrics["env_steps"][:-1]])
     expected = np.maximum(1 - 0.95 * before / 1000, 0.05)
     np.testing.assert_allclose(metrics["epsilon"], expected, rtol=1e-5)
+
+
+def test_updates_are_told_the_epsilon_that_the_newest_episodes_were_played_with():
+    _, metrics = as_published()
+    learned = metrics["updates"] > 0
+    assert len(set(metrics["epsilon"][learned].tolist())) > 1
+    np.testing.assert_array_equal(metrics["batch_epsilon"][learned], metrics["epsilon"][learned])
 
 
 def test_there_is_no_update_before_a_whole_batch_has_been_played():
@@ -244,3 +257,60 @@ def test_the_ring_holds_the_latest_episodes():
     assert state.ring.n_added == 2 * MOST
     lengths = np.diff(metrics["env_steps"][0], prepend=0)[-3:]
     assert state.ring.episodes.length.sum() == lengths.sum()
+
+
+# --- on-policy algorithms -------------------------------------------------------------------------
+
+
+def on_policy(weighting: str = "uniform", sampling: Any = "uniform", **run: Any) -> Trainer:
+    """A trainer of COMA in the two-step game."""
+    return make_trainer(
+        Experiment(
+            env=make_config("envs", "two-step"),
+            algorithm=make_config("algorithms", "coma"),
+            weighting=make_config("weighting", weighting),
+            replay=Replay(sampling=sampling),
+            run=Run(**{"batch_size_run": 8, "batch_size": 8, "buffer_size": 8} | run),
+        )
+    )
+
+
+def refusal(**options: Any) -> str:
+    with pytest.raises(UsageError) as error:
+        on_policy(**options)
+    return str(error.value)
+
+
+def test_an_on_policy_algorithm_learns_from_the_episodes_just_played():
+    assert on_policy().run.batch_size == 8
+
+
+@pytest.mark.parametrize("options", [{"weighting": "macpo"}, {"sampling": "prioritized"}])
+def test_an_on_policy_algorithm_refuses_to_weigh_or_to_prioritise_replay(options):
+    message = refusal(**options)
+    assert message.startswith("coma learns on-policy: each episode is used once")
+    assert "leave out --weighting and --replay.sampling" in message
+    assert message.count(". ") == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"buffer_size": 16},
+        {"batch_size": 4},
+        {"batch_size": 16, "buffer_size": 16},
+        {"batch_size_run": 4},
+    ],
+)
+def test_an_on_policy_algorithm_refuses_a_batch_that_is_not_the_episodes_just_played(options):
+    sizes = {"batch_size_run": 8, "batch_size": 8, "buffer_size": 8} | options
+    assert refusal(**options) == (
+        "coma learns on-policy, from the episodes just played: batch_size "
+        f"({sizes['batch_size']}) and buffer_size ({sizes['buffer_size']}) must equal "
+        f"batch_size_run ({sizes['batch_size_run']})."
+    )
+
+
+@pytest.mark.parametrize("name", discover("algorithms"))
+def test_the_schedule_of_every_algorithm_fits_it(name):
+    make_trainer(Experiment(env="two-step", algorithm=name))

@@ -112,3 +112,25 @@ def scribble(
         terminated=np.asarray(terminated),
     )
     return jax.tree.map(jnp.asarray, episodes)
+
+
+def spoiled(episodes: Episodes) -> Episodes:
+    """The episodes of a `Canvas` with nonsense in their padding."""
+    ends = np.asarray(episodes.length)
+    memory = Observation(*(_junk(x, ends + 1, i) for i, x in enumerate(episodes.memory)))
+    actions, reward = _junk(episodes.actions, ends, 3), _junk(episodes.reward, ends, 4)
+    return episodes._replace(memory=memory, actions=actions, reward=reward)
+
+
+def _junk(x: jax.Array, first: np.ndarray, seed: int) -> jax.Array:
+    """The array with nonsense in the rows `first`, `first` + 1, … of every episode."""
+    rng = np.random.default_rng(seed)
+    past = np.arange(x.shape[1]) >= first[:, None]
+    past = past.reshape(*past.shape, *[1] * (x.ndim - 2))
+    if x.dtype == bool:
+        nonsense = rng.random(x.shape) < 0.5
+    elif x.dtype == jnp.int8:
+        nonsense = rng.integers(-128, 128, x.shape, np.int8)
+    else:
+        nonsense = np.float32(np.nan)
+    return jnp.where(past, nonsense, x)

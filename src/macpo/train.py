@@ -105,7 +105,7 @@ class Trainer:
             updates=state.updates + ready * run.updates_per_iteration,
             last_sync=jnp.where(sync, n_episodes, state.last_sync),
         )
-        (learner, priorities), learned = self._updates(state, learn_key, ready, sync)
+        (learner, priorities), learned = self._updates(state, learn_key, epsilon, ready, sync)
         played = {
             "return_mean": episodes.reward.sum(-1).mean(),
             "ep_length_mean": episodes.length.mean(dtype=jnp.float32),
@@ -117,7 +117,7 @@ class Trainer:
         return state._replace(learner=learner, priorities=priorities), played | learned
 
     def _updates(
-        self, state: TrainState, key: Key, ready: Array, sync: Array
+        self, state: TrainState, key: Key, epsilon: Array, ready: Array, sync: Array
     ) -> tuple[_Learned, Metrics]:
         """The updates of one iteration; before there is a full batch, none and metrics of NaN."""
         run = self.run
@@ -125,7 +125,7 @@ class Trainer:
         def one(i: Array | int, learned: _Learned) -> tuple[_Learned, Metrics]:
             learner, priorities = learned
             sample_key, update_key = jax.random.split(jax.random.fold_in(key, i))
-            batch, rows = self._sample(sample_key, state._replace(priorities=priorities))
+            batch, rows = self._sample(sample_key, state._replace(priorities=priorities), epsilon)
             last = i == run.updates_per_iteration - 1
             learner, metrics, td_error_abs = self.algorithm.update(
                 learner, batch, update_key, sync & last
@@ -157,7 +157,9 @@ class Trainer:
 
         return jax.lax.cond(ready, as_float, none)
 
-    def _sample(self, key: Key, state: TrainState) -> tuple[Batch, Int[Array, " B"]]:
+    def _sample(
+        self, key: Key, state: TrainState, epsilon: Array
+    ) -> tuple[Batch, Int[Array, " B"]]:
         """A batch, and the rows of replay that its episodes come from."""
         run, ring = self.run, state.ring
         n_stored = jnp.minimum(ring.n_added, run.buffer_size)
@@ -176,7 +178,7 @@ class Trainer:
             replay.take(ring, rows),
             importance,
             env_steps=state.env_steps,
-            epsilon=self.epsilon(state.env_steps),
+            epsilon=epsilon,
         )
         wanted = self.algorithm.recent(run.batch_size, run.buffer_size)
         if wanted is None:

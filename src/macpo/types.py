@@ -86,7 +86,7 @@ class Batch(NamedTuple):
     env_steps: Int[Array, ""] | int = 0
     """Played so far; for what is annealed."""
     epsilon: Float[Array, ""] | float = 0.0
-    """Exploration at the moment; for policies that include it."""
+    """Exploration in the episodes played last; for policies that include it."""
 
 
 Metrics: TypeAlias = dict[str, Array]

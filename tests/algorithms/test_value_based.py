@@ -21,7 +21,7 @@ from macpo.types import Batch, Episodes, Observation
 from macpo.weighting.base import Scheme, Weighed
 from macpo.weighting.macpo import Config as Macpo
 from macpo.weighting.uniform import Config as Uniform
-from tests.toys import CANVAS, Canvas, scribble
+from tests.toys import CANVAS, Canvas, scribble, spoiled
 
 KEY = jax.random.key(0)
 LENGTH, TERMINATED = [6, 3], [False, True]
@@ -125,20 +125,6 @@ def assert_close(actual: Any, expected: Any, rtol: float = 1e-4) -> None:
     jax.tree.map(check, actual, expected)
 
 
-def junk(x: jax.Array, first: list[int], seed: int) -> jax.Array:
-    """The array with nonsense in the rows `first`, `first` + 1, … of every episode."""
-    rng = np.random.default_rng(seed)
-    past = np.arange(x.shape[1]) >= np.asarray(first)[:, None]
-    past = past.reshape(*past.shape, *[1] * (x.ndim - 2))
-    if x.dtype == bool:
-        nonsense = rng.random(x.shape) < 0.5
-    elif x.dtype == jnp.int8:
-        nonsense = rng.integers(-128, 128, x.shape, np.int8)
-    else:
-        nonsense = np.float32(np.nan)
-    return jnp.where(past, nonsense, x)
-
-
 # --- what an update does --------------------------------------------------------------------------
 
 
@@ -235,13 +221,8 @@ def test_rmsprop_adds_epsilon_outside_the_root_and_sees_the_clipped_gradient():
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_content_of_padding_changes_nothing(name):
-    states = [n + 1 for n in LENGTH]
-    memory = Observation(*(junk(x, states, i) for i, x in enumerate(BATCH.memory)))
-    dirty = BATCH._replace(
-        memory=memory, actions=junk(BATCH.actions, LENGTH, 3), reward=junk(BATCH.reward, LENGTH, 4)
-    )
     clean_state, clean = updated(name)
-    dirty_state, metrics = updated(name, dirty)
+    dirty_state, metrics = updated(name, spoiled(BATCH))
     assert_equal(dirty_state.params, clean_state.params)
     scalars = {name for name, value in clean.items() if np.ndim(value) == 0}
     assert_equal({k: metrics[k] for k in scalars}, {k: clean[k] for k in scalars})

@@ -17,7 +17,10 @@ from macpo.nets.agent import (
     epsilon_greedy,
     greedy,
     last_actions,
+    log_policy,
+    sampled,
     taken,
+    with_floor,
 )
 from tests.toys import CANVAS
 
@@ -180,3 +183,102 @@ def test_taken_picks_the_value_of_the_action_and_sends_its_gradient_there_alone(
     value, slope = jax.value_and_grad(lambda q: taken(q, jnp.array(2)))(Q)
     np.testing.assert_allclose(value, np.log(3.0), rtol=1e-6)
     assert slope.tolist() == [0, 0, 1, 0]
+
+
+# --- policies -------------------------------------------------------------------------------------
+
+LOGITS = jnp.log(jnp.array([3.0, 1.0, 100.0, 4.0]))
+
+
+def test_policy_is_the_softmax_of_the_available_logits():
+    pi = jnp.exp(log_policy(LOGITS, SOME))
+    np.testing.assert_allclose(pi, [3 / 8, 1 / 8, 0, 4 / 8], rtol=1e-6)
+
+
+def test_unavailable_actions_have_a_probability_of_exactly_zero():
+    pi = jnp.exp(log_policy(jnp.array([-90.0, -90.0, 90.0, -90.0]), SOME))
+    np.testing.assert_allclose(pi, [1 / 3, 1 / 3, 0, 1 / 3], rtol=1e-6)
+    assert pi[2] == 0
+
+
+def test_where_nothing_is_available_the_policy_is_the_softmax_of_all_logits():
+    pi = jnp.exp(log_policy(LOGITS, jnp.zeros(4, bool)))
+    np.testing.assert_allclose(pi, jnp.array([3, 1, 100, 4]) / 108, rtol=1e-6)
+
+
+def test_log_policy_times_probability_is_zero_for_unavailable_actions_not_nan():
+    log_pi = log_policy(LOGITS, SOME)
+    assert (jnp.exp(log_pi) * log_pi)[2] == 0
+
+
+@pytest.mark.parametrize("avail", [SOME, jnp.zeros(4, bool)], ids=["some", "none"])
+@pytest.mark.parametrize("epsilon", [None, 0.0, 0.3])
+def test_gradients_of_the_entropy_are_finite_and_none_reaches_an_unavailable_action(avail, epsilon):
+    def entropy(logits):
+        log_pi = log_policy(logits, avail)
+        if epsilon is not None:
+            log_pi = with_floor(log_pi, avail, jnp.array(epsilon))
+        return -(jnp.exp(log_pi) * log_pi).sum()
+
+    slope = jax.grad(entropy)(LOGITS * jnp.array([1.0, 1, 50, 1]))
+    assert np.isfinite(slope).all()
+    assert np.abs(slope).max() > 1e-3 or not avail.any()
+    assert slope[2] == 0 or not avail.any()
+
+
+def test_gradient_of_log_policy_is_the_indicator_less_the_policy():
+    slope = jax.grad(lambda logits: log_policy(logits, SOME)[0])(LOGITS)
+    np.testing.assert_allclose(slope, [1 - 3 / 8, -1 / 8, 0, -4 / 8], rtol=1e-6)
+
+
+def test_no_gradient_flows_from_the_log_probability_of_an_unavailable_action():
+    assert jax.grad(lambda logits: log_policy(logits, SOME)[2])(LOGITS).tolist() == [0, 0, 0, 0]
+
+
+def test_floor_mixes_the_uniform_policy_over_available_actions_in():
+    pi = jnp.exp(with_floor(log_policy(LOGITS, SOME), SOME, jnp.array(0.3)))
+    expected = 0.7 * np.array([3, 1, 0, 4]) / 8 + 0.1 * np.array([1, 1, 0, 1])
+    np.testing.assert_allclose(pi, expected, rtol=1e-6)
+    assert pi[2] == 0
+
+
+def test_a_floor_of_zero_leaves_the_policy():
+    log_pi = log_policy(LOGITS, SOME)
+    np.testing.assert_allclose(with_floor(log_pi, SOME, jnp.array(0.0)), log_pi, rtol=1e-6)
+
+
+def test_a_floor_leaves_the_policy_where_nothing_is_available():
+    none = jnp.zeros(4, bool)
+    log_pi = log_policy(LOGITS, none)
+    np.testing.assert_array_equal(with_floor(log_pi, none, jnp.array(0.3)), log_pi)
+
+
+def test_a_floor_of_zero_below_a_vanishing_probability_is_finite_and_so_is_its_gradient():
+    def floored(logits):
+        return with_floor(log_policy(logits, SOME), SOME, jnp.array(0.0))[1]
+
+    value, slope = jax.value_and_grad(floored)(jnp.array([200.0, -200.0, 0.0, 0.0]))
+    assert -1000 < value < -80
+    assert np.isfinite(slope).all()
+
+
+def test_drawn_actions_are_as_frequent_as_their_probabilities():
+    avail = np.broadcast_to(SOME, (N_DRAWS, 4))
+    log_pi = np.broadcast_to(log_policy(LOGITS, SOME), (N_DRAWS, 4))
+    counts = np.bincount(jax.jit(sampled)(jax.random.key(1), log_pi, avail), minlength=4)
+    assert counts[2] == 0
+    expected = N_DRAWS * np.array([3, 1, 4]) / 8
+    assert scipy.stats.chisquare(counts[[0, 1, 3]], expected).pvalue > 1e-3
+
+
+def test_agents_draw_from_their_policies_independently():
+    log_pi, avail = np.full((4000, 2, 2), np.log(0.5), np.float32), np.ones((4000, 2, 2), bool)
+    actions = np.asarray(jax.jit(sampled)(jax.random.key(6), log_pi, avail))
+    pairs = np.bincount(actions[:, 0] * 2 + actions[:, 1], minlength=4)
+    assert scipy.stats.chisquare(pairs).pvalue > 1e-3
+
+
+def test_no_unavailable_action_is_drawn_however_likely_it_is_made():
+    log_pi = np.broadcast_to(np.float32([-80, -80, 0, -80]), (N_DRAWS, 4))
+    actions = jax.jit(sampled)(KEY, log_pi, np.broadcast_to(SOME, (N_DRAWS, 4)))
+    assert set(np.ravel(actions).tolist()) == {0, 1, 3}

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from macpo.nets import rows
-from macpo.nets.rows import map_rows
+from macpo.nets.packing import plan, unpack
+from macpo.nets.rows import map_rows, map_states
 
 P, CHUNK = 11, 4
 N_ROWS = {"full": P, "two chunks": 8, "part of a chunk": 6, "one": 1, "none": 0}
@@ -101,3 +102,35 @@ def test_seeds_under_vmap_are_the_same_as_alone():
     for i, alone in enumerate(seeds):
         one = jax.tree.map(lambda x: x[i], together)  # noqa: B023
         assert_close(one, compiled(map_rows)(*alone, jnp.array(P)))
+
+
+# --- states of packed episodes --------------------------------------------------------------------
+
+
+def test_values_and_gradients_of_packed_states_are_those_of_a_plain_vmap():
+    packing = plan(jnp.array([5, 3, 2, 0]), 6)
+    rng = np.random.default_rng(0)
+    utilities, context, cotangent = (
+        jnp.asarray(rng.normal(size=shape), jnp.float32)
+        for shape in ((*packing.filled.shape, 3), packing.filled.shape, packing.exists.shape)
+    )
+
+    def of_state(nets, frozen, utilities, context):
+        return jnp.tanh(utilities @ nets["w"] + nets["b"] * context) + utilities @ frozen
+
+    def packed(nets, utilities):
+        return map_states(of_state, nets, FROZEN, utilities, context, packing)
+
+    def plain(nets, utilities):
+        one = jax.vmap(jax.vmap(of_state, (None, None, 0, 0)), (None, None, 0, 0))
+        return one(nets, FROZEN, utilities, context)
+
+    def loss(values, nets, utilities):
+        values = unpack(packing, values(nets, utilities))
+        return (values * cotangent).sum(), values
+
+    def run(values):
+        grad = jax.grad(lambda *args: loss(values, *args), argnums=(0, 1), has_aux=True)
+        return jax.jit(grad)(NETS, utilities)
+
+    assert_close(run(packed), run(plain))

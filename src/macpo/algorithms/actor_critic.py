@@ -19,6 +19,8 @@ import optax
 from jaxtyping import Array, Bool, Float, Int
 
 from macpo.algorithms.base import LearnerState, Recent
+from macpo.algorithms.estimators import Estimation, Estimators, Value
+from macpo.algorithms.estimators import optimiser as estimator_optimiser
 from macpo.algorithms.optimisers import OptimiserName, make_optimiser
 from macpo.envs.base import Environment
 from macpo.errors import require, require_choice
@@ -99,18 +101,43 @@ class ActorCritic:
             require(value >= 0, f"algorithm: {name} must not be negative, but is {value}.")
 
 
+class Beside(NamedTuple):
+    """What a weighting needs beside the algorithm, if anything (see `estimators`)."""
+
+    central: Value | None
+    estimators: Estimators
+
+
 class Networks(NamedTuple):
-    """The policy that acts, and what judges it."""
+    """The policy that acts, what judges it, and what a weighting needs beside them."""
 
     actor: AgentNet
     critic: PyTree
+    beside: Beside
+
+
+class Targets(NamedTuple):
+    """Slow copies: of the critic, and of the error network."""
+
+    critic: PyTree
+    error: Value | None
+
+
+class Optimisers(NamedTuple):
+    """States of the optimisers; where policy and critic share one, it is the policy's."""
+
+    actor: PyTree
+    critic: PyTree
+    central: PyTree
+    estimators: PyTree
 
 
 class Learned(NamedTuple):
     """What an algorithm's `learn` returns."""
 
     params: Networks
-    optimisers: PyTree
+    slow_error: Value | None
+    optimisers: Optimisers
     weighting: State
     metrics: Metrics
     td_error_abs: Float[Array, "B T"]
@@ -148,9 +175,10 @@ class Learner:
         return self.env.spec
 
     def recent(self, batch_size: int, buffer_size: int) -> Recent | None:
-        """Exactly the newest episodes, where the algorithm asks for them."""
+        """Exactly the newest episodes where the algorithm asks for them, else what a weighting
+        compares replay with."""
         n = self.on_policy_episodes
-        return Recent(n, n) if n else None
+        return Recent(n, n) if n else self.estimation.recent(batch_size, buffer_size)
 
     def update_bytes(self, batch_size: int) -> int:
         """Four times the recurrent states that the policy keeps for the backward pass."""
@@ -161,25 +189,38 @@ class Learner:
 
     def init(self, key: Key) -> LearnerState:
         """Fresh networks; the critic's target, if there is one, is a copy."""
-        k_actor, k_critic, k_start = jax.random.split(key, 3)
+        k_actor, k_critic, k_beside, k_start = jax.random.split(key, 4)
         size, width = agent_input_size(self.spec), self.config.rnn_hidden_dim
         actor = AgentNet(k_actor, size, width, self.spec.n_actions + self.n_outputs)
-        params = self.initialise(k_start, Networks(actor, self.make_critic(k_critic)))
-        groups = zip(self.optimisers, self._groups(params), strict=True)
-        optimisers = tuple(optimiser.init(group) for optimiser, group in groups)
+        beside: Any = Beside(*self.estimation.init(jax.random.split(k_beside, 4)))
+        params = Networks(actor, self.make_critic(k_critic), beside)
+        params = self.initialise(k_start, params)
+        of_actor, of_critic = self._groups(params)
+        optimisers = Optimisers(
+            self._optimiser().init(of_actor),
+            self._optimiser(self.critic_lr).init(of_critic),
+            self._optimiser(self.critic_lr).init(beside.central),
+            estimator_optimiser().init(beside.estimators),
+        )
         weighting = jax.tree.map(jnp.float32, self.scheme.init())
-        targets = jax.tree.map(jnp.copy, params.critic) if self.has_target else ()
+        copied = jax.tree.map(jnp.copy, (params.critic, beside.estimators.error))
+        targets = Targets(copied[0] if self.has_target else (), copied[1])
         return LearnerState(params, targets, optimisers, weighting)
 
     @property
-    def optimisers(self) -> tuple[optax.GradientTransformation, ...]:
-        """One for all networks, or one each for policy and critic."""
-        rates = [self.config.lr] if self.critic_lr is None else [self.config.lr, self.critic_lr]
-        return tuple(make_optimiser(self.config, rate) for rate in rates)
+    def estimation(self) -> Estimation:
+        """What the weighting needs beside the algorithm."""
+        needs, width = self.scheme.needs, self.config.rnn_hidden_dim
+        mixer_width = getattr(self.config, "central_mixing_embed_dim", 0)
+        return Estimation(self.env, needs, "q_star" in needs, width, mixer_width)
 
-    def _groups(self, params: Networks) -> tuple[PyTree, ...]:
-        """The networks of each optimiser."""
-        return (params,) if self.critic_lr is None else tuple(params)
+    def _optimiser(self, rate: float | None = None) -> optax.GradientTransformation:
+        return make_optimiser(self.config, rate or self.config.lr)
+
+    def _groups(self, params: Networks) -> tuple[PyTree, PyTree]:
+        """The networks of the policy's and of the critic's optimiser."""
+        actor, critic = params.actor, params.critic
+        return ((actor, critic), ()) if self.critic_lr is None else (actor, critic)
 
     def initial_hidden(self, n_envs: int) -> Float[Array, "B N h"]:
         """Zeros."""
@@ -209,9 +250,10 @@ class Learner:
     ) -> tuple[LearnerState, Metrics, Float[Array, "B T"]]:
         """One update of policy and critic; (state, metrics, |δ|, 0 on padding)."""
         learned = self.learn(self, state, batch, key)
-        params, targets = learned.params, state.targets
+        params, slow = learned.params, state.targets.critic
         if self.has_target:
-            targets = jax.lax.cond(sync_targets, lambda: params.critic, lambda: targets)
+            slow = jax.lax.cond(sync_targets, lambda: params.critic, lambda: slow)
+        targets = Targets(slow, learned.slow_error)
         state = LearnerState(params, targets, learned.optimisers, learned.weighting)
         mask = transitions(batch.episodes)[0]
         metrics = learned.metrics | {"valid_steps": mask.sum()}
@@ -220,8 +262,11 @@ class Learner:
     def replay(self, episodes: Episodes) -> "Replayed":
         """Stored episodes as the networks see them."""
         packing = plan(episodes.length, episodes.reward.shape[1] + 1)
-        none_at_the_end = jnp.pad(episodes.actions, ((0, 0), (0, 1), (0, 0)), constant_values=-1)
-        record = (episodes.memory, none_at_the_end, last_actions(episodes.actions))
+        # none in the final state, wherever it lies: only the longest episodes end with the array
+        real = transitions(episodes)[0][..., None]
+        actions = jnp.where(real, episodes.actions, -1)
+        actions = jnp.pad(actions, ((0, 0), (0, 1), (0, 0)), constant_values=-1)
+        record = (episodes.memory, actions, last_actions(episodes.actions))
         memory, stored, last = jax.tree.map(lambda x: pack(packing, x), record)
         seen = jax.vmap(jax.vmap(self.env.recall))(memory)
         return Replayed(packing, memory, stored, last, seen)
@@ -250,21 +295,41 @@ class Learner:
         return seen._replace(obs=seen.obs.astype(jnp.float32), state=seen.state.astype(jnp.float32))
 
     def descend(
-        self, grads: Networks, optimisers: PyTree, params: Networks
-    ) -> tuple[Networks, PyTree, Metrics]:
-        """A step of all optimisers; (networks, optimisers, the gradient's norm)."""
-        groups = zip(self._groups(grads), optimisers, self._groups(params), strict=True)
-        stepped = [self.step(i, *group) for i, group in enumerate(groups)]
-        new, states = zip(*stepped, strict=True)
-        params = new[0] if self.critic_lr is None else Networks(*new)
-        return params, states, {"grad_norm": optax.tree.norm(grads)}
+        self, grads: Networks, state: LearnerState
+    ) -> tuple[Networks, Value | None, Optimisers]:
+        """A step of all optimisers; (networks, slow error network, optimisers)."""
+        old, optimisers = state.params, state.optimiser
+        actor, of_actor = self.step(
+            self._groups(grads)[0], optimisers.actor, self._groups(old)[0], self.config.lr
+        )
+        critic, of_critic = self.step(
+            self._groups(grads)[1], optimisers.critic, self._groups(old)[1], self.critic_lr
+        )
+        if self.critic_lr is None:
+            actor, critic = actor
+        beside, slow_error, of_central, of_estimators = self.step_beside(grads.beside, state)
+        optimisers = Optimisers(of_actor, of_critic, of_central, of_estimators)
+        return Networks(actor, critic, beside), slow_error, optimisers
 
     def step(
-        self, group: int, grads: PyTree, optimiser: PyTree, params: PyTree
+        self, grads: PyTree, optimiser: PyTree, params: PyTree, rate: float | None
     ) -> tuple[PyTree, PyTree]:
-        """A step of one optimiser: 0 is the policy's, 1 the critic's; (networks, optimiser)."""
-        step, optimiser = self.optimisers[group].update(grads, optimiser, params)
+        """A step of one optimiser; (networks, optimiser)."""
+        step, optimiser = self._optimiser(rate).update(grads, optimiser, params)
         return optax.apply_updates(params, step), optimiser
+
+    def step_beside(
+        self, grads: Beside, state: LearnerState
+    ) -> tuple[Beside, Value | None, PyTree, PyTree]:
+        """A step of what the weighting needs; (networks, slow error network, two optimisers)."""
+        beside, optimisers = state.params.beside, state.optimiser
+        central, of_central = self.step(
+            grads.central, optimisers.central, beside.central, self.critic_lr
+        )
+        estimators, of_estimators, slow_error = self.estimation.step(
+            grads.estimators, optimisers.estimators, beside.estimators, state.targets.error
+        )
+        return Beside(central, estimators), slow_error, of_central, of_estimators
 
 
 class Replayed(NamedTuple):

@@ -74,7 +74,7 @@ class Config(ActorCritic):
 
 def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Learned:
     """A sweep of the critic, then one step of the policies on what it said."""
-    config, episodes, (actor, critic) = learner.config, batch.episodes, state.params
+    config, episodes, (actor, critic, beside) = learner.config, batch.episodes, state.params
     mask, terminal = transitions(episodes)
     replayed = learner.replay(episodes)
 
@@ -96,7 +96,7 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
         return _judge(critic, learner.state_of(memory), actions, last)[0]
 
     context = replayed.memory, actions, replayed.last
-    q_target = map_states(value, None, state.targets, None, context, replayed.packing)
+    q_target = map_states(value, None, state.targets.critic, None, context, replayed.packing)
     of_agent = partial(lambda_return, episodes.reward, terminal, mask)
     target = jax.vmap(of_agent, in_axes=(-1, None, None), out_axes=-1)(
         unpacked(q_target), config.gamma, config.td_lambda
@@ -104,7 +104,7 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
 
     # 2. The critic.
     even = jnp.ones_like(episodes.reward)
-    swept = sweep(learner, critic, state.optimiser[1], _judge, episodes, target, even, mask)
+    swept = sweep(learner, critic, state.optimiser.critic, _judge, episodes, target, even, mask)
 
     # 3. The policies: the counterfactual advantage, A_i = Q(u) − Σ_u' π(u') Q(u_{−i}, u').  Eq. (4)
     baseline = (jnp.exp(unpacked(log_pi))[:, :-1] * swept.judgement).sum(-1)
@@ -123,7 +123,7 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
 
     (total, metrics), d_log_pi = jax.value_and_grad(loss, has_aux=True)(log_pi)
     grads = pull_back(d_log_pi)[0]
-    actor, optimiser = learner.step(0, grads, state.optimiser[0], actor)
+    actor, of_actor = learner.step(grads, state.optimiser.actor, actor, config.lr)
     td_error_abs = jnp.abs(swept.value - target).mean(-1)
     metrics |= {
         "loss": total + swept.loss,
@@ -133,8 +133,9 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
         "target_mean": masked_mean(target.mean(-1), mask),
         "grad_norm": optax.tree.norm(grads),
     }
-    params = Networks(actor, swept.critic)
-    return Learned(params, (optimiser, swept.optimiser), state.weighting, metrics, td_error_abs)
+    params = Networks(actor, swept.critic, beside)
+    optimisers = state.optimiser._replace(actor=of_actor, critic=swept.optimiser)
+    return Learned(params, None, optimisers, state.weighting, metrics, td_error_abs)
 
 
 def _judge(

@@ -15,19 +15,21 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from macpo.algorithms.actor_critic import (
-    ActorCritic,
+    Beside,
     Learned,
     Learner,
     Networks,
+    Optimisers,
     Replayed,
     transitions,
 )
 from macpo.algorithms.base import About, LearnerState
+from macpo.algorithms.off_policy import Judged, OffPolicy, Weights, weigh
 from macpo.algorithms.optimisers import OptimiserName
 from macpo.algorithms.sweep import sweep
 from macpo.envs.base import Environment
 from macpo.losses import masked_mean
-from macpo.nets.agent import taken
+from macpo.nets.agent import greedy, taken
 from macpo.nets.critics import AgentCritic, dueling
 from macpo.nets.mixers import LinearMixer
 from macpo.nets.packing import unpack
@@ -35,11 +37,10 @@ from macpo.nets.rows import map_states
 from macpo.targets import episode_return
 from macpo.types import Batch, Key, Observation, PyTree
 from macpo.weighting.base import Scheme
-from macpo.weighting.signals import Signals
 
 
 @dataclass(frozen=True)
-class Config(ActorCritic):
+class Config(OffPolicy):
     """DOP: a linear mixture of critics, on- and off-policy (Wang et al. 2021), PyMARL2's tuning."""
 
     about: ClassVar[About] = About(
@@ -59,7 +60,7 @@ class Config(ActorCritic):
     optimiser: OptimiserName = "rmsprop"
     """Both references."""
     critic_lr: float = 5e-4
-    """PyMARL2 in effect; 1e-4 in the released code."""
+    """PyMARL2 in effect; 1e-4 in the released code and in PyMARL2's configuration."""
     on_policy_batch_size: int = 32
     """Newest episodes beside each batch; the policies learn from these alone."""
     tree_lambda: float = 0.93
@@ -73,9 +74,7 @@ class Config(ActorCritic):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require_positive(
-            "critic_lr", "on_policy_batch_size", "critic_hidden_dim", "mixing_embed_dim"
-        )
+        self.require_positive("on_policy_batch_size", "critic_hidden_dim", "mixing_embed_dim")
         self.require_fraction("tree_lambda")
 
     def make(self, env: Environment, scheme: Scheme) -> Learner:
@@ -145,7 +144,7 @@ def _evaluate(
 
 def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Learned:
     """A sweep of the critic over old and new episodes, then one step of the policies."""
-    config, (actor, critic), new = learner.config, state.params, batch.recent
+    config, (actor, critic, beside), new = learner.config, state.params, batch.recent
     assert new is not None
     old = batch.episodes
 
@@ -156,7 +155,7 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
     #    goes on with what its policy is expected to do.
     of_new = learner.replay(new)
     log_pi, pull_back = jax.vjp(partial(policy, of_new), actor)
-    slow = _evaluate(learner, state.targets, of_new, jnp.exp(log_pi))
+    slow = _evaluate(learner, state.targets.critic, of_new, jnp.exp(log_pi))
     new_mask, terminal = transitions(new)
     played = jnp.pad(new_mask, ((0, 0), (0, 1)))
     value = jnp.where(played, slow.q_taken, slow.q_expected)
@@ -166,7 +165,7 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
     # 2. Targets of the old ones: tree backup, with the trace λ Π_i π_i(u_i).  Eq. (8)
     of_old = learner.replay(old)
     old_log_pi = jax.lax.stop_gradient(policy(of_old, actor))
-    slow = _evaluate(learner, state.targets, of_old, jnp.exp(old_log_pi))
+    slow = _evaluate(learner, state.targets.critic, of_old, jnp.exp(old_log_pi))
     mask, terminal = transitions(old)
     pi_taken = unpack(of_old.packing, jnp.exp(taken(old_log_pi, of_old.stored)))
     trace = config.tree_lambda * pi_taken.prod(-1)
@@ -174,25 +173,36 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
         old.reward, terminal, mask, slow.q_expected, slow.q_taken, trace, config.gamma
     )
 
-    # 3. The critic: old steps by their weights, new ones all the same.
-    online = _evaluate(learner, critic, of_old, jnp.exp(old_log_pi))
-    signals = Signals(
-        mask=mask,
-        q=online.q_taken[:, :-1],
+    # 3. The weights of the old ones.
+    q = slow.q_taken
+    if "q" in learner.scheme.needs:
+        q = _evaluate(learner, critic, of_old, jnp.exp(old_log_pi)).q_taken
+    judged = Judged(
+        q=q[:, :-1, None],
+        q_of_target_net=slow.q_taken[:, :-1, None],
         target=target,
         pi_taken=pi_taken[:, :-1],
+        likeliest=unpack(of_old.packing, greedy(old_log_pi, of_old.seen.avail_actions)),
     )
-    weights, weighting, metrics = learner.scheme.apply(state.weighting, signals)
-    weights *= batch.importance[:, None]
+
+    def loss_beside(beside: Beside) -> tuple[Array, Weights]:
+        made = weigh(learner, beside, state, batch, key, judged)
+        return made.loss, made
+
+    grads, made = jax.grad(loss_beside, has_aux=True)(beside)
+    beside, slow_error, of_central, of_estimators = learner.step_beside(grads, state)
+    weights = made.weights[..., 0]
+
+    # 4. The critic: old steps by their weights, new ones all the same.
     both = jax.tree.map(
         lambda *x: jnp.concatenate(x),
         (old, target, weights, mask),
         (new, new_target, jnp.ones_like(new_target), new_mask),
     )
-    swept = sweep(learner, critic, state.optimiser[1], _judge, *both)
+    swept = sweep(learner, critic, state.optimiser.critic, _judge, *both)
     td_error_abs = jnp.abs(swept.value[: len(mask)] - target)
 
-    # 4. The policies of new episodes: k_i times the counterfactual advantage.  Eq. (6)
+    # 5. The policies of new episodes: k_i times the counterfactual advantage.  Eq. (6)
     q, k = jax.tree.map(lambda x: x[len(mask) :], swept.judgement)
     pi = unpack(of_new.packing, jnp.exp(log_pi))[:, :-1]
     advantage = k * (taken(q, new.actions) - (pi * q).sum(-1))
@@ -204,16 +214,17 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
 
     loss_policy, d_log_pi = jax.value_and_grad(loss)(log_pi)
     grads = pull_back(d_log_pi)[0]
-    actor, optimiser = learner.step(0, grads, state.optimiser[0], actor)
-    metrics |= {
+    actor, of_actor = learner.step(grads, state.optimiser.actor, actor, config.lr)
+    metrics = made.metrics | {
         "loss": loss_policy + swept.loss,
         "loss_policy": loss_policy,
         "loss_critic": swept.loss,
         "advantage_abs": masked_mean(jnp.abs(advantage).mean(-1), new_mask),
         "td_error_abs": masked_mean(td_error_abs, mask),
-        "q_taken_mean": masked_mean(signals.q, mask),
+        "q_taken_mean": masked_mean(swept.value[: len(mask)], mask),
         "target_mean": masked_mean(target, mask),
         "grad_norm": optax.tree.norm(grads),
     }
-    params = Networks(actor, swept.critic)
-    return Learned(params, (optimiser, swept.optimiser), weighting, metrics, td_error_abs)
+    params = Networks(actor, swept.critic, beside)
+    optimisers = Optimisers(of_actor, swept.optimiser, of_central, of_estimators)
+    return Learned(params, slow_error, optimisers, made.state, metrics, td_error_abs)

@@ -13,10 +13,10 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 from jaxtyping import Array, Bool, Float, Int
 
 from macpo.algorithms.actor_critic import (
-    ActorCritic,
     Learned,
     Learner,
     Networks,
@@ -24,6 +24,7 @@ from macpo.algorithms.actor_critic import (
     transitions,
 )
 from macpo.algorithms.base import About, LearnerState
+from macpo.algorithms.off_policy import Judged, OffPolicy, weigh
 from macpo.algorithms.optimisers import OptimiserName
 from macpo.envs.base import Environment
 from macpo.losses import masked_mean, weighted_squared_error
@@ -37,11 +38,10 @@ from macpo.shard import over_episodes
 from macpo.targets import lambda_return
 from macpo.types import Batch, Episodes, Key, Observation, PyTree
 from macpo.weighting.base import Scheme
-from macpo.weighting.signals import Signals
 
 
 @dataclass(frozen=True)
-class Config(ActorCritic):
+class Config(OffPolicy):
     """FOP: factored soft policies (Zhang et al. 2021), with the released code's constants."""
 
     about: ClassVar[About] = About(
@@ -61,8 +61,6 @@ class Config(ActorCritic):
     """The released code."""
     optim_eps: float = 1e-5
     """The released code."""
-    critic_lr: float = 5e-4
-    """As the policy's."""
     temperature_start: float = 0.5
     """α, what a nat of entropy is worth, at env step 0."""
     temperature_finish: float = 0.05
@@ -83,7 +81,6 @@ class Config(ActorCritic):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require_positive(
-            "critic_lr",
             "temperature_start",
             "temperature_finish",
             "temperature_anneal_time",
@@ -138,7 +135,7 @@ class Critic(NamedTuple):
         seen: Observation,
         temperature: Float[Array, ""],
     ) -> Float[Array, "*B"]:
-        """Q_tot = Σ_i [Q_i(u_i) + V(s)/n] + Σ_i (λ_i − 1) (Q_i(u_i) − V_i), V_i soft.  Eq. (9)"""
+        """Σ_i Q_i(u_i) + V(s) + Σ_i (λ_i − 1) (Q_i(u_i) − V_i), with soft values V_i."""
         chosen, soft = taken(q, actions), soft_value(q, seen.avail_actions, temperature)
         one_hot = jax.nn.one_hot(actions, q.shape[-1])
         one_hot = one_hot.reshape(*one_hot.shape[:-2], -1)
@@ -160,11 +157,14 @@ class _Said(NamedTuple):
 
     q_tot: Float[Array, "B Tp1 K"]
     """Each twin's value of the actions taken."""
+    q_slow: Float[Array, "B Tp1 K"]
+    """The same of the slow twins."""
     q_next: Float[Array, "B Tp1"]
     """The smaller of the slow twins' values of actions drawn from the policies."""
     log_pi_next: Float[Array, "B Tp1 N"]
     """log π of those."""
     pi_taken: Float[Array, "B Tp1 N"]
+    likeliest: Int[Array, "B Tp1 N"]
     loss_policy: Float[Array, "B Tp1 N"]
     """Σ_u π_i(u) (α log π_i(u) − min_k Q_i^k(u))."""
     entropy: Float[Array, "B Tp1 N"]
@@ -186,24 +186,35 @@ def _evaluate(
     log_pi = learner.log_policy(learner.outputs(params.actor, replayed), replayed, now.epsilon)
     drawn = greedy(log_pi + pack(replayed.packing, noise), replayed.seen.avail_actions)
 
-    def of_states(
-        twins: PyTree, frozen: PyTree, _: None, context: PyTree
-    ) -> tuple[Array, Array, Array]:
+    needs_slow = "q_of_target_net" in learner.scheme.needs
+
+    def of_states(twins: PyTree, frozen: PyTree, _: None, context: PyTree) -> tuple[Array, ...]:
         (slow, temperature), (memory, stored, drawn) = frozen, context
         seen = learner.state_of(memory)
-        q = [critic.all_actions(seen.obs) for critic in twins]
-        q_tot = [c.joint(x, stored, seen, temperature) for c, x in zip(twins, q, strict=True)]
-        q_next = [c.joint(c.all_actions(seen.obs), drawn, seen, temperature) for c in slow]
-        return jnp.stack(q_tot, -1), jnp.minimum(*q_next), jax.lax.stop_gradient(jnp.minimum(*q))
+
+        def joint(critics: PyTree, q: list[Array], actions: Array) -> list[Array]:
+            pairs = zip(critics, q, strict=True)
+            return [critic.joint(x, actions, seen, temperature) for critic, x in pairs]
+
+        q, q_slow = ([c.all_actions(seen.obs) for c in critics] for critics in (twins, slow))
+        q_tot = joint(twins, q, stored)
+        of_slow = joint(slow, q_slow, stored) if needs_slow else q_tot
+        q_next = jnp.minimum(*joint(slow, q_slow, drawn))
+        smaller = jax.lax.stop_gradient(jnp.minimum(*q))
+        return jnp.stack(q_tot, -1), jnp.stack(of_slow, -1), q_next, smaller
 
     frozen, context = (targets, now.temperature), (replayed.memory, replayed.stored, drawn)
-    q_tot, q_next, q = map_states(of_states, params.critic, frozen, None, context, replayed.packing)
+    q_tot, q_slow, q_next, q = map_states(
+        of_states, params.critic, frozen, None, context, replayed.packing
+    )
     pi = jnp.exp(log_pi)
     said = _Said(
         q_tot,
+        q_slow,
         q_next,
         taken(log_pi, drawn),
         jnp.exp(taken(log_pi, replayed.stored)),
+        greedy(log_pi, replayed.seen.avail_actions),
         (pi * (now.temperature * log_pi - q)).sum(-1),
         entropy(log_pi),
     )
@@ -216,11 +227,12 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
     mask, terminal = transitions(episodes)
     now = _Now(config.temperature(batch.env_steps), jnp.asarray(batch.epsilon))
     n_states = episodes.reward.shape[1] + 1
-    noise = jax.random.gumbel(key, (len(mask), n_states, spec.n_agents, spec.n_actions))
+    noise_key, weigh_key = jax.random.split(key)
+    noise = jax.random.gumbel(noise_key, (len(mask), n_states, spec.n_agents, spec.n_actions))
     evaluate = partial(_evaluate, learner)
 
     def loss(params: Networks) -> tuple[Array, tuple[dict[str, Array], PyTree, Array]]:
-        constants = params, jax.lax.stop_gradient((state.targets, now))
+        constants = params, jax.lax.stop_gradient((state.targets.critic, now))
         said = over_episodes(evaluate, constants, (episodes, noise))
 
         # 1. The target, with the entropy of what the policies would do next.
@@ -232,39 +244,38 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
         if not config.entropy_in_return:
             target += bonus.mean(-1)[:, 1:]
 
-        # 2. The twins, as if they had seen two batches.
-        def twice(x: Array) -> Array:
-            return jnp.concatenate([x, x])
-
-        q_tot = jnp.concatenate([said.q_tot[:, :-1, k] for k in range(2)])
-        signals = Signals(
-            mask=twice(mask),
-            q=q_tot,
-            target=twice(target),
-            pi_taken=twice(said.pi_taken[:, :-1]),
+        # 2. The twins.
+        judged = Judged(
+            q=said.q_tot[:, :-1],
+            q_of_target_net=said.q_slow[:, :-1],
+            target=target,
+            pi_taken=said.pi_taken[:, :-1],
+            likeliest=said.likeliest,
         )
-        weights, weighting, metrics = learner.scheme.apply(state.weighting, signals)
-        td_error = q_tot - signals.target
-        weights *= twice(batch.importance)[:, None]
-        loss_critic = 2 * weighted_squared_error(td_error, weights, signals.mask)
+        made = weigh(learner, params.beside, state, batch, weigh_key, judged)
+        td_error = said.q_tot[:, :-1] - target[..., None]
+        of_twins = [
+            weighted_squared_error(td_error[..., k], made.weights[..., k], mask) for k in range(2)
+        ]
+        loss_critic = of_twins[0] + of_twins[1]
 
         # 3. The policies.
         of_agents = jnp.broadcast_to(mask[..., None], (*mask.shape, spec.n_agents))
         loss_policy = masked_mean(said.loss_policy[:, :-1], of_agents)
         total = loss_policy + loss_critic
-        td_error_abs = jnp.abs(td_error).reshape(2, *mask.shape).mean(0)
-        metrics |= {
+        td_error_abs = jnp.abs(td_error).mean(-1)
+        metrics = made.metrics | {
             "loss": total,
             "loss_policy": loss_policy,
             "loss_critic": loss_critic,
             "entropy": masked_mean(said.entropy[:, :-1], of_agents),
             "temperature": now.temperature,
             "td_error_abs": masked_mean(td_error_abs, mask),
-            "q_taken_mean": masked_mean(q_tot, signals.mask),
+            "q_taken_mean": masked_mean(judged.q.mean(-1), mask),
             "target_mean": masked_mean(target, mask),
         }
-        return total, (metrics, weighting, td_error_abs)
+        return total + made.loss, (metrics, made.state, td_error_abs)
 
     grads, (metrics, weighting, td_error_abs) = jax.grad(loss, has_aux=True)(state.params)
-    params, optimisers, norms = learner.descend(grads, state.optimiser, state.params)
-    return Learned(params, optimisers, weighting, metrics | norms, td_error_abs)
+    metrics["grad_norm"] = optax.tree.norm((grads.actor, grads.critic))
+    return Learned(*learner.descend(grads, state), weighting, metrics, td_error_abs)

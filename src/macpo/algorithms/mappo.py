@@ -151,7 +151,7 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
     advantage /= jnp.sqrt(masked_mean(jnp.square(advantage), mask)) + 1e-8
     critic = state.params.critic.having_seen(returns, mask)
     mean, std = critic.moments
-    target, value_old = (returns - mean) / std, (value[:, :-1] - mean) / std
+    target = (returns - mean) / std
 
     def loss(params: Networks) -> tuple[Array, dict[str, Array]]:
         log_pi, h, value = _evaluate(learner, params, replayed, batch.epsilon)
@@ -159,7 +159,8 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
         near = jnp.clip(ratio, 1 - config.clip, 1 + config.clip)
         gain = jnp.minimum(ratio * advantage[..., None], near * advantage[..., None])
         value = value[:, :-1]
-        value_near = value_old + jnp.clip(value - value_old, -config.clip, config.clip)
+        moved = value - value_old[:, :-1]  # of the network's output, whatever its unit was then
+        value_near = value_old[:, :-1] + jnp.clip(moved, -config.clip, config.clip)
         of_value = jnp.maximum(
             *(optax.huber_loss(v, target, delta=config.huber_delta) for v in (value, value_near))
         )
@@ -173,20 +174,21 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
         total -= config.entropy_coef * metrics["entropy"]
         return total, metrics | {"loss": total}
 
-    def epoch(carry: PyTree, _: None) -> tuple[PyTree, dict[str, Array]]:
-        params, optimisers = carry
-        grads, metrics = jax.grad(loss, has_aux=True)(params)
-        params, optimisers, norms = learner.descend(grads, optimisers, params)
-        return (params, optimisers), metrics | norms
+    def epoch(state: LearnerState, _: None) -> tuple[LearnerState, dict[str, Array]]:
+        grads, metrics = jax.grad(loss, has_aux=True)(state.params)
+        params, _nothing, optimisers = learner.descend(grads, state)
+        metrics["grad_norm"] = optax.tree.norm(grads)
+        return state._replace(params=params, optimiser=optimisers), metrics
 
-    start = state.params._replace(critic=critic), state.optimiser
-    (params, optimisers), metrics = jax.lax.scan(epoch, start, length=config.epochs)
+    start = state._replace(params=state.params._replace(critic=critic))
+    after, metrics = jax.lax.scan(epoch, start, length=config.epochs)
     metrics = {name: x[-1] for name, x in metrics.items()} | {
         "td_error_abs": masked_mean(jnp.abs(td_error), mask),
         "value_mean": masked_mean(value[:, :-1], mask),
         "target_mean": masked_mean(returns, mask),
     }
-    return Learned(params, optimisers, state.weighting, metrics, jnp.abs(td_error))
+    td_error_abs = jnp.abs(td_error)
+    return Learned(after.params, None, after.optimiser, state.weighting, metrics, td_error_abs)
 
 
 def _evaluate(
@@ -212,4 +214,4 @@ def _orthogonal(key: Key, params: Networks) -> Networks:
     actor = eqx.tree_at(lambda net: net.head, actor, head)
     net = orthogonal(k_critic, params.critic.net)
     critic = eqx.tree_at(lambda value: value.net, params.critic, net)
-    return Networks(actor, critic)
+    return params._replace(actor=actor, critic=critic)

@@ -74,7 +74,7 @@ def sweep(
             return weighted_squared_error(said[0] - y, w, m), said
 
         (of_step_t, said), grads = jax.value_and_grad(loss, has_aux=True)(critic)
-        critic, optimiser = learner.step(1, grads, optimiser, critic)
+        critic, optimiser = learner.step(grads, optimiser, critic, learner.critic_lr)
         kept = jax.tree.map(lambda old, new: old.at[:, t].set(new), kept, said)
         return critic, optimiser, kept, losses + of_step_t
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import optax
 from jaxtyping import Array, Float
 
 from macpo.algorithms.actor_critic import (
@@ -111,8 +112,8 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
         return total, (metrics | {"loss": total}, jnp.abs(td_error))
 
     grads, (metrics, td_error_abs) = jax.grad(loss, has_aux=True)(state.params)
-    params, optimisers, norms = learner.descend(grads, state.optimiser, state.params)
-    return Learned(params, optimisers, state.weighting, metrics | norms, td_error_abs)
+    metrics["grad_norm"] = optax.tree.norm(grads)
+    return Learned(*learner.descend(grads, state), state.weighting, metrics, td_error_abs)
 
 
 def _evaluate(

@@ -4,7 +4,6 @@ All have the signature `(utilities [*B, N], state [*B, S], extras) -> [*B]`, and
 extras a mixer reads; without any it may be called without.
 """
 
-import functools
 from typing import ClassVar, NamedTuple
 
 import equinox as eqx
@@ -146,41 +145,56 @@ class LinearMixer(eqx.Module):
         return k / k.sum(-1, keepdims=True)
 
 
+class Heads(eqx.Module):
+    """Several small networks on the same input; their first layers are one product."""
+
+    first: Linear
+    after: tuple[MLP, ...]
+    """What follows in each head; nothing where heads have one layer."""
+    n_heads: int = eqx.field(static=True)
+
+    def __init__(self, key: Key, n_heads: int, in_size: int, *sizes: int) -> None:
+        k_first, *keys = jax.random.split(key, n_heads + 1)
+        self.first = Linear(k_first, in_size, n_heads * sizes[0])
+        self.after = tuple(MLP(k, *sizes) for k in keys) if len(sizes) > 1 else ()
+        self.n_heads = n_heads
+
+    def __call__(self, x: Float[Array, "*B i"]) -> Float[Array, "*B K o"]:
+        """What each of the heads puts out."""
+        out = self.first(x).reshape(*x.shape[:-1], self.n_heads, -1)
+        if not self.after:
+            return out
+        hidden = jax.nn.relu(out)
+        return jnp.stack([net(hidden[..., k, :]) for k, net in enumerate(self.after)], -2)
+
+
 class DuelWeights(eqx.Module):
     """λ_i(s, u) > 0, the sum over heads of a key, a share of the agent and one of its action.
 
     Source: QPLEX (Wang et al. 2021), section 4.2; FOP (Zhang et al. 2021) uses the same.
     """
 
-    keys: tuple[MLP, ...]
-    agents: tuple[MLP, ...]
-    actions: tuple[MLP, ...]
+    keys: Heads
+    agents: Heads
+    actions: Heads
 
     def __init__(
         self, key: Key, n_agents: int, n_actions: int, state_size: int, n_heads: int, *hidden: int
     ) -> None:
-        def heads(key: Key, in_size: int, out_size: int) -> tuple[MLP, ...]:
-            keys = jax.random.split(key, n_heads)
-            return tuple(MLP(k, in_size, *hidden, out_size) for k in keys)
-
         k1, k2, k3 = jax.random.split(key, 3)
-        self.keys = heads(k1, state_size, 1)
-        self.agents = heads(k2, state_size, n_agents)
-        self.actions = heads(k3, state_size + n_agents * n_actions, n_agents)
+        self.keys = Heads(k1, n_heads, state_size, *hidden, 1)
+        self.agents = Heads(k2, n_heads, state_size, *hidden, n_agents)
+        joint_size = state_size + n_agents * n_actions
+        self.actions = Heads(k3, n_heads, joint_size, *hidden, n_agents)
 
     def __call__(
         self, state: Float[Array, "*B S"], actions: Float[Array, "*B NA"]
     ) -> Float[Array, "*B N"]:
         """λ of every agent, from the state and the actions of all, one-hot and end to end."""
         both = jnp.concatenate([state, actions], -1)
-        heads = zip(self.keys, self.agents, self.actions, strict=True)
-        of_heads = [
-            (jnp.abs(key(state)) + 1e-10)
-            * jax.nn.sigmoid(agent(state))
-            * jax.nn.sigmoid(action(both))
-            for key, agent, action in heads
-        ]
-        return functools.reduce(jnp.add, of_heads)
+        key = jnp.abs(self.keys(state)) + 1e-10
+        share = jax.nn.sigmoid(self.agents(state)) * jax.nn.sigmoid(self.actions(both))
+        return (key * share).sum(-2)
 
 
 def duel(
