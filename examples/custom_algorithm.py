@@ -20,12 +20,15 @@ from macpo.algorithms.base import About
 from macpo.algorithms.value_based import Learner, ValueBased
 from macpo.envs.base import Environment
 from macpo.nets.linear import MLP
+from macpo.nets.mixers import Extras
 from macpo.types import Key
 from macpo.weighting.base import Scheme
 
 
 class AttentionMixer(eqx.Module):
     """N times the convex combination of the utilities that the state chooses, plus a value."""
+
+    needs: ClassVar[tuple[str, ...]] = ()  # of the extras: this mixer reads none
 
     attention: MLP
     value: MLP
@@ -36,7 +39,7 @@ class AttentionMixer(eqx.Module):
         self.value = MLP(v, state_size, 32, 1)
 
     def __call__(
-        self, utilities: Float[Array, "*B N"], state: Float[Array, "*B S"]
+        self, utilities: Float[Array, "*B N"], state: Float[Array, "*B S"], extras: Extras
     ) -> Float[Array, "*B"]:
         """Non-decreasing in every utility."""
         share = jax.nn.softmax(self.attention(state), -1)

@@ -1,5 +1,6 @@
 """Presets set what their names promise."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import pytest
@@ -35,6 +36,40 @@ def test_pymarl_makes_an_update_of_32_episodes_after_each_one():
     assert algorithm.td_lambda == 0 and run.epsilon_anneal_time == 50_000
 
 
+@pytest.mark.parametrize("name", ["cwqmix", "iql", "owqmix", "qplex", "qtran", "vdn"])
+def test_pymarl2_is_what_every_value_based_algorithm_starts_from(name):
+    named = Experiment(algorithm=name)
+    assert presets.apply("pymarl2", presets.apply("pymarl", named)) == named
+
+
+def test_iql_of_pymarl2_is_untuned():
+    experiment = presets.apply("iql-pymarl2", Experiment(algorithm="iql"))
+    algorithm, run = experiment.algorithm, experiment.run
+    assert (algorithm.optimiser, algorithm.lr, algorithm.td_lambda) == ("adam", 5e-4, 0.0)
+    assert (run.batch_size_run, run.batch_size) == (8, 32)
+
+
+@pytest.mark.parametrize("name", ["cwqmix", "owqmix"])
+def test_released_weighted_qmix_is_pymarls_with_a_full_central_loss(name):
+    experiment = presets.apply("wqmix-official", Experiment(algorithm=name))
+    original = presets.apply("pymarl", Experiment(algorithm=name))
+    expected = dataclasses.replace(original.algorithm, central_loss=1.0)
+    assert experiment.algorithm == expected and experiment.run == original.run
+
+
+def test_released_qplex_has_single_layers_and_two_updates_after_each_episode():
+    experiment = presets.apply("qplex-official", Experiment(algorithm="qplex"))
+    algorithm, run = experiment.algorithm, experiment.run
+    assert (algorithm.n_layers, algorithm.n_heads, algorithm.td_lambda) == (1, 4, 0.0)
+    assert (run.batch_size_run, run.batch_size, run.updates_per_iteration) == (1, 32, 2)
+
+
+@pytest.mark.parametrize("name", ["iql-pymarl2", "qplex-official", "wqmix-official"])
+def test_presets_of_one_algorithm_refuse_others_by_name(name):
+    with pytest.raises(UsageError, match="not 'vdn'; choose --algorithm"):
+        presets.apply(name, Experiment(algorithm="vdn"))
+
+
 def test_methods_and_schedules_combine_in_either_order():
     one = presets.apply("pymarl", presets.apply("macpo-official", Experiment()))
     other = presets.apply("macpo-official", presets.apply("pymarl", Experiment()))
@@ -48,7 +83,8 @@ def test_presets_keep_what_they_do_not_name():
 
 
 def test_every_preset_is_found_and_described():
-    assert set(presets.known()) == {"macpo", "macpo-official", "pymarl", "pymarl2"}
+    of_one = {"iql-pymarl2", "qplex-official", "wqmix-official"}
+    assert set(presets.known()) >= {"macpo", "macpo-official", "pymarl", "pymarl2"} | of_one
     assert all(function.__doc__ for function in presets.known().values())
 
 

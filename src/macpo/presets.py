@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from macpo import registry
 from macpo.algorithms.value_based import ValueBased
-from macpo.config import Experiment
+from macpo.config import Experiment, Run
 from macpo.errors import UsageError, require
 
 Preset: TypeAlias = Callable[[Experiment], Experiment]
@@ -17,32 +17,51 @@ Preset: TypeAlias = Callable[[Experiment], Experiment]
 def pymarl2(experiment: Experiment) -> Experiment:
     """PyMARL2's schedule, the default: 8 environments, one update of 128 episodes after each 8."""
     algorithm = _value_based(experiment, "pymarl2")
+    tuned = type(algorithm)()  # every algorithm's defaults are PyMARL2's
+    names = ("optimiser", "lr", "optim_eps", "td_lambda")
     return replace(
         experiment,
-        algorithm=replace(algorithm, optimiser="adam", lr=1e-3, optim_eps=1e-8, td_lambda=0.6),
-        run=replace(
-            experiment.run,
-            batch_size_run=8,
-            batch_size=128,
-            updates_per_iteration=1,
-            epsilon_anneal_time=100_000,
-        ),
+        algorithm=replace(algorithm, **{name: getattr(tuned, name) for name in names}),
+        run=_scheduled(experiment.run, 8, 128, 100_000),
     )
 
 
 def pymarl(experiment: Experiment) -> Experiment:
-    """PyMARL's and Weighted QMIX's schedule: an update of 32 episodes after each single one."""
+    """PyMARL's schedule: RMSprop, one-step, an update of 32 episodes after each single one."""
     algorithm = _value_based(experiment, "pymarl")
     return replace(
         experiment,
         algorithm=replace(algorithm, optimiser="rmsprop", lr=5e-4, optim_eps=1e-5, td_lambda=0.0),
-        run=replace(
-            experiment.run,
-            batch_size_run=1,
-            batch_size=32,
-            updates_per_iteration=1,
-            epsilon_anneal_time=50_000,
-        ),
+        run=_scheduled(experiment.run, 1, 32, 50_000),
+    )
+
+
+def iql_pymarl2(experiment: Experiment) -> Experiment:
+    """IQL as PyMARL2 leaves it, untuned: one-step, half the learning rate, batches of 32."""
+    _one_of(experiment, "iql_pymarl2", "iql")
+    tuned = pymarl2(experiment)
+    return replace(
+        tuned,
+        algorithm=replace(tuned.algorithm, lr=5e-4, td_lambda=0.0),
+        run=replace(tuned.run, batch_size=32),
+    )
+
+
+def wqmix_official(experiment: Experiment) -> Experiment:
+    """Weighted QMIX as its authors released it: PyMARL's schedule, Q* learns at full weight."""
+    _one_of(experiment, "wqmix_official", "cwqmix", "owqmix")
+    original = pymarl(experiment)
+    return replace(original, algorithm=replace(original.algorithm, central_loss=1.0))
+
+
+def qplex_official(experiment: Experiment) -> Experiment:
+    """QPLEX as its authors released it: PyMARL's schedule, two updates each, single layers."""
+    _one_of(experiment, "qplex_official", "qplex")
+    original = pymarl(experiment)
+    return replace(
+        original,
+        algorithm=replace(original.algorithm, n_layers=1, n_heads=4),
+        run=replace(original.run, updates_per_iteration=2),
     )
 
 
@@ -98,3 +117,24 @@ def _value_based(experiment: Experiment, preset: str) -> ValueBased:
         f"{registry.name_of(algorithm)!r}; choose --algorithm qmix or vdn.",
     )
     return algorithm
+
+
+def _one_of(experiment: Experiment, preset: str, *names: str) -> None:
+    """UsageError unless the algorithm is one of these."""
+    name = registry.name_of(experiment.algorithm)
+    require(
+        name in names,
+        f"preset {preset!r} sets up {' and '.join(names)}, not {name!r}; choose "
+        f"--algorithm {' or '.join(names)}.",
+    )
+
+
+def _scheduled(run: Run, batch_size_run: int, batch_size: int, epsilon_anneal_time: int) -> Run:
+    """One update of `batch_size` episodes after each `batch_size_run`."""
+    return replace(
+        run,
+        batch_size_run=batch_size_run,
+        batch_size=batch_size,
+        updates_per_iteration=1,
+        epsilon_anneal_time=epsilon_anneal_time,
+    )

@@ -5,7 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from macpo.nets.mixers import CentralMixer, MonotonicMixer, SumMixer
+from macpo.nets.mixers import (
+    CentralMixer,
+    DuelWeights,
+    DuplexMixer,
+    Extras,
+    MonotonicMixer,
+    NoMixer,
+    SumMixer,
+    duel,
+)
 
 N, S = 3, 5
 KEYS = jax.random.split(jax.random.key(0), 3)
@@ -13,6 +22,8 @@ UTILITIES = 3 * jax.random.normal(KEYS[0], (64, N))
 STATE = 3 * jax.random.normal(KEYS[1], (64, S))
 MONOTONIC = jax.jit(lambda key: MonotonicMixer(key, N, S, embed=4, hypernet_embed=6))(KEYS[2])
 CENTRAL = jax.jit(lambda key: CentralMixer(key, N, S, embed=8))(KEYS[2])
+A = 4
+DUPLEX = jax.jit(lambda key: DuplexMixer(key, N, A, S, 6, 2, 6))(KEYS[2])
 
 
 @jax.jit
@@ -89,3 +100,67 @@ def test_a_joint_value_belongs_to_its_row_whatever_the_batch_axes(mixer):
     q_tot, shaped, alone = several(UTILITIES[:6], STATE[:6])
     np.testing.assert_allclose(shaped.reshape(6), q_tot, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(alone, q_tot[4], rtol=1e-5, atol=1e-6)
+
+
+def test_without_a_mixer_values_are_the_agents_own():
+    np.testing.assert_array_equal(NoMixer()(UTILITIES, STATE), UTILITIES)
+
+
+# --- duplex dueling -------------------------------------------------------------------------------
+
+
+def test_duplex_mixer_of_predator_prey_has_287444_parameters():
+    mixer = jax.eval_shape(lambda: DuplexMixer(KEYS[2], 8, 6, 300, 64, 4, 64))
+    assert n_parameters(mixer) == 287_444
+
+
+def test_weights_of_the_duel_and_a_state_value_have_31669_parameters_in_fop():
+    weights = jax.eval_shape(lambda: DuelWeights(KEYS[2], 8, 6, 300, 4))
+    value = (300 + 1) * 32 + 32 + 1
+    assert n_parameters(weights) + value == 31_669
+
+
+def duel_of(q, m):
+    """w = (.5, 2), b = (.1, −.2), λ = (1.5, .25)."""
+    w, b, weights = jnp.array([0.5, 2.0]), jnp.array([0.1, -0.2]), jnp.array([1.5, 0.25])
+    return duel(w * q + b, w * m + b, weights)
+
+
+def test_the_duel_counts_advantages_by_their_weights():
+    # a = (.6, −1.2), b̃ = (1.1, .8): a sum of −.6, and .5 · −.5 − .75 · −2
+    np.testing.assert_allclose(duel_of(jnp.array([1.0, -0.5]), jnp.array([2.0, 0.5])), 0.65)
+
+
+def test_utilities_learn_through_the_duel_as_through_a_sum_and_best_ones_do_not():
+    by_q, by_m = jax.grad(duel_of, argnums=(0, 1))(jnp.array([1.0, -0.5]), jnp.array([2.0, 0.5]))
+    assert by_q.tolist() == [0.5, 2.0] and by_m.tolist() == [0.0, 0.0]
+
+
+def test_the_duel_of_soft_values_is_fops():
+    # α = .5, Q_1 = (1, 0, −1), Q_2 = (.2, .4, 0), u = (1, 2), λ = (.6, 1.4), V(s) = .3
+    q, chosen = jnp.array([[1.0, 0, -1], [0.2, 0.4, 0]]), jnp.array([0.0, 0.0])
+    soft = 0.5 * jax.nn.logsumexp(q / 0.5, axis=-1)
+    np.testing.assert_allclose(soft, [1.0714658, 0.7756253], rtol=1e-6)
+    q_tot = duel(chosen, soft, jnp.array([0.6, 1.4])) + 0.3
+    np.testing.assert_allclose(q_tot, 0.4183362, rtol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_joint_action_is_worth_more_to_the_duplex_mixer_than_everyones_best(seed):
+    rng = np.random.default_rng(seed)
+    mixer = jax.tree.map(lambda x: rng.normal(size=x.shape).astype(np.float32), DUPLEX)
+    q = jnp.asarray(rng.normal(size=(64, N, A)), jnp.float32)
+    actions = jnp.asarray(rng.integers(A, size=(64, N)))
+
+    @jax.jit
+    def value(actions):
+        chosen = jnp.take_along_axis(q, actions[..., None], -1)[..., 0]
+        return mixer(chosen, STATE, Extras(actions, q.max(-1)))
+
+    assert (value(q.argmax(-1)) >= value(actions)).all()
+
+
+def test_the_duplex_mixer_tells_joint_actions_of_the_same_utilities_apart():
+    best = UTILITIES + 1
+    one, other = (DUPLEX(UTILITIES, STATE, Extras(jnp.full((64, N), a), best)) for a in (0, 1))
+    assert (one != other).all()

@@ -9,7 +9,7 @@ import pytest
 
 from macpo.nets.agent import AgentNet
 from macpo.nets.packing import pack, plan, unpack
-from macpo.nets.unroll import unroll
+from macpo.nets.unroll import unroll, unroll_with_hidden
 
 T, N, O, HIDDEN, A = 6, 2, 3, 5, 4  # noqa: E741
 FULL = {b: [T] * b for b in (1, 3, 8, 40)}
@@ -31,10 +31,16 @@ def encode(inputs):
 def by_definition(net, inputs, length):
     """Every step of every episode, then zeros past the end."""
 
+    return with_hidden_by_definition(net, inputs, length)[..., :A]
+
+
+def with_hidden_by_definition(net, inputs, length):
+    """Outputs and the recurrent states they were made from, end to end."""
+
     def step(h, now):
         x = encode(now)
         h, q = net(x.reshape(-1, O), h)
-        return h, q.reshape(*x.shape[:-1], A)
+        return h, jnp.concatenate([q, h], -1).reshape(*x.shape[:-1], A + HIDDEN)
 
     h = jnp.zeros((inputs[0].shape[1] * N, HIDDEN))
     _, q = jax.lax.scan(step, h, inputs)
@@ -42,10 +48,10 @@ def by_definition(net, inputs, length):
     return jnp.where(exists[..., None, None], q, 0.0)
 
 
-def drawn(batch, seed=0):
+def drawn(batch, seed=0, outputs=A):
     """Inputs of all states, and a cotangent for every output, padding included."""
     rng = np.random.default_rng(seed)
-    shapes = ((T + 1, batch, N, O), (T + 1, batch, N), (T + 1, batch, N, A))
+    shapes = ((T + 1, batch, N, O), (T + 1, batch, N), (T + 1, batch, N, outputs))
     x, shift, cotangent = (jnp.asarray(rng.normal(size=s), jnp.float32) for s in shapes)
     return (x, shift), cotangent
 
@@ -72,6 +78,13 @@ def ours(net, inputs, length):
     return jnp.swapaxes(unpack(packing, unroll(net, encode, packed, packing)), 0, 1)
 
 
+def ours_with_hidden(net, inputs, length):
+    packing = plan(length, T + 1)
+    packed = jax.tree.map(lambda x: pack(packing, jnp.swapaxes(x, 0, 1)), inputs)
+    both = jnp.concatenate(unroll_with_hidden(net, encode, packed, packing), -1)
+    return jnp.swapaxes(unpack(packing, both), 0, 1)
+
+
 def assert_close(actual, expected):
     """Relative to each tensor's largest entry, so that 0.1 % of any gate's gradient shows."""
 
@@ -89,6 +102,17 @@ def test_outputs_and_every_gradient_are_those_of_a_plain_scan(batch, lengths):
     q, grads = outputs_and_gradients(ours)(*args)
     expected_q, expected_grads = outputs_and_gradients(by_definition)(*args)
     assert_close(q, expected_q)
+    assert_close(grads, expected_grads)
+
+
+@pytest.mark.parametrize("lengths", [FULL, RAGGED], ids=["full", "ragged"])
+@pytest.mark.parametrize("batch", [1, 8, 40])
+def test_recurrent_states_and_the_gradients_through_them_are_those_of_a_plain_scan(batch, lengths):
+    inputs, cotangent = drawn(batch, outputs=A + HIDDEN)
+    args = NET, inputs, jnp.array(lengths[batch]), cotangent
+    out, grads = outputs_and_gradients(ours_with_hidden)(*args)
+    expected, expected_grads = outputs_and_gradients(with_hidden_by_definition)(*args)
+    assert_close(out, expected)
     assert_close(grads, expected_grads)
 
 

@@ -1,14 +1,15 @@
 """The value-based learner: utilities, a mixer, λ-returns, weighted squared TD errors.
 
-VDN and QMIX are this learner with another mixer; CW-QMIX, OW-QMIX and MAC-PO are QMIX with other
-weights. Where the weighting needs an unrestricted value Q*, a second recurrent network with a
-feed-forward mixer is trained on the same targets, and the targets come from its copy.
+VDN, QMIX and QPLEX are this learner with another mixer; CW-QMIX, OW-QMIX and MAC-PO are QMIX with
+other weights; IQL has no mixer, QTRAN a joint network in its place and a loss beside. Where the
+weighting needs an unrestricted value Q*, a second recurrent network with a feed-forward mixer is
+trained on the same targets, and the targets come from its copy.
 
 Source: QMIX (Rashid et al. 2018) as tuned in PyMARL2; Weighted QMIX (Rashid et al. 2020); MAC-PO
 (Mei et al. 2023), section 4 and its released code.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
@@ -41,9 +42,10 @@ from macpo.nets.agent import (
     last_actions,
     taken,
 )
+from macpo.nets.mixers import Extras
 from macpo.nets.packing import pack, plan, unpack
 from macpo.nets.rows import map_states
-from macpo.nets.unroll import unroll
+from macpo.nets.unroll import unroll, unroll_with_hidden
 from macpo.shard import over_episodes
 from macpo.targets import lambda_return
 from macpo.types import Batch, Episodes, Key, Metrics, Observation, PyTree, Spec
@@ -128,14 +130,31 @@ class Targets(NamedTuple):
     error: Value | None
 
 
+class Auxiliary(NamedTuple):
+    """A loss beside the TD loss."""
+
+    provides: tuple[str, ...]
+    """The signals for the weighting that are among its values."""
+    values: Callable[[Any, Float[Array, " R"], PyTree, Extras, Float[Array, "R S"]], PyTree]
+    """(mixer, its value of the stored actions, utilities, extras of the greedy actions, state) →
+    what the loss and those signals depend on, [R] by name."""
+    loss: Callable[[PyTree, Bool[Array, "B T"]], tuple[Float[Array, ""], Metrics]]
+    """(values [B, T] by name, mask) → (loss, metrics)."""
+
+
 @dataclass(frozen=True)
 class Learner:
-    """See the module's docstring; `make_mixer(key)` builds the mixer of the factored value."""
+    """See the module's docstring.
+
+    `make_mixer(key)` builds the mixer of the factored value (`nets.mixers` says what that is). If
+    its values are [B, N], every agent learns from its own TD errors.
+    """
 
     env: Environment
     config: ValueBased
     scheme: Scheme
-    make_mixer: Any = field(repr=False)
+    make_mixer: Callable[[Key], Any] = field(repr=False)
+    auxiliary: Auxiliary | None = field(default=None, repr=False)
 
     @property
     def spec(self) -> Spec:
@@ -146,12 +165,18 @@ class Learner:
     def targets_central(self) -> bool:
         """Whether targets come from the central network."""
         source = self.config.target_source
-        return source == "central" or (source == "auto" and "q_star" in self.scheme.needs)
+        return source == "central" or (source == "auto" and self._needs_central)
 
     @property
     def uses_central(self) -> bool:
         """Whether there is a central network at all."""
-        return self.targets_central or "q_star" in self.scheme.needs
+        return self.targets_central or self._needs_central
+
+    @property
+    def _needs_central(self) -> bool:
+        """Whether the weighting needs a Q* that the algorithm itself does not have."""
+        provided = self.auxiliary.provides if self.auxiliary else ()
+        return "q_star" in self.scheme.needs and "q_star" not in provided
 
     @property
     def estimation(self) -> Estimation:
@@ -203,7 +228,10 @@ class Learner:
         """Twice the recurrent states that the trained networks keep for the backward pass: all
         else takes about as much (measured)."""
         rows = batch_size * (self.spec.episode_limit + 1) * self.spec.n_agents
-        return 2 * (1 + self.uses_central) * rows * self.config.rnn_hidden_dim * 4
+        # a mixer that reads recurrent states: those of the targets too, and a gradient of its own
+        mixer = jax.eval_shape(self.make_mixer, jax.random.key(0))
+        kept = 1 + self.uses_central + 2 * ("hidden" in mixer.needs)
+        return 2 * kept * rows * self.config.rnn_hidden_dim * 4
 
     # --- acting -------------------------------------------------------------------------------
 
@@ -259,31 +287,37 @@ class Learner:
         self, params: Networks, state: LearnerState, batch: Batch, key: Key
     ) -> tuple[Array, tuple[Metrics, State, Array]]:
         """(loss, (metrics, the weighting's new state, |δ|)) of whole episodes, longest first."""
-        config, episodes = self.config, batch.episodes
-        t = jnp.arange(episodes.reward.shape[1])
-        mask = t < episodes.length[:, None]  # real transitions
-        terminal = (t == episodes.length[:, None] - 1) & episodes.terminated[:, None]
+        config, n_agents = self.config, self.spec.n_agents
+        values = over_episodes(self._values, (params, state.targets), batch.episodes)
+        t = jnp.arange(batch.episodes.reward.shape[1])
+        reward, length, terminated = batch.episodes[2:]
+        importance = batch.importance
+        alone = values["q_tot"].ndim == 3
+        if alone:  # without a mixer the batch is N batches
+            values = _by_agent(values, n_agents)
+            steps = (reward, length, terminated, importance)
+            reward, length, terminated, importance = _repeated(steps, n_agents)
 
-        values = over_episodes(self._values, (params, state.targets), episodes)
+        mask = t < length[:, None]  # real transitions
+        terminal = (t == length[:, None] - 1) & terminated[:, None]
         y = lambda_return(
-            episodes.reward, terminal, mask, values["bootstrap"], config.gamma, config.td_lambda
+            reward, terminal, mask, values["bootstrap"], config.gamma, config.td_lambda
         )
         now = {name: x[:, :-1] for name, x in values.items()}
         td_error = now["q_tot"] - y
         discount = config.gamma * ~terminal
         estimated = self.estimation.signals(values, discount, batch.recent_differs)
+        given = {"q": now["q_tot"], "q_star_greedy": now["bootstrap"]} | now | estimated
         signals = Signals(
             mask=mask,
-            q=now["q_tot"],
             target=y,
-            q_star_greedy=now["bootstrap"],
             chance=jax.random.uniform(key),
-            **{name: now[name] for name in Signals._fields if name in now} | estimated,
+            **{name: given[name] for name in Signals._fields if name in given},
         )
         weights, weighting, metrics = self.scheme.apply(state.weighting, signals)
 
         # what is learned, and how much each step counts in it
-        importance = jnp.broadcast_to(batch.importance[:, None], mask.shape)
+        importance = jnp.broadcast_to(importance[:, None], mask.shape)
         reduction = "sum" if self.scheme.normalise == "sum" else "mean"
         if self.scheme.per_agent:  # the mixer learns from the team's error, each agent from its own
             own = differ.individual_errors(td_error, now["d_q_tot"])
@@ -299,17 +333,23 @@ class Learner:
             "td_error_abs": masked_mean(jnp.abs(td_error), mask),
             "q_taken_mean": masked_mean(now["q_tot"], mask),
             "target_mean": masked_mean(y, mask),
-            "valid_steps": mask.sum(),
+            "valid_steps": batch.episodes.length.sum(),
         }
         if params.central is not None:
             metrics |= central_losses(now["q_tot"], now["q_star"], y, importance, mask)
             loss += config.central_loss * metrics["loss_central"]
+        if self.auxiliary is not None:
+            auxiliary_loss, more = self.auxiliary.loss(now, mask)
+            metrics |= more
+            loss += auxiliary_loss
         metrics["loss"] = loss
         own_losses = self.estimation.own_losses(params, values, estimated, td_error, mask, batch)
         for name, own_loss in own_losses.items():
             metrics[name] = own_loss
             loss += own_loss
         td_error_abs = jnp.where(mask, jnp.abs(td_error), 0.0)
+        if alone:
+            td_error_abs = td_error_abs.reshape(-1, n_agents, len(t)).mean(1)
         return loss, jax.lax.stop_gradient((metrics, weighting, td_error_abs))
 
     def _values(self, nets: tuple[Networks, Targets], batch: Episodes) -> dict[str, Array]:
@@ -324,20 +364,35 @@ class Learner:
         seen = jax.vmap(jax.vmap(self.env.recall))(memory)
 
         # 2. Utilities of every action, then of the stored and of the greedy ones.
-        def utilities_of(agent: AgentNet) -> Float[Array, "S L N A"]:
-            return unroll(agent, self._encode, (seen.obs, last), packing)
+        inputs = (seen.obs, last)
 
-        q = self._bounded(utilities_of(params.factored.agent))
-        q_target = utilities_of(targets.value.agent)
+        def utilities_of(agent: AgentNet) -> Float[Array, "S L N A"]:
+            return unroll(agent, self._encode, inputs, packing)
+
+        def with_hidden(value: Value) -> tuple[Float[Array, "S L N A"], Array | None]:
+            if "hidden" in value.mixer.needs:
+                return unroll_with_hidden(value.agent, self._encode, inputs, packing)
+            return utilities_of(value.agent), None
+
+        q, hidden = with_hidden(params.factored)
+        q = self._bounded(q)
+        q_target, hidden_target = with_hidden(targets.value)
         if not self.targets_central:
             q_target = self._bounded(q_target)
-        best = greedy(q if self.config.double_q else q_target, seen.avail_actions)
+        best, best_target = (greedy(x, seen.avail_actions) for x in (q, q_target))
+        chosen = best if self.config.double_q else best_target  # the actions of the targets
         own = taken(q, stored)
-        learned = {"q_tot": jax.lax.stop_gradient(own) if self.scheme.per_agent else own}
-        frozen = {"bootstrap": taken(q_target, best)}
+        learned: dict[str, Any] = {
+            "q_tot": jax.lax.stop_gradient(own) if self.scheme.per_agent else own,
+            "extras": _extras(params.factored.mixer, taken(q, best), hidden),
+        }
+        frozen: dict[str, Any] = {
+            "bootstrap": taken(q_target, chosen),
+            "extras": _extras(targets.value.mixer, taken(q_target, best_target), hidden_target),
+        }
         if "q_of_target_net" in needs:
             frozen["q_of_target_net"] = taken(q_target, stored)
-        more = self.estimation.utilities(params, targets.error, utilities_of, stored, best)
+        more = self.estimation.utilities(params, targets.error, utilities_of, stored, chosen)
         learned, frozen = learned | more[0], frozen | more[1]
 
         # 3. Joint values.
@@ -346,12 +401,12 @@ class Learner:
             _mixers_of(params),
             targets,
             learned,
-            (memory, stored, jax.lax.stop_gradient(frozen)),
+            (memory, stored, best, chosen, jax.lax.stop_gradient(frozen)),
             packing,
         )
 
         # 4. What else weights and losses depend on.
-        values["is_greedy"] = (stored == best).all(-1)
+        values["is_greedy"] = (stored == chosen).all(-1)
         values["pi_taken"] = taken_probs(
             q,
             stored,
@@ -368,20 +423,53 @@ class Learner:
 
     def _mix(self, nets: Any, targets: Targets, learned: PyTree, context: PyTree) -> PyTree:
         """Joint values of a chunk of states, from utilities of the stored or greedy actions."""
-        memory, stored, frozen = context
+        memory, stored, best, chosen, frozen = context
         state = global_state(self.env, memory)
+        mixer, target_mixer = nets.factored, targets.value.mixer
+        utilities, extras = learned["q_tot"], Extras(stored, **learned["extras"])
+        q_tot = mixer(utilities, state, extras)
+        bootstrap_extras = Extras(chosen, **frozen["extras"])
         joint = {
-            "q_tot": nets.factored(learned["q_tot"], state),
-            "bootstrap": targets.value.mixer(frozen["bootstrap"], state),
+            "q_tot": q_tot,
+            "bootstrap": target_mixer(frozen["bootstrap"], state, bootstrap_extras),
         }
-        joint |= self.estimation.joint_values(nets, targets.error, learned, frozen, state, stored)
         if "q_of_target_net" in frozen:
-            joint["q_of_target_net"] = targets.value.mixer(frozen["q_of_target_net"], state)
+            extras_target = bootstrap_extras._replace(actions=stored)
+            joint["q_of_target_net"] = target_mixer(frozen["q_of_target_net"], state, extras_target)
         if "d_q_tot" in self.scheme.needs:
-            mixer, utilities = jax.lax.stop_gradient((nets.factored, learned["q_tot"]))
-            by_agent = jax.grad(lambda u: mixer(u, state).sum())
-            joint["d_q_tot"] = by_agent(utilities)
-        return joint
+            by_agent = jax.grad(lambda u, mixer: mixer(u, state, extras).sum())
+            joint["d_q_tot"] = by_agent(*jax.lax.stop_gradient((utilities, mixer)))
+        if self.auxiliary is not None:
+            of_best = extras._replace(actions=best)
+            joint |= self.auxiliary.values(mixer, q_tot, utilities, of_best, state)
+        return joint | self.estimation.joint_values(
+            nets, targets.error, learned, frozen, state, stored
+        )
+
+
+def _extras(mixer: Any, best: Array, hidden: Array | None) -> dict[str, Any]:
+    """Those that the mixer reads."""
+    extras: dict[str, Any] = {"best": best, "hidden": hidden}
+    return {name: extras[name] for name in mixer.needs}
+
+
+def _by_agent(values: dict[str, Array], n_agents: int) -> dict[str, Array]:
+    """Agents as rows of a batch B·N long: each with its own values, and with those of the team.
+
+    Its own are what it learns and learns from; all that is said of joint actions is the team's.
+    """
+
+    def rows(name: str, x: Array) -> Array:
+        if name in ("q_tot", "bootstrap", "q_of_target_net") and x.ndim == 3:
+            return jnp.moveaxis(x, -1, 1).reshape(-1, x.shape[1])
+        return _repeated(x, n_agents)
+
+    return {name: rows(name, x) for name, x in values.items()}
+
+
+def _repeated(tree: PyTree, n: int) -> PyTree:
+    """Every row n times in a row."""
+    return jax.tree.map(lambda x: jnp.repeat(x, n, axis=0), tree)
 
 
 def _values_of(params: Networks) -> tuple[Value, Value | None]:

@@ -1,12 +1,15 @@
-"""Critics: feed-forward values of states, and of every action of every agent."""
+"""Critics: feed-forward values of states, of joint actions, and of every action of every agent."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from macpo.nets.linear import MLP
+from macpo.nets.mixers import Extras
 from macpo.types import Key
 
 
@@ -40,3 +43,40 @@ class AgentCritic(eqx.Module):
 def dueling(out: Float[Array, "*B Ap1"]) -> Float[Array, "*B A"]:
     """Q(u) = V + A(u), with V the last output.   Source: DOP (Wang et al. 2021)."""
     return out[..., :-1] + out[..., -1:]
+
+
+class JointValue(eqx.Module):
+    """Q_jt of all that the agents remember and do, in a mixer's place, and V_jt.
+
+    Source: QTRAN-base (Son et al. 2019), section 4.1, in the sizes of PyMARL.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("best", "hidden")
+
+    encoder: MLP
+    joint: MLP
+    value: MLP
+    n_actions: int = eqx.field(static=True)
+
+    def __init__(
+        self, key: Key, n_actions: int, state_size: int, hidden_size: int, embed: int
+    ) -> None:
+        k1, k2, k3 = jax.random.split(key, 3)
+        width = hidden_size + n_actions
+        self.encoder = MLP(k1, width, width, width)
+        self.joint = MLP(k2, state_size + width, embed, embed, 1)
+        self.value = MLP(k3, state_size, embed, embed, 1)
+        self.n_actions = n_actions
+
+    def __call__(
+        self, utilities: Float[Array, "*B N"], state: Float[Array, "*B S"], extras: Extras
+    ) -> Float[Array, "*B"]:
+        """Q_jt(τ, u): no function of the utilities."""
+        assert extras.hidden is not None
+        actions = jax.nn.one_hot(extras.actions, self.n_actions)
+        encoded = self.encoder(jnp.concatenate([extras.hidden, actions], -1)).sum(-2)
+        return self.joint(jnp.concatenate([state, encoded], -1))[..., 0]
+
+    def state_value(self, state: Float[Array, "*B S"]) -> Float[Array, "*B"]:
+        """V_jt(τ): what partial observability keeps the sum of utilities from saying."""
+        return self.value(state)[..., 0]

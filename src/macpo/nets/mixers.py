@@ -1,22 +1,56 @@
 """Mixers: from the agents' utilities and the global state to one joint value.
 
-All have the signature `(utilities [*B, N], state [*B, S]) -> [*B]`.
+All have the signature `(utilities [*B, N], state [*B, S], extras) -> [*B]`, and `needs` says which
+extras a mixer reads; without any it may be called without.
 """
+
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from macpo.nets.linear import MLP, Linear
 from macpo.types import Key
 
 
+class Extras(NamedTuple):
+    """What a mixer may see beside utilities and state; the optional members on request."""
+
+    actions: Int[Array, "*B N"]
+    """The joint action that the utilities belong to."""
+    best: Float[Array, "*B N"] | None = None
+    """The largest utility of each agent's available actions."""
+    hidden: Float[Array, "*B N h"] | None = None
+    """The agents' recurrent states, the present observation included."""
+
+
+class NoMixer(eqx.Module):
+    """Every agent on its own: values [*B, N], not [*B].   Source: IQL (Tan 1993)."""
+
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    def __call__(
+        self,
+        utilities: Float[Array, "*B N"],
+        state: Float[Array, "*B S"],
+        extras: Extras | None = None,
+    ) -> Float[Array, "*B N"]:
+        """q_i."""
+        return utilities
+
+
 class SumMixer(eqx.Module):
     """Q_tot is the sum of the utilities.   Source: VDN (Sunehag et al. 2018), Eq. (3)."""
 
+    needs: ClassVar[tuple[str, ...]] = ()
+
     def __call__(
-        self, utilities: Float[Array, "*B N"], state: Float[Array, "*B S"]
+        self,
+        utilities: Float[Array, "*B N"],
+        state: Float[Array, "*B S"],
+        extras: Extras | None = None,
     ) -> Float[Array, "*B"]:
         """Σ_i q_i."""
         return utilities.sum(-1)
@@ -27,6 +61,8 @@ class MonotonicMixer(eqx.Module):
 
     Source: QMIX (Rashid et al. 2018), section 4; two-layer hypernetworks as in PyMARL.
     """
+
+    needs: ClassVar[tuple[str, ...]] = ()
 
     weight_1: MLP
     bias_1: Linear
@@ -43,7 +79,10 @@ class MonotonicMixer(eqx.Module):
         self.bias_2 = MLP(k4, state_size, embed, 1)
 
     def __call__(
-        self, utilities: Float[Array, "*B N"], state: Float[Array, "*B S"]
+        self,
+        utilities: Float[Array, "*B N"],
+        state: Float[Array, "*B S"],
+        extras: Extras | None = None,
     ) -> Float[Array, "*B"]:
         """Non-decreasing in every utility."""
         w1 = jnp.abs(self.weight_1(state))
@@ -59,6 +98,8 @@ class CentralMixer(eqx.Module):
     Source: Weighted QMIX (Rashid et al. 2020), appendix; three hidden layers and a state value.
     """
 
+    needs: ClassVar[tuple[str, ...]] = ()
+
     net: MLP
     value: MLP
 
@@ -68,7 +109,10 @@ class CentralMixer(eqx.Module):
         self.value = MLP(k2, state_size, embed, 1)
 
     def __call__(
-        self, utilities: Float[Array, "*B N"], state: Float[Array, "*B S"]
+        self,
+        utilities: Float[Array, "*B N"],
+        state: Float[Array, "*B S"],
+        extras: Extras | None = None,
     ) -> Float[Array, "*B"]:
         """Any function of both."""
         # the first layer in two products: no gradient of the state is computed, then thrown away
@@ -163,3 +207,43 @@ def duel(
     """
     advantage = jax.lax.stop_gradient(chosen - best)
     return chosen.sum(-1) + ((weights - 1) * advantage).sum(-1)
+
+
+class DuplexMixer(eqx.Module):
+    """The duel of transformed utilities, Q_i = w_i(s) q_i + b_i(s).
+
+    Source: QPLEX (Wang et al. 2021), section 4.2; the released code without Qatten.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("best",)
+
+    weight: MLP
+    bias: MLP
+    duel_weights: DuelWeights
+    n_actions: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        key: Key,
+        n_agents: int,
+        n_actions: int,
+        state_size: int,
+        hypernet_embed: int,
+        n_heads: int,
+        *hidden: int,
+    ) -> None:
+        k1, k2, k3 = jax.random.split(key, 3)
+        self.weight = MLP(k1, state_size, hypernet_embed, n_agents)
+        self.bias = MLP(k2, state_size, hypernet_embed, n_agents)
+        self.duel_weights = DuelWeights(k3, n_agents, n_actions, state_size, n_heads, *hidden)
+        self.n_actions = n_actions
+
+    def __call__(
+        self, utilities: Float[Array, "*B N"], state: Float[Array, "*B S"], extras: Extras
+    ) -> Float[Array, "*B"]:
+        """Largest where every agent takes its best action."""
+        assert extras.best is not None
+        w, b = jnp.abs(self.weight(state)) + 1e-10, self.bias(state)
+        actions = jax.nn.one_hot(extras.actions, self.n_actions).reshape(*state.shape[:-1], -1)
+        weights = self.duel_weights(state, actions)
+        return duel(w * utilities + b, w * extras.best + b, weights)

@@ -7,7 +7,7 @@ CPU costs less than to store and reload them.
 
 from collections.abc import Callable
 from functools import partial
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import equinox as eqx
 import jax
@@ -30,25 +30,44 @@ def unroll(
     them, and must be the same object in every call for compiled code to be shared. Each episode
     starts from a recurrent state of zeros. Gradients reach `net` alone.
     """
-    return _unroll(encode, net, inputs, packing)
+    out, _ = cast(tuple[Array, None], _unroll(encode, False, net, inputs, packing))
+    return out
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _unroll(encode: Encode, net: AgentNet, inputs: PyTree, packing: Packing) -> Array:
-    return _play(encode, net, inputs, packing, keep=False)[0]
+def unroll_with_hidden(
+    net: AgentNet, encode: Encode, inputs: PyTree, packing: Packing
+) -> tuple[Float[Array, "S L N A"], Float[Array, "S L N h"]]:
+    """`unroll`, and the recurrent states that the outputs were made from, also with a gradient."""
+    return cast(tuple[Array, Array], _unroll(encode, True, net, inputs, packing))
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _unroll(
+    encode: Encode, show: bool, net: AgentNet, inputs: PyTree, packing: Packing
+) -> tuple[Array, Array | None]:
+    out, hidden = _play(encode, net, inputs, packing, keep=show)
+    return out, _shown(hidden, out, packing) if show else None
 
 
 def _forward(
-    encode: Encode, net: AgentNet, inputs: PyTree, packing: Packing
-) -> tuple[Array, tuple[PyTree, ...]]:
+    encode: Encode, show: bool, net: AgentNet, inputs: PyTree, packing: Packing
+) -> tuple[tuple[Array, Array | None], tuple[PyTree, ...]]:
     out, hidden = _play(encode, net, inputs, packing, keep=True)
-    return out, (net, inputs, packing, hidden)
+    shown = _shown(hidden, out, packing) if show else None
+    return (out, shown), (net, inputs, packing, hidden)
+
+
+def _shown(hidden: Array | None, out: Array, packing: Packing) -> Float[Array, "S L N h"]:
+    """The recurrent states after each step; zeros in empty places."""
+    assert hidden is not None
+    hidden = hidden.reshape(*out.shape[:3], -1)
+    return jnp.where(packing.filled[..., None, None], hidden, 0)
 
 
 def _play(
     encode: Encode, net: AgentNet, inputs: PyTree, packing: Packing, keep: bool
 ) -> tuple[Array, Array | None]:
-    """(outputs, recurrent states before each step if they are to be kept)."""
+    """(outputs, recurrent states after each step if they are to be kept)."""
     n_places = packing.filled.shape[0]
     lanes, n_agents, _ = jax.eval_shape(encode, _at(inputs, 0)).shape
     rows, width = lanes * n_agents, net.hidden_size
@@ -58,9 +77,9 @@ def _play(
     def step(s: Array, carry: tuple[Array, Array | None, Array]) -> tuple[Array | None, ...]:
         out, hidden, h = carry
         h = jnp.where(_per_row(packing.first[s], n_agents), 0, h)
+        h, y = net(_flat(encode(_at(inputs, s))), h)
         if hidden is not None:
             hidden = jax.lax.dynamic_update_index_in_dim(hidden, h, s, 0)
-        h, y = net(_flat(encode(_at(inputs, s))), h)
         y = jnp.where(_per_row(packing.filled[s], n_agents), y, 0)
         return jax.lax.dynamic_update_index_in_dim(out, y, s, 0), hidden, h
 
@@ -70,17 +89,21 @@ def _play(
 
 
 def _backward(
-    encode: Encode, kept: tuple[PyTree, ...], d_out: Array
+    encode: Encode, show: bool, kept: tuple[PyTree, ...], d: tuple[Array, Array | None]
 ) -> tuple[AgentNet, None, None]:
-    net, inputs, packing, hidden = kept
+    (net, inputs, packing, hidden), (d_out, d_shown) = kept, d
     n_agents = d_out.shape[2]
 
     def step(i: Array, carry: tuple[Array, AgentNet]) -> tuple[Array, AgentNet]:
         d_h, grads = carry
         s = packing.n_places - 1 - i
-        d_y = jnp.where(_per_row(packing.filled[s], n_agents), _flat(d_out[s]), 0)
-        d_h, d_net = _step_gradient(net, _flat(encode(_at(inputs, s))), hidden[s], d_h, d_y)
-        d_h = jnp.where(_per_row(packing.first[s], n_agents), 0, d_h)
+        filled, first = (_per_row(x[s], n_agents) for x in (packing.filled, packing.first))
+        d_y = jnp.where(filled, _flat(d_out[s]), 0)
+        if d_shown is not None:
+            d_h += jnp.where(filled, _flat(d_shown[s]), 0)
+        h = jnp.where(first, 0, hidden[jnp.maximum(s - 1, 0)])
+        d_h, d_net = _step_gradient(net, _flat(encode(_at(inputs, s))), h, d_h, d_y)
+        d_h = jnp.where(first, 0, d_h)
         return d_h, jax.tree.map(jnp.add, grads, d_net)
 
     start = jnp.zeros(hidden.shape[1:]), jax.tree.map(jnp.zeros_like, net)

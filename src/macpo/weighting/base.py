@@ -10,7 +10,7 @@ import functools
 import math
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeAlias
 
 from array_api_compat import array_namespace
@@ -81,6 +81,14 @@ class Scheme:
         scale = {"scale": 0.0} if self.normalise == "ema" else {}
         return {m.name: m.initial for m in self.moving} | scale
 
+    def times(self, other: "Scheme") -> "Scheme":
+        """The product of both weights, normalised and in all else as this one."""
+        return replace(
+            self,
+            factors=(*other.factors, *self.factors),
+            learner_needs=(*other.learner_needs, *self.learner_needs),
+        )
+
     def __call__(self, *, mask: Any, **signals: Any) -> Any:
         """Weights of the same shape as `mask`, from the initial state; see `MEANING` for signals.
 
@@ -126,12 +134,12 @@ class Scheme:
         xp = check(self.name, signals, self.needs)
         s = clean(signals, self.needs, xp)
         s = s._replace(moving=state)  # as it was before this batch
-        logs = {factor.name: factor.log(s, xp) for factor in self.factors}
+        logs = [factor.log(s, xp) for factor in self.factors]
         mask = s.mask
         if self.per_agent:
             mask = xp.broadcast_to(mask[..., None], (*mask.shape, s.d_q_tot.shape[-1]))
         if logs:
-            parts = (x if x.ndim == mask.ndim else x[..., None] for x in logs.values())
+            parts = (x if x.ndim == mask.ndim else x[..., None] for x in logs)
             total = functools.reduce(operator.add, parts)
         else:
             total = xp.zeros_like(mask, dtype=xp.float32)
@@ -146,7 +154,8 @@ class Scheme:
         scale = moving.get("scale", 1.0)
         weights, fallback = normalised(log_weight, mask, self.normalise, self.clip, scale, xp)
         new_state = {name: constant(x) for name, x in moving.items()}
-        return _Made(constant(weights), new_state, s, logs, total, log_weight, mask, fallback, xp)
+        named = {factor.name: log for factor, log in zip(self.factors, logs, strict=True)}
+        return _Made(constant(weights), new_state, s, named, total, log_weight, mask, fallback, xp)
 
 
 class _Made(NamedTuple):

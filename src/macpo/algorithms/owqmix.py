@@ -1,0 +1,43 @@
+"""OW-QMIX: QMIX that cares for what it undervalues.
+
+The target of both comes from an unrestricted value Q*, which a central network learns beside the
+mixture. Another weighting's weights multiply these: `--algorithm owqmix` is published OW-QMIX, and
+the same as `--algorithm qmix --weighting owqmix`.
+
+Source: Rashid et al. 2020, "Weighted QMIX: Expanding Monotonic Value Function Factorisation for
+Deep Multi-Agent Reinforcement Learning", Eq. (9).
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from macpo.algorithms import qmix
+from macpo.algorithms.base import About
+from macpo.algorithms.value_based import Learner
+from macpo.envs.base import Environment
+from macpo.weighting import owqmix
+from macpo.weighting.base import Scheme
+
+
+@dataclass(frozen=True)
+class Config(qmix.Config):
+    """OW-QMIX: QMIX with the optimistically weighted operator (Rashid et al. 2020)."""
+
+    about: ClassVar[About] = About(
+        agents="utilities",
+        critic="–",
+        mixer="monotonic",
+        extra="Q*",
+        paper="Rashid et al. 2020",
+    )
+
+    alpha: float = 0.1
+    """Weight of overestimated steps (PyMARL: `w`); 0.1 in both references."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        owqmix.Config(alpha=self.alpha)  # refuses what is out of range
+
+    def make(self, env: Environment, scheme: Scheme) -> Learner:
+        """The learner; its scheme is the weighting's times these weights."""
+        return super().make(env, scheme.times(owqmix.Config(alpha=self.alpha).make()))
