@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The runs behind results/README.md: `results/predator_prey.sh 0`, `-2`, `weightings`, `ablations`.
+# The runs behind results/README.md: `results/predator_prey.sh 0`, `-2`, `weightings`, `ablations`, `algorithms`.
 # Runs go to runs/results/, two at a time, each on a core of its own; a run that was stopped goes on.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -21,9 +21,13 @@ go() { # core, name, flags…
 # PyMARL2's schedule: 8 environments, one update of 128 episodes after each 8
 pymarl2="--steps 300000 --seeds 3"
 # PyMARL's and Weighted QMIX's: an update of 32 episodes after each single one
-pymarl="--preset pymarl --env.punishment -2 --steps 300000 --seeds 3 --test-interval 20000"
 
-case "${1:?0, -2, weightings or ablations}" in
+at_2="--env.punishment -2 --steps 300000 --seeds 3 --test-interval 20000"
+pymarl="--preset pymarl $at_2"
+# actor-critics keep their own schedules (docs/algorithms.md)
+schedule() { case $1 in qplex | cwqmix) echo "$pymarl" ;; *) echo "$at_2" ;; esac; }
+
+case "${1:?0, -2, weightings, ablations or algorithms}" in
   0)
     (go 0 punishment0_owqmix --weighting owqmix $pymarl2; go 0 punishment0_qmix --weighting uniform $pymarl2) &
     (go 1 punishment0_macpo --preset macpo $pymarl2; go 1 punishment0_macpo-official --preset macpo-official $pymarl2) &
@@ -48,6 +52,20 @@ case "${1:?0, -2, weightings or ablations}" in
       go 1 punishment-2_macpo-raw --preset macpo --weighting.normalise none $one
       go 1 punishment-2_macpo-unmasked --preset macpo --weighting.include-unavailable $one
       go 1 punishment-2_macpo-temperature10 --preset macpo --weighting.value-temperature 10 $one
+    ) &
+    ;;
+  algorithms) # the algorithms of the paper's Figure 2 that the other runs leave out
+    (
+      for a in vdac qplex cwqmix; do
+        go 0 "punishment0_$a" --algorithm $a $pymarl2
+        go 0 "punishment-2_$a" --algorithm $a $(schedule $a)
+      done
+    ) &
+    (
+      for a in dop fop; do
+        go 1 "punishment0_$a" --algorithm $a $pymarl2
+        go 1 "punishment-2_$a" --algorithm $a $(schedule $a)
+      done
     ) &
     ;;
 esac
