@@ -20,9 +20,8 @@ go() { # core, name, flags…
 
 # PyMARL2's schedule: 8 environments, one update of 128 episodes after each 8
 pymarl2="--steps 300000 --seeds 3"
-# PyMARL's and Weighted QMIX's: an update of 32 episodes after each single one
-
 at_2="--env.punishment -2 --steps 300000 --seeds 3 --test-interval 20000"
+# PyMARL's and Weighted QMIX's schedule: an update of 32 episodes after each single one
 pymarl="--preset pymarl $at_2"
 # actor-critics keep their own schedules (docs/algorithms.md)
 schedule() { case $1 in qplex | cwqmix) echo "$pymarl" ;; *) echo "$at_2" ;; esac; }
@@ -43,12 +42,12 @@ case "${1:?0, -2, weightings, ablations or algorithms}" in
   ablations) # one seed each of MAC-PO without a factor and with its other switches, at punishment -2
     one="$pymarl --seeds 1"
     (
-      for factor in bellman value joint; do
-        go 0 "punishment-2_macpo-no-$factor" --weighting "macpo-no-$factor" $one
-      done
+      go 0 punishment-2_macpo-no-bellman --weighting macpo-no-bellman $one
+      go 0 punishment-2_macpo-no-joint --weighting macpo-no-joint $one
       go 0 punishment-2_qmix-central --weighting uniform --algorithm.target-source central $one
     ) &
     (
+      go 1 punishment-2_macpo-no-value --weighting macpo-no-value $pymarl # the one that hunts
       go 1 punishment-2_macpo-raw --preset macpo --weighting.normalise none $one
       go 1 punishment-2_macpo-unmasked --preset macpo --weighting.include-unavailable $one
       go 1 punishment-2_macpo-temperature10 --preset macpo --weighting.value-temperature 10 $one

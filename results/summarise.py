@@ -23,8 +23,41 @@ LABELS = {
     "discor": "DisCor",
     "remern": "ReMERN",
     "pser": "PSER",
+    "macpo-no-value": "MAC-PO without value enhancement",
+    "macpo-no-bellman": "MAC-PO without the Bellman error",
+    "macpo-no-joint": "MAC-PO without the collective term",
+    "macpo-raw": "MAC-PO, raw weights",
+    "macpo-unmasked": "MAC-PO, unavailable actions in π",
+    "macpo-temperature10": "MAC-PO, value temperature 10",
+    "qmix-central": "QMIX, targets of Q*",
+    "cwqmix": "CW-QMIX",
+    "qplex": "QPLEX",
+    "vdac": "VDAC-mix",
+    "dop": "DOP",
+    "fop": "FOP",
 }
-WEIGHTING = {"qmix": "uniform", "macpo-official": "macpo"}
+GROUPS = {
+    "": [
+        *("qmix", "owqmix", "macpo", "macpo-official", "macpo-approx"),
+        *("per", "discor", "remern", "pser"),
+    ],
+    "_ablations": [
+        *("macpo", "macpo-no-value", "macpo-no-bellman", "macpo-no-joint", "macpo-raw"),
+        *("macpo-unmasked", "macpo-temperature10", "qmix-central"),
+    ],
+    "_algorithms": ["qmix", "owqmix", "macpo", "cwqmix", "qplex", "vdac", "dop", "fop"],
+}
+"""What is drawn together, by the end of the files' names."""
+WEIGHTING = {"qmix": "uniform", "qmix-central": "uniform"} | dict.fromkeys(
+    ("macpo-official", "macpo-raw", "macpo-unmasked", "macpo-temperature10"), "macpo"
+)
+SETTINGS = {
+    "macpo-official": "macpo-official",
+    "macpo-raw": "normalise none",
+    "macpo-unmasked": "include-unavailable",
+    "macpo-temperature10": "value-temperature 10",
+    "qmix-central": "target-source central",
+}
 DIAGNOSTICS = ("weight_raw_mean", "weight_ess_fraction", "f_mean", "td_error_abs", "return_mean")
 SPANS = ((0, 25_000), (25_000, 75_000), (75_000, 150_000), (150_000, 300_000))
 OVER_TIME = {
@@ -80,7 +113,7 @@ def weights_over_time(method: str, punishment: str, run: Path) -> list[dict[str,
             "weighting": WEIGHTING.get(method, method),
             "run": f"punishment{punishment}_{method}",
             "punishment": punishment,
-            "preset": "macpo-official" if method == "macpo-official" else "default",
+            "setting": SETTINGS.get(method, "default"),
             "env steps": f"{start // 1000}k–{stop // 1000}k",
             "updates": str(max(r["updates"] for r in inside)),
         }
@@ -91,43 +124,55 @@ def weights_over_time(method: str, punishment: str, run: Path) -> list[dict[str,
     return rows
 
 
-def main(runs: Path, out: Path) -> None:
-    over_time: list[dict[str, str]] = []
-    for punishment in ("0", "-2"):
-        paths = {method: runs / f"punishment{punishment}_{method}" for method in LABELS}
-        found = {
-            method: run
-            for method, run in paths.items()
-            if (run / "metrics.jsonl").exists() and read(run, "test")
-        }
-        if not found:
-            continue
-        with (out / f"punishment{punishment}.csv").open("w", newline="") as handle:
-            writer = csv.writer(handle)
-            names = ("seed", "env_steps", "updates", "test_return_mean", "test_return_std")
-            writer.writerow(["method", *names])
-            for method, run in found.items():
-                for row in read(run, "test"):
-                    writer.writerow([method, *(f"{row[n]:g}" for n in names)])
-        print(
-            f"\n## punishment {punishment}\n\n"
-            "| method | seeds | env steps | updates, each seed | last 3 evaluations, each seed | "
-            "mean ± s.d. over seeds | best evaluation | raw weight | ESS share | f | "
-            f"abs. TD error | training return |\n|{'---|' * 12}"
-        )
+def group(punishment: str, suffix: str, runs: Path, out: Path) -> list[dict[str, str]]:
+    """Write what belongs together, print its table; the weights of its runs over time."""
+    paths = {method: runs / f"punishment{punishment}_{method}" for method in GROUPS[suffix]}
+    found = {
+        method: run
+        for method, run in paths.items()
+        if (run / "metrics.jsonl").exists() and read(run, "test")
+    }
+    if not found:
+        return []
+    name = f"punishment{punishment}{suffix}"
+    with (out / f"{name}.csv").open("w", newline="") as handle:
+        writer = csv.writer(handle)
+        names = ("seed", "env_steps", "updates", "test_return_mean", "test_return_std")
+        writer.writerow(["method", *names])
         for method, run in found.items():
-            print(table_row(LABELS[method], run))
-            over_time += weights_over_time(method, punishment, run)
-        draw_comparison(
-            [*found.values()],
-            [LABELS[method].replace("`", "") for method in found],
-            out / f"punishment{punishment}.png",
-            f"Predator-Prey, punishment {punishment}",
-        )
+            for row in read(run, "test"):
+                writer.writerow([method, *(f"{row[n]:g}" for n in names)])
+    print(
+        f"\n## {name}\n\n"
+        "| method | seeds | env steps | updates, each seed | last 3 evaluations, each seed | "
+        "mean ± s.d. over seeds | best evaluation | raw weight | ESS share | f | "
+        f"abs. TD error | training return |\n|{'---|' * 12}"
+    )
+    for method, run in found.items():
+        print(table_row(LABELS[method], run))
+    draw_comparison(
+        [*found.values()],
+        [LABELS[method].replace("`", "") for method in found],
+        out / f"{name}.png",
+        f"Predator-Prey, punishment {punishment}",
+    )
+    if suffix == "_algorithms":
+        return []
+    rows = (weights_over_time(method, punishment, run) for method, run in found.items())
+    return [row for rows_of_run in rows for row in rows_of_run]
+
+
+def main(runs: Path, out: Path) -> None:
+    over_time = {
+        (row["run"], row["env steps"]): row  # a run may be in two groups
+        for punishment in ("0", "-2")
+        for suffix in GROUPS
+        for row in group(punishment, suffix, runs, out)
+    }
     with (out / "weightings.csv").open("w", newline="") as handle:
-        writer = csv.DictWriter(handle, list(over_time[0]))
+        writer = csv.DictWriter(handle, list(next(iter(over_time.values()))))
         writer.writeheader()
-        writer.writerows(over_time)
+        writer.writerows(over_time.values())
 
 
 main(Path(sys.argv[1]), Path(sys.argv[2]))
