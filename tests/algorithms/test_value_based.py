@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 
 from macpo.algorithms.base import LearnerState
+from macpo.algorithms.iql import Config as Iql
 from macpo.algorithms.qmix import Config as Qmix
+from macpo.algorithms.qplex import Config as Qplex
+from macpo.algorithms.qtran import Config as Qtran
 from macpo.algorithms.value_based import Learner
 from macpo.algorithms.vdn import Config as Vdn
 from macpo.errors import UsageError
@@ -26,9 +29,8 @@ from tests.toys import CANVAS, Canvas, scribble, spoiled
 KEY = jax.random.key(0)
 LENGTH, TERMINATED = [6, 3], [False, True]
 BATCH = scribble(CANVAS, LENGTH, TERMINATED)
-QMIX = Qmix(
-    rnn_hidden_dim=8, mixing_embed_dim=4, hypernet_embed=4, central_mixing_embed_dim=8, lr=3e-3
-)
+SMALL: dict[str, Any] = {"rnn_hidden_dim": 8, "central_mixing_embed_dim": 8, "lr": 3e-3}
+QMIX = Qmix(**SMALL, mixing_embed_dim=4, hypernet_embed=4)
 # a large epsilon makes the step of RMSprop depend on the length of the (clipped) gradient
 VDN = Vdn(
     rnn_hidden_dim=8,
@@ -67,6 +69,13 @@ def exposing(scheme: Scheme) -> Scheme:
 LEARNERS = {
     "qmix-macpo": QMIX.make(Canvas(CANVAS), exposing(Macpo().make())),
     "vdn-uniform": VDN.make(Canvas(CANVAS), exposing(Uniform().make())),
+    "iql-macpo": Iql(**SMALL).make(Canvas(CANVAS), exposing(Macpo().make())),
+    "qplex-macpo": Qplex(**SMALL, hypernet_embed=4, n_heads=2).make(
+        Canvas(CANVAS), exposing(Macpo().make())
+    ),
+    "qtran-macpo": Qtran(**SMALL | {"lr": 0.01}, joint_embed_dim=8).make(
+        Canvas(CANVAS), exposing(Macpo().make())
+    ),
 }
 
 

@@ -1,0 +1,60 @@
+"""IQL on a frozen batch: whose errors are learned from, and what the team shares."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from macpo.algorithms.iql import Config as Iql
+from macpo.algorithms.value_based import _by_agent
+from macpo.errors import UsageError
+from macpo.types import Batch
+from macpo.weighting.differ import Config as Differ
+from macpo.weighting.uniform import Config as Uniform
+from tests.toys import CANVAS, Canvas, scribble
+
+KEY = jax.random.key(0)
+BATCH = scribble(CANVAS, [6, 3], [False, True])
+MASK = np.arange(6) < np.array([6, 3])[:, None]
+
+
+def test_agents_become_rows_with_their_own_values_and_the_teams():
+    values = {
+        "q_tot": jnp.arange(8.0).reshape(1, 4, 2),  # two agents, four states
+        "bootstrap": jnp.ones((1, 4)),  # of a central network
+        "pi_taken": jnp.array([[[0.1, 0.9]] * 4]),
+    }
+    rows = _by_agent(values, 2)
+    assert rows["q_tot"].tolist() == [[0, 2, 4, 6], [1, 3, 5, 7]]
+    assert rows["bootstrap"].shape == (2, 4)
+    # the policies of all, for the joint factor of either agent's weight
+    np.testing.assert_array_equal(rows["pi_taken"][0], rows["pi_taken"][1])
+
+
+def test_every_agent_learns_from_the_teams_reward_and_its_own_next_value():
+    learner = Iql(rnn_hidden_dim=8, td_lambda=0.0).make(Canvas(CANVAS), Uniform().make())
+    state = learner.init(KEY)
+
+    @jax.jit
+    def run() -> Any:
+        values = learner._values((state.params, state.targets), BATCH)
+        batch = Batch(BATCH, jnp.ones(2))
+        return values, learner.loss(state.params, state, batch, KEY)
+
+    values, (_, (metrics, _, td_error_abs)) = run()
+    q, bootstrap = np.asarray(values["q_tot"]), np.asarray(values["bootstrap"])
+    ends = np.zeros((2, 6, 1))
+    ends[1, 2] = 1
+    y = np.asarray(BATCH.reward)[..., None] + 0.99 * (1 - ends) * bootstrap[:, 1:]
+    error = (q[:, :-1] - y)[MASK]  # [steps, agents]
+    assert q.shape == (2, 7, 2)
+    np.testing.assert_allclose(metrics["loss_td"], np.square(error).mean(), rtol=1e-5)
+    np.testing.assert_allclose(td_error_abs[MASK], np.abs(error).mean(-1), rtol=1e-5)
+    assert metrics["valid_steps"] == 9 and not td_error_abs[~MASK].any()
+
+
+def test_a_weighting_that_needs_a_mixer_is_refused():
+    with pytest.raises(UsageError, match="iql has no mixer"):
+        Iql().make(Canvas(CANVAS), Differ().make())

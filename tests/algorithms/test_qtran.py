@@ -1,0 +1,76 @@
+"""QTRAN's networks and its two losses beside the TD loss, with worked numbers."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from macpo.algorithms.qtran import Config as Qtran
+from macpo.algorithms.qtran import factored_values
+from macpo.errors import UsageError
+from macpo.nets.critics import JointValue
+from macpo.nets.mixers import Extras
+from macpo.weighting.differ import Config as Differ
+from macpo.weighting.macpo import Config as Macpo
+from tests.toys import CANVAS, Canvas
+
+KEY = jax.random.key(0)
+ALL = jnp.ones((1, 2), bool)
+# the first step: the sum is .5 above Q_jt at the best action and 2 below it at the stored one;
+# the second: 1 below, and 3 above
+VALUES = {
+    "q": jnp.array([[1.0, 6.0]]),
+    "q_tot": jnp.array([[3.0, 3.0]]),
+    "q_best": jnp.array([[4.5, 6.0]]),
+    "q_jt_best": jnp.array([[4.0, 7.0]]),
+}
+
+
+def test_joint_network_of_predator_prey_has_61398_parameters():
+    net = jax.eval_shape(lambda: JointValue(KEY, 6, 300, 64, 64))
+    assert sum(x.size for x in jax.tree.leaves(net)) == 61_398
+
+
+def test_the_sum_meets_the_joint_value_at_the_best_action_and_stays_above_it_elsewhere():
+    loss, metrics = Qtran(opt_loss=1.0, nopt_loss=0.1).factorisation_loss(VALUES, ALL)
+    np.testing.assert_allclose(metrics["loss_opt"], (0.25 + 1) / 2)
+    np.testing.assert_allclose(metrics["loss_nopt"], (4 + 0) / 2)
+    np.testing.assert_allclose(loss, 0.625 + 0.1 * 2)
+
+
+def test_the_joint_value_learns_nothing_from_the_sum():
+    slope = jax.grad(lambda v: Qtran().factorisation_loss(v, ALL)[0])(VALUES)
+    assert not slope["q_tot"].any() and not slope["q_jt_best"].any()
+    assert slope["q"].any() and slope["q_best"].any()
+
+
+def test_padding_changes_neither_loss():
+    first = jnp.array([[True, False]])
+    junk = {name: x.at[0, 1].set(jnp.nan) for name, x in VALUES.items()}
+    loss, _ = Qtran().factorisation_loss(junk, first)
+    np.testing.assert_allclose(loss, 0.25 + 0.1 * 4)
+
+
+def test_the_sum_and_the_joint_value_judge_the_same_joint_actions():
+    joint = JointValue(KEY, 3, 5, 4, 8)
+    state, hidden = jax.random.normal(KEY, (7, 5)), jax.random.normal(KEY, (7, 2, 4))
+    utilities, best = jax.random.normal(KEY, (7, 2)), jnp.full((7, 2), 2.0)
+    extras = Extras(jnp.ones((7, 2), int), best, hidden)
+    q_jt = joint(utilities, state, extras._replace(actions=jnp.zeros((7, 2), int)))
+    values = factored_values(joint, q_jt, utilities, extras, state)
+    v = joint.state_value(state)
+    np.testing.assert_allclose(values["q"], utilities.sum(-1) + v, rtol=1e-6)
+    np.testing.assert_allclose(values["q_best"], 4 + v, rtol=1e-6)
+    np.testing.assert_allclose(values["q_jt_best"], joint(best, state, extras), rtol=1e-6)
+    np.testing.assert_array_equal(values["q_star"], q_jt)
+    assert (values["q_jt_best"] != q_jt).all()
+
+
+def test_the_joint_value_is_the_q_star_of_weightings_so_there_is_no_central_network():
+    learner = Qtran().make(Canvas(CANVAS), Macpo().make())
+    assert not learner.uses_central
+
+
+def test_a_weighting_that_needs_a_mixer_is_refused():
+    with pytest.raises(UsageError, match="in qtran no utility"):
+        Qtran().make(Canvas(CANVAS), Differ().make())
