@@ -64,7 +64,39 @@ def test_released_qplex_has_single_layers_and_two_updates_after_each_episode():
     assert (run.batch_size_run, run.batch_size, run.updates_per_iteration) == (1, 32, 2)
 
 
-@pytest.mark.parametrize("name", ["iql-pymarl2", "qplex-official", "wqmix-official"])
+def test_coma_pymarl_explores_inside_its_policies_without_a_reward_of_entropy():
+    coma = presets.apply("coma-pymarl", Experiment(algorithm="coma")).algorithm
+    assert (coma.optimiser, coma.optim_eps, coma.td_lambda) == ("rmsprop", 1e-5, 0.8)
+    assert (coma.entropy_coef, coma.epsilon_in_policy) == (0.0, True)
+
+
+def test_vdac_official_is_half_as_fast_and_keeps_exploring():
+    experiment = presets.apply("vdac-official", Experiment(algorithm="vdac"))
+    vdac = experiment.algorithm
+    assert (vdac.lr, vdac.entropy_coef, vdac.epsilon_in_policy) == (5e-4, 0.0, True)
+    assert (experiment.run.epsilon_finish, experiment.run.buffer_size) == (0.01, 8)
+
+
+def test_dop_official_learns_from_16_new_and_32_old_episodes_of_4_environments():
+    experiment = presets.apply("dop-official", Experiment(algorithm="dop"))
+    dop, run = experiment.algorithm, experiment.run
+    assert (dop.on_policy_batch_size, run.batch_size, run.batch_size_run) == (16, 32, 4)
+    assert (dop.critic_lr, dop.grad_norm_clip) == (1e-4, 20.0)
+
+
+def test_fop_official_adds_the_entropy_outside_the_return():
+    assert Experiment(algorithm="fop").algorithm.entropy_in_return
+    fop = presets.apply("fop-official", Experiment(algorithm="fop")).algorithm
+    assert not fop.entropy_in_return
+
+
+OF_ONE = {
+    *("coma-pymarl", "dop-official", "fop-official"),
+    *("iql-pymarl2", "qplex-official", "vdac-official", "wqmix-official"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(OF_ONE))
 def test_presets_of_one_algorithm_refuse_others_by_name(name):
     with pytest.raises(UsageError, match="not 'vdn'; choose --algorithm"):
         presets.apply(name, Experiment(algorithm="vdn"))
@@ -83,8 +115,7 @@ def test_presets_keep_what_they_do_not_name():
 
 
 def test_every_preset_is_found_and_described():
-    of_one = {"iql-pymarl2", "qplex-official", "wqmix-official"}
-    assert set(presets.known()) >= {"macpo", "macpo-official", "pymarl", "pymarl2"} | of_one
+    assert set(presets.known()) == {"macpo", "macpo-official", "pymarl", "pymarl2"} | OF_ONE
     assert all(function.__doc__ for function in presets.known().values())
 
 

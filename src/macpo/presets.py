@@ -65,6 +65,45 @@ def qplex_official(experiment: Experiment) -> Experiment:
     )
 
 
+def coma_pymarl(experiment: Experiment) -> Experiment:
+    """COMA as PyMARL has it: RMSprop, no reward of entropy, exploration inside the policies."""
+    _one_of(experiment, "coma_pymarl", "coma")
+    changes = {"optimiser": "rmsprop", "optim_eps": 1e-5, "td_lambda": 0.8}
+    changes |= {"entropy_coef": 0.0, "epsilon_in_policy": True}
+    return replace(experiment, algorithm=replace(experiment.algorithm, **changes))
+
+
+def vdac_official(experiment: Experiment) -> Experiment:
+    """VDAC as its authors released it: no reward of entropy, exploration inside the policies."""
+    _one_of(experiment, "vdac_official", "vdac")
+    changes = {"lr": 5e-4, "optim_eps": 1e-5, "entropy_coef": 0.0, "epsilon_in_policy": True}
+    return replace(
+        experiment,
+        algorithm=replace(experiment.algorithm, **changes),
+        run=replace(experiment.run, epsilon_finish=0.01),
+    )
+
+
+def dop_official(experiment: Experiment) -> Experiment:
+    """DOP as its authors released it: 4 environments, 16 new and 32 old episodes an update."""
+    _one_of(experiment, "dop_official", "dop")
+    changes = {"optim_eps": 1e-5, "critic_lr": 1e-4, "grad_norm_clip": 20.0}
+    changes |= {"on_policy_batch_size": 16}
+    run = replace(
+        experiment.run,
+        batch_size_run=4,
+        batch_size=32,
+        target_update_interval=12,  # 600 steps of the critic are three updates at full length
+    )
+    return replace(experiment, algorithm=replace(experiment.algorithm, **changes), run=run)
+
+
+def fop_official(experiment: Experiment) -> Experiment:
+    """FOP as its authors released it: the entropy outside the return, also after an end."""
+    _one_of(experiment, "fop_official", "fop")
+    return replace(experiment, algorithm=replace(experiment.algorithm, entropy_in_return=False))
+
+
 def macpo_official(experiment: Experiment) -> Experiment:
     """MAC-PO as its authors released it: raw weights, unavailable actions in the softmax, clamp."""
     algorithm = _value_based(experiment, "macpo_official")
