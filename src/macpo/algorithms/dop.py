@@ -79,6 +79,7 @@ class Config(OffPolicy):
 
     def make(self, env: Environment, scheme: Scheme) -> Learner:
         """The learner."""
+        self.require_team_weights("dop", scheme)
         spec, width = env.spec, self.critic_hidden_dim
 
         def critic(key: Key) -> Critic:

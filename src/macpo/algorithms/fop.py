@@ -91,6 +91,7 @@ class Config(OffPolicy):
 
     def make(self, env: Environment, scheme: Scheme) -> Learner:
         """The learner."""
+        self.require_team_weights("fop", scheme)
         spec, width = env.spec, self.critic_hidden_dim
 
         def one(key: Key) -> Critic:

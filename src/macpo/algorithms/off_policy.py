@@ -15,12 +15,13 @@ from jaxtyping import Array, Float, Int
 from macpo.algorithms.actor_critic import ActorCritic, Beside, Learner, transitions
 from macpo.algorithms.base import LearnerState
 from macpo.algorithms.estimators import central_losses, mixers_of
+from macpo.errors import require
 from macpo.nets.agent import taken
 from macpo.nets.packing import pack, unpack
 from macpo.nets.rows import map_states
 from macpo.shard import over_episodes
 from macpo.types import Batch, Episodes, Key, Metrics, PyTree
-from macpo.weighting.base import State
+from macpo.weighting.base import Scheme, State
 from macpo.weighting.signals import Signals
 
 
@@ -36,6 +37,15 @@ class OffPolicy(ActorCritic):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require_positive("critic_lr", "central_mixing_embed_dim")
+
+    def require_team_weights(self, name: str, scheme: Scheme) -> None:
+        """UsageError for a weighting that splits the team's error among utilities."""
+        require(
+            not scheme.per_agent,
+            f"weighting {scheme.name!r} splits the team's TD error among the utilities that a "
+            f"mixer mixes, and {name} has a critic instead; choose an algorithm with a mixer of "
+            "utilities (vdn, qmix), or another weighting.",
+        )
 
 
 class Judged(NamedTuple):
