@@ -118,8 +118,8 @@ every_algorithm = pytest.mark.parametrize("name", ALGORITHMS)
 
 
 def fitted(metrics: Any) -> float:
-    """The error of what is regressed: the loss, or the critic's, for a policy's need not fall."""
-    return float(metrics.get("loss_critic", metrics["loss"]))
+    """The loss; of critics the TD error: a policy's loss need not fall, nor one in moving units."""
+    return float(metrics["td_error_abs" if "loss_critic" in metrics else "loss"])
 
 
 @every_algorithm
