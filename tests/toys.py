@@ -168,3 +168,36 @@ def spoiled(episodes: Episodes, garbage: float = np.nan, seed: int = 0) -> Episo
         actions=spoil(episodes.actions, length),
         reward=spoil(episodes.reward, length),
     )
+
+
+class TwoStates(Environment):
+    """QPLEX's two-state process: reward while both choose 0, and no way back once both choose 1.
+
+    Source: QPLEX (Wang et al. 2021), section 5.1, cut off after a few env steps.
+    """
+
+    def __init__(self, episode_limit: int = 3) -> None:
+        self.spec = Spec(
+            name="two-states",
+            n_agents=2,
+            n_actions=2,
+            obs_size=2,
+            state_size=2,
+            episode_limit=episode_limit,
+        )
+
+    def reset(self, key: Key) -> tuple[Count, TimeStep]:
+        state = Count(jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
+        return state, first_step(self.observe(state))
+
+    def step(self, key: Key, state: Count, actions: Int[Array, " N"]) -> tuple[Count, TimeStep]:
+        lost = state.goal | actions.all()  # the second member: whether all is lost
+        after = Count(state.t + 1, lost.astype(jnp.int32))
+        reward = ((state.goal == 0) & ~actions.any()).astype(jnp.float32)
+        truncated = after.t >= self.spec.episode_limit
+        no = jnp.zeros((), bool)
+        return after, TimeStep(*self.observe(after), reward, no, truncated, {})
+
+    def observe(self, state: Count) -> Observation:
+        view = jax.nn.one_hot(state.goal, 2)
+        return Observation(jnp.stack([view, view]), view, jnp.ones((2, 2), bool))
