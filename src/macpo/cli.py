@@ -143,6 +143,9 @@ def _train_help() -> str:
         [
             _summary(_train),
             "Choose the parts; the flags below are those of the chosen ones: " + "; ".join(kinds),
+            "Without --algorithm it is QMIX with MAC-PO's weights. An algorithm that is named is "
+            "trained as published, with uniform weights and its own schedule, unless --weighting "
+            "and other flags say otherwise.",
             f"--preset {{{', '.join(presets.known())}}} sets several flags at once and may be "
             "given more than once; --config FILE starts from the experiment.json of another run. "
             "Later flags win over both.",

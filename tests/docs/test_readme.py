@@ -1,5 +1,6 @@
 """The README's commands and snippets run as printed, on a small experiment."""
 
+import dataclasses
 import re
 import shlex
 import subprocess
@@ -9,14 +10,15 @@ import numpy as np
 import pytest
 
 import macpo
+from macpo import registry
 from macpo.cli import main
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 SMALL = shlex.split("""--steps 200 --env.height 4 --env.width 4 --env.n-predators 2 --env.n-prey 2
-  --env.episode-limit 6 --batch-size 8 --buffer-size 64 --test-interval 100 --test-nepisode 2
-  --algorithm.rnn-hidden-dim 8 --algorithm.mixing-embed-dim 4 --algorithm.hypernet-embed 8
-  --algorithm.central-mixing-embed-dim 8""")
+  --env.episode-limit 6 --batch-size 8 --test-interval 100 --test-nepisode 2""")
+WIDTHS = {"rnn_hidden_dim": 8, "mixing_embed_dim": 4, "hypernet_embed": 8}
+WIDTHS |= {"central_mixing_embed_dim": 8}
 EXTRA = {"bench": ["memory", "--rounds", "1"], "evaluate": ["--episodes", "4"]}
 
 
@@ -29,6 +31,21 @@ def commands() -> list[list[str]]:
     return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("macpo ")]
 
 
+def small(command: list[str]) -> list[str]:
+    """The command of a run, and flags that make it small."""
+    name = command[command.index("--algorithm") + 1] if "--algorithm" in command else "qmix"
+    config = registry.config_class("algorithms", name)
+    has = {field.name for field in dataclasses.fields(config)}
+    widths = [
+        word
+        for option, width in WIDTHS.items()
+        if option in has
+        for word in (f"--algorithm.{option.replace('_', '-')}", str(width))
+    ]
+    buffer = ["--buffer-size", "8" if config.about.on_policy else "64"]
+    return [*command, *SMALL, *buffer, *widths]
+
+
 @pytest.mark.slow
 def test_every_macpo_command_of_the_readme_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
@@ -38,9 +55,10 @@ def test_every_macpo_command_of_the_readme_works(tmp_path: Path, monkeypatch: py
     }
     for command in found:
         if command[0] == "train":
-            command = [*(w for w in command if w not in ("1000000",)), *SMALL]
-            if "--steps" in command[: -len(SMALL)]:
+            command = [word for word in command if word != "1000000"]
+            if "--steps" in command:
                 command.remove("--steps")
+            command = small(command)
         with pytest.raises(SystemExit) as stop:
             main([*command, *EXTRA.get(command[0], [])])
         assert stop.value.code == 0, command

@@ -237,7 +237,10 @@ class Learner:
         epsilon: Float[Array, ""] | float | None,
     ) -> tuple[PyTree, Int[Array, "B N"]]:
         """Drawn from the policies and exploration; without an epsilon their likeliest actions."""
-        hidden, out = params.actor(agent_inputs(self.spec, seen.obs, last_action), hidden)
+        x = agent_inputs(self.spec, seen.obs, last_action)
+        rows = x.shape[:-1]  # as one axis: XLA multiplies matrices faster than stacks of them
+        hidden, out = params.actor(x.reshape(-1, x.shape[-1]), hidden.reshape(-1, hidden.shape[-1]))
+        hidden, out = hidden.reshape(*rows, -1), out.reshape(*rows, -1)
         log_pi = log_policy(out[..., : self.spec.n_actions], seen.avail_actions)
         if epsilon is None:
             return hidden, greedy(log_pi, seen.avail_actions)
