@@ -96,7 +96,7 @@ def compiled(name: str, devices: int) -> Any:
 
     @jax.jit
     def run(episodes: Episodes, target: Any, weight: Any) -> Swept:
-        optimiser = LEARNER.optimiser(LEARNER.critic_lr).init(CRITIC)
+        optimiser = LEARNER.config.make_optimiser(LEARNER.critic_lr).init(CRITIC)
         mask = jnp.arange(6) < episodes.length[:, None]
         return sweep(LEARNER, CRITIC, optimiser, JUDGES[name], episodes, target, weight, mask)
 
@@ -146,7 +146,7 @@ def test_a_batch_has_as_many_updates_as_its_longest_episode_has_steps() -> None:
     def counted(length: list[int]) -> int:
         target, weight = drawn(4, 2)
         adam = Coma().make(Canvas(CANVAS), Uniform().make())
-        optimiser = adam.optimiser(adam.critic_lr).init(CRITIC)
+        optimiser = adam.config.make_optimiser(adam.critic_lr).init(CRITIC)
         episodes = scribble(CANVAS, length, [True] * 4)
         mask = jnp.arange(6) < episodes.length[:, None]
         out = jax.jit(lambda *data: sweep(adam, CRITIC, optimiser, judge, *data))(

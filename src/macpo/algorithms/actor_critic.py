@@ -21,9 +21,8 @@ from jaxtyping import Array, Bool, Float, Int
 from macpo.algorithms.base import LearnerState, Recent
 from macpo.algorithms.estimators import Estimation, Estimators, Value
 from macpo.algorithms.estimators import optimiser as estimator_optimiser
-from macpo.algorithms.optimisers import OptimiserName, make_optimiser
+from macpo.algorithms.hyperparameters import Hyperparameters
 from macpo.envs.base import Environment
-from macpo.errors import require, require_choice
 from macpo.nets.agent import (
     AgentNet,
     agent_input_size,
@@ -53,52 +52,17 @@ ON_POLICY: Mapping[str, Any] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class ActorCritic:
+class ActorCritic(Hyperparameters):
     """Hyper-parameters shared by the actor-critic algorithms; PyMARL2's names and values."""
 
     schedule: ClassVar[Mapping[str, Any]] = ON_POLICY
 
     lr: float = 5e-4
     """Learning rate of the policy."""
-    optimiser: OptimiserName = "adam"
-    """`adam`: PyMARL2; `rmsprop`: PyMARL."""
-    optim_alpha: float = 0.99
-    """RMSprop's decay (PyMARL)."""
-    optim_eps: float = 1e-8
-    """Added to the root of the second moment; PyMARL uses 1e-5 with RMSprop."""
-    grad_norm_clip: float = 10.0
-    """Largest norm of the gradient of each optimiser's networks; 0 or less: no clipping."""
-    gamma: float = 0.99
-    """Discount per env step."""
     td_lambda: float = 0.8
     """λ of the return (PyMARL)."""
     epsilon_in_policy: bool = False
     """Whether the policy that learns includes its exploration (PyMARL), or explores on top."""
-    rnn_hidden_dim: int = 64
-    """Width of the agents' recurrent state."""
-
-    def __post_init__(self) -> None:
-        require_choice("algorithm", "optimiser", self.optimiser, OptimiserName)
-        self.require_positive("lr", "rnn_hidden_dim", "optim_eps")
-        self.require_fraction("gamma", "td_lambda")
-
-    def require_positive(self, *names: str) -> None:
-        """UsageError unless each of these options is above zero."""
-        for name in names:
-            value = getattr(self, name)
-            require(value > 0, f"algorithm: {name} must be positive, not {value}.")
-
-    def require_fraction(self, *names: str) -> None:
-        """UsageError unless each of these options is between 0 and 1."""
-        for name in names:
-            value = getattr(self, name)
-            require(0 <= value <= 1, f"algorithm: {name} must be between 0 and 1, not {value}.")
-
-    def require_not_negative(self, *names: str) -> None:
-        """UsageError if one of these options is below zero."""
-        for name in names:
-            value = getattr(self, name)
-            require(value >= 0, f"algorithm: {name} must not be negative, but is {value}.")
 
 
 class Beside(NamedTuple):
@@ -197,9 +161,9 @@ class Learner:
         params = self.initialise(k_start, params)
         of_actor, of_critic = self._groups(params)
         optimisers = Optimisers(
-            self.optimiser().init(of_actor),
-            self.optimiser(self.critic_lr).init(of_critic),
-            self.optimiser(self.critic_lr).init(beside.central),
+            self.config.make_optimiser().init(of_actor),
+            self.config.make_optimiser(self.critic_lr).init(of_critic),
+            self.config.make_optimiser(self.critic_lr).init(beside.central),
             estimator_optimiser().init(beside.estimators),
         )
         weighting = jax.tree.map(jnp.float32, self.scheme.init())
@@ -213,10 +177,6 @@ class Learner:
         needs, width = self.scheme.needs, self.config.rnn_hidden_dim
         mixer_width = getattr(self.config, "central_mixing_embed_dim", 0)
         return Estimation(self.env, needs, "q_star" in needs, width, mixer_width)
-
-    def optimiser(self, rate: float | None = None) -> optax.GradientTransformation:
-        """Of the networks that learn at this rate, by default the policy's."""
-        return make_optimiser(self.config, rate or self.config.lr)
 
     def _groups(self, params: Networks) -> tuple[PyTree, PyTree]:
         """The networks of the policy's and of the critic's optimiser."""
@@ -319,7 +279,7 @@ class Learner:
         self, grads: PyTree, optimiser: PyTree, params: PyTree, rate: float | None
     ) -> tuple[PyTree, PyTree]:
         """A step of one optimiser; (networks, optimiser)."""
-        step, optimiser = self.optimiser(rate).update(grads, optimiser, params)
+        step, optimiser = self.config.make_optimiser(rate).update(grads, optimiser, params)
         return optax.apply_updates(params, step), optimiser
 
     def step_beside(

@@ -24,8 +24,8 @@ from macpo.algorithms.actor_critic import (
     transitions,
 )
 from macpo.algorithms.base import About, LearnerState
+from macpo.algorithms.hyperparameters import OptimiserName
 from macpo.algorithms.off_policy import Judged, OffPolicy, Weights, weigh
-from macpo.algorithms.optimisers import OptimiserName
 from macpo.algorithms.sweep import sweep
 from macpo.envs.base import Environment
 from macpo.losses import masked_mean

@@ -9,9 +9,9 @@ Source: QMIX (Rashid et al. 2018) as tuned in PyMARL2; Weighted QMIX (Rashid et 
 (Mei et al. 2023), section 4 and its released code.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +29,7 @@ from macpo.algorithms.estimators import (
     stored_actions,
 )
 from macpo.algorithms.estimators import optimiser as estimator_optimiser
-from macpo.algorithms.optimisers import OptimiserName, make_optimiser
+from macpo.algorithms.hyperparameters import Hyperparameters
 from macpo.envs.base import Environment
 from macpo.errors import require, require_choice
 from macpo.losses import masked_mean, weighted_squared_error
@@ -58,29 +58,13 @@ TargetSource: TypeAlias = Literal["auto", "self", "central"]
 
 
 @dataclass(frozen=True)
-class ValueBased:
+class ValueBased(Hyperparameters):
     """Hyper-parameters shared by the value-based algorithms; PyMARL2's names and values."""
 
-    schedule: ClassVar[Mapping[str, Any]] = {}
-
-    lr: float = 1e-3
-    """Learning rate (PyMARL2 with Adam; PyMARL has 5e-4 with RMSprop)."""
-    optimiser: OptimiserName = "adam"
-    """`adam`: PyMARL2; `rmsprop`: PyMARL."""
-    optim_alpha: float = 0.99
-    """RMSprop's decay (PyMARL)."""
-    optim_eps: float = 1e-8
-    """Added to the root of the second moment; PyMARL uses 1e-5 with RMSprop."""
-    grad_norm_clip: float = 10.0
-    """Largest global norm of the gradient over all networks; 0 or less: no clipping."""
-    gamma: float = 0.99
-    """Discount per env step."""
     td_lambda: float = 0.6
     """λ of Peng's λ-return (PyMARL2 0.6, PyMARL 0: one-step)."""
     double_q: bool = True
     """Whether the online network chooses the action that the target network evaluates."""
-    rnn_hidden_dim: int = 64
-    """Width of the agents' recurrent state."""
     target_source: TargetSource = "auto"
     """Where targets come from: the target copy of the mixer itself, or of the central network.
     `auto`: central if the weighting needs Q*, as in Weighted QMIX and MAC-PO."""
@@ -94,17 +78,10 @@ class ValueBased:
     """Bounds of the agents' utilities; the released MAC-PO code clamps them to (−5, 2)."""
 
     def __post_init__(self) -> None:
-        require_choice("algorithm", "optimiser", self.optimiser, OptimiserName)
+        super().__post_init__()
         require_choice("algorithm", "target_source", self.target_source, TargetSource)
-        for name in ("lr", "rnn_hidden_dim", "central_mixing_embed_dim", "optim_eps"):
-            value = getattr(self, name)
-            require(value > 0, f"algorithm: {name} must be positive, not {value}.")
-        for name in ("gamma", "td_lambda"):
-            value = getattr(self, name)
-            require(0 <= value <= 1, f"algorithm: {name} must be between 0 and 1, not {value}.")
-        for name in ("central_loss", "qmix_loss"):
-            value = getattr(self, name)
-            require(value >= 0, f"algorithm: {name} must not be negative, but is {value}.")
+        self.require_positive("central_mixing_embed_dim")
+        self.require_not_negative("central_loss", "qmix_loss")
         clamp = self.utility_clamp
         require(
             clamp is None or clamp[0] < clamp[1],
@@ -205,7 +182,7 @@ class Learner:
         central, estimators = self.estimation.init(jnp.stack(others))
         params = Networks(factored, central, estimators)
         optimisers = (
-            self._optimiser().init(_values_of(params)),  # pyright: ignore[reportArgumentType]
+            self.config.make_optimiser().init(_values_of(params)),  # pyright: ignore[reportArgumentType]
             estimator_optimiser().init(estimators),  # pyright: ignore[reportArgumentType]
         )
         state = jax.tree.map(jnp.float32, self.scheme.init())
@@ -216,9 +193,6 @@ class Learner:
         target = params.central if self.targets_central else params.factored
         assert target is not None
         return jax.tree.map(jnp.copy, target)
-
-    def _optimiser(self) -> optax.GradientTransformation:
-        return make_optimiser(self.config, self.config.lr)
 
     def _bounded(self, utilities: Float[Array, "*B"]) -> Float[Array, "*B"]:
         clamp = self.config.utility_clamp
@@ -269,7 +243,11 @@ class Learner:
         grads, aux = jax.grad(self.loss, has_aux=True)(state.params, state, batch, key)
         metrics, weighting, td_error_abs = aux
         old = _values_of(state.params)
-        step, optimiser = self._optimiser().update(_values_of(grads), state.optimiser[0], old)  # pyright: ignore[reportArgumentType]
+        step, optimiser = self.config.make_optimiser().update(
+            _values_of(grads),  # pyright: ignore[reportArgumentType]
+            state.optimiser[0],
+            old,  # pyright: ignore[reportArgumentType]
+        )
         factored, central = optax.apply_updates(old, step)  # pyright: ignore[reportArgumentType, reportGeneralTypeIssues]
         estimators, own_optimiser, slow_error = self.estimation.step(
             grads.estimators, state.optimiser[1], state.params.estimators, state.targets.error

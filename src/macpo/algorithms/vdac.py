@@ -23,7 +23,7 @@ from macpo.algorithms.actor_critic import (
     transitions,
 )
 from macpo.algorithms.base import About, LearnerState
-from macpo.algorithms.optimisers import OptimiserName
+from macpo.algorithms.hyperparameters import OptimiserName
 from macpo.envs.base import Environment
 from macpo.errors import require_choice
 from macpo.losses import masked_mean
