@@ -21,6 +21,7 @@ EPSILON = 0.3
 CONFIG = Config(
     rnn_hidden_dim=8,
     critic_hidden_dim=8,
+    sweep_width=1,
     lr=0.5,
     critic_lr=0.3,
     gamma=0.9,

@@ -52,19 +52,23 @@ def inputs_of(episodes: Episodes, t: int, rows: np.ndarray) -> np.ndarray:
     return np.concatenate([state, memory.obs[rows, t], now, last], -1).astype(np.float64)
 
 
-def plain_loop(episodes: Episodes, target: np.ndarray, weight: np.ndarray) -> dict[str, Any]:
-    """One step of RMSprop for each env step, from the last one that any episode has to the first.
+def plain_loop(
+    episodes: Episodes, target: np.ndarray, weight: np.ndarray, width: int = 1
+) -> dict[str, Any]:
+    """One step of RMSprop for `width` env steps, from the last that any episode has to the first.
 
-    The gradient at time t is that of Σ w (Q − y)² / n over the n values of episodes that are that
-    long.
+    The gradient is that of Σ w (Q − y)² / n over the n values at these times of episodes that are
+    that long.
     """
     length = np.asarray(episodes.length)
     w, b = np.float64(CRITIC.weight)[:, 0], np.float64(CRITIC.bias)[0]
     second_moment, losses = np.zeros(len(w) + 1), []
     value, triple = np.full(target.shape, np.nan), np.full((*target.shape[:2], 2, 1), np.nan)
-    for t in reversed(range(length.max())):
-        rows = np.flatnonzero(length > t)
-        x = inputs_of(episodes, t, rows)
+    for last in range(length.max() - 1, -1, -width):
+        times = [t for t in range(last, last - width, -1) if t >= 0]
+        places = [(row, t) for t in times for row in np.flatnonzero(length > t)]
+        rows, t = np.array(places).T
+        x = np.concatenate([inputs_of(episodes, t, np.array([row])) for row, t in places])
         q = x @ w + b
         triple[rows, t] = 3 * q[..., None]
         if target.ndim == 2:
@@ -91,23 +95,29 @@ def drawn(batch: int, *agents: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @functools.cache
-def compiled(name: str, devices: int) -> Any:
+def compiled(name: str, devices: int, width: int) -> Any:
     """The sweep as one program; `devices` tells programs of different sharding apart."""
 
     @jax.jit
     def run(episodes: Episodes, target: Any, weight: Any) -> Swept:
         optimiser = LEARNER.config.make_optimiser(LEARNER.critic_lr).init(CRITIC)
         mask = jnp.arange(6) < episodes.length[:, None]
-        return sweep(LEARNER, CRITIC, optimiser, JUDGES[name], episodes, target, weight, mask)
+        data = episodes, target, weight, mask
+        return sweep(LEARNER, CRITIC, optimiser, JUDGES[name], *data, width=width)
 
     return run
 
 
 def swept(
-    name: str, episodes: Episodes, target: np.ndarray, weight: np.ndarray, devices: int = 1
+    name: str,
+    episodes: Episodes,
+    target: np.ndarray,
+    weight: np.ndarray,
+    devices: int = 1,
+    width: int = 1,
 ) -> dict[str, Any]:
     """What the sweep gives, NaN on padding."""
-    out = jax.device_get(compiled(name, devices)(episodes, target, weight))
+    out = jax.device_get(compiled(name, devices, width)(episodes, target, weight))
     mask = np.arange(6) < np.asarray(episodes.length)[:, None]
 
     def masked(x: np.ndarray) -> np.ndarray:
@@ -131,6 +141,13 @@ def assert_close(actual: dict[str, Any], expected: dict[str, Any]) -> None:
 def test_it_is_a_step_for_every_env_step_from_the_last_to_the_first(name: str) -> None:
     target, weight = drawn(4, *[2] * (name == "each agent"))
     assert_close(swept(name, BATCH, target, weight), plain_loop(BATCH, target, weight))
+
+
+@pytest.mark.parametrize("width", [3, 4, 7], ids=["even", "with a rest", "all at once"])
+def test_several_env_steps_make_one_update_the_first_steps_a_smaller_one(width: int) -> None:
+    target, weight = drawn(4, 2)
+    out = swept("each agent", BATCH, target, weight, width=width)
+    assert_close(out, plain_loop(BATCH, target, weight, width))
 
 
 def test_the_judgement_of_a_step_is_from_before_its_update_and_after_those_of_later_steps() -> None:

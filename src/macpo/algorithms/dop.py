@@ -71,6 +71,8 @@ class Config(OffPolicy):
     """Width of the critic's two hidden layers."""
     mixing_embed_dim: int = 32
     """Width of the mixing coefficients' inner product."""
+    sweep_width: int = 1
+    """Env steps in an update of the critic, as in the references."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -200,7 +202,7 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
         (old, target, weights, mask),
         (new, new_target, jnp.ones_like(new_target), new_mask),
     )
-    swept = sweep(learner, critic, state.optimiser.critic, _judge, *both)
+    swept = sweep(learner, critic, state.optimiser.critic, _judge, *both, width=config.sweep_width)
     td_error_abs = jnp.abs(swept.value[: len(mask)] - target)
 
     # 5. The policies of new episodes: k_i times the counterfactual advantage.  Eq. (6)

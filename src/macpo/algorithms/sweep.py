@@ -1,7 +1,7 @@
-"""A critic's updates, one for each env step of the episodes, from the last to the first.
+"""A critic's updates, one for every few env steps of the episodes, from the last to the first.
 
-COMA and DOP train their critics so: an update of the policy comes with as many of the critic as
-the longest episode has steps, for the price of one pass over all of them.
+COMA and DOP train their critics so: an update of the policy comes with many of the critic, for the
+price of one pass over the episodes. The references make one for each env step.
 
 Source: COMA (Foerster et al. 2018) and DOP (Wang et al. 2021), released code.
 """
@@ -48,40 +48,48 @@ def sweep(
     target: Float[Array, "B T *N"],
     weight: Float[Array, "B T"],
     mask: Bool[Array, "B T"],
+    width: int = 1,
 ) -> Swept:
-    """Weighted regression of the critic on the targets."""
+    """Weighted regression of the critic on the targets of `width` env steps at a time."""
     record = (episodes.memory, episodes.actions, last_actions(episodes.actions))
-    longest = common_max(episodes.length.max())
+    rows, length = jnp.arange(episodes.length.size)[:, None], episodes.length[:, None]
+    longest, n_steps = common_max(episodes.length.max()), target.shape[1]
+    n_updates = -(-longest // width)
 
-    def of_step(critic: PyTree, now: PyTree) -> tuple[Array, PyTree]:
-        memory, actions, last = now
-        return judge(critic, learner.state_of(memory), actions, last)
+    def times(i: Array | int) -> Int[Array, " W"]:
+        """The env steps of an update; those before the first are negative."""
+        return longest - 1 - i * width - jnp.arange(width)
 
-    def at(t: Array | int) -> PyTree:
+    def at(t: Int[Array, " W"]) -> PyTree:
         # an episode that is over shows its last step: 0 times what padding holds may be NaN
-        rows, t = jnp.arange(episodes.length.size), jnp.minimum(t, episodes.length - 1)
+        t = jnp.clip(t, 0, length - 1)  # [B, W]
         return jax.tree.map(lambda x: x[rows, t], record)
+
+    def of_steps(critic: PyTree, now: PyTree) -> tuple[Array, PyTree]:
+        memory, actions, last = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), now)
+        said = judge(critic, learner.state_of(memory), actions, last)
+        return jax.tree.map(lambda x: x.reshape(-1, width, *x.shape[1:]), said)
 
     def update(i: Array, carry: tuple[PyTree, ...]) -> tuple[PyTree, ...]:
         critic, optimiser, kept, losses = carry
-        t = longest - 1 - i
+        t = times(i)
         y = target[:, t]
-        w, m = (jnp.expand_dims(x[:, t], range(1, y.ndim)) for x in (weight, mask))
+        w, m = weight[:, t], mask[:, t] & (t >= 0)
+        w, m = (jnp.expand_dims(x, range(2, y.ndim)) for x in (w, m))
         m = jnp.broadcast_to(m, y.shape)
 
         def loss(critic: PyTree) -> tuple[Array, PyTree]:
-            said = over_episodes(of_step, critic, at(t))
+            said = over_episodes(of_steps, critic, at(t))
             return weighted_squared_error(said[0] - y, w, m), said
 
-        (of_step_t, said), grads = jax.value_and_grad(loss, has_aux=True)(critic)
+        (loss_now, said), grads = jax.value_and_grad(loss, has_aux=True)(critic)
         critic, optimiser = learner.step(grads, optimiser, critic, learner.critic_lr)
-        kept = jax.tree.map(lambda old, new: old.at[:, t].set(new), kept, said)
-        return critic, optimiser, kept, losses + of_step_t
+        real = jnp.where(t >= 0, t, n_steps)
+        kept = jax.tree.map(lambda old, new: old.at[:, real].set(new, mode="drop"), kept, said)
+        return critic, optimiser, kept, losses + loss_now
 
-    one = jax.eval_shape(lambda: of_step(critic, at(0)))
-    room = jax.tree.map(
-        lambda s: jnp.zeros((s.shape[0], target.shape[1], *s.shape[1:]), s.dtype), one
-    )
+    one = jax.eval_shape(lambda: of_steps(critic, at(times(0))))
+    room = jax.tree.map(lambda s: jnp.zeros((len(rows), n_steps, *s.shape[2:]), s.dtype), one)
     start = critic, optimiser, room, jnp.zeros(())
-    critic, optimiser, (value, judgement), losses = jax.lax.fori_loop(0, longest, update, start)
-    return Swept(critic, optimiser, value, judgement, losses / longest)
+    critic, optimiser, (value, judgement), losses = jax.lax.fori_loop(0, n_updates, update, start)
+    return Swept(critic, optimiser, value, judgement, losses / n_updates)
