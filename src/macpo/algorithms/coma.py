@@ -25,7 +25,7 @@ from macpo.algorithms.sweep import sweep
 from macpo.envs.base import Environment
 from macpo.losses import masked_mean
 from macpo.nets.agent import sampled, taken
-from macpo.nets.critics import AgentCritic
+from macpo.nets.critics import AgentCritic, counterfactual_inputs
 from macpo.nets.packing import unpack
 from macpo.nets.rows import map_states
 from macpo.targets import lambda_return
@@ -54,7 +54,7 @@ class Config(ActorCritic):
     """Coefficient of the policies' entropy (PyMARL2; PyMARL has none)."""
     critic_hidden_dim: int = 128
     """Width of the critic's two hidden layers."""
-    sweep_width: int = 4
+    sweep_width: int = 8
     """Env steps in an update of the critic; the references have 1, and then its optimiser takes
     a fifth of the time."""
 
@@ -150,13 +150,5 @@ def _judge(
 ) -> tuple[Float[Array, "B N"], Float[Array, "B N A"]]:
     """(Q of the actions taken, Q of all actions of one agent while the others keep theirs)."""
     n_actions = seen.avail_actions.shape[-1]
-    chosen, before = jax.nn.one_hot(actions, n_actions), jax.nn.one_hot(last, n_actions)
-    n_agents = chosen.shape[-2]
-    others = chosen[..., None, :, :] * (1 - jnp.eye(n_agents))[..., None]  # [B, N, N, A]
-
-    def flat(x: Array) -> Array:
-        return x.reshape(*x.shape[:-2], -1)
-
-    shared = jnp.concatenate([seen.state, flat(before)], -1)
-    q = critic(shared, jnp.concatenate([seen.obs, flat(others)], -1))
+    q = critic(*counterfactual_inputs(seen.state, seen.obs, actions, last, n_actions))
     return taken(q, actions), q

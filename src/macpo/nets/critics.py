@@ -6,7 +6,7 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from macpo.nets.linear import MLP
 from macpo.nets.mixers import Extras
@@ -38,6 +38,27 @@ class AgentCritic(eqx.Module):
         of_state, of_own, of_id = jnp.split(first.weight, sizes, -2)
         hidden = own @ of_own + (state @ of_state)[..., None, :] + of_id + first.bias
         return self.net.after_first(hidden)
+
+
+def counterfactual_inputs(
+    state: Float[Array, "*B S"],
+    obs: Float[Array, "*B N O"],
+    actions: Int[Array, "*B N"],
+    last_actions: Int[Array, "*B N"],
+    n_actions: int,
+) -> tuple[Float[Array, "*B s"], Float[Array, "*B N i"]]:
+    """COMA's critic sees (state and all last actions, own observation and the others' actions).
+
+    Source: COMA (Foerster et al. 2018), section 4.
+    """
+    chosen, before = (jax.nn.one_hot(x, n_actions) for x in (actions, last_actions))
+    others = chosen[..., None, :, :] * (1 - jnp.eye(chosen.shape[-2]))[..., None]  # [*B, N, N, A]
+
+    def flat(x: Array) -> Array:
+        return x.reshape(*x.shape[:-2], -1)
+
+    shared = jnp.concatenate([state, flat(before)], -1)
+    return shared, jnp.concatenate([obs, flat(others)], -1)
 
 
 def dueling(out: Float[Array, "*B Ap1"]) -> Float[Array, "*B A"]:
