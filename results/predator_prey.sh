@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The runs behind results/README.md: `results/predator_prey.sh 0`, `-2`, `weightings`, `ablations`, `algorithms`.
+# The runs behind results/README.md: `results/predator_prey.sh 0`, `-2`, `weightings`, `ablations`, `others`, `algorithms`.
 # Runs go to runs/results/, two at a time, each on a core of its own; a run that was stopped goes on.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -26,7 +26,7 @@ pymarl="--preset pymarl $at_2"
 # actor-critics keep their own schedules (docs/algorithms.md)
 schedule() { case $1 in qplex | cwqmix) echo "$pymarl" ;; *) echo "$at_2" ;; esac; }
 
-case "${1:?0, -2, weightings, ablations or algorithms}" in
+case "${1:?0, -2, weightings, ablations, others or algorithms}" in
   0)
     (go 0 punishment0_owqmix --weighting owqmix $pymarl2; go 0 punishment0_qmix --weighting uniform $pymarl2) &
     (go 1 punishment0_macpo --preset macpo $pymarl2; go 1 punishment0_macpo-official --preset macpo-official $pymarl2) &
@@ -52,6 +52,12 @@ case "${1:?0, -2, weightings, ablations or algorithms}" in
       go 1 punishment-2_macpo-unmasked --preset macpo --weighting.include-unavailable $one
       go 1 punishment-2_macpo-temperature10 --preset macpo --weighting.value-temperature 10 $one
     ) &
+    ;;
+  others) # what the weights of schemes outside the paper's figures are like: one short run each
+    short="--preset pymarl --steps 100000 --test-interval 20000"
+    (for w in per-rank per-pal reaper relo laber; do go 0 "punishment0_$w" --weighting "$w" $short; done) &
+    (for w in remert discor-net remern-net differ; do go 1 "punishment0_$w" --weighting "$w" $short; done
+      go 1 punishment0_cwqmix-short --weighting cwqmix $short) &
     ;;
   algorithms) # the algorithms of the paper's Figure 2 that the other runs leave out
     (

@@ -31,6 +31,16 @@ LABELS = {
     "macpo-temperature10": "MAC-PO, value temperature 10",
     "qmix-central": "QMIX, targets of Q*",
     "cwqmix": "CW-QMIX",
+    "cwqmix-short": "CW-QMIX",
+    "per-rank": "PER by rank",
+    "per-pal": "PER as a loss (PAL)",
+    "remert": "ReMERT",
+    "discor-net": "DisCor, learned error",
+    "remern-net": "ReMERN, learned error",
+    "relo": "ReLo",
+    "reaper": "ReaPER",
+    "laber": "LaBER",
+    "differ": "DIFFER",
     "qplex": "QPLEX",
     "vdac": "VDAC-mix",
     "dop": "DOP",
@@ -45,12 +55,18 @@ GROUPS = {
         *("macpo", "macpo-no-value", "macpo-no-bellman", "macpo-no-joint", "macpo-raw"),
         *("macpo-unmasked", "macpo-temperature10", "qmix-central"),
     ],
+    "_others": [
+        *("per-rank", "per-pal", "remert", "discor-net", "remern-net"),
+        *("relo", "reaper", "laber", "differ", "cwqmix-short"),
+    ],
     "_algorithms": ["qmix", "owqmix", "macpo", "cwqmix", "qplex", "vdac", "dop", "fop"],
 }
 """What is drawn together, by the end of the files' names."""
-WEIGHTING = {"qmix": "uniform", "qmix-central": "uniform"} | dict.fromkeys(
-    ("macpo-official", "macpo-raw", "macpo-unmasked", "macpo-temperature10"), "macpo"
-)
+WEIGHTING = {
+    "qmix": "uniform",
+    "qmix-central": "uniform",
+    "cwqmix-short": "cwqmix",
+} | dict.fromkeys(("macpo-official", "macpo-raw", "macpo-unmasked", "macpo-temperature10"), "macpo")
 SETTINGS = {
     "macpo-official": "macpo-official",
     "macpo-raw": "normalise none",
@@ -104,6 +120,7 @@ def table_row(label: str, run: Path) -> str:
 def weights_over_time(method: str, punishment: str, run: Path) -> list[dict[str, str]]:
     """What a run's weights were like, in spans of env steps; means over seeds and updates."""
     learned = [row for row in read(run, "train") if row["updates"] > 0]
+    end = max(row["env_steps"] for row in learned)
     rows: list[dict[str, str]] = []
     for start, stop in SPANS:
         inside = [row for row in learned if start < row["env_steps"] <= stop]
@@ -114,7 +131,7 @@ def weights_over_time(method: str, punishment: str, run: Path) -> list[dict[str,
             "run": f"punishment{punishment}_{method}",
             "punishment": punishment,
             "setting": SETTINGS.get(method, "default"),
-            "env steps": f"{start // 1000}k–{stop // 1000}k",
+            "env steps": f"{start // 1000}k–{min(stop, end) // 1000}k",
             "updates": str(max(r["updates"] for r in inside)),
         }
         for name, title in OVER_TIME.items():
