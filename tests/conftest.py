@@ -1,10 +1,27 @@
 """Settings for all tests."""
 
+import gc
 import os
+from pathlib import Path
 
 import jax
+import pytest
 
 # compilation is most of the time of small tests, and most of that is LLVM's optimiser
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 # two devices, whatever the machine: large batches are shared out as on a real run
 jax.config.update("jax_num_cpu_devices", 2)
+
+# Every compiled program maps some memory of its own, and Linux lets a process have 65,530 maps: a
+# worker that has compiled a few thousand programs crashes in the middle of the next one.
+MOST_MAPS = 30_000
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Forget compiled programs between two files when there are many."""
+    maps = Path("/proc/self/maps")
+    if nextitem is None or nextitem.path == item.path or not maps.exists():
+        return
+    if len(maps.read_text().splitlines()) > MOST_MAPS:
+        jax.clear_caches()
+        gc.collect()
