@@ -10,9 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from macpo.algorithms.actor_critic import entropy, transitions
+from macpo.algorithms.actor_critic import entropy
 from macpo.algorithms.base import LearnerState
 from macpo.algorithms.coma import Config as Coma
+from macpo.algorithms.episodes import transitions
 from macpo.algorithms.mappo import Config as Mappo
 from macpo.algorithms.vdac import Config as Vdac
 from macpo.errors import UsageError

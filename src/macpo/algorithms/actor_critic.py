@@ -19,6 +19,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Int
 
 from macpo.algorithms.base import LearnerState, Recent
+from macpo.algorithms.episodes import stored_actions, transitions
 from macpo.algorithms.estimators import Estimation, Estimators, Value
 from macpo.algorithms.estimators import optimiser as estimator_optimiser
 from macpo.algorithms.hyperparameters import Hyperparameters
@@ -27,6 +28,7 @@ from macpo.nets.agent import (
     AgentNet,
     agent_input_size,
     agent_inputs,
+    agents_step,
     greedy,
     last_actions,
     log_policy,
@@ -197,10 +199,7 @@ class Learner:
         epsilon: Float[Array, ""] | float | None,
     ) -> tuple[PyTree, Int[Array, "B N"]]:
         """Drawn from the policies and exploration; without an epsilon their likeliest actions."""
-        x = agent_inputs(self.spec, seen.obs, last_action)
-        rows = x.shape[:-1]  # as one axis: XLA multiplies matrices faster than stacks of them
-        hidden, out = params.actor(x.reshape(-1, x.shape[-1]), hidden.reshape(-1, hidden.shape[-1]))
-        hidden, out = hidden.reshape(*rows, -1), out.reshape(*rows, -1)
+        hidden, out = agents_step(self.spec, params.actor, seen.obs, last_action, hidden)
         log_pi = log_policy(out[..., : self.spec.n_actions], seen.avail_actions)
         if epsilon is None:
             return hidden, greedy(log_pi, seen.avail_actions)
@@ -226,11 +225,7 @@ class Learner:
     def replay(self, episodes: Episodes) -> "Replayed":
         """Stored episodes as the networks see them."""
         packing = plan(episodes.length, episodes.reward.shape[1] + 1)
-        # none in the final state, wherever it lies: only the longest episodes end with the array
-        real = transitions(episodes)[0][..., None]
-        actions = jnp.where(real, episodes.actions, -1)
-        actions = jnp.pad(actions, ((0, 0), (0, 1), (0, 0)), constant_values=-1)
-        record = (episodes.memory, actions, last_actions(episodes.actions))
+        record = (episodes.memory, stored_actions(episodes), last_actions(episodes.actions))
         memory, stored, last = jax.tree.map(lambda x: pack(packing, x), record)
         seen = jax.vmap(jax.vmap(self.env.recall))(memory)
         return Replayed(packing, memory, stored, last, seen)
@@ -306,13 +301,6 @@ class Replayed(NamedTuple):
     last: Int[Array, "S L N"]
     """Actions taken before; −1 in first states."""
     seen: Observation
-
-
-def transitions(episodes: Episodes) -> tuple[Bool[Array, "B T"], Bool[Array, "B T"]]:
-    """(which steps are real transitions, which of them end the decision process)."""
-    t = jnp.arange(episodes.reward.shape[1])
-    mask = t < episodes.length[:, None]
-    return mask, (t == episodes.length[:, None] - 1) & episodes.terminated[:, None]
 
 
 def entropy(log_pi: Float[Array, "*B A"]) -> Float[Array, "*B"]:

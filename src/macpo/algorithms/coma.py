@@ -18,9 +18,9 @@ from macpo.algorithms.actor_critic import (
     Learner,
     Networks,
     entropy,
-    transitions,
 )
 from macpo.algorithms.base import About, LearnerState
+from macpo.algorithms.episodes import transitions
 from macpo.algorithms.sweep import sweep
 from macpo.envs.base import Environment
 from macpo.losses import masked_mean

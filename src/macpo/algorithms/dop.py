@@ -21,9 +21,9 @@ from macpo.algorithms.actor_critic import (
     Networks,
     Optimisers,
     Replayed,
-    transitions,
 )
 from macpo.algorithms.base import About, LearnerState
+from macpo.algorithms.episodes import transitions
 from macpo.algorithms.hyperparameters import OptimiserName
 from macpo.algorithms.off_policy import Judged, OffPolicy, Weights, weigh
 from macpo.algorithms.sweep import sweep
@@ -34,7 +34,7 @@ from macpo.nets.critics import AgentCritic, dueling
 from macpo.nets.mixers import LinearMixer
 from macpo.nets.packing import unpack
 from macpo.nets.rows import map_states
-from macpo.targets import episode_return
+from macpo.targets import episode_return, lambda_return
 from macpo.types import Batch, Key, Observation, PyTree
 from macpo.weighting.base import Scheme
 
@@ -162,8 +162,9 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
     new_mask, terminal = transitions(new)
     played = jnp.pad(new_mask, ((0, 0), (0, 1)))
     value = jnp.where(played, slow.q_taken, slow.q_expected)
-    trace = jnp.full_like(value, config.td_lambda)
-    new_target = episode_return(new.reward, terminal, new_mask, value, value, trace, config.gamma)
+    new_target = lambda_return(
+        new.reward, terminal, new_mask, value, config.gamma, config.td_lambda
+    )
 
     # 2. Targets of the old ones: tree backup, with the trace λ Π_i π_i(u_i).  Eq. (8)
     of_old = learner.replay(old)

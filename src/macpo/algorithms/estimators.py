@@ -30,6 +30,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Int
 
 from macpo.algorithms.base import Recent
+from macpo.algorithms.episodes import global_state, stored_actions
 from macpo.envs.base import Environment
 from macpo.losses import masked_mean, weighted_squared_error
 from macpo.nets.agent import AgentNet, agent_input_size, taken
@@ -221,16 +222,6 @@ def mixers_of(nets: Nets) -> tuple[Any, Estimators]:
     """(central, estimators): the parts of these networks that see a whole state."""
     central, (error, ratio) = nets.central, nets.estimators
     return central and central.mixer, Estimators(error and error.mixer, ratio)  # pyright: ignore[reportArgumentType]
-
-
-def stored_actions(batch: Episodes) -> Int[Array, "B Tp1 N"]:
-    """The action taken in every state; −1 (none) in the last one."""
-    return jnp.pad(batch.actions, ((0, 0), (0, 1), (0, 0)), constant_values=-1)
-
-
-def global_state(env: Environment, memory: PyTree) -> Float[Array, "R S"]:
-    """The global states of remembered ones."""
-    return jax.vmap(env.recall)(memory).state.astype(jnp.float32)
 
 
 def make_ratio(key: Key, spec: Spec) -> MLP:

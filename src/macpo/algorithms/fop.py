@@ -21,14 +21,14 @@ from macpo.algorithms.actor_critic import (
     Learner,
     Networks,
     entropy,
-    transitions,
 )
 from macpo.algorithms.base import About, LearnerState
+from macpo.algorithms.episodes import transitions
 from macpo.algorithms.hyperparameters import OptimiserName
 from macpo.algorithms.off_policy import Judged, OffPolicy, weigh
 from macpo.envs.base import Environment
 from macpo.losses import masked_mean, weighted_squared_error
-from macpo.nets.agent import greedy, taken
+from macpo.nets.agent import greedy, possible_actions, taken
 from macpo.nets.critics import AgentCritic
 from macpo.nets.linear import MLP
 from macpo.nets.mixers import DuelWeights, duel
@@ -138,9 +138,7 @@ class Critic(NamedTuple):
     ) -> Float[Array, "*B"]:
         """Σ_i Q_i(u_i) + V(s) + Σ_i (λ_i − 1) (Q_i(u_i) − V_i), with soft values V_i."""
         chosen, soft = taken(q, actions), soft_value(q, seen.avail_actions, temperature)
-        one_hot = jax.nn.one_hot(actions, q.shape[-1])
-        one_hot = one_hot.reshape(*one_hot.shape[:-2], -1)
-        mixed = duel(chosen, soft, self.weights(seen.state, one_hot))
+        mixed = duel(chosen, soft, self.weights(seen.state, actions))
         return mixed + self.value(seen.state)[..., 0]
 
 
@@ -148,8 +146,7 @@ def soft_value(
     q: Float[Array, "*B A"], avail_actions: Bool[Array, "*B A"], temperature: Float[Array, ""]
 ) -> Float[Array, "*B"]:
     """α log Σ_u exp(Q(u)/α) over available actions; over all where there is none (padding)."""
-    possible = avail_actions | ~avail_actions.any(-1, keepdims=True)
-    scaled = jnp.where(possible, q / temperature, -jnp.inf)
+    scaled = jnp.where(possible_actions(avail_actions), q / temperature, -jnp.inf)
     return temperature * jax.nn.logsumexp(scaled, axis=-1)
 
 

@@ -21,9 +21,9 @@ from macpo.algorithms.actor_critic import (
     Networks,
     Replayed,
     entropy,
-    transitions,
 )
 from macpo.algorithms.base import About, LearnerState
+from macpo.algorithms.episodes import transitions
 from macpo.envs.base import Environment
 from macpo.losses import masked_mean
 from macpo.nets.agent import taken

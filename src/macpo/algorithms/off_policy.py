@@ -12,8 +12,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from macpo.algorithms.actor_critic import ActorCritic, Beside, Learner, transitions
+from macpo.algorithms.actor_critic import ActorCritic, Beside, Learner
 from macpo.algorithms.base import LearnerState
+from macpo.algorithms.episodes import transitions
 from macpo.algorithms.estimators import central_losses, mixers_of
 from macpo.errors import require
 from macpo.nets.agent import taken

@@ -19,14 +19,13 @@ import optax
 from jaxtyping import Array, Bool, Float, Int
 
 from macpo.algorithms.base import LearnerState, Recent
+from macpo.algorithms.episodes import global_state, stored_actions, transitions
 from macpo.algorithms.estimators import (
     Estimation,
     Estimators,
     Value,
     central_losses,
-    global_state,
     mixers_of,
-    stored_actions,
 )
 from macpo.algorithms.estimators import optimiser as estimator_optimiser
 from macpo.algorithms.hyperparameters import Hyperparameters
@@ -37,6 +36,7 @@ from macpo.nets.agent import (
     AgentNet,
     agent_input_size,
     agent_inputs,
+    agents_step,
     epsilon_greedy,
     greedy,
     last_actions,
@@ -223,13 +223,8 @@ class Learner:
         epsilon: Float[Array, ""] | float | None,
     ) -> tuple[PyTree, Int[Array, "B N"]]:
         """Epsilon-greedy, independently per agent and step; without an epsilon greedy."""
-        x = agent_inputs(self.spec, seen.obs, last_action)
-        rows = x.shape[:-1]
-        hidden, q = params.factored.agent(
-            x.reshape(-1, x.shape[-1]), hidden.reshape(-1, hidden.shape[-1])
-        )
-        q = self._bounded(q).reshape(*rows, -1)
-        hidden = hidden.reshape(*rows, -1)
+        hidden, q = agents_step(self.spec, params.factored.agent, seen.obs, last_action, hidden)
+        q = self._bounded(q)
         if epsilon is None:
             return hidden, greedy(q, seen.avail_actions)
         return hidden, epsilon_greedy(key, q, seen.avail_actions, jnp.asarray(epsilon))
@@ -267,19 +262,15 @@ class Learner:
         """(loss, (metrics, the weighting's new state, |δ|)) of whole episodes, longest first."""
         config, n_agents = self.config, self.spec.n_agents
         values = over_episodes(self._values, (params, state.targets), batch.episodes)
-        t = jnp.arange(batch.episodes.reward.shape[1])
-        reward, length, terminated = batch.episodes[2:]
-        importance = batch.importance
+        steps, importance = batch.episodes._replace(memory=()), batch.importance
         alone = values["q_tot"].ndim == 3
         if alone:  # without a mixer the batch is N batches
             values = _by_agent(values, n_agents)
-            steps = (reward, length, terminated, importance)
-            reward, length, terminated, importance = _repeated(steps, n_agents)
+            steps, importance = _repeated((steps, importance), n_agents)
 
-        mask = t < length[:, None]  # real transitions
-        terminal = (t == length[:, None] - 1) & terminated[:, None]
+        mask, terminal = transitions(steps)
         y = lambda_return(
-            reward, terminal, mask, values["bootstrap"], config.gamma, config.td_lambda
+            steps.reward, terminal, mask, values["bootstrap"], config.gamma, config.td_lambda
         )
         now = {name: x[:, :-1] for name, x in values.items()}
         td_error = now["q_tot"] - y
@@ -327,7 +318,7 @@ class Learner:
             loss += own_loss
         td_error_abs = jnp.where(mask, jnp.abs(td_error), 0.0)
         if alone:
-            td_error_abs = td_error_abs.reshape(-1, n_agents, len(t)).mean(1)
+            td_error_abs = td_error_abs.reshape(-1, n_agents, mask.shape[1]).mean(1)
         return loss, jax.lax.stop_gradient((metrics, weighting, td_error_abs))
 
     def _values(self, nets: tuple[Networks, Targets], batch: Episodes) -> dict[str, Array]:

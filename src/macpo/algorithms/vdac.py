@@ -20,9 +20,9 @@ from macpo.algorithms.actor_critic import (
     Learner,
     Networks,
     entropy,
-    transitions,
 )
 from macpo.algorithms.base import About, LearnerState
+from macpo.algorithms.episodes import transitions
 from macpo.algorithms.hyperparameters import OptimiserName
 from macpo.envs.base import Environment
 from macpo.errors import require_choice

@@ -87,6 +87,20 @@ def agent_input_size(spec: Spec) -> int:
     return spec.obs_size + (spec.n_actions if spec.obs_last_action else 0) + ids
 
 
+def agents_step(
+    spec: Spec,
+    net: AgentNet,
+    obs: Num[Array, "B N O"],
+    last_action: Int[Array, "B N"],
+    hidden: Float[Array, "B N h"],
+) -> tuple[Float[Array, "B N h"], Float[Array, "B N A"]]:
+    """One step of every agent: (next recurrent states, outputs of the head)."""
+    x = agent_inputs(spec, obs, last_action)
+    rows = x.shape[:-1]  # as one axis: XLA multiplies matrices faster than stacks of them
+    hidden, out = net(x.reshape(-1, x.shape[-1]), hidden.reshape(-1, hidden.shape[-1]))
+    return hidden.reshape(*rows, -1), out.reshape(*rows, -1)
+
+
 def last_actions(actions: Int[Array, "B T N"]) -> Int[Array, "B Tp1 N"]:
     """What each agent did before each state of an episode; −1 (nothing) before the first."""
     return jnp.pad(actions, ((0, 0), (1, 0), (0, 0)), constant_values=-1)
@@ -121,11 +135,16 @@ IMPOSSIBLE = -1e30
 """Log probability of an unavailable action: exp makes it exactly 0, and 0 times it is no NaN."""
 
 
+def possible_actions(avail_actions: Bool[Array, "*B A"]) -> Bool[Array, "*B A"]:
+    """The available actions; all where none is available (padding)."""
+    return avail_actions | ~avail_actions.any(-1, keepdims=True)
+
+
 def log_policy(
     logits: Float[Array, "*B A"], avail_actions: Bool[Array, "*B A"]
 ) -> Float[Array, "*B A"]:
     """log π over the available actions; over all where none is available (padding)."""
-    possible = avail_actions | ~avail_actions.any(-1, keepdims=True)
+    possible = possible_actions(avail_actions)
     log_pi = jax.nn.log_softmax(jnp.where(possible, logits, IMPOSSIBLE))
     return jnp.where(possible, log_pi, IMPOSSIBLE)
 

@@ -177,6 +177,7 @@ class DuelWeights(eqx.Module):
     keys: Heads
     agents: Heads
     actions: Heads
+    n_actions: int = eqx.field(static=True)
 
     def __init__(
         self, key: Key, n_agents: int, n_actions: int, state_size: int, n_heads: int, *hidden: int
@@ -186,12 +187,14 @@ class DuelWeights(eqx.Module):
         self.agents = Heads(k2, n_heads, state_size, *hidden, n_agents)
         joint_size = state_size + n_agents * n_actions
         self.actions = Heads(k3, n_heads, joint_size, *hidden, n_agents)
+        self.n_actions = n_actions
 
     def __call__(
-        self, state: Float[Array, "*B S"], actions: Float[Array, "*B NA"]
+        self, state: Float[Array, "*B S"], actions: Int[Array, "*B N"]
     ) -> Float[Array, "*B N"]:
-        """λ of every agent, from the state and the actions of all, one-hot and end to end."""
-        both = jnp.concatenate([state, actions], -1)
+        """λ of every agent, from the state and the joint action."""
+        one_hot = jax.nn.one_hot(actions, self.n_actions).reshape(*state.shape[:-1], -1)
+        both = jnp.concatenate([state, one_hot], -1)
         key = jnp.abs(self.keys(state)) + 1e-10
         share = jax.nn.sigmoid(self.agents(state)) * jax.nn.sigmoid(self.actions(both))
         return (key * share).sum(-2)
@@ -220,7 +223,6 @@ class DuplexMixer(eqx.Module):
     weight: MLP
     bias: MLP
     duel_weights: DuelWeights
-    n_actions: int = eqx.field(static=True)
 
     def __init__(
         self,
@@ -236,7 +238,6 @@ class DuplexMixer(eqx.Module):
         self.weight = MLP(k1, state_size, hypernet_embed, n_agents)
         self.bias = MLP(k2, state_size, hypernet_embed, n_agents)
         self.duel_weights = DuelWeights(k3, n_agents, n_actions, state_size, n_heads, *hidden)
-        self.n_actions = n_actions
 
     def __call__(
         self, utilities: Float[Array, "*B N"], state: Float[Array, "*B S"], extras: Extras
@@ -244,6 +245,5 @@ class DuplexMixer(eqx.Module):
         """Largest where every agent takes its best action."""
         assert extras.best is not None
         w, b = jnp.abs(self.weight(state)) + 1e-10, self.bias(state)
-        actions = jax.nn.one_hot(extras.actions, self.n_actions).reshape(*state.shape[:-1], -1)
-        weights = self.duel_weights(state, actions)
+        weights = self.duel_weights(state, extras.actions)
         return duel(w * utilities + b, w * extras.best + b, weights)
