@@ -33,7 +33,7 @@ class HostEnvironment(ABC):
         EnvironmentLost if the episode cannot go on.
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 (nothing to give up, by default)
         """Give up what is held: games, windows, connections. May be called more than once."""
 
 
