@@ -37,6 +37,9 @@ __all__ = [
 ]
 
 
-def make_env(name: str, **options: Any) -> Environment | HostEnvironment:
-    """The environment called `name` (see `macpo list environments`), or module:factory."""
+def make_env(name: str, **options: Any) -> Any:
+    """The environment called `name` (see `macpo list environments`), or made by module:factory.
+
+    It is an `Environment`, or else a `HostEnvironment`.
+    """
     return registry.make_config("envs", name, **options).make()

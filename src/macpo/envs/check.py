@@ -171,7 +171,7 @@ def shapes(spec: Spec, episodes: Sequence[Episode]) -> Iterator[Finding]:
 def kinds(spec: Spec, episodes: Sequence[Episode]) -> Iterator[Finding]:
     """Flags are booleans, rewards float32, and reset and step give the same kinds of numbers."""
     first = episodes[0].timesteps[0]
-    expected = {name: np.bool_ for name in ("avail_actions", "terminated", "truncated")}
+    expected: dict[str, Any] = dict.fromkeys(("avail_actions", "terminated", "truncated"), bool)
     expected |= {"reward": np.float32}
     expected |= {name: np.asarray(getattr(first, name)).dtype for name in ("obs", "state")}
     for where, seen in _places(episodes):
@@ -279,8 +279,8 @@ def _back_at_the_start(episode: Episode) -> bool:
     return over(episode.timesteps[-1]) and moved and not difference(last, first)
 
 
-def _worst(row: np.ndarray) -> str:
-    (place,) = np.nonzero(~np.isfinite(row))
+def _worst(row: Any) -> str:
+    place = np.flatnonzero(~np.isfinite(row))
     return f"{row[place[0]]} at {place[0]}"
 
 

@@ -74,8 +74,9 @@ class Made:
             if all(hasattr(made, attribute) for attribute in adapter.NEEDS):
                 return self._adapted(adapter, made)
         raise UsageError(
-            f"{self.name} returned {_describe(made)}, which is none of the kinds known. Needed is "
-            "an Environment (spec, reset, step, observe) or a subclass of HostEnvironment of macpo, "
+            f"{self.name} returned {_describe(made)}, which is no environment of a known kind. "
+            "Return a subclass of macpo.Environment (spec, reset, step, observe); or one of "
+            "macpo.HostEnvironment (spec, reset, step); "
             f"or {'; or '.join(_needs(adapter) for adapter in adapters().values())}."
         )
 

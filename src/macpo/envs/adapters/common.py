@@ -8,6 +8,7 @@ from jaxtyping import Float, Shaped
 
 from macpo.envs.factory import Made
 from macpo.errors import UsageError, require
+from macpo.types import TimeStep
 
 
 def episode_limit(config: Made, own: int | None) -> int:
@@ -49,3 +50,12 @@ def team_reward(config: Made, rewards: Any) -> np.float32:
 def numbers(names: Iterable[str], told: Mapping[str, Any]) -> dict[str, np.float32]:
     """The numbers called `names`; 0 for those that are not told."""
     return {name: np.float32(told.get(name, 0)) for name in names}
+
+
+def time_step(
+    obs: Any, state: Any, avail: Any, reward: Any, terminated: bool, truncated: bool, info: Any
+) -> TimeStep:
+    """A time step of NumPy arrays."""
+    over, cut_off = np.bool_(terminated), np.bool_(truncated)
+    fields: dict[str, Any] = {"reward": reward, "terminated": over, "truncated": cut_off}
+    return TimeStep(obs, state, avail, info=info, **fields)

@@ -89,7 +89,7 @@ class PettingZoo(HostEnvironment):
         self._acting = {agent for agent in self._agents if self._alive(agent)}
         obs, rewards, terminations, truncations, infos = self._env.step(
             {
-                agent: space.start + action
+                agent: int(space.start) + int(action)
                 for agent, space, action in zip(
                     self._agents, self._action_spaces, actions, strict=True
                 )
@@ -131,13 +131,13 @@ class PettingZoo(HostEnvironment):
         names = self._config.info or ()
         told = {name: [infos[a][name] for a in infos if name in infos[a]] for name in names}
         paid = [rewards.get(agent, 0.0) for agent in self._agents]
-        return TimeStep(
+        return common.time_step(
             rows,
             common.flat(self._env.state()) if self._has_state else rows.reshape(-1),
             common.padded(masks, self.spec.n_actions),
             common.team_reward(self._config, paid),
-            np.bool_(terminated),
-            np.bool_(not terminated and (over or self._t >= self.spec.episode_limit)),
+            terminated,
+            not terminated and (over or self._t >= self.spec.episode_limit),
             common.numbers(names, {k: np.mean(v) for k, v in told.items() if v}),
         )
 

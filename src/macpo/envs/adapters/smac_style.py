@@ -6,8 +6,8 @@
 | `obs`, `state`, `avail_actions` | `get_obs()`, `get_state()`, `get_avail_actions()`; shorter \
 observations are padded |
 | `reward` | `step`'s; a list of the agents' makes one by `team_reward` |
-| `truncated` | `step`'s own flag, `info["episode_limit"]` or `info["TimeLimit.truncated"]`; or the \
-last step allowed, unless `info["battle_won"]` |
+| `truncated` | `step`'s own flag, `info["episode_limit"]` or `info["TimeLimit.truncated"]`; or \
+the last step allowed, unless `info["battle_won"]` |
 | `terminated` | any other end |
 | `info` | the numbers asked for; `battle_won` where battles are counted |
 
@@ -107,13 +107,13 @@ class SmacStyle(HostEnvironment):
         self, reward: Any, terminated: bool, truncated: bool, info: dict[str, Any]
     ) -> TimeStep:
         obs = [common.flat(row) for row in self._env.get_obs()]
-        return TimeStep(
+        return common.time_step(
             common.padded(obs, self.spec.obs_size),
             common.flat(self._env.get_state()),
             np.asarray(self._env.get_avail_actions()).astype(bool),
             common.team_reward(self._config, reward),
-            np.bool_(terminated),
-            np.bool_(truncated),
+            terminated,
+            truncated,
             common.numbers(self._names, info),
         )
 
