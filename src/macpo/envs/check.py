@@ -83,7 +83,7 @@ def examine(
     try:
         played = [play(player, seed + i) for i in range(episodes)]
     except Broken as broken:
-        yield Result("it can be played", (broken.finding,))
+        yield Result("It can be played", (broken.finding,))
         return
     for check in OF_EPISODES:
         result = _result(check, env.spec, played)
@@ -274,6 +274,8 @@ def _observation(seen: TimeStep) -> Observation:
 
 def _back_at_the_start(episode: Episode) -> bool:
     """Whether the last time step looks like the first, and one between them does not."""
+    if len(episode.timesteps) < 2:
+        return False
     first, *between, last = (_observation(seen) for seen in episode.timesteps)
     moved = any(difference(seen, first) for seen in between)
     return over(episode.timesteps[-1]) and moved and not difference(last, first)
@@ -343,7 +345,7 @@ def stays_over(player: OnHost, episode: Episode) -> Iterator[Finding]:
     """A step after the end begins no new episode."""
     seen, rng = player.reset(episode.seed), np.random.default_rng(episode.seed)
     ended = None
-    for t in range(1, player.spec.episode_limit + 1):
+    for t in range(1, player.spec.episode_limit + 2):
         seen = player.step(random_actions(player.spec, rng, seen.avail_actions))
         if ended is not None and not over(seen):
             yield Finding(
@@ -421,7 +423,7 @@ def difference(a: PyTree, b: PyTree, tolerance: float = 0.0) -> str | None:
         unlike = _unlike(x, y, tolerance)
         if unlike.any():
             at = np.unravel_index(int(unlike.argmax()), unlike.shape) if unlike.ndim else ()
-            return f"{place}{[int(i) for i in at] or ''}: {x[at]} instead of {y[at]}"
+            return f"{place}{[int(i) for i in at] or ''}: {x[at]!s} instead of {y[at]!s}"
     return None
 
 
