@@ -10,11 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.envs.hosts import HostCounting
-from tests.toys import Count, Counting
 
 from macpo.envs import check
 from macpo.types import Observation, TimeStep
+from tests.envs.hosts import HostCounting
+from tests.toys import Count, Counting
 
 
 def wrong(env: Any, episodes: int = 3) -> dict[str, str]:
@@ -23,7 +23,7 @@ def wrong(env: Any, episodes: int = 3) -> dict[str, str]:
     return {result.title: str(result.findings[0]) for result in results if result.findings}
 
 
-@pytest.mark.parametrize(("env", "n"), [(Counting(), 16), (HostCounting(), 15)])
+@pytest.mark.parametrize(("env", "n"), [(Counting(), 17), (HostCounting(), 15)])
 def test_nothing_is_wrong_with_a_sound_environment(env: Any, n: int) -> None:
     assert wrong(env) == {}
     assert len(list(check.examine(env))) == n
@@ -36,7 +36,7 @@ def test_every_check_says_what_it_checks() -> None:
     assert all(10 < len(title) < 90 for title in titles)
 
 
-# --- what both kinds can get wrong ------------------------------------------------------------------
+# --- what both kinds can get wrong ----------------------------------------------------------------
 
 
 class Faulty(HostCounting):
@@ -322,6 +322,14 @@ class Reviving(Counting):
         return super().step(key, again, actions)
 
 
+class Widening(Counting):
+    """Counts in another type after the first step."""
+
+    def step(self, key: Any, state: Any, actions: Any) -> Any:
+        after, seen = super().step(key, state, actions)
+        return after._replace(t=after.t.astype(jnp.float32)), seen
+
+
 class Choice(NamedTuple):
     env: Any
     of: Callable[..., Any]
@@ -330,6 +338,7 @@ class Choice(NamedTuple):
 
 BROKEN = [
     Choice(Eager(), check.compiled, "without jit: expected what the compiled function gives"),
+    Choice(Widening(), check.carries, "expected the kind that reset returns, found .t: float32()"),
     Choice(Dazed(), check.memories, "expected observe(state) to equal the time step, found .obs"),
     Choice(Amnesiac(), check.memories, "expected recall(remember(state)) to equal observe(state)"),
     Choice(Reviving(), check.stays_over, "expected no new episode after the end at "),

@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 from pettingzoo import ParallelEnv
-from tests.envs.adapters.games import Relay, Skirmish
-from tests.toys import Counting, Unlike
 
 import macpo
 from macpo.envs import factory
 from macpo.errors import UsageError
+from tests.envs.adapters.games import Relay, Skirmish
+from tests.toys import Counting, Unlike
 
 
 def skirmish() -> Any:

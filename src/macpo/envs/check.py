@@ -1,7 +1,6 @@
 """Does an environment keep its promises? Random available actions, then what is wrong, in words.
 
-for result in examine(make_env("my_package.my_module:make")):
-    print(result.title, result.findings)
+wrong = [result for result in examine(make_env("two-step")) if result.findings]
 
 A check is a function that yields findings; the first sentence of its docstring says what holds
 where it yields none. `OF_EPISODES` look at what was played, `OF_JAX` and `OF_HOST` at the
@@ -309,6 +308,18 @@ def repeats(env: HostEnvironment, episode: Episode) -> Iterator[Finding]:
 # --- of JAX environments --------------------------------------------------------------------------
 
 
+def carries(player: OnHost, episode: Episode) -> Iterator[Finding]:
+    """Reset and step return states of the same structure, shapes and dtypes."""
+
+    def reset_and_step(key: Array) -> tuple[PyTree, PyTree]:
+        state, first = player.env.reset(key)
+        return state, player.env.step(key, state, jnp.argmax(first.avail_actions, -1))[0]
+
+    first, after = jax.eval_shape(reset_and_step, jax.random.key(0))
+    if unlike := _kind_difference(after, first):
+        yield Finding("the state after step", "the kind that reset returns", unlike)
+
+
 def compiled(player: OnHost, episode: Episode, tolerance: float = 1e-4) -> Iterator[Finding]:
     """Compiled and not, one by one and under vmap, reset and step do the same."""
     env = player.env
@@ -412,18 +423,26 @@ def restarts(env: HostEnvironment, episode: Episode) -> Iterator[Finding]:
 
 def difference(a: PyTree, b: PyTree, tolerance: float = 0.0) -> str | None:
     """Where and how the first tree differs from the second; None if it does not."""
-    places_a, tree_a = jax.tree_util.tree_flatten_with_path(a)
-    leaves_b, tree_b = jax.tree.flatten(b)
-    if tree_a != tree_b:
-        return f"{tree_a} instead of {tree_b}"
-    for (path, x), y in zip(places_a, leaves_b, strict=True):
-        place, x, y = jax.tree_util.keystr(path), _plain(x), _plain(y)
-        if (x.dtype, x.shape) != (y.dtype, y.shape):
-            return f"{place}: {x.dtype}{x.shape} instead of {y.dtype}{y.shape}"
+    a, b = jax.tree.map(_plain, a), jax.tree.map(_plain, b)
+    if unlike := _kind_difference(a, b):
+        return unlike
+    for (path, x), y in zip(jax.tree.leaves_with_path(a), jax.tree.leaves(b), strict=True):
         unlike = _unlike(x, y, tolerance)
         if unlike.any():
             at = np.unravel_index(int(unlike.argmax()), unlike.shape) if unlike.ndim else ()
-            return f"{place}{[int(i) for i in at] or ''}: {x[at]!s} instead of {y[at]!s}"
+            place = f"{jax.tree_util.keystr(path)}{[int(i) for i in at] or ''}"
+            return f"{place}: {x[at]!s} instead of {y[at]!s}"
+    return None
+
+
+def _kind_difference(a: PyTree, b: PyTree) -> str | None:
+    """As `difference`, of structure, shapes and dtypes alone."""
+    if jax.tree.structure(a) != jax.tree.structure(b):
+        return f"{jax.tree.structure(a)} instead of {jax.tree.structure(b)}"
+    for (path, x), y in zip(jax.tree.leaves_with_path(a), jax.tree.leaves(b), strict=True):
+        if (x.dtype, x.shape) != (y.dtype, y.shape):
+            place = jax.tree_util.keystr(path)
+            return f"{place}: {x.dtype}{x.shape} instead of {y.dtype}{y.shape}"
     return None
 
 
@@ -444,5 +463,5 @@ OF_EPISODES: tuple[Check, ...] = (
     *BASIS,
     *(finite, rewards, beginnings, availability, flags, limits, last_looks, infos, bounds),
 )
-OF_JAX: tuple[Check, ...] = (repeats, compiled, memories, stays_over)
+OF_JAX: tuple[Check, ...] = (repeats, carries, compiled, memories, stays_over)
 OF_HOST: tuple[Check, ...] = (repeats, ends_for_good, restarts)

@@ -58,8 +58,8 @@ class Riddle:
         solved = (actions["low"] == 1) & (actions["high"] == 1)
         over = state.step >= self.max_steps if self.late else state.step + 1 >= self.max_steps
         after = State(solved, state.step + 1)
-        rewards = {agent: solved * 1.0 for agent in self.agents}
-        dones = {agent: solved | over for agent in (*self.agents, "__all__")}
+        rewards = dict.fromkeys(self.agents, solved * 1.0)
+        dones = dict.fromkeys((*self.agents, "__all__"), solved | over)
         info = {
             "each": jnp.arange(2) + after.step,
             "one": after.step,

@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.envs.adapters.riddle import Overseen, Riddle, Space
 
 from macpo.envs import check, factory
 from macpo.envs.on_host import OnHost
 from macpo.errors import UsageError
 from macpo.rollout import collect
+from tests.envs.adapters.riddle import Overseen, Riddle, Space
 
 WRONG, RIGHT = np.array([0, 0]), np.array([1, 1])
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box
 from pettingzoo.utils.conversions import parallel_to_aec
-from tests.envs.adapters.games import Planned, Relay
 
 from macpo.envs import check, factory
 from macpo.errors import UsageError
+from tests.envs.adapters.games import Planned, Relay
 
 TERMINATED, TRUNCATED = "terminated", "truncated"
 
@@ -139,7 +139,7 @@ def test_numbers_asked_for_are_the_mean_over_the_agents_that_tell_them() -> None
 def test_an_environment_without_a_limit_asks_for_one() -> None:
     relay = Relay()
     relay.max_cycles = None  # pyright: ignore[reportAttributeAccessIssue]
-    with pytest.raises(UsageError, match="tell it with --env.episode-limit STEPS"):
+    with pytest.raises(UsageError, match=r"tell it with --env\.episode-limit STEPS"):
         adapted(relay)
 
 

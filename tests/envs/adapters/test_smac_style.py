@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.envs.adapters.games import Skirmish
 
 from macpo.envs import check, factory
 from macpo.envs.host import EnvironmentLost
+from tests.envs.adapters.games import Skirmish
 
 
 def adapted(env: Any, **settings: Any) -> Any:
