@@ -179,6 +179,18 @@ def test_a_final_observation_that_is_the_next_first_one_is_found() -> None:
     assert "another episode, which ended after 3 more" in found[check.title(check.ends_for_good)]
 
 
+class Blinking(HostCounting):
+    """Shows whether the time is even, so that it looks as at the start again and again."""
+
+    def seen(self, reward: float) -> TimeStep:
+        self.goal = 4
+        return super().seen(reward)._replace(obs=np.full((2, 2), self.t % 2, np.float32))
+
+
+def test_an_end_that_looks_like_the_start_as_other_steps_do_is_no_finding() -> None:
+    assert wrong(Blinking()) == {}
+
+
 def test_a_return_out_of_bounds_is_found() -> None:
     env = HostCounting()
     env.spec = dataclasses.replace(env.spec, return_bounds=(-1.0, 0.0))

@@ -272,12 +272,11 @@ def _observation(seen: TimeStep) -> Observation:
 
 
 def _back_at_the_start(episode: Episode) -> bool:
-    """Whether the last time step looks like the first, and one between them does not."""
-    if len(episode.timesteps) < 2:
+    """Whether the last time step looks like the first, and none of those between them does."""
+    if len(episode.timesteps) < 3 or not over(episode.timesteps[-1]):
         return False
     first, *between, last = (_observation(seen) for seen in episode.timesteps)
-    moved = any(difference(seen, first) for seen in between)
-    return over(episode.timesteps[-1]) and moved and not difference(last, first)
+    return not difference(last, first) and all(difference(seen, first) for seen in between)
 
 
 def _worst(row: Any) -> str:
