@@ -19,6 +19,8 @@ _CORE = ("jax", "jaxlib", "equinox", "optax", "numpy", "tyro", "rich", "safetens
 _EXTRAS = {
     "tensorboardX": "TensorBoard files: pip install 'macpo[tensorboard]'",
     "torch": "the PyTorch contender of `macpo bench`: pip install 'macpo[bench]'",
+    "pettingzoo": "environments of PettingZoo, and ours as such: pip install 'macpo[pettingzoo]'",
+    "jaxmarl": "SMAX, MPE and others of JaxMARL: pip install 'macpo[jaxmarl]'",
 }
 
 
