@@ -1,4 +1,4 @@
-"""What every environment promises; a new file in `macpo/envs` is tested without an edit here."""
+"""What every JAX environment promises; a new file in `macpo/envs` is tested without an edit."""
 
 import functools
 from collections.abc import Callable
@@ -11,6 +11,7 @@ import pytest
 
 from macpo import registry
 from macpo.envs.base import Environment
+from macpo.envs.host import HostEnvironment
 from macpo.types import Observation, TimeStep
 
 N_EPISODES = 8
@@ -75,7 +76,10 @@ def over(trajectory: Trajectory) -> np.ndarray:
     return trajectory.timestep.terminated | trajectory.timestep.truncated
 
 
-every_environment = pytest.mark.parametrize("name", list(registry.discover("envs")))
+JAX_ENVIRONMENTS = [
+    name for name in registry.discover("envs") if not isinstance(environment(name), HostEnvironment)
+]
+every_environment = pytest.mark.parametrize("name", JAX_ENVIRONMENTS)
 
 
 @every_environment

@@ -1,7 +1,8 @@
 """A stand-in for StarCraft II that speaks its protocol: protobuf messages over a websocket.
 
 Started like the game: `fake_game.py -listen HOST -port PORT -dataDir FOLDER …`. The folder holds
-`scenario.json`, the battle; `misbehave.json`, if it is there, says once what goes wrong; every
+`scenario.json`, the battle (a unit is its type, x, y, most health, most shield and, if any, its
+wound); `misbehave.json`, if it is there, says once what goes wrong; every
 request is noted in `requests.jsonl`.
 
 Its battles are simple: in a step of eight loops a unit goes 1.125 cells, or takes 9 health from a
@@ -51,13 +52,13 @@ class Battle:
             enemies = enemies[::-1]  # the order of observations is not the same in every episode
         self.births += 1
         for owner, side in ((1, self.scenario["allies"]), (2, enemies)):
-            for unit_type, x, y, health, shield in side:
+            for unit_type, x, y, health, shield, *wound in side:
                 self.units[next(self.tags)] = {
                     "owner": owner,
                     "unit_type": unit_type,
                     "x": x,
                     "y": y,
-                    "health": health,
+                    "health": health - sum(wound),
                     "health_max": health,
                     "shield": shield,
                     "shield_max": shield,
@@ -290,8 +291,8 @@ def main(arguments: list[str]) -> None:
             return
         answer = server.answer(request)
         if answer is None:
-            line.close()
-            time.sleep(3600)
+            line.shutdown(socket.SHUT_RDWR)
+            time.sleep(3600)  # the process lives on, as a game may
         send(line, answer)
 
 

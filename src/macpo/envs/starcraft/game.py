@@ -83,13 +83,18 @@ class Game:
 
     def __init__(self, how: Launch) -> None:
         pysc2()
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the game)
-        with answering(self._log):
-            self._process = _start(how, self._log)
-        self._end = weakref.finalize(self, _end, self._process)
-        self._controller = self._process.controller
+        self._log = log = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the game)
         try:
-            with answering(self._log):
+            with answering(log):
+                process = _start(how, log)
+        except BaseException:
+            log.close()
+            raise
+        self._process, self._controller = process, process.controller
+        self.close = weakref.finalize(self, _end, process, log)
+        """End the process, by force, for a game may hang; happens by itself when Python ends."""
+        try:
+            with answering(log):
                 self._join(how)
                 self.terrain = _terrain(self._controller.game_info().start_raw)
         except BaseException:
@@ -155,11 +160,6 @@ class Game:
         """Everything since the game was created, as an SC2Replay file."""
         with answering(self._log):
             return self._controller.save_replay()
-
-    def close(self) -> None:
-        """End the process, by force: a game that hangs goes too."""
-        self._end()
-        self._log.close()
 
     def _join(self, how: Launch) -> None:
         sc_pb, common_pb = pysc2().sc_pb, pysc2().common_pb
@@ -295,11 +295,12 @@ def _die_with_parent() -> Any:
     return functools.partial(ctypes.CDLL(None).prctl, _PDEATHSIG, signal.SIGKILL)
 
 
-def _end(process: Any) -> None:
+def _end(process: Any, log: IO[bytes]) -> None:
     if process.pid is not None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     process.close()
+    log.close()
 
 
 def _last_words(log: IO[bytes]) -> str:
