@@ -49,7 +49,8 @@ def maps(folder: Path) -> list[str]:
 def require_game() -> Path:
     """The game's folder; UsageError if there is no game in it."""
     folder = game_folder()
-    where = "$SC2PATH" if os.environ.get("SC2PATH") else "$SC2PATH is not set; the default"
+    named = os.environ.get("SC2PATH")
+    where = "$SC2PATH" if named else "$SC2PATH is not set; this is the default"
     require(
         folder.is_dir(),
         f"StarCraft II not found: {folder} ({where}) is no folder. Set SC2PATH to the folder that "

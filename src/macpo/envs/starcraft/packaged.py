@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ class Packaged:
 
     def close(self) -> None:
         """End the game."""
-        with answering():
+        with suppress(*pysc2().failures):
             self._env.close()
 
     def _timed_out(self) -> bool:
