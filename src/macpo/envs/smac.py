@@ -38,7 +38,7 @@ class Config:
     the first of the three that is installed."""
     replay_dir: str = ""
     """Folder for a replay of each game, which holds many episodes; none by default."""
-    timeout: int = 120
+    timeout: int = 90
     """Seconds to wait for an answer of the game before it is given up."""
 
     def __post_init__(self) -> None:

@@ -193,3 +193,33 @@ def test_an_old_protobuf_is_used_as_it_is(afresh: pytest.MonkeyPatch):
     afresh.setattr(importlib.metadata, "version", lambda package: "3.20.3")
     afresh.setattr(implementation, "Type", lambda: "cpp")
     assert game.pysc2().sc_pb.Request().ByteSize() == 0
+
+
+# --- macpo doctor ---------------------------------------------------------------------------------
+
+
+def report() -> dict[str, tuple[str, str]]:
+    return {what: (found, advice) for what, found, advice in installed.findings()}
+
+
+def test_the_doctor_tells_builds_maps_and_clients(folder: Path, packages: Path):
+    package(packages, "pysc2")
+    found = report()
+    assert found["StarCraft II"] == (f"{folder}: builds 75689", "")
+    assert found["SMAC maps"] == ("1: 3m", "")
+    assert found["pysc2 (client)"][0] != "absent"
+    assert found["smac (client)"] == ("absent", "")
+
+
+def test_the_doctor_tells_how_to_get_what_is_missing(
+    packages: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SC2PATH", "/no/such/folder")
+    package(packages, "smac", "facade/__init__.py")
+    found = report()
+    assert found["StarCraft II"][0] == "not in /no/such/folder"
+    assert "https://blzdistsc2-a.akamaihd.net/Linux/SC2.4.10.zip" in found["StarCraft II"][1]
+    assert found["SMAC maps"][0] == "none"
+    assert "SMAC_Maps.zip into /no/such/folder/Maps" in found["SMAC maps"][1]
+    assert found["pysc2 (client)"] == ("absent", "pip install 'macpo[sc2]'")
+    assert "AutoML's SMAC3" in found["smac (client)"][1]

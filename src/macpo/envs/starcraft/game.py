@@ -16,7 +16,7 @@ import tempfile
 import warnings
 import weakref
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -91,8 +91,7 @@ class Game:
             log.close()
             raise
         self._process, self._controller = process, process.controller
-        self.close = weakref.finalize(self, _end, process, log)
-        """End the process, by force, for a game may hang; happens by itself when Python ends."""
+        self._end = weakref.finalize(self, _end, process, log)  # also when Python ends
         try:
             with answering(log):
                 self._join(how)
@@ -160,6 +159,10 @@ class Game:
         """Everything since the game was created, as an SC2Replay file."""
         with answering(self._log):
             return self._controller.save_replay()
+
+    def close(self) -> None:
+        """End the process, by force: a game may hang."""
+        self._end()
 
     def _join(self, how: Launch) -> None:
         sc_pb, common_pb = pysc2().sc_pb, pysc2().common_pb
@@ -272,7 +275,6 @@ def _start(how: Launch, log: IO[bytes]) -> Any:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # Ctrl-C is for the run, which then ends the game
                 preexec_fn=_die_with_parent(),
             )
 
@@ -297,8 +299,7 @@ def _die_with_parent() -> Any:
 
 def _end(process: Any, log: IO[bytes]) -> None:
     if process.pid is not None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        os.kill(process.pid, signal.SIGKILL)
     process.close()
     log.close()
 

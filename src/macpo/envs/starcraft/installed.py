@@ -119,11 +119,12 @@ def findings() -> Iterator[tuple[str, str, str]]:
         f"{len(names)}: {', '.join(names)}" if names else "none",
         "" if names else f"unpack {SMAC_MAPS} into {folder}/Maps",
     )
-    for package, source in _CLIENTS.items():
-        version = client_version(package)
-        advice = "" if version else f"pip install {source}{_clash(package)}"
-        yield f"{package} (client)", version or "absent", advice
-    yield "protobuf", _version("protobuf") if _has("google.protobuf") else "absent", ""
+    clients = {package: client_version(package) for package in _CLIENTS}
+    for package, version in clients.items():
+        advice = "" if any(clients.values()) else f"pip install {_CLIENTS[package]}"
+        yield f"{package} (client)", version or "absent", f"{advice}{_clash(package)}".strip()
+    there = _has("google.protobuf")
+    yield "protobuf (client)", _version("protobuf") if there else "absent", ""
 
 
 def _clash(package: str) -> str:
