@@ -18,10 +18,11 @@ lint: .venv/installed-dev
 
 # other projects, for the tests that hold us against them: published torch learners (tests/foreign)
 # and pysc2 (tests/envs/starcraft); without them those tests are skipped.
-# BenchMARL asks for torchvision, which it does not need here.
+# BenchMARL asks for torchvision, which it does not need here; of DI-engine only SMAC's environment
+# is used, which needs nothing but pysc2.
 foreign: .venv/installed-dev
 	$(BIN)/python -m pip install --quiet --group foreign
-	$(BIN)/python -m pip install --quiet --no-deps benchmarl==1.5.2
+	$(BIN)/python -m pip install --quiet --no-deps benchmarl==1.5.2 DI-engine==0.5.3
 
 bench: .venv/installed-dev
 	$(BIN)/macpo bench

@@ -196,8 +196,11 @@ class Server:
             bits = "".join(str(int(cell)) for row in rows for cell in row)
             grid = int(bits, 2).to_bytes(128, "big")
             raw.pathing_grid.bits_per_pixel = 1
-        raw.pathing_grid.size.x = raw.pathing_grid.size.y = 32
+        raw.pathing_grid.size.CopyFrom(raw.map_size)
         raw.pathing_grid.data = grid
+        raw.terrain_height.bits_per_pixel = 8
+        raw.terrain_height.size.CopyFrom(raw.map_size)
+        raw.terrain_height.data = bytes(32 * 32)
 
     def observation(self, request: Any, response: Any) -> None:
         battle = self.battle
