@@ -34,6 +34,7 @@ JITTER = (-1.0, 2.0)
 NOBODY = -1
 _SWEEPS = 2  # of pushing overlapping units apart, each loop
 _AROUND = 0.8  # how much of a push goes sideways, around whoever stands in the way
+_STRAIGHT = 0.8  # sine of the angle up to which a way leads straight at somebody
 _TINY = 1e-6
 
 
@@ -354,25 +355,28 @@ class Dynamics:
         The one who moves gives way to the one who stands, and nobody moves whoever fights. Pushed
         back, a mover also slides sideways, around the other.
         """
-        speed = self.speed
         share = mobility[:, None] / (mobility[:, None] + mobility + _TINY)
         share = jnp.where(alive[:, None] & alive, share, 0.0)
-        side = np.where(self.numbers % 2, 1.0, -1.0)[:, None, None].astype(np.float32)
+        moves, stands = mobility[:, None] == 1.0, mobility < 1.0
+        side = np.where(self.numbers % 2, 1.0, -1.0)[:, None].astype(np.float32)
         for _ in range(_SWEEPS):
             x, y = battle.x + vx, battle.y + vy
             # from the other to oneself; those in one place go apart by number
             dx, dy = x[:, None] - x, y[:, None] - y
             far = jnp.sqrt(dx * dx + dy * dy)
-            same = far < _TINY
-            dx = jnp.where(same, side, dx)
+            dx = jnp.where(far < _TINY, side[:, None], dx)
             push = jnp.maximum(self.separation - far, 0.0) * share / jnp.maximum(far, 1e-3)
-            turn = dx * vy[:, None] - dy * vx[:, None]  # > 0: the way leads past it on the left
-            along = jnp.where(turn == 0, side, jnp.sign(turn)) * _AROUND
-            along = jnp.where(mobility[:, None] == 1.0, along, 0.0)
+            turn = dx * vy[:, None] - dy * vx[:, None]  # > 0: the way leads past it on one side
+            # who comes straight at those who stand goes round all of them the same way: to pass
+            # each on its own nearer side would lead into the gap between two and hold it there
+            way = jnp.sqrt(vx * vx + vy * vy)[:, None] * far
+            round_ = stands & (jnp.abs(turn) < _STRAIGHT * way)
+            past = jnp.where(round_, 1.0, turn)
+            along = jnp.where(moves, jnp.where(past >= 0, _AROUND, -_AROUND), 0.0)
             vx = vx + (push * (dx - along * dy)).sum(1)
             vy = vy + (push * (dy + along * dx)).sum(1)
             fast = jnp.sqrt(vx * vx + vy * vy)
-            scale = jnp.minimum(1.0, speed / jnp.maximum(fast, _TINY))
+            scale = jnp.minimum(1.0, self.speed / jnp.maximum(fast, _TINY))
             vx, vy = vx * scale, vy * scale
         return battle.x + vx, battle.y + vy
 
@@ -383,7 +387,7 @@ class Dynamics:
         delay = jnp.maximum(battle.shield_delay - 1.0, 0.0)
         regained = jnp.where((delay == 0) & (battle.health > 0), SHIELD_REGENERATION, 0.0)
         return battle._replace(
-            cooldown=battle.cooldown - 1.0,
+            cooldown=jnp.where(battle.cooldown > 0, battle.cooldown - 1.0, 0.0),
             shield_delay=delay,
             shield=jnp.minimum(battle.shield + regained, self.shield_max),
             energy=jnp.where(
