@@ -16,11 +16,12 @@ lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
 
-# other projects' learners and environments, for tests/foreign; without them those tests are skipped.
-# BenchMARL asks for torchvision, which it does not need here.
+# other projects' learners, environments and pysc2, for the tests that hold us against them; without
+# them those tests are skipped. BenchMARL asks for torchvision, which it does not need here; of
+# DI-engine only SMAC's environment is used, which needs nothing but pysc2.
 foreign: .venv/installed-dev
 	$(BIN)/python -m pip install --quiet --group foreign
-	$(BIN)/python -m pip install --quiet --no-deps benchmarl==1.5.2
+	$(BIN)/python -m pip install --quiet --no-deps benchmarl==1.5.2 DI-engine==0.5.3
 
 bench: .venv/installed-dev
 	$(BIN)/macpo bench

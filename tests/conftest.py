@@ -9,6 +9,8 @@ import pytest
 
 # compilation is most of the time of small tests, and most of that is LLVM's optimiser
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# StarCraft II's protocol needs protobuf's parser in Python, chosen before anything imports protobuf
+os.environ.setdefault("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", "python")
 # two devices, whatever the machine: large batches are shared out as on a real run
 jax.config.update("jax_num_cpu_devices", 2)
 

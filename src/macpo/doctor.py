@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import macpo
+from macpo.envs.starcraft import installed
 from macpo.machine import available_bytes, keep_freed_memory
 from macpo.run import prepare_jax
 
@@ -57,3 +58,4 @@ def _findings() -> Iterator[tuple[str, str, str]]:
             importlib.metadata.version(name) if there else "absent",
             "" if there else purpose,
         )
+    yield from installed.findings()
