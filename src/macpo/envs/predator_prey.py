@@ -7,12 +7,11 @@ hunters out, so the largest return of the default game is 40.
 
 Everything is computed by comparing cell numbers: no grid, no dynamic index. What is computed in
 turns runs with the environments along the last axis, whatever the caller's `vmap` (see
-`_env_axis_last`): each comparison is then one wide vector instruction on bytes.
+`envs.axes`): each comparison is then one wide vector instruction on bytes.
 """
 
 import functools
 import operator
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Num
 
+from macpo.envs.axes import env_axis_last
 from macpo.envs.base import Environment, first_step
 from macpo.errors import require
 from macpo.types import Key, Observation, Spec, TimeStep
@@ -119,8 +119,8 @@ class PredatorPrey(Environment):
             obs_agent_id=False,
             return_bounds=(0.0, most) if config.punishment == 0 else None,
         )
-        self._turns = _env_axis_last(self._take_turns)
-        self._windows = _env_axis_last(self._look_around)
+        self._turns = env_axis_last(self._take_turns)
+        self._windows = env_axis_last(self._look_around)
 
     # --- the environment contract -------------------------------------------------------------
 
@@ -362,28 +362,3 @@ def _any(flags: Bool[Array, "n *E"]) -> Bool[Array, "*E"]:
 
 def _count(flags: Bool[Array, "n *E"]) -> Int[Array, "*E"]:
     return functools.reduce(operator.add, list(flags.astype(jnp.int8)))
-
-
-def _env_axis_last(native: Callable[..., Any]) -> Callable[..., Any]:
-    """For one environment, the function `native` of arrays [n, E] and results [..., E].
-
-    However deep in `vmap`, `native` runs once, with all batch axes joined to its last one.
-    """
-    call = jax.custom_batching.custom_vmap(native)
-
-    @call.def_vmap
-    def _rule(axis_size: int, in_batched: list[bool], *args: Array) -> tuple[Any, Any]:
-        def join(x: Array, batched: bool) -> Array:
-            x = x if batched else jnp.broadcast_to(x, (axis_size, *x.shape))
-            return jnp.moveaxis(x, 0, 1).reshape(x.shape[1], -1)
-
-        def split(x: Array) -> Array:
-            return jnp.moveaxis(x.reshape(*x.shape[:-1], axis_size, -1), -2, 0)
-
-        out = jax.tree.map(split, call(*map(join, args, in_batched)))
-        return out, jax.tree.map(lambda _: True, out)
-
-    def one(*args: Array) -> Any:
-        return jax.tree.map(lambda x: x[..., 0], call(*(x[:, None] for x in args)))
-
-    return one
