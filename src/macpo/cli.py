@@ -259,7 +259,7 @@ class _Render:
 
 def _render(arguments: list[str]) -> None:
     """Film a greedy episode of a trained run."""
-    from macpo.render.frames import animate
+    from macpo.render.frames import animate, has_picture
     from macpo.run import play
 
     flags: _Render = _parse(_Render, arguments, "macpo render", _summary(_render))
@@ -267,6 +267,9 @@ def _render(arguments: list[str]) -> None:
     policy = macpo.load(flags.run)
     states, actions, rewards = play(policy, flags.seed)
     animate(policy.trainer.env, states, actions, rewards, file)
+    name = policy.trainer.env.spec.name
+    if not has_picture(name):
+        _console.print(f"{name} has no picture: its frames show numbers", highlight=False)
     _console.print(f"{file}: {len(rewards)} env steps, return {rewards.sum():g}", highlight=False)
 
 

@@ -32,7 +32,15 @@ class Sums(HostEnvironment):
         limit = self.LIMIT
         if config.fault == "spec" and os.getpid() == os.getsid(0) and self._first_time():
             limit += 1  # in a worker, which leads its own session
-        self.spec = Spec("sums", 2, max(self.N_ACTIONS), obs_size=3, state_size=2, episode_limit=limit)
+        self.spec = Spec(
+            name="sums",
+            n_agents=2,
+            n_actions=max(self.N_ACTIONS),
+            obs_size=3,
+            state_size=2,
+            episode_limit=limit,
+            truncation_is_terminal=config.truncation_is_terminal,
+        )
 
     def reset(self, seed: int) -> TimeStep:
         self.rng, self.t, self.total = np.random.default_rng(seed), 0, 0
@@ -56,7 +64,9 @@ class Sums(HostEnvironment):
     def _seen(self, reward: float) -> TimeStep:
         self.numbers = self.rng.random(2).astype(np.float32)
         obs = np.stack([[self.t, *self.numbers], [self.t, *self.numbers[::-1]]]).astype(np.float32)
-        self.avail = np.arange(5) < np.array(self.N_ACTIONS)[:, None] - (self.numbers > 0.5)[:, None]
+        self.avail = (
+            np.arange(5) < np.array(self.N_ACTIONS)[:, None] - (self.numbers > 0.5)[:, None]
+        )
         endless = self.config.fault == "endless"
         terminated = self.t >= self.goal and not endless
         truncated = self.t >= self.LIMIT and not terminated and not endless
@@ -98,10 +108,14 @@ def _orphans(game: Sums) -> None:
 
 
 def _shape(game: Sums) -> None:
-    game.N_ACTIONS = (3, 5)
-    game.rng = np.random.default_rng(0)
     game._seen = lambda reward: TimeStep(  # type: ignore[method-assign, assignment]
-        np.zeros((2, 7)), np.zeros(2), np.ones((2, 5), bool), 0.0, False, False, {}  # type: ignore[arg-type]
+        np.zeros((2, 7)),
+        np.zeros(2),
+        np.ones((2, 5), bool),
+        0.0,
+        False,
+        False,
+        {},  # type: ignore[arg-type]
     )
 
 
@@ -126,6 +140,7 @@ class Config:
     """A file that marks the fault as past; without one it happens in every episode."""
     seconds: float = 0.0
     """What a step takes."""
+    truncation_is_terminal: bool = False
 
     def make(self) -> Sums:
         return Sums(self)
