@@ -28,7 +28,7 @@ def nothing_left() -> Iterator[None]:
 
 
 def children(parent: int | None = None) -> set[int]:
-    """Processes started by one, by default this one, that are still there, dead ones not waited for included."""
+    """Processes that one, by default this one, has started: also dead ones not waited for."""
     parent = parent or os.getpid()
     found: set[int] = set()
     for stat in Path("/proc").glob("[0-9]*/stat"):
