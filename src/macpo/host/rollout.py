@@ -80,6 +80,7 @@ class HostRollout:
         """
         device = jax.devices()[0]  # a policy is too small to be shared out
         params, key, epsilon = jax.device_put((params, key, epsilon), device)
+        params = tuple(jax.tree.leaves(params))  # found once, not in each of many short calls
         hidden = jax.device_put(self.trainer.algorithm.initial_hidden(n), device)
         book = _Book(self.pool.spec, n, remember)
         attempts = np.zeros(n, np.int32)
@@ -136,17 +137,21 @@ class HostRollout:
 
     @functools.cached_property
     def _act(self) -> Any:
-        """(params, keys, recurrent state, (t, observation, last actions, waiting), epsilon) →
+        """(leaves of params, keys, hidden, (t, observation, last actions, waiting), epsilon) →
         (recurrent state, actions); the states of those that do not wait stay as they are."""
         algorithm = self.trainer.algorithm
+        structure = jax.tree.structure(jax.eval_shape(algorithm.init, jax.random.key(0)).params)
 
-        def one(params: PyTree, key: Key, hidden: PyTree, seen: Any, epsilon: Any) -> Any:
+        def one(
+            params: tuple[Array, ...], key: Key, hidden: PyTree, seen: Any, epsilon: Any
+        ) -> Any:
             t, observation, last, waiting = seen
             fresh = algorithm.initial_hidden(1)
             before = jax.tree.map(lambda new, old: jnp.where(t == 0, new, old[None]), fresh, hidden)
             observation, last = jax.tree.map(lambda x: x[None], (observation, last))
             key = jax.random.fold_in(key, t)
-            after, actions = algorithm.act(params, key, before, observation, last, epsilon)
+            networks = jax.tree.unflatten(structure, params)
+            after, actions = algorithm.act(networks, key, before, observation, last, epsilon)
             after = jax.tree.map(lambda new, old: jnp.where(waiting, new[0], old), after, hidden)
             return after, actions[0]
 
