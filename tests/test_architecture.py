@@ -26,6 +26,7 @@ ORDER = [
     "train",
     "checkpoint",
     "record",
+    "host",
     "run",
     "report",
     "render",

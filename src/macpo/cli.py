@@ -5,7 +5,7 @@ import json
 import sys
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +20,7 @@ from macpo.algorithms.base import About
 from macpo.config import PARTS, SETTINGS, Experiment, Run
 from macpo.errors import UsageError, require
 from macpo.files import read_json
+from macpo.host.pool import Workers
 from macpo.priority import Replay
 
 if TYPE_CHECKING:
@@ -97,12 +98,19 @@ def _train(arguments: list[str]) -> int | None:
                 Annotated[bool, tyro.conf.arg(help="Write TensorBoard files as well.")],
                 False,
             ),
+            ("workers", Workers, Workers()),
         ],
         frozen=True,
     )
     parsed: Any = _parse(flags, rest, "macpo train", _train_help())
     experiment = Experiment(**{part: getattr(parsed, part) for part in (*PARTS, *SETTINGS)})
-    result = macpo.train(experiment, parsed.out, console=_console, tensorboard=parsed.tensorboard)
+    result = macpo.train(
+        experiment,
+        parsed.out,
+        console=_console,
+        tensorboard=parsed.tensorboard,
+        workers=parsed.workers,
+    )
     return _finish(result)
 
 
@@ -231,13 +239,20 @@ class _Resume:
     """Env steps per seed to reach, if not those first planned."""
     tensorboard: bool = False
     """Write TensorBoard files as well."""
+    workers: Workers = field(default_factory=Workers)
 
 
 def _resume(arguments: list[str]) -> int | None:
     """Continue a run that was stopped, killed, or is to go on for longer."""
     flags: _Resume = _parse(_Resume, arguments, "macpo resume", _summary(_resume))
     return _finish(
-        macpo.resume(flags.run, steps=flags.steps, console=_console, tensorboard=flags.tensorboard)
+        macpo.resume(
+            flags.run,
+            steps=flags.steps,
+            console=_console,
+            tensorboard=flags.tensorboard,
+            workers=flags.workers,
+        )
     )
 
 
@@ -249,12 +264,13 @@ class _Evaluate:
     """Greedy episodes per trained seed."""
     seed: int = 0
     """Seed of the episodes, not of the training."""
+    workers: Workers = field(default_factory=Workers)
 
 
 def _evaluate(arguments: list[str]) -> None:
     """Play greedy episodes with a trained run; print their returns and what else they tell."""
     flags: _Evaluate = _parse(_Evaluate, arguments, "macpo evaluate", _summary(_evaluate))
-    rows = macpo.evaluate(flags.run, flags.episodes, flags.seed)
+    rows = macpo.evaluate(flags.run, flags.episodes, flags.seed, workers=flags.workers)
     told = ("test_return_mean", "test_ep_length_mean")
     outcomes = [name for name in rows[0] if name.endswith("_mean") and name not in told]
     heads = [name.removeprefix("test_").removesuffix("_mean") for name in outcomes]
@@ -282,7 +298,7 @@ class _Render:
 
 def _render(arguments: list[str]) -> None:
     """Film a greedy episode of a trained run."""
-    from macpo.render.frames import animate
+    from macpo.render.frames import animate, has_picture
     from macpo.run import play
 
     flags: _Render = _parse(_Render, arguments, "macpo render", _summary(_render))
@@ -290,6 +306,9 @@ def _render(arguments: list[str]) -> None:
     policy = macpo.load(flags.run)
     states, actions, rewards = play(policy, flags.seed)
     animate(policy.trainer.env, states, actions, rewards, file)
+    name = policy.trainer.env.spec.name
+    if not has_picture(name):
+        _console.print(f"{name} has no picture: its frames show numbers", highlight=False)
     _console.print(f"{file}: {len(rewards)} env steps, return {rewards.sum():g}", highlight=False)
 
 

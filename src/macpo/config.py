@@ -135,14 +135,20 @@ def to_dict(experiment: Experiment) -> dict[str, Any]:
 
 def from_dict(data: Mapping[str, Any]) -> Experiment:
     """The inverse of `to_dict`; UsageError for unknown names and values of a wrong type."""
-    parts: dict[str, Any] = {}
-    for name, kind in PARTS.items():
-        values = dict(_mapping(data, name))
-        cls = registry.config_class(kind, str(values.pop("name", "")))
-        parts[name] = _build(cls, values, name)
+    parts = {name: part_from_dict(name, _mapping(data, name)) for name in PARTS}
     sampling = _mapping(data, "replay") if "replay" in data else {}  # older files have none
-    parts["replay"] = _build(Replay, sampling, "replay")
-    return Experiment(**parts, run=_build(Run, _mapping(data, "run"), "run"))
+    return Experiment(
+        **parts,
+        replay=_build(Replay, sampling, "replay"),
+        run=_build(Run, _mapping(data, "run"), "run"),
+    )
+
+
+def part_from_dict(part: str, data: Mapping[str, Any]) -> Any:
+    """One of `PARTS`, from its section in what `to_dict` gives."""
+    values = dict(data)
+    cls = registry.config_class(PARTS[part], str(values.pop("name", "")))
+    return _build(cls, values, part)
 
 
 def digest(experiment: Experiment) -> str:

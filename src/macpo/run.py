@@ -10,7 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from macpo.config import Experiment
 from macpo.envs.base import tree_bytes
 from macpo.errors import UsageError, require
 from macpo.files import read_json, write_atomically, write_json
+from macpo.host.pool import Pool, Workers
+from macpo.host.rollout import HostRollout, is_hosted
 from macpo.machine import available_bytes, available_cores, keep_freed_memory
 from macpo.record import Row, Sink
 from macpo.record.console import ConsoleDisplay
@@ -55,6 +57,7 @@ def train(
     *,
     console: Console | None = None,
     tensorboard: bool = False,
+    workers: Workers | None = None,
 ) -> RunResult:
     """Train from the start. The directory must be new; by default one under runs/ is named.
 
@@ -78,7 +81,7 @@ def train(
         ) from error
     write_json(path / EXPERIMENT, config.to_dict(experiment))
     write_atomically(path / "README.md", _about(experiment, path).encode())
-    return _drive(trainer, experiment, path, trainer.init(), 0, console, tensorboard)
+    return _drive(trainer, experiment, path, trainer.init(), 0, console, tensorboard, workers)
 
 
 def resume(
@@ -87,6 +90,7 @@ def resume(
     steps: int | None = None,
     console: Console | None = None,
     tensorboard: bool = False,
+    workers: Workers | None = None,
 ) -> RunResult:
     """Continue a run from its last sound checkpoint, bit for bit; `steps` may extend it."""
     console = console or Console()
@@ -121,7 +125,7 @@ def resume(
         )
     write_json(path / EXPERIMENT, config.to_dict(experiment))
     print_plan(trainer, console)
-    return _drive(trainer, experiment, path, state, length, console, tensorboard)
+    return _drive(trainer, experiment, path, state, length, console, tensorboard, workers)
 
 
 def read_experiment(directory: Path) -> Experiment:
@@ -148,15 +152,30 @@ def _drive(
     length: int,
     console: Console,
     tensorboard: bool,
+    workers: Workers | None,
 ) -> RunResult:
-    """Compiled chunks until the steps are played or a signal comes."""
+    """Play and learn what is left of a run."""
+    steps, done = experiment.run.steps, _host(state.env_steps).min()
+    if done >= steps:
+        console.print(f"already at {done:,} of {steps:,} env steps")
+        return RunResult(path, finished=True)
+    with _compiled(trainer, experiment, state, console, workers) as (chunk, evaluate):
+        return _loop(chunk, evaluate, experiment, path, state, length, console, tensorboard)
+
+
+def _loop(
+    chunk: Callable[..., Any],
+    evaluate: Callable[..., Any],
+    experiment: Experiment,
+    path: Path,
+    state: TrainState,
+    length: int,
+    console: Console,
+    tensorboard: bool,
+) -> RunResult:
+    """Chunks until the steps are played or a signal comes."""
     run = experiment.run
     env_steps = _host(state.env_steps)
-    if env_steps.min() >= run.steps:
-        console.print(f"already at {env_steps.min():,} of {run.steps:,} env steps")
-        return RunResult(path, finished=True)
-
-    chunk, evaluate = _compile(trainer, state, console)
     rows = JsonLines(path / METRICS, length)
     display = ConsoleDisplay(console, run.steps, run.seeds, int(env_steps.min()))
     optional: list[Sink] = [TensorBoard(path / "tensorboard")] if tensorboard else []
@@ -186,7 +205,14 @@ def _drive(
                 mark = (int(env_steps.min()) // run.test_interval + 1) * run.test_interval
                 mark = min(mark, run.steps)
                 before = _host(state.iteration)
-                state, metrics = chunk(state, jnp.asarray(mark, jnp.int32))
+                try:
+                    state, metrics = chunk(state, jnp.asarray(mark, jnp.int32))
+                except UsageError as error:  # of an environment that is not JAX
+                    save()
+                    raise UsageError(
+                        f"{error}\nThe run is saved at {env_steps.min():,} env steps; "
+                        f"afterwards go on with: macpo resume {path}"
+                    ) from error
                 env_steps, after = _host(state.env_steps), _host(state.iteration)
                 for row in _train_rows(metrics, after - before, _host(state.seed)):
                     write(row)
@@ -210,16 +236,39 @@ def _drive(
     return RunResult(path, finished=not stopped, signal=stopped[0] if stopped else None)
 
 
-def _compile(
-    trainer: Trainer, state: TrainState, console: Console
-) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """The two compiled functions of a run."""
+@contextmanager
+def _compiled(
+    trainer: Trainer,
+    experiment: Experiment,
+    state: TrainState,
+    console: Console,
+    workers: Workers | None,
+) -> Generator[tuple[Callable[..., Any], Callable[..., Any]]]:
+    """The two functions of a run: (state, mark) → (state, metrics), and state → metrics."""
     start = time.monotonic()
-    with console.status("compiling (a minute at most; later runs find it in the cache)"):
-        chunk = _lower(trainer.chunk, state, jnp.asarray(0, jnp.int32), chunk_length(trainer))
-        evaluate = _lower(trainer.evaluate, state)
-    console.print(f"compiled in {time.monotonic() - start:.1f} s")
-    return chunk, evaluate
+    waiting = "compiling (a minute at most; later runs find it in the cache)"
+    with ExitStack() as stack:
+        if is_hosted(trainer):  # workers start while this process compiles
+            pool = stack.enter_context(_pool(experiment, trainer, workers))
+            rollout = HostRollout(trainer, pool)
+            with console.status(waiting):
+                rollout.learn  # noqa: B018 (compiled when first asked for)
+            functions = rollout.chunk, rollout.evaluate
+        else:
+            mark, most = jnp.asarray(0, jnp.int32), chunk_length(trainer)
+            with console.status(waiting):
+                chunk = _lower(trainer.chunk, state, mark, most)
+                functions = chunk, _lower(trainer.evaluate, state)
+        console.print(f"compiled in {time.monotonic() - start:.1f} s")
+        yield functions
+
+
+def _pool(
+    experiment: Experiment, trainer: Trainer, workers: Workers | None, parallel: int | None = None
+) -> Pool:
+    """Workers for the experiment's environment; by default as many as training has."""
+    part = config.to_dict(experiment)["env"]
+    return Pool(part, trainer.env.spec, parallel or experiment.run.batch_size_run, workers)
 
 
 def _lower(jitted: Any, *args: Any) -> Callable[..., Any]:
@@ -470,6 +519,8 @@ def load(directory: str | os.PathLike[str], seed: int | None = None) -> Policy:
 def play(policy: Policy, seed: int = 0) -> tuple[list[Any], np.ndarray, np.ndarray]:
     """One greedy episode: (states of length T+1, actions [T, N], rewards [T])."""
     env = policy.trainer.env
+    if is_hosted(policy.trainer):
+        return _play_hosted(policy, seed)
     reset, step = jax.jit(env.reset), jax.jit(env.step)
     key = jax.random.key(seed)
     state, timestep = reset(key)
@@ -485,8 +536,21 @@ def play(policy: Policy, seed: int = 0) -> tuple[list[Any], np.ndarray, np.ndarr
     return states, np.stack(actions), np.asarray(rewards, np.float32)
 
 
+def _play_hosted(policy: Policy, seed: int) -> tuple[list[Any], np.ndarray, np.ndarray]:
+    with _pool(policy.experiment, policy.trainer, None, parallel=1) as pool:
+        rollout = HostRollout(policy.trainer, pool)
+        episodes = rollout.greedy_episodes(policy.params, seed, 1, remember=True).episodes
+    length = int(episodes.length[0])
+    states = [Observation(*(x[0, t] for x in episodes.memory)) for t in range(length + 1)]
+    return states, np.asarray(episodes.actions[0, :length]), np.asarray(episodes.reward[0, :length])
+
+
 def evaluate(
-    directory: str | os.PathLike[str], episodes: int = 320, seed: int = 0
+    directory: str | os.PathLike[str],
+    episodes: int = 320,
+    seed: int = 0,
+    *,
+    workers: Workers | None = None,
 ) -> list[dict[str, float]]:
     """Greedy returns of every trained seed over `episodes` fresh episodes, one row a seed.
 
@@ -495,11 +559,17 @@ def evaluate(
     require(episodes >= 1, f"episodes must be at least 1, not {episodes}.")
     path = Path(directory)
     run = read_experiment(path).run
+    policies = [Policy(path, run.seed + k) for k in range(run.seeds)]
+    trainer, experiment = policies[0].trainer, policies[0].experiment
     rows: list[dict[str, float]] = []
-    for k in range(run.seeds):
-        policy = Policy(path, run.seed + k)
-        played = policy.trainer.greedy_episodes(policy.params, seed, episodes)
-        metrics = {name: float(x) for name, x in evaluation_metrics(played).items()}
-        metrics["test_return_sem"] = metrics["test_return_std"] / episodes**0.5
-        rows.append({"seed": run.seed + k, "episodes": episodes, **metrics})
+    with ExitStack() as stack:
+        play = trainer.greedy_episodes
+        if is_hosted(trainer):
+            pool = stack.enter_context(_pool(experiment, trainer, workers))
+            play = HostRollout(trainer, pool).greedy_episodes
+        for k, policy in enumerate(policies):
+            played = evaluation_metrics(play(policy.params, seed, episodes))
+            metrics = {name: float(x) for name, x in played.items()}
+            metrics["test_return_sem"] = metrics["test_return_std"] / episodes**0.5
+            rows.append({"seed": run.seed + k, "episodes": episodes, **metrics})
     return rows

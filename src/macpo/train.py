@@ -30,11 +30,12 @@ from macpo import priority, registry, replay, shard
 from macpo.algorithms.base import Algorithm, LearnerState
 from macpo.config import Experiment, Run
 from macpo.envs.base import Environment
+from macpo.envs.host import HostEnvironment, Observed
 from macpo.errors import require
 from macpo.nets.batching import common_max
 from macpo.priority import Priorities, Replay
 from macpo.rollout import collect
-from macpo.types import Batch, Key, Metrics, Played, PyTree
+from macpo.types import Batch, Episodes, Key, Metrics, Played, PyTree
 from macpo.weighting.base import Scheme
 
 _NETWORKS, _TRAINING, _EVALUATION = range(3)
@@ -56,9 +57,17 @@ class TrainState(NamedTuple):
     """Episodes played when the targets were last copied."""
 
 
+class Exploration(NamedTuple):
+    """What episodes of training are played with."""
+
+    params: PyTree
+    key: Key
+    epsilon: Float[Array, ""]
+
+
 @dataclass(frozen=True)
 class Trainer:
-    """The compiled functions of one experiment."""
+    """The compiled functions of one experiment. Those that play need an environment in JAX."""
 
     env: Environment
     algorithm: Algorithm
@@ -90,9 +99,9 @@ class Trainer:
         params, key, epsilon = self._exploration(state)
         return self._learn(state, self._play(params, key, self.run.batch_size_run, epsilon, True))
 
-    def _exploration(self, state: TrainState) -> tuple[PyTree, Key, Float[Array, ""]]:
-        """What the next episodes are played with: parameters, random key, epsilon."""
-        return state.learner.params, _iteration_keys(state)[0], self.epsilon(state.env_steps)
+    def _exploration(self, state: TrainState) -> Exploration:
+        params, key = state.learner.params, _iteration_keys(state)[0]
+        return Exploration(params, key, self.epsilon(state.env_steps))
 
     def _learn(self, state: TrainState, played: Played) -> tuple[TrainState, Metrics]:
         """All of an iteration that follows its episodes."""
@@ -209,9 +218,8 @@ class Trainer:
         return play(params, evaluation_key(seed))
 
     def _evaluate(self, state: TrainState) -> Metrics:
-        key = jax.random.fold_in(_key(state.seed, _EVALUATION), state.env_steps)
-        played = self._play(state.learner.params, key, self.run.test_nepisode, None, False)
-        return evaluation_metrics(played)
+        params, key = _evaluation(state)
+        return evaluation_metrics(self._play(params, key, self.run.test_nepisode, None, False))
 
     def _chunk(
         self, state: TrainState, mark: Int[Array, ""], most: int
@@ -259,6 +267,36 @@ class Trainer:
         """Metrics [K] of greedy episodes."""
         return self._jit(lambda state: self._over_seeds(self._evaluate, state))
 
+    # --- where something else plays -----------------------------------------------------------
+
+    @functools.cached_property
+    def exploration(self) -> Callable[[TrainState, int], Exploration]:
+        """(state, k) → what the next episodes of the k-th seed are to be played with."""
+        return self._jit(lambda state, k: self._exploration(self._one(state, k)))
+
+    @functools.cached_property
+    def evaluation(self) -> Callable[[TrainState, int], tuple[PyTree, Key]]:
+        """(state, k) → the parameters and the random key of the k-th seed's next evaluation."""
+        return self._jit(lambda state, k: _evaluation(self._one(state, k)))
+
+    @functools.cached_property
+    def learn(self) -> Callable[[TrainState, int, Episodes], tuple[TrainState, Metrics]]:
+        """(state, k, episodes) → (state, metrics of the k-th seed): the iteration that they end.
+
+        The state given is consumed."""
+
+        def learn(state: TrainState, k: Array, episodes: Episodes) -> tuple[TrainState, Metrics]:
+            one, metrics = self._learn(self._one(state, k), Played(episodes, {}))
+            if self.run.seeds == 1:
+                return jax.tree.map(lambda x: x[None], one), metrics
+            return jax.tree.map(lambda old, new: old.at[k].set(new), state, one), metrics
+
+        return self._jit(learn, donate_argnums=0)
+
+    def _one(self, state: TrainState, k: Array) -> TrainState:
+        """The k-th seed's slice."""
+        return jax.tree.map(lambda x: x[0 if self.run.seeds == 1 else k], state)
+
     @property
     def sharding(self) -> NamedSharding:
         """Where a state lies: on all devices that share the work of an update."""
@@ -286,6 +324,8 @@ class Trainer:
 def make_trainer(experiment: Experiment) -> Trainer:
     """Build environment, weighting and algorithm, and check that they fit together."""
     env = experiment.env.make()
+    if isinstance(env, HostEnvironment):
+        env = Observed(env.spec)
     scheme = experiment.weighting.make()
     if experiment.algorithm.about.on_policy:
         _check_on_policy(experiment, scheme)
@@ -331,6 +371,11 @@ def evaluation_metrics(played: Played) -> Metrics:
 def evaluation_key(seed: int) -> Key:
     """The random key of greedy episodes outside of training."""
     return _key(jnp.asarray(seed), _EVALUATION)
+
+
+def _evaluation(state: TrainState) -> tuple[PyTree, Key]:
+    key = jax.random.fold_in(_key(state.seed, _EVALUATION), state.env_steps)
+    return state.learner.params, key
 
 
 def _iteration_keys(state: TrainState) -> tuple[Key, Key]:

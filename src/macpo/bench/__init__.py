@@ -16,6 +16,7 @@ from rich.table import Table
 
 from macpo.bench.algorithms import algorithms
 from macpo.bench.environment import environment, rollout
+from macpo.bench.host import host
 from macpo.bench.measure import Flags, Result, machine
 from macpo.bench.update import update
 from macpo.bench.weighting import weighting
@@ -24,11 +25,12 @@ from macpo.files import write_json
 from macpo.run import prepare_jax
 
 Section: TypeAlias = Literal[
-    "env", "rollout", "update", "algorithms", "weighting", "memory", "compile", "end-to-end"
+    "env", "rollout", "host", "update", "algorithms", "weighting", "memory", "compile", "end-to-end"
 ]
 SECTIONS: Mapping[Section, Callable[[Flags], list[Result]]] = {
     "env": environment,
     "rollout": rollout,
+    "host": host,
     "update": update,
     "algorithms": algorithms,
     "weighting": weighting,

@@ -7,10 +7,12 @@ there by the same `make()`, and are played side by side.
 
 from abc import ABC, abstractmethod
 
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Array, Int
 
-from macpo.types import Spec, TimeStep
+from macpo.envs.base import Environment, first_step
+from macpo.types import Key, Observation, Spec, TimeStep
 
 
 class HostEnvironment(ABC):
@@ -39,3 +41,31 @@ class HostEnvironment(ABC):
 
 class EnvironmentLost(RuntimeError):
     """The episode cannot go on, through no fault of the user: a crashed game, a dropped line."""
+
+
+class Observed(Environment):
+    """What compiled code knows of an environment on the host: its shapes, and that a state is what
+    it shows and is remembered so."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+
+    def reset(self, key: Key) -> tuple[Observation, TimeStep]:
+        """An observation of zeros."""
+        spec, n = self.spec, self.spec.n_agents
+        seen = Observation(
+            jnp.zeros((n, spec.obs_size)),
+            jnp.zeros(spec.state_size),
+            jnp.zeros((n, spec.n_actions), bool),
+        )
+        return seen, first_step(seen)
+
+    def step(
+        self, key: Key, state: Observation, actions: Int[Array, " N"]
+    ) -> tuple[Observation, TimeStep]:
+        """Not to be had here."""
+        raise TypeError(f"{self.spec.name} is not JAX: workers step it (macpo.host)")
+
+    def observe(self, state: Observation) -> Observation:
+        """The state itself."""
+        return state

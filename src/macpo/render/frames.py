@@ -94,6 +94,11 @@ def drawer(name: str) -> Drawer:
     return text_frame
 
 
+def has_picture(name: str) -> bool:
+    """Whether somebody draws the environment called `name`."""
+    return drawer(name) is not text_frame
+
+
 def captions(rewards: Float[Any, " T"]) -> list[str]:
     """A line for each of T+1 frames; frame t counts the reward of the step taken in it."""
     rewards = np.asarray(rewards, np.float64)
