@@ -1,0 +1,36 @@
+"""Films as MP4 (H.264), which every browser and slide plays (needs the extra `video`)."""
+
+import importlib
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from PIL import Image, ImageOps
+
+from macpo.render.ink import LAST_PICTURE_SECONDS, PAPER, Picture
+
+av: Any = importlib.import_module("av")  # an ImportError here is told by `frames.encoder`
+QUALITY = "18"  # x264's constant rate factor; smaller is better
+
+
+def encode(pictures: Sequence[Picture], fps: int) -> bytes:
+    """The film; the last picture stays longer."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as film:
+        stream = film.add_stream("libx264", rate=fps, options={"crf": QUALITY})
+        stream.pix_fmt = "yuv420p"  # the one that all players know
+        picture = _even(pictures[0]())
+        stream.width, stream.height = picture.size
+        for draw in pictures[1:]:
+            film.mux(stream.encode(av.VideoFrame.from_image(picture)))
+            picture = _even(draw())
+        for _ in range(round(fps * LAST_PICTURE_SECONDS)):
+            film.mux(stream.encode(av.VideoFrame.from_image(picture)))
+        film.mux(stream.encode())
+    return buffer.getvalue()
+
+
+def _even(picture: Image.Image) -> Image.Image:
+    """With a line more where a side is odd: two pixels share their colour."""
+    width, height = picture.size
+    return ImageOps.expand(picture.convert("RGB"), (0, 0, width % 2, height % 2), PAPER)
