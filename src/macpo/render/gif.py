@@ -3,14 +3,17 @@
 import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from PIL import Image
 
 from macpo.render.ink import LAST_PICTURE_SECONDS, Picture
 
-COLORS, MAIN_COLORS = 31, 16  # one less than a power of two: GIF also needs a transparent one
+COLORS, MAIN_COLORS = 39, 32  # more would make files larger
+LEAST_DIFFERENCE = 8  # Pillow finds the nearest of two colours only if they are further apart
 SAMPLE = 100  # pictures that the colours are chosen from
+
+Color: TypeAlias = tuple[int, int, int]
 
 
 def encode(pictures: Sequence[Picture], fps: int) -> bytes:
@@ -42,17 +45,30 @@ def common_palette(pictures: Iterable[Image.Image]) -> Image.Image:
     Blends at the edges of shapes are many but small; taken together with all else they would spoil
     the colours of the large areas.
     """
-    counts: Counter[Any] = Counter()
+    counts: Counter[Color] = Counter()
     for picture in pictures:
-        colors = picture.convert("RGB").getcolors(picture.width * picture.height) or []
+        colors: Any = picture.convert("RGB").getcolors(picture.width * picture.height)
         counts.update({color: n for n, color in colors})
     ranked = [color for color, _ in counts.most_common()]
-    main, others = ranked[:MAIN_COLORS], ranked[MAIN_COLORS:]
-    if len(ranked) > COLORS:
-        row = Image.new("RGB", (len(others), 1))
-        row.putdata(others)
-        reduced = row.quantize(COLORS - MAIN_COLORS).convert("RGB").getcolors() or []
-        others = [color for _, color in reduced]
+    main = _apart(ranked, COLORS if len(ranked) <= COLORS else MAIN_COLORS)
+    row = Image.new("RGB", (len(ranked), 1))
+    row.putdata(ranked)
+    reduced: Any = row.quantize(COLORS - MAIN_COLORS).convert("RGB").getcolors()
+    chosen = _apart([*main, *(color for _, color in reduced)], COLORS)
     palette = Image.new("P", (1, 1))
-    palette.putpalette([channel for color in dict.fromkeys(main + others) for channel in color])
+    palette.putpalette([channel for color in chosen for channel in color])
     return palette
+
+
+def _apart(colors: Iterable[Color], most: int) -> list[Color]:
+    """The first colours that differ by `LEAST_DIFFERENCE` from all before them."""
+    kept: list[Color] = []
+    for color in colors:
+        if len(kept) == most:
+            break
+        if all(
+            max(abs(a - b) for a, b in zip(color, other, strict=True)) >= LEAST_DIFFERENCE
+            for other in kept
+        ):
+            kept.append(color)
+    return kept

@@ -18,14 +18,18 @@ def encode(pictures: Sequence[Picture], fps: int) -> bytes:
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as film:
         stream = film.add_stream("libx264", rate=fps, options={"crf": QUALITY})
+        stream.width, stream.height = _even(pictures[0]()).size
         stream.pix_fmt = "yuv420p"  # the one that all players know
-        picture = _even(pictures[0]())
-        stream.width, stream.height = picture.size
-        for draw in pictures[1:]:
-            film.mux(stream.encode(av.VideoFrame.from_image(picture)))
-            picture = _even(draw())
-        for _ in range(round(fps * LAST_PICTURE_SECONDS)):
-            film.mux(stream.encode(av.VideoFrame.from_image(picture)))
+        colors = av.video.reformatter.Colorspace.ITU709
+        stream.codec_context.colorspace = colors
+        last = len(pictures) - 1
+        for i, draw in enumerate(pictures):
+            frame = av.VideoFrame.from_image(_even(draw())).reformat(
+                format="yuv420p", dst_colorspace=colors
+            )
+            for _ in range(round(fps * LAST_PICTURE_SECONDS) if i == last else 1):
+                frame.pts = None
+                film.mux(stream.encode(frame))
         film.mux(stream.encode())
     return buffer.getvalue()
 

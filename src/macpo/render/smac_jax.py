@@ -97,7 +97,7 @@ def film(
 ) -> list[Picture]:
     """`PICTURES_PER_STEP` pictures of every step, and one of the final state."""
     told = story(env, states, actions, captions)
-    view = _view(told.map, told.battle)
+    view = view_of(told.map, told.battle)
     stage = Stage(view, _ground(told.map, view), _page(told, view))
     last = PICTURES_PER_STEP * (len(states) - 1)
     return [partial(draw, told, stage, i / PICTURES_PER_STEP) for i in range(last + 1)]
@@ -137,7 +137,7 @@ def draw(told: Story, stage: Stage, time: float) -> Image.Image:
 # --- the arena ------------------------------------------------------------------------------------
 
 
-def _view(battle_map: BattleMap, battle: Battle) -> View:
+def view_of(battle_map: BattleMap, battle: Battle) -> View:
     """As large as what happens allows."""
     (west, east), (south, north) = battle_map.walkable
     x, y = ((math.floor(v.min()) - ROOM, math.ceil(v.max()) + ROOM) for v in (battle.x, battle.y))
