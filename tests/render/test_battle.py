@@ -140,7 +140,7 @@ def test_moves_and_rest_aim_at_nobody() -> None:
         ).all()
 
 
-def test_in_a_battle_all_harm_is_explained_by_a_strike() -> None:
+def test_in_a_battle_all_harm_that_agents_do_is_explained_by_a_strike() -> None:
     state, timestep = MARINES.reset(jax.random.key(0))
     step = jax.jit(MARINES.step)
     states, actions = [state], []
@@ -154,8 +154,8 @@ def test_in_a_battle_all_harm_is_explained_by_a_strike() -> None:
         if timestep.terminated:
             break
     film = story(MARINES, states, np.array(actions), [""] * len(states))
-    harmed = np.argwhere(np.diff(film.battle.health, axis=0) < 0)
+    harmed = np.argwhere(np.diff(film.battle.health[:, 3:], axis=0) < 0)
     assert len(harmed) > 10
-    for t, unit in harmed:  # when in a step a shot falls is known to two loops
-        strikes = [shot.end for shot in film.shots if shot.at == unit]
-        assert any(8 * t - 2 <= end <= 8 * t + 8 + 2 for end in strikes), (t, unit)
+    for t, enemy in harmed:  # when in a step a shot falls is known to two loops
+        strikes = [shot.end for shot in film.shots if shot.at == 3 + enemy]
+        assert any(8 * t - 2 <= end <= 8 * t + 8 + 2 for end in strikes), (t, enemy)
