@@ -16,7 +16,7 @@ lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
 
-# published torch learners, for the tests in tests/foreign; without them those tests are skipped.
+# other projects' learners and environments, for tests/foreign; without them those tests are skipped.
 # BenchMARL asks for torchvision, which it does not need here.
 foreign: .venv/installed-dev
 	$(BIN)/python -m pip install --quiet --group foreign

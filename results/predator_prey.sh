@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The runs behind results/README.md: `results/predator_prey.sh 0`, `-2`, `weightings`, `ablations`, `others`, `algorithms`.
+# The runs behind results/README.md: `results/predator_prey.sh 0`, `-2`, `weightings`, `ablations`, `others`, `algorithms`,
+# `between`, `table`.
 # Runs go to runs/results/, two at a time, each on a core of its own; a run that was stopped goes on.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -26,7 +27,7 @@ pymarl="--preset pymarl $at_2"
 # actor-critics keep their own schedules (docs/algorithms.md)
 schedule() { case $1 in qplex | cwqmix) echo "$pymarl" ;; *) echo "$at_2" ;; esac; }
 
-case "${1:?0, -2, weightings, ablations, others or algorithms}" in
+case "${1:?0, -2, weightings, ablations, others, algorithms, between or table}" in
   0)
     (go 0 punishment0_owqmix --weighting owqmix $pymarl2; go 0 punishment0_qmix --weighting uniform $pymarl2) &
     (go 1 punishment0_macpo --preset macpo $pymarl2; go 1 punishment0_macpo-official --preset macpo-official $pymarl2) &
@@ -71,6 +72,27 @@ case "${1:?0, -2, weightings, ablations, others or algorithms}" in
         go 1 "punishment0_$a" --algorithm $a $pymarl2
         go 1 "punishment-2_$a" --algorithm $a $(schedule $a)
       done
+    ) &
+    ;;
+  between) # Figure 2's other punishments, one seed each
+    for core in 0 1; do
+      [ $core = 0 ] && p=-0.5 || p=-1.5
+      (
+        at="--env.punishment $p --steps 300000 --test-interval 20000"
+        go $core "punishment${p}_macpo" --weighting macpo --preset pymarl $at
+        for a in qmix cwqmix owqmix qplex; do go $core "punishment${p}_$a" --algorithm $a --preset pymarl $at; done
+        for a in vdac fop dop; do go $core "punishment${p}_$a" --algorithm $a $at; done
+      ) &
+    done
+    ;;
+  table) # algorithms with replay: uniform weights (what `algorithms` leaves out), MAC-PO's; one seed
+    (
+      for a in iql vdn qmix qtran; do go 0 "punishment0_${a}_uniform" --algorithm $a --steps 300000; done
+      for a in iql vdn qmix qtran; do go 0 "punishment0_${a}_macpo" --algorithm $a --weighting macpo --steps 300000; done
+    ) &
+    (
+      go 1 punishment0_owqmix_uniform --algorithm owqmix --steps 300000
+      for a in cwqmix owqmix qplex dop fop; do go 1 "punishment0_${a}_macpo" --algorithm $a --weighting macpo --steps 300000; done
     ) &
     ;;
 esac

@@ -45,7 +45,13 @@ LABELS = {
     "vdac": "VDAC-mix",
     "dop": "DOP",
     "fop": "FOP",
+    "iql": "IQL",
+    "vdn": "VDN",
+    "qtran": "QTRAN",
 }
+TABLE = ("iql", "vdn", "qmix", "cwqmix", "owqmix", "qplex", "qtran", "dop", "fop")
+LABELS |= {f"{a}_uniform": f"{LABELS[a]}, as it is" for a in TABLE}
+LABELS |= {f"{a}_macpo": f"{LABELS[a]}, MAC-PO's weights" for a in TABLE}
 GROUPS = {
     "": [
         *("qmix", "owqmix", "macpo", "macpo-official", "macpo-approx"),
@@ -60,8 +66,15 @@ GROUPS = {
         *("relo", "reaper", "laber", "differ", "cwqmix-short"),
     ],
     "_algorithms": ["qmix", "owqmix", "macpo", "cwqmix", "qplex", "vdac", "dop", "fop"],
+    "_table": [
+        name
+        for a in TABLE  # where three seeds were run anyway, those are shown
+        for name in (a if a in ("cwqmix", "qplex", "dop", "fop") else f"{a}_uniform", f"{a}_macpo")
+    ],
 }
 """What is drawn together, by the end of the files' names."""
+ALL = [suffix for suffix in GROUPS if suffix != "_table"]
+PUNISHMENTS = {"0": [*GROUPS], "-0.5": ["_algorithms"], "-1.5": ["_algorithms"], "-2": ALL}
 WEIGHTING = {
     "qmix": "uniform",
     "qmix-central": "uniform",
@@ -173,7 +186,7 @@ def group(punishment: str, suffix: str, runs: Path, out: Path) -> list[dict[str,
         out / f"{name}.png",
         f"Predator-Prey, punishment {punishment}",
     )
-    if suffix == "_algorithms":
+    if suffix in ("_algorithms", "_table"):
         return []
     rows = (weights_over_time(method, punishment, run) for method, run in found.items())
     return [row for rows_of_run in rows for row in rows_of_run]
@@ -182,8 +195,8 @@ def group(punishment: str, suffix: str, runs: Path, out: Path) -> list[dict[str,
 def main(runs: Path, out: Path) -> None:
     over_time = {
         (row["run"], row["env steps"]): row  # a run may be in two groups
-        for punishment in ("0", "-2")
-        for suffix in GROUPS
+        for punishment, suffixes in PUNISHMENTS.items()
+        for suffix in suffixes
         for row in group(punishment, suffix, runs, out)
     }
     with (out / "weightings.csv").open("w", newline="") as handle:

@@ -95,3 +95,8 @@ def test_pure_modules_touch_neither_disk_nor_clock_nor_terminal(path: Path):
 
 def test_nothing_in_the_package_imports_torch():
     assert [p for p in MODULES if ":torch" in imported(p)] == []
+
+
+def test_other_projects_environments_are_imported_by_nobody_who_does_not_use_them():
+    theirs = {":pettingzoo", ":gymnasium", ":jaxmarl"}
+    assert [p for p in MODULES if imported(p) & theirs] == []

@@ -3,6 +3,8 @@
 import itertools
 import json
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,7 +32,7 @@ def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]):
     main(["--help"])
     text = capsys.readouterr().out
-    for name in ("train", "resume", "evaluate", "render", "bench", "list", "doctor"):
+    for name in ("train", "resume", "evaluate", "render", "check-env", "bench", "list", "doctor"):
         assert name in COMMANDS and f"  {name} " in text
 
 
@@ -83,6 +85,15 @@ def test_no_flag_of_any_plugin_lacks_its_sentence(capsys: pytest.CaptureFixture[
         (["resume", "nowhere"], "nowhere is no run directory"),
         (["evaluate", "nowhere"], "nowhere is no run directory"),
         (["render", "nowhere"], "nowhere is no run directory"),
+        (["check-env"], "needs an environment first, but got nothing"),
+        (["check-env", "--seed"], "needs an environment first, but got --seed"),
+        (["check-env", "predator-pray"], "did you mean 'predator-prey'?"),
+        (["check-env", "two-step", "--episodes", "0"], "episodes must be at least 1, not 0"),
+        (["check-env", "two-step", "--seed", "-1"], "seed must not be negative, but is -1"),
+        (["train", "--env", "nowhere:make"], "cannot import the environment 'nowhere:make'"),
+        (["train", "--env", "math:floor"], "missing a required argument"),
+        (["train", "--env", "json:loads", "--env.options", "{"], "'{' is no JSON"),
+        (["train", "--env", "json:loads", "--env.options", "[1]"], "'[1]' is no JSON object"),
         (["list", "weighting"], "did you mean 'weightings'?"),
         (["doctor", "now"], "takes no arguments"),
     ],
@@ -126,3 +137,81 @@ def test_list_explains_every_plugin_in_a_line(capsys: pytest.CaptureFixture[str]
         for name in registry.discover(kind):
             assert name in text
     assert "macpo-official" in text
+
+
+# --- environments of one's own --------------------------------------------------------------------
+
+OWN = """
+from tests.envs.hosts import HostCounting
+from tests.toys import Counting
+
+
+def make(n_agents: int = 2):
+    'Counts.'
+    return Counting(n_agents=n_agents)
+
+
+class Crooked(HostCounting):
+    def step(self, actions):
+        return super().step(actions)._replace(info={})
+
+    def close(self):
+        print("closed")
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The name of a module in the current folder."""
+    (tmp_path / "own_games.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    yield "own_games"
+    sys.modules.pop("own_games", None)
+
+
+def test_a_sound_environment_of_the_current_folder_gets_status_0(
+    own: str, capsys: pytest.CaptureFixture[str]
+):
+    assert run("check-env", f"{own}:make", "--env.options", '{"n_agents": 3}') == 0
+    first, *checks, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("own_games:make (JAX): 3 agents, 3 actions, observations of 2")
+    assert all(line.startswith("ok    ") for line in checks) and len(checks) > 10
+    assert last == "nothing wrong"
+
+
+def test_a_broken_environment_gets_status_1_and_is_closed(
+    own: str, capsys: pytest.CaptureFixture[str]
+):
+    assert run("check-env", f"{own}:Crooked", "--episodes", "2", "--seed", "5") == 1
+    lines = capsys.readouterr().out.splitlines()
+    at = lines.index("WRONG Info has the same names at every step, each with one number")
+    assert lines[at + 1] == (
+        "      seed 5, step 1: expected info ['clock'] as at the first reset, found []"
+    )
+    assert lines[at + 4].startswith("      and ") and lines[at + 4].endswith(" more")
+    assert lines[-2:] == ["closed", "1 wrong"]
+
+
+def test_help_shows_the_factory_and_its_parameters(own: str, capsys: pytest.CaptureFixture[str]):
+    assert run("train", "--env", f"{own}:make", "--help") == 0
+    text = capsys.readouterr().out
+    assert "Counts. Made by own_games:make(n_agents: int = 2)." in text
+    for flag in ("--env.options JSON", "--env.team-reward {sum,mean}", "--env.episode-limit"):
+        assert flag in text
+
+
+def test_list_says_how_to_name_an_environment_of_ones_own(capsys: pytest.CaptureFixture[str]):
+    assert run("list", "environments") == 0
+    assert "module:factory" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_run_on_an_environment_of_ones_own_is_resumed(own: str, tmp_path: Path):
+    small = ["--batch-size", "8", "--buffer-size", "16", "--test-nepisode", "4"]
+    name = ["--env", f"{own}:make", "--env.options", '{"n_agents": 3}']
+    out = str(tmp_path / "run")
+    assert run("train", *name, *small, "--steps", "100", "--out", out) == 0
+    data = json.loads((tmp_path / "run" / "experiment.json").read_text())
+    assert data["env"]["name"] == f"{own}:make" and data["env"]["options"] == {"n_agents": 3}
+    assert run("resume", out, "--steps", "200") == 0
+    assert run("evaluate", out, "--episodes", "8") == 0

@@ -225,5 +225,12 @@ def test_an_import_path_that_leads_nowhere_is_refused(td_power: str) -> None:
 
 @pytest.mark.parametrize("path", ["dataclasses:dataclass", "macpo.config:Run", "math:pi"])
 def test_an_import_path_to_something_else_is_refused(path: str) -> None:
-    with pytest.raises(UsageError, match=f"'{path}' is no environment"):
-        registry.make_config("envs", path)
+    with pytest.raises(UsageError, match=f"'{path}' is no weighting"):
+        registry.make_config("weighting", path)
+
+
+def test_what_is_called_as_a_factory_of_environments_must_make_one() -> None:
+    with pytest.raises(UsageError, match=r"macpo\.config:Run returned a macpo\.config\.Run, which"):
+        registry.make_config("envs", "macpo.config:Run").make()
+    with pytest.raises(UsageError, match="'math:pi' is no environment, but 3"):
+        registry.make_config("envs", "math:pi")

@@ -14,12 +14,15 @@ from typing import Any
 from macpo import registry, weighting
 from macpo.config import Experiment, Run
 from macpo.envs.base import Environment
+from macpo.envs.host import HostEnvironment
+from macpo.envs.parallel import to_pettingzoo
 from macpo.errors import UsageError
 from macpo.run import Policy, RunResult, evaluate, load, resume, train
 
 __all__ = [
     "Environment",
     "Experiment",
+    "HostEnvironment",
     "Policy",
     "Run",
     "RunResult",
@@ -28,11 +31,15 @@ __all__ = [
     "load",
     "make_env",
     "resume",
+    "to_pettingzoo",
     "train",
     "weighting",
 ]
 
 
-def make_env(name: str, **options: Any) -> Environment:
-    """The environment called `name` (see `macpo list environments`)."""
+def make_env(name: str, **options: Any) -> Any:
+    """The environment called `name` (see `macpo list environments`), or made by module:factory.
+
+    It is an `Environment`, or else a `HostEnvironment`.
+    """
     return registry.make_config("envs", name, **options).make()

@@ -1,13 +1,16 @@
 """The command line: `macpo COMMAND --help` explains each command and every flag."""
 
 import dataclasses
+import json
 import sys
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
+import tyro.constructors
 from rich.console import Console
 from rich.table import Table
 
@@ -15,9 +18,12 @@ import macpo
 from macpo import config, presets, registry
 from macpo.algorithms.base import About
 from macpo.config import PARTS, SETTINGS, Experiment, Run
-from macpo.errors import UsageError
+from macpo.errors import UsageError, require
 from macpo.files import read_json
 from macpo.priority import Replay
+
+if TYPE_CHECKING:
+    from macpo.envs.check import Result
 
 _console = Console()
 
@@ -31,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if arguments[0] == "--version":
         print(f"macpo {macpo.__version__}")
         return
+    if "" not in sys.path:
+        sys.path.append("")  # what is named module:attribute may lie in the current folder
     command = COMMANDS.get(arguments[0])
     try:
         if command is None:
@@ -154,7 +162,38 @@ def _train_help() -> str:
 
 
 def _parse(what: Any, arguments: list[str], name: str, description: str) -> Any:
-    return tyro.cli(what, args=arguments, prog=name, description=description)
+    return tyro.cli(
+        what, args=arguments, prog=name, description=description, registry=_constructors
+    )
+
+
+_constructors = tyro.constructors.ConstructorRegistry()
+
+
+@_constructors.primitive_rule
+def _from_json(
+    about: tyro.constructors.PrimitiveTypeInfo,
+) -> tyro.constructors.PrimitiveConstructorSpec[Any] | None:
+    """Dictionaries are given as JSON."""
+    if typing.get_origin(about.type) is not dict:
+        return None
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="JSON",
+        instance_from_str=lambda words: _dictionary(words[0]),
+        is_instance=lambda value: isinstance(value, dict),
+        str_from_instance=lambda value: [json.dumps(value)],
+    )
+
+
+def _dictionary(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{text!r} is no JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"{text!r} is no JSON object; expected '{{\"name\": value, …}}'")
+    return value
 
 
 def _finish(result: macpo.RunResult) -> int | None:
@@ -285,12 +324,76 @@ def _list(arguments: list[str]) -> None:
                 table.add_row(name, *_row_of_algorithm(plugin.about))
             else:
                 table.add_row(name, registry.summary(plugin))
+        if title == "environments":
+            table.add_row("module:factory", "One of your own, or of another library.")
         _console.print(table)
 
 
 def _row_of_algorithm(about: About) -> tuple[str, ...]:
     learns = "on-policy" if about.on_policy else "from replay"
     return learns, about.agents, about.critic, about.mixer, about.extra, about.paper
+
+
+def _check_env(arguments: list[str]) -> int:
+    """Play an environment at random and say which of its promises it breaks."""
+    from macpo.envs import check
+    from macpo.envs.host import HostEnvironment
+
+    if arguments and arguments[0] in ("-h", "--help"):
+        print(f"usage: macpo check-env ENVIRONMENT [flags]\n\n{_summary(_check_env)}\n{_CHECK}")
+        return 0
+    name, *rest = arguments or ["nothing"]
+    if not arguments or name.startswith("-"):
+        raise UsageError(f"macpo check-env needs an environment first, but got {name}. {_CHECK}")
+    default = registry.make_config("envs", name)
+    flags = dataclasses.make_dataclass(
+        "CheckEnv",
+        [
+            ("env", type(default), default),
+            ("episodes", Annotated[int, tyro.conf.arg(help="Episodes to play.")], 3),
+            ("seed", Annotated[int, tyro.conf.arg(help="Seed of the first of them.")], 0),
+        ],
+        frozen=True,
+    )
+    parsed: Any = _parse(flags, rest, f"macpo check-env {name}", _summary(_check_env))
+    require(parsed.episodes >= 1, f"episodes must be at least 1, not {parsed.episodes}.")
+    require(parsed.seed >= 0, f"seed must not be negative, but is {parsed.seed}.")
+    env = parsed.env.make()
+    spec, kind = env.spec, "Python" if isinstance(env, HostEnvironment) else "JAX"
+    _say(
+        f"{name} ({kind}): {spec.n_agents} agents, {spec.n_actions} actions, observations of "
+        f"{spec.obs_size} and a state of {spec.state_size} numbers, "
+        f"episodes of at most {spec.episode_limit} env steps"
+    )
+    wrong = 0
+    try:
+        for result in check.examine(env, parsed.episodes, parsed.seed):
+            wrong += bool(result.findings)
+            _print_result(result)
+    finally:
+        if isinstance(env, HostEnvironment):
+            env.close()
+    _say(f"{wrong or 'nothing'} wrong")
+    return 1 if wrong else 0
+
+
+_CHECK = (
+    "ENVIRONMENT is a name of `macpo list environments` or module:factory; "
+    "`macpo check-env ENVIRONMENT --help` shows the flags. Exit status 1: something is wrong."
+)
+_MOST_SHOWN = 3
+
+
+def _print_result(result: "Result") -> None:
+    _say(f"{'WRONG' if result.findings else 'ok   '} {result.title}")
+    for finding in result.findings[:_MOST_SHOWN]:
+        _say(f"      {finding}")
+    if len(result.findings) > _MOST_SHOWN:
+        _say(f"      and {len(result.findings) - _MOST_SHOWN} more")
+
+
+def _say(line: str) -> None:
+    _console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _bench(arguments: list[str]) -> None:
@@ -318,6 +421,7 @@ COMMANDS: Mapping[str, Callable[[list[str]], int | None]] = {
     "resume": _resume,
     "evaluate": _evaluate,
     "render": _render,
+    "check-env": _check_env,
     "bench": _bench,
     "list": _list,
     "doctor": _doctor,

@@ -202,6 +202,8 @@ def _checked(value: Any, hint: Any, where: str) -> Any:
         hints = args[:1] * len(items) if args[1:] == (...,) else args
         if len(items) == len(hints):
             return tuple(_checked(v, t, where) for v, t in zip(items, hints, strict=True))
+    elif origin is dict and isinstance(value, dict):
+        return dict(cast(dict[Any, Any], value))
     elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     elif (

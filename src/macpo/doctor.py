@@ -20,6 +20,8 @@ _EXTRAS = {
     "tensorboardX": "TensorBoard files: pip install 'macpo[tensorboard]'",
     "av": "films as MP4: pip install 'macpo[video]'",
     "torch": "the PyTorch contender of `macpo bench`: pip install 'macpo[bench]'",
+    "pettingzoo": "environments of PettingZoo, and ours as such: pip install 'macpo[pettingzoo]'",
+    "jaxmarl": "SMAX, MPE and others of JaxMARL: pip install 'macpo[jaxmarl]'",
 }
 
 

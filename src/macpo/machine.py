@@ -63,6 +63,20 @@ def peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+def resident_bytes() -> int | None:
+    """The resident size of this process now; None where unknown."""
+    return _from_table(Path("/proc/self/status"), "VmRSS")
+
+
+def child_processes() -> int | None:
+    """How many processes this one has started that still run; None where unknown."""
+    try:
+        tasks = [file.read_text() for file in Path("/proc/self/task").glob("*/children")]
+    except OSError:
+        return None
+    return sum(len(task.split()) for task in tasks) if tasks else None
+
+
 def _from_table(file: Path, name: str) -> int | None:
     """Bytes in a line such as `MemAvailable:  24000000 kB`."""
     try:

@@ -4,7 +4,8 @@ Every module of `macpo.envs`, `macpo.algorithms` and `macpo.weighting` that defi
 dataclass `Config` is a plug-in, named after the module (`predator_prey` and `predator-prey` are the
 same name). Other distributions add theirs with the entry-point groups `macpo.envs`,
 `macpo.algorithms` and `macpo.weighting`, each entry naming a `Config`. Anything importable can be
-named directly, too: `my_package.my_module:Config`.
+named directly, too: `my_package.my_module:Config`. In place of an environment's `Config` stands,
+where that is simpler, a function that makes the environment (`macpo.envs.factory`).
 """
 
 import dataclasses
@@ -18,6 +19,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
+from macpo.envs import factory
 from macpo.errors import UsageError
 
 Kind: TypeAlias = Literal["envs", "algorithms", "weighting"]
@@ -34,7 +36,7 @@ def discover(kind: Kind) -> Mapping[str, type[Any]]:
         if inspect.isclass(config) and dataclasses.is_dataclass(config):
             found[canonical(module.name)] = config
     for entry in importlib.metadata.entry_points(group=f"macpo.{kind}"):
-        found[canonical(entry.name)] = entry.load()
+        found[canonical(entry.name)] = _plugin(kind, entry.value, entry.load())
     return MappingProxyType(dict(sorted(found.items())))
 
 
@@ -77,17 +79,34 @@ def name_of(config: Any) -> str:
 def _imported(kind: Kind, name: str) -> type[Any]:
     module, _, attribute = name.partition(":")
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        found = functools.reduce(getattr, attribute.split("."), importlib.import_module(module))
     except (ImportError, AttributeError) as error:
         raise UsageError(
-            f"cannot import the {_NOUN[kind]} {name!r}: {error}; give it as module:Config, with "
-            "the module's folder on PYTHONPATH."
+            f"cannot import the {_NOUN[kind]} {name!r}: {error}; give it as module:Config"
+            f"{' or module:factory' if kind == 'envs' else ''}, with the module in the current "
+            "folder or its folder on PYTHONPATH."
         ) from error
-    if not (inspect.isclass(found) and dataclasses.is_dataclass(found) and hasattr(found, "make")):
+    except Exception as error:
         raise UsageError(
-            f"{name!r} is no {_NOUN[kind]}: expected a frozen dataclass with a method make()."
+            f"cannot import the {_NOUN[kind]} {name!r}: its module raised {factory.told(error)}."
+        ) from error
+    return _plugin(kind, name, found)
+
+
+def _plugin(kind: Kind, name: str, found: Any) -> type[Any]:
+    """`found` where it is a `Config`, or the `Config` of an environment's factory."""
+    if inspect.isclass(found) and dataclasses.is_dataclass(found) and hasattr(found, "make"):
+        return found
+    if kind == "envs" and callable(found):
+        return factory.config_class(name, found)
+    if kind == "envs":
+        raise UsageError(
+            f"{name!r} is no environment, but {found!r}: expected a frozen dataclass with a "
+            "method make(), or a function that makes an environment."
         )
-    return found
+    raise UsageError(
+        f"{name!r} is no {_NOUN[kind]}: expected a frozen dataclass with a method make()."
+    )
 
 
 def summary(config: type[Any]) -> str:

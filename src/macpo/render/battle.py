@@ -120,7 +120,7 @@ class Story:
         shots: list[Shot] = []
         for i in map(int, np.flatnonzero(fired)):
             kind, sent = kinds[i], int(b.hit_target[step + 1, i])
-            ago = kind.period + sum(JITTER) / 2 - 1 - cooldown[1, i]  # less the loop it fired in
+            ago = kind.period + sum(JITTER) / 2 - cooldown[1, i]
             start = windup[0, i] if begun[i] else LOOPS_PER_STEP - ago + kind.damage_point
             start = float(np.clip(start, 0.0, LOOPS_PER_STEP))
             at = sent if sent != NOBODY else self._aim(step, i, start)

@@ -34,6 +34,7 @@ JITTER = (-1.0, 2.0)
 NOBODY = -1
 _SWEEPS = 2  # of pushing overlapping units apart, each loop
 _AROUND = 0.8  # how much of a push goes sideways, around whoever stands in the way
+_STRAIGHT = 0.8  # sine of the angle up to which a way leads straight at somebody
 _TINY = 1e-6
 
 
@@ -124,10 +125,13 @@ def beginning(battle_map: BattleMap) -> Battle:
 
 
 class Dynamics:
-    """The rules on one map; `step` is for arrays with the environments last."""
+    """The rules on one map; `step` is for arrays with the environments last.
 
-    def __init__(self, battle_map: BattleMap, rules: Rules) -> None:
-        self.map, self.rules = battle_map, rules
+    With `computer_allies` both sides choose their own targets: what a fair fight is measured with.
+    """
+
+    def __init__(self, battle_map: BattleMap, rules: Rules, computer_allies: bool = False) -> None:
+        self.map, self.rules, self.computer_allies = battle_map, rules, computer_allies
         self.n = n = battle_map.n_agents
         kinds = battle_map.kinds
         u = len(kinds)
@@ -150,7 +154,8 @@ class Dynamics:
             fighters = self.speed[side & ~self.heals[:, 0]]
             self.follows[side] = np.minimum(self.follows[side], fighters.min())
 
-        self.radii = column("radius")[:, None] + column("radius")
+        self.radius = column("radius")
+        self.radii = self.radius[:, None] + self.radius
         separation = column("separation")
         flies = np.array([kind.flies for kind in kinds])
         collide = (flies[:, None] == flies) & ~np.eye(u, dtype=bool)
@@ -232,34 +237,36 @@ class Dynamics:
 
     def _choose(self, battle: Battle, alive: Array, gap: Array) -> Int[Array, "U E"]:
         """Everybody's target: the allies' as ordered, the enemies' by their own choice."""
-        n = self.n
+        allies, enemies = slice(None, self.n), slice(self.n, None)
         lives = jnp.where(battle.target[:, None] == self.numbers[:, None], alive, False).any(1)
         target = jnp.where(lives & alive, battle.target, NOBODY)
-        enemies = self._choose_fight(battle, alive, gap[n:, :n], target)
-        target = jnp.concatenate([target[:n], enemies])
+        chosen = self._choose_fight(alive, gap, target, enemies, allies)
+        ordered = target[allies]
+        if self.computer_allies:
+            ordered = self._choose_fight(alive, gap, target, allies, enemies)
+        target = jnp.concatenate([ordered, chosen])
         for i in self.healers:
-            if i < n:
-                continue
-            patient = self._choose_patient(battle, alive, gap[i, n:], target, i)
-            target = jnp.where(self.numbers[:, None] == i, patient, target)
+            if i >= self.n or self.computer_allies:
+                side = enemies if i >= self.n else allies
+                patient = self._choose_patient(battle, alive, gap[i], target, i, side)
+                target = jnp.where(self.numbers[:, None] == i, patient, target)
         return target
 
     def _choose_fight(
-        self, battle: Battle, alive: Array, gap: Array, target: Array
+        self, alive: Array, gap: Array, target: Array, own: slice, other: slice
     ) -> Int[Array, "e E"]:
-        """Of the allies, for every enemy that fights: the nearest of the best kind."""
-        rules, n = self.rules, self.n
-        numbers = self.numbers[:n, None]
-        possible = self.can_target[n:, :n, None] & alive[:n] & alive[n:, None]
-        mine = target[n:, None] == numbers
-        aims_at_me = target[:n] == self.numbers[n:, None, None]
-        reach = self.range[n:, None]
-        heals = self.heals[:n]
+        """Of the other side, for each of its own that fights: the nearest of the best kind."""
+        rules, gap = self.rules, gap[own, other]
+        numbers, heals = self.numbers[other, None], self.heals[other]
+        possible = self.can_target[own, other, None] & alive[other] & alive[own, None]
+        mine = target[own, None] == numbers
+        aims_at_me = target[other] == self.numbers[own, None, None]
+        reach = self.range[own, None]
         if rules.nearest_each_loop:
-            near = gap + self.radii[n:, :n] < rules.acquire_range + self._radius(n)
+            near = gap + self.radii[own, other] < rules.acquire_range + self.radius[other]
             keep = mine & (aims_at_me | (gap <= reach))
-            # while an allied healer lives, everybody else chooses anew
-            keep &= ~(heals & alive[:n]).any(0) | heals
+            # while a healer lives on the other side, everybody else there is chosen anew
+            keep &= ~(heals & alive[other]).any(0) | heals
             rank = jnp.where(heals, 0.0, 1e3)
             near = near | aims_at_me
         else:
@@ -267,39 +274,31 @@ class Dynamics:
             if rules.respond:
                 near = near | aims_at_me
             keep = mine & (aims_at_me | (gap <= np.maximum(reach, rules.leash)))
-            # whoever cannot fight comes last, a healer only while it does not heal
-            idle = self.heals[:n] & (target[:n] == NOBODY)
-            rank = jnp.where(idle, 1e3, 0.0)
-        distance = gap + self.radii[n:, :n]
-        key = jnp.where(possible & (near | keep), distance + rank, jnp.inf)
+            # whoever cannot fight comes last: a healer that does not heal
+            rank = jnp.where(heals & (target[other] == NOBODY), 1e3, 0.0)
+        key = jnp.where(possible & (near | keep), gap + self.radii[own, other] + rank, jnp.inf)
         best = key.min(1, keepdims=True)
         chosen = jnp.where((key == best) & (key < jnp.inf), numbers, len(self.numbers)).min(1)
         chosen = jnp.where(chosen == len(self.numbers), NOBODY, chosen)
-        better = jnp.zeros_like(chosen, dtype=bool)
-        if not rules.nearest_each_loop and heals.any():
+        keeps = (keep & possible).any(1)
+        if heals.any() and not rules.nearest_each_loop:
             kept_rank = jnp.where(keep, rank, 0.0).sum(1)
-            in_reach = jnp.where(possible & (gap <= reach), rank, jnp.inf).min(1)
-            better = kept_rank > in_reach
-        return jnp.where((keep & possible).any(1) & ~better, target[n:], chosen)
-
-    def _radius(self, n: int) -> np.ndarray:
-        return np.array([kind.radius for kind in self.map.kinds[:n]], np.float32)[:, None]
+            keeps &= kept_rank <= jnp.where(possible & (gap <= reach), rank, jnp.inf).min(1)
+        return jnp.where(keeps, target[own], chosen)
 
     def _choose_patient(
-        self, battle: Battle, alive: Array, gap: Array, target: Array, healer: int
+        self, battle: Battle, alive: Array, gap: Array, target: Array, healer: int, side: slice
     ) -> Int[Array, " E"]:
-        """Of its own side, for an enemy healer: the least share of health, then the nearest."""
-        n, rules = self.n, self.rules
-        numbers = self.numbers[n:, None]
-        possible = self.can_target[healer, n:, None] & alive[n:] & alive[healer]
-        share = battle.health[n:] / self.health_max[n:]
+        """Of its own side, for a healer: who has the least share of health, then is nearest."""
+        rules, gap = self.rules, gap[side]
+        numbers = self.numbers[side, None]
+        possible = self.can_target[healer, side, None] & alive[side] & alive[healer]
+        share = battle.health[side] / self.health_max[side]
         hurt = share < 1.0
         keep = possible & hurt & (target[healer] == numbers) & (battle.energy[healer] > 0)
         near = gap <= rules.heal_range
         if rules.nearest_each_loop:
-            near = (
-                gap + self.radii[healer, n:] < rules.acquire_range + self.map.kinds[healer].radius
-            )
+            near = gap + self.radii[healer, side] < rules.acquire_range + self.radius[healer]
         begins = battle.energy[healer] >= rules.heal_least_energy
         # a thousandth of health weighs as much as the map is wide: distance settles ties only
         key = jnp.where(possible & hurt & near & begins, share * 1e4 + gap * 1e-2, jnp.inf)
@@ -334,7 +333,7 @@ class Dynamics:
         mobility = jnp.where(goes, 1.0, jnp.where(busy, 0.0, 0.5))
         place_x, place_y = self._apart(battle, alive, mobility, vx, vy)
         (left, right), (bottom, top) = self.map.walkable
-        radius = np.where(self.flies, 0.0, self._radius(len(self.numbers)))
+        radius = np.where(self.flies, 0.0, self.radius)
         x = jnp.clip(place_x, left + radius, right - radius - _TINY)
         y = jnp.clip(place_y, bottom + radius, top - radius - _TINY)
         return battle._replace(
@@ -356,25 +355,28 @@ class Dynamics:
         The one who moves gives way to the one who stands, and nobody moves whoever fights. Pushed
         back, a mover also slides sideways, around the other.
         """
-        speed = self.speed
         share = mobility[:, None] / (mobility[:, None] + mobility + _TINY)
         share = jnp.where(alive[:, None] & alive, share, 0.0)
-        side = np.where(self.numbers % 2, 1.0, -1.0)[:, None, None].astype(np.float32)
+        moves, stands = mobility[:, None] == 1.0, mobility < 1.0
+        side = np.where(self.numbers % 2, 1.0, -1.0)[:, None].astype(np.float32)
         for _ in range(_SWEEPS):
             x, y = battle.x + vx, battle.y + vy
             # from the other to oneself; those in one place go apart by number
             dx, dy = x[:, None] - x, y[:, None] - y
             far = jnp.sqrt(dx * dx + dy * dy)
-            same = far < _TINY
-            dx = jnp.where(same, side, dx)
+            dx = jnp.where(far < _TINY, side[:, None], dx)
             push = jnp.maximum(self.separation - far, 0.0) * share / jnp.maximum(far, 1e-3)
-            turn = dx * vy[:, None] - dy * vx[:, None]  # > 0: the way leads past it on the left
-            along = jnp.where(turn == 0, side, jnp.sign(turn)) * _AROUND
-            along = jnp.where(mobility[:, None] == 1.0, along, 0.0)
+            turn = dx * vy[:, None] - dy * vx[:, None]  # > 0: the way leads past it on one side
+            # who comes straight at those who stand goes round all of them the same way: to pass
+            # each on its own nearer side would lead into the gap between two and hold it there
+            way = jnp.sqrt(vx * vx + vy * vy)[:, None] * far
+            round_ = stands & (jnp.abs(turn) < _STRAIGHT * way)
+            past = jnp.where(round_, 1.0, turn)
+            along = jnp.where(moves, jnp.where(past >= 0, _AROUND, -_AROUND), 0.0)
             vx = vx + (push * (dx - along * dy)).sum(1)
             vy = vy + (push * (dy + along * dx)).sum(1)
             fast = jnp.sqrt(vx * vx + vy * vy)
-            scale = jnp.minimum(1.0, speed / jnp.maximum(fast, _TINY))
+            scale = jnp.minimum(1.0, self.speed / jnp.maximum(fast, _TINY))
             vx, vy = vx * scale, vy * scale
         return battle.x + vx, battle.y + vy
 
@@ -385,7 +387,7 @@ class Dynamics:
         delay = jnp.maximum(battle.shield_delay - 1.0, 0.0)
         regained = jnp.where((delay == 0) & (battle.health > 0), SHIELD_REGENERATION, 0.0)
         return battle._replace(
-            cooldown=battle.cooldown - 1.0,
+            cooldown=jnp.where(battle.cooldown > 0, battle.cooldown - 1.0, 0.0),
             shield_delay=delay,
             shield=jnp.minimum(battle.shield + regained, self.shield_max),
             energy=jnp.where(

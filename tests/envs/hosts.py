@@ -1,0 +1,41 @@
+"""Plain Python environments, known by heart."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from macpo.envs.host import HostEnvironment
+from macpo.types import Spec, TimeStep
+
+
+class HostCounting(HostEnvironment):
+    """Counts env steps up to a goal of 2 to 4, which the seed decides; rewarded with the actions.
+
+    Truncated at the limit, and terminated at the goal otherwise.
+    """
+
+    def __init__(self, episode_limit: int = 4) -> None:
+        self.spec = Spec("host-counting", 2, 3, 2, 1, episode_limit)
+
+    def reset(self, seed: int) -> TimeStep:
+        self.t, self.goal = 0, 2 + int(np.random.default_rng(seed).integers(3))
+        return self.seen(0.0)
+
+    def step(self, actions: Int[np.ndarray, " N"]) -> TimeStep:
+        self.t += 1
+        return self.seen(float(actions.sum()))
+
+    def seen(self, reward: float) -> TimeStep:
+        terminated = self.t >= self.goal
+        truncated = self.t >= self.spec.episode_limit and not terminated
+        fields: dict[str, Any] = {
+            "obs": np.full((2, 2), self.t, np.float32),
+            "state": np.array([self.goal], np.float32),
+            "avail_actions": np.array([[True, True, False], [True, True, True]]),
+            "reward": np.float32(reward),
+            "terminated": np.bool_(terminated),
+            "truncated": np.bool_(truncated),
+            "info": {"clock": np.float32(self.t)},
+        }
+        return TimeStep(**fields)
