@@ -44,8 +44,8 @@ def test_a_weapon_whose_cooldown_rose_has_fired_at_the_target() -> None:
     after = start(MARINES, cooldown={0: 10.0}, target={0: 4})
     (shot,) = told(MARINES, start(MARINES), after).shots
     assert (shot.by, shot.at) == (0, 4)
-    # a Marine's period is 13.8 loops and half a loop's noise: 4.3 loops ago; its shot took 0.8
-    assert shot.start == shot.end == pytest.approx(8 - 4.27 + 0.8, abs=0.01)
+    ago = 0.8608 * 16 + 0.5 - 10.0  # its period, with the mean of the noise, less what is left
+    assert shot.start == shot.end == pytest.approx(8 - ago + 0.05 * 16)
 
 
 def test_a_shot_begun_before_leaves_when_its_windup_is_over() -> None:
