@@ -36,7 +36,7 @@ TOP, BORDER = 58, 1  # pixels above the arena; cells around the walkable ground
 ROOM, LEAST_HEIGHT = 2, 11  # cells around all that happens; from bottom to top
 BEAK, BARS = 7, 6  # pixels
 ROW, SIGN = 24, 26  # pixels from line to line of the legend; for a sign
-LEGEND_CELL, TEAM, GAP = 20, 68, 14  # pixels
+LEGEND_CELL, TEAM, GAP = 20, 76, 14  # pixels
 
 ALLY, ENEMY, ROCK = "#2F4B7C", "#C8472F", "#CFC8B8"
 HEALTH, HURT, DYING, SHIELD, ENERGY = "#3BA55D", "#F2A93B", "#D7263D", "#46B1E1", "#9B5DE5"
