@@ -85,6 +85,7 @@ def test_no_flag_of_any_plugin_lacks_its_sentence(capsys: pytest.CaptureFixture[
         (["resume", "nowhere"], "nowhere is no run directory"),
         (["evaluate", "nowhere"], "nowhere is no run directory"),
         (["render", "nowhere"], "nowhere is no run directory"),
+        (["render", "nowhere", "--out", "film.avi"], "the ending must be .gif or .mp4"),
         (["check-env"], "needs an environment first, but got nothing"),
         (["check-env", "--seed"], "needs an environment first, but got --seed"),
         (["check-env", "predator-pray"], "did you mean 'predator-prey'?"),

@@ -291,18 +291,19 @@ class _Render:
     run: Annotated[Path, tyro.conf.Positional]
     """Run directory."""
     out: Path | None = None
-    """GIF file; default: episode.gif in the run directory."""
+    """A file that ends in .gif or .mp4; default: episode.gif in the run directory."""
     seed: int = 0
     """Seed of the episode."""
 
 
 def _render(arguments: list[str]) -> None:
     """Film a greedy episode of a trained run."""
-    from macpo.render.frames import animate, has_picture
+    from macpo.render.frames import animate, encoder, has_picture
     from macpo.run import play
 
     flags: _Render = _parse(_Render, arguments, "macpo render", _summary(_render))
     file = flags.out or flags.run / "episode.gif"
+    encoder(file)  # a name that will not do is told before anything is played
     policy = macpo.load(flags.run)
     states, actions, rewards = play(policy, flags.seed)
     animate(policy.trainer.env, states, actions, rewards, file)

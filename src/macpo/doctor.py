@@ -19,6 +19,7 @@ from macpo.run import prepare_jax
 _CORE = ("jax", "jaxlib", "equinox", "optax", "numpy", "tyro", "rich", "safetensors", "matplotlib")
 _EXTRAS = {
     "tensorboardX": "TensorBoard files: pip install 'macpo[tensorboard]'",
+    "av": "films as MP4: pip install 'macpo[video]'",
     "torch": "the PyTorch contender of `macpo bench`: pip install 'macpo[bench]'",
     "pettingzoo": "environments of PettingZoo, and ours as such: pip install 'macpo[pettingzoo]'",
     "jaxmarl": "SMAX, MPE and others of JaxMARL: pip install 'macpo[jaxmarl]'",

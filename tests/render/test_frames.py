@@ -1,5 +1,6 @@
-"""Episodes as animated GIFs."""
+"""Episodes as films."""
 
+import sys
 from pathlib import Path
 
 import jax
@@ -11,7 +12,7 @@ from macpo.envs import two_step
 from macpo.envs.predator_prey import CATCH, MOVES, Config, State
 from macpo.errors import UsageError
 from macpo.render import predator_prey
-from macpo.render.frames import COLORS, animate, captions, common_palette, drawer, text_frame
+from macpo.render.frames import animate, captions, drawer, text_frame
 
 ENV = Config(3, 4, n_predators=2, n_prey=1).make()
 REWARDS = np.array([0.0, -0.5, 10.0], np.float32)
@@ -101,7 +102,7 @@ def test_the_drawer_is_found_by_the_name_of_the_environment() -> None:
     assert drawer("predator-prey") is predator_prey.frame
 
 
-@pytest.mark.parametrize("name", ["two-step", "frames", "ink", "pkg.module:make", "os", ""])
+@pytest.mark.parametrize("name", ["two-step", "frames", "ink", "gif", "pkg.module:make", "os", ""])
 def test_environments_without_a_drawer_are_told_in_words(name: str) -> None:
     assert drawer(name) is text_frame
 
@@ -130,27 +131,25 @@ def test_words_about_many_agents_keep_their_size() -> None:
     assert text_frame(env, state, "").size == text_frame(ENV, march()[0][0], "").size
 
 
-def test_a_palette_keeps_large_areas_exactly_and_is_small() -> None:
-    blend = Image.linear_gradient("L")  # 256 greys
-    picture = Image.merge("RGB", [blend, blend, blend])
-    picture.paste("#2F4B7C", (0, 0, 128, 128))
-    palette = common_palette([picture])
-    colors = np.reshape(palette.getpalette() or [], (-1, 3))
-    assert len(colors) <= COLORS
-    assert list(ImageColor.getrgb("#2F4B7C")) in colors.tolist()
-
-
-def test_pictures_of_few_colours_keep_them_all() -> None:
-    red, blue = (Image.new("RGB", (4, 4), color) for color in ("red", "blue"))
-    palette = common_palette([red, blue])
-    assert palette.getpalette() == [255, 0, 0, 0, 0, 255]
-
-
-@pytest.mark.parametrize("name", ["film.mp4", "film", "film.png"])
-def test_another_ending_than_gif_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match=r"the ending must be \.gif, so try .*film\.gif"):
+@pytest.mark.parametrize("name", ["film.avi", "film", "film.png"])
+def test_other_endings_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=r"must be \.gif or \.mp4, so try .*film\.gif"):
         filmed(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_its_package_mp4_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "macpo.render.mp4", raising=False)
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(UsageError, match=r"pip install 'macpo\[video\]', or choose .* \.gif"):
+        filmed(tmp_path / "film.mp4")
+
+
+def test_the_ending_decides_in_capitals_too(tmp_path: Path) -> None:
+    with Image.open(filmed(tmp_path / "A.GIF")) as film:
+        assert film.format == "GIF"
 
 
 @pytest.mark.parametrize("fps", [0, 51])

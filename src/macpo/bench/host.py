@@ -3,7 +3,7 @@
 import statistics
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -43,13 +43,17 @@ class Waiting(HostEnvironment):
 
     def _seen(self) -> TimeStep:
         spec = self.spec
-        arrays: tuple[Any, ...] = (
-            np.zeros((spec.n_agents, spec.obs_size), np.float32),
-            np.zeros(spec.state_size, np.float32),
-            np.ones((spec.n_agents, spec.n_actions), bool),
-        )
         zero: Any = np.float32(0)
-        return TimeStep(*arrays, zero, zero > 0, zero + self.t >= spec.episode_limit, {})
+        over: Any = np.bool_(self.t >= spec.episode_limit)
+        return TimeStep(
+            obs=cast(Any, np.zeros((spec.n_agents, spec.obs_size), np.float32)),
+            state=cast(Any, np.zeros(spec.state_size, np.float32)),
+            avail_actions=cast(Any, np.ones((spec.n_agents, spec.n_actions), bool)),
+            reward=zero,
+            terminated=zero > 0,
+            truncated=over,
+            info={},
+        )
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Pictures of states: a module here with a function `frame` draws the environment of its name."""
+"""Films of episodes: a module here with a `frame` or a `film` draws the environment of its name."""

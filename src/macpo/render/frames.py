@@ -1,16 +1,17 @@
-"""An episode as an animated GIF, for any environment.
+"""An episode as a film, for any environment.
 
-An environment `my-env` is drawn by `frame(env, state, caption, actions)` in `macpo.render.my_env`;
-one without such a module by text.
+An environment `my-env` is drawn by the module `macpo.render.my_env`: by its `frame(env, state,
+caption, actions)`, a picture for every state, or by its `film(env, states, actions, captions)` at
+`FPS` pictures a second. One without such a module is told in words.
 """
 
 import importlib
-import io
 import pkgutil
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from types import ModuleType
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -18,14 +19,17 @@ from PIL import Image, ImageDraw
 
 import macpo.render
 from macpo.envs.base import Environment
-from macpo.errors import require
+from macpo.errors import UsageError, require
 from macpo.files import write_atomically
-from macpo.render.ink import INK, MARGIN, PAPER, draw_caption, font
+from macpo.render import gif
+from macpo.render.ink import INK, MARGIN, PAPER, Picture, draw_caption, font
 
 FIGURE_SPACE = "\u2007"  # as wide as a digit, so that captions do not tremble
-COLORS, MAIN_COLORS = 31, 16  # one less than a power of two: GIF also needs a transparent one
-LAST_FRAME_SECONDS = 2.0
+FPS = 8  # where there is one picture a state
 TEXT_SIZE, TEXT_LINES = (600, 360), 16
+
+Encode: TypeAlias = Callable[[Sequence[Picture], int], bytes]
+"""(pictures, pictures a second) → what the file holds."""
 
 
 class Drawer(Protocol):
@@ -44,54 +48,65 @@ def animate(
     actions: Int[Any, "T N"],
     rewards: Float[Any, " T"],
     file: Path,
-    fps: int = 8,
+    fps: int | None = None,
 ) -> None:
-    """Write an episode of T env steps (T+1 states) as a GIF; the last frame stays longer.
+    """Write an episode of T env steps (T+1 states) as a film; its last picture stays longer.
 
-    Raises UsageError for another ending than .gif, and if the disk refuses.
+    The ending of `file`, .gif or .mp4, says how; `fps` are pictures a second, by default as suits
+    the environment. Raises UsageError for another ending, and if the disk refuses.
     """
-    require(
-        file.suffix.lower() == ".gif",
-        f"cannot animate to {file}: the ending must be .gif, so try {file.with_suffix('.gif')}.",
-    )
-    require(1 <= fps <= 50, f"fps must be between 1 and 50 frames a second, not {fps}.")
+    encode = encoder(file)
     require(
         len(states) - 1 == len(actions) == len(rewards),
         f"an episode of T steps has T+1 states, T actions and T rewards, not {len(states)}, "
         f"{len(actions)} and {len(rewards)}.",
     )
-    draw, texts, taken = drawer(env.spec.name), captions(rewards), [*np.asarray(actions), None]
+    pictures, usual = shoot(env, states, np.asarray(actions), captions(rewards))
+    fps = usual if fps is None else fps
+    require(1 <= fps <= 50, f"fps must be between 1 and 50 pictures a second, not {fps}.")
+    write_atomically(file, encode(pictures, fps))
 
-    def pictures() -> Iterator[Image.Image]:
-        for state, caption, acts in zip(states, texts, taken, strict=True):
-            yield draw(env, state, caption, acts)
 
-    # drawn twice, once for the colours: cheaper than to hold an episode of pictures in memory
-    palette = common_palette(pictures())
-    first, *others = (p.quantize(palette=palette, dither=Image.Dither.NONE) for p in pictures())
-    pause = round(100 / fps) * 10  # GIF counts hundredths of a second
-    buffer = io.BytesIO()
-    first.save(
-        buffer,
-        "GIF",
-        save_all=True,
-        append_images=others,
-        duration=[pause] * len(others) + [round(1000 * LAST_FRAME_SECONDS)],
-        palette=bytes(palette.getpalette() or []),
-        optimize=True,  # pixels that stay as they were are left out
-        loop=0,
+def encoder(file: Path) -> Encode:
+    """What writes films of the file's ending; UsageError if nothing does, or not here."""
+    if file.suffix.lower() == ".mp4":
+        try:
+            return importlib.import_module("macpo.render.mp4").encode
+        except ImportError as error:
+            raise UsageError(
+                f"{file} needs the package av: pip install 'macpo[video]', or choose a name that "
+                "ends in .gif."
+            ) from error
+    require(
+        file.suffix.lower() == ".gif",
+        f"cannot film to {file}: the ending must be .gif or .mp4, so try "
+        f"{file.with_suffix('.gif')}.",
     )
-    write_atomically(file, buffer.getvalue())
+    return gif.encode
+
+
+def shoot(
+    env: Environment, states: Sequence[Any], actions: Int[Any, "T N"], captions: Sequence[str]
+) -> tuple[list[Picture], int]:
+    """The pictures of an episode, and how many there are to be a second."""
+    module = _module(env.spec.name)
+    if module is not None and hasattr(module, "film"):
+        return module.film(env, states, actions, captions), module.FPS
+    draw = drawer(env.spec.name)
+    frames = zip(states, captions, [*actions, None], strict=True)
+    return [partial(draw, env, *frame) for frame in frames], FPS
 
 
 def drawer(name: str) -> Drawer:
-    """The function that draws the environment called `name`."""
+    """The function that draws the states of the environment called `name`."""
+    return getattr(_module(name), "frame", text_frame)
+
+
+def _module(name: str) -> ModuleType | None:
     module = name.replace("-", "_")
-    if module in {m.name for m in pkgutil.iter_modules(macpo.render.__path__)}:
-        draw = getattr(importlib.import_module(f"macpo.render.{module}"), "frame", None)
-        if draw is not None:
-            return draw
-    return text_frame
+    if module not in {m.name for m in pkgutil.iter_modules(macpo.render.__path__)}:
+        return None
+    return importlib.import_module(f"macpo.render.{module}")
 
 
 def has_picture(name: str) -> bool:
@@ -121,28 +136,6 @@ def text_frame(
     text = "\n".join(_summary(env, state, actions))
     draw.multiline_text((MARGIN, 48), text, fill=INK, font=font(13, mono=True), spacing=5)
     return image
-
-
-def common_palette(pictures: Iterable[Image.Image]) -> Image.Image:
-    """At most `COLORS` colours for all pictures: the main ones exactly, the others nearly.
-
-    Blends at the edges of shapes are many but small; taken together with all else they would spoil
-    the colours of the large areas.
-    """
-    counts: Counter[Any] = Counter()
-    for picture in pictures:
-        colors = picture.convert("RGB").getcolors(picture.width * picture.height) or []
-        counts.update({color: n for n, color in colors})
-    ranked = [color for color, _ in counts.most_common()]
-    main, others = ranked[:MAIN_COLORS], ranked[MAIN_COLORS:]
-    if len(ranked) > COLORS:
-        row = Image.new("RGB", (len(others), 1))
-        row.putdata(others)
-        reduced = row.quantize(COLORS - MAIN_COLORS).convert("RGB").getcolors() or []
-        others = [color for _, color in reduced]
-    palette = Image.new("P", (1, 1))
-    palette.putpalette([channel for color in dict.fromkeys(main + others) for channel in color])
-    return palette
 
 
 def _summary(env: Environment, state: Any, actions: Int[Any, " N"] | None) -> list[str]:

@@ -1,12 +1,19 @@
-"""Colours and letters that all pictures share."""
+"""What all pictures share: colours, letters, measures."""
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import matplotlib
-from PIL import ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont
+
+Picture: TypeAlias = Callable[[], Image.Image]
+"""Draws one picture of a film, whenever it is asked for: an episode of them would fill memory."""
 
 PAPER, INK, QUIET = "#FBFAF7", "#22272E", "#5B6470"
+FIELD, FIELD_DARK = "#EFECE4", "#E6E2D7"  # a chequered floor lets the eye count cells
+LAST_PICTURE_SECONDS = 2.0
 MARGIN = 16
 """Pixels between the edge of a picture and what is on it."""
 

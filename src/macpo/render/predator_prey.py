@@ -8,10 +8,18 @@ from jaxtyping import Int
 from PIL import Image, ImageDraw
 
 from macpo.envs.predator_prey import CATCH, MOVES, PredatorPrey, State
-from macpo.render.ink import INK, MARGIN, PAPER, QUIET, draw_caption, font
+from macpo.render.ink import (
+    FIELD,
+    FIELD_DARK,
+    INK,
+    MARGIN,
+    PAPER,
+    QUIET,
+    draw_caption,
+    font,
+)
 
 PREDATOR, PREY, CATCHING = "#2F4B7C", "#F2A93B", "#D7263D"
-FIELD, FIELD_DARK = "#EFECE4", "#E6E2D7"  # a chequered floor lets the eye count cells
 BOARD = 400  # pixels that the longer side of the board fills, within MIN_CELL and MAX_CELL
 MIN_CELL, MAX_CELL = 12, 56
 TOP, BOTTOM, LEAST_WIDTH = 48, 44, 392

@@ -1,0 +1,177 @@
+"""What happens in a battle of SMAC, for whoever draws it.
+
+A state tells where everybody is and whom they aim at. What happens in the eight game loops up to
+the next one is read off the two: places and bars go straight from one to the other, a weapon has
+fired if its cooldown rose, and a Medivac has healed if it lost energy. When in a step a shot falls
+is thus known to a loop or two; of an enemy that changed its target in that step, the target may be
+the wrong one of the two.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int
+
+from macpo.envs.battle.dynamics import JITTER, NOBODY, Battle
+from macpo.envs.battle.features import Units, outcome
+from macpo.envs.battle.maps import N_ACTIONS_NO_ATTACK, BattleMap
+from macpo.envs.battle.units import ENERGY_MAX, ENERGY_REGENERATION, LOOPS_PER_STEP, UnitType
+from macpo.envs.smac_jax import SmacJax, State
+
+Point: TypeAlias = tuple[float, float]
+"""(x, y) in cells of the map, y upwards."""
+Ending: TypeAlias = Literal["VICTORY", "DEFEAT", "TIME OUT"]
+
+
+class Shot(NamedTuple):
+    """A weapon's blow or a Medivac's healing; times are loops since the episode's first state."""
+
+    by: int
+    at: int
+    start: float
+    end: float
+    """When it strikes; of healing, when it stops."""
+
+
+@dataclass(frozen=True)
+class Story:
+    """An episode of T env steps as arrays over time."""
+
+    map: BattleMap
+    battle: Battle
+    """NumPy arrays, [T+1, U] each."""
+    actions: Int[np.ndarray, "T N"]
+    ordered: Int[np.ndarray, "T N"]
+    """Whom each agent chose to attack or heal, or `NOBODY`."""
+    names: tuple[str, ...]
+    """[U] the number of an agent, and that of an enemy in the agents' actions."""
+    captions: Sequence[str]
+    ending: Ending | None
+    """None if the last state does not end the episode."""
+
+    @property
+    def n(self) -> int:
+        """Agents: the units before the enemies."""
+        return self.map.n_agents
+
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """The name of each unit's kind."""
+        return (*self.map.allies, *self.map.enemies)
+
+    @cached_property
+    def fell(self) -> Float[np.ndarray, " U"]:
+        """Loop at whose end each unit is dead, or infinity."""
+        dead = self.battle.health <= 0
+        return np.where(dead.any(0), dead.argmax(0) * float(LOOPS_PER_STEP), math.inf)
+
+    @cached_property
+    def shots(self) -> list[Shot]:
+        """All that was fired or struck."""
+        return [shot for step in range(len(self.actions)) for shot in self._shots(step)]
+
+    @cached_property
+    def heals(self) -> list[Shot]:
+        """All healing, a step at a time."""
+        energy = self.battle.energy
+        idle = np.minimum(energy[:-1] + ENERGY_REGENERATION * LOOPS_PER_STEP, ENERGY_MAX)
+        gave = np.argwhere(energy[1:] < idle - 1e-3)
+        return [
+            Shot(int(i), at, step * LOOPS_PER_STEP, (step + 1) * LOOPS_PER_STEP)
+            for step, i in gave
+            if self.map.kinds[i].heals and (at := self._aim(step, i, LOOPS_PER_STEP)) != NOBODY
+        ]
+
+    def at(self, values: Float[Any, "T1 U"], loop: float) -> Float[np.ndarray, " U"]:
+        """Values in between two states."""
+        step = min(int(loop) // LOOPS_PER_STEP, len(values) - 1)
+        share = loop / LOOPS_PER_STEP - step
+        return values[step] + share * (values[min(step + 1, len(values) - 1)] - values[step])
+
+    def place(self, unit: int, loop: float) -> Point:
+        """Where a unit is, or fell."""
+        return (
+            float(self.at(self.battle.x, loop)[unit]),
+            float(self.at(self.battle.y, loop)[unit]),
+        )
+
+    def _aim(self, step: int, i: int, loop: float) -> int:
+        """Whom a unit fights or heals at a loop of a step: its target before it, or after.
+
+        Agents change theirs when the step begins; of an enemy's two, it is the nearer one in time.
+        """
+        old = self.ordered[step, i] if i < self.n else self.battle.target[step, i]
+        both = int(old), int(self.battle.target[step + 1, i])
+        first, second = both if loop < LOOPS_PER_STEP / 2 else both[::-1]
+        return second if first == NOBODY else first
+
+    def _shots(self, step: int) -> list[Shot]:
+        b, kinds = self.battle, self.map.kinds
+        cooldown, windup = b.cooldown[step : step + 2], b.windup[step : step + 2]
+        begun = windup[0] >= 0
+        # more than a weapon that only cools has; one that was broken off has cooled
+        rose = cooldown[1] > np.where(begun, 0.0, np.maximum(cooldown[0] - LOOPS_PER_STEP, 0.0) + 1)
+        fired = (windup[1] < 0) & rose & (b.health[step] > 0)
+        shots: list[Shot] = []
+        for i in map(int, np.flatnonzero(fired)):
+            kind, sent = kinds[i], int(b.hit_target[step + 1, i])
+            ago = kind.period + sum(JITTER) / 2 - cooldown[1, i]
+            start = windup[0, i] if begun[i] else LOOPS_PER_STEP - ago + kind.damage_point
+            start = float(np.clip(start, 0.0, LOOPS_PER_STEP))
+            at = sent if sent != NOBODY else self._aim(step, i, start)
+            if kind.heals or at == NOBODY:
+                continue
+            under_way = sent != NOBODY and kind.missile_speed is not None
+            flight = self._flight(kind, i, at, step)
+            end = LOOPS_PER_STEP + float(b.hit_in[step + 1, i]) if under_way else start + flight
+            start = min(max(end - flight, 0.0), LOOPS_PER_STEP) if under_way else start
+            first = step * LOOPS_PER_STEP
+            shots.append(Shot(i, at, first + start, first + end))
+            if kind.hit_gap and b.health[step + 1, i] > 0:
+                again = first + start + kind.hit_gap
+                shots.append(Shot(i, at, again, again))
+        return shots
+
+    def _flight(self, kind: UnitType, by: int, at: int, step: int) -> float:
+        """Loops from the shot to its strike."""
+        if kind.missile_speed is None:
+            return 0.0
+        x, y = self.battle.x[step], self.battle.y[step]
+        gap = math.hypot(x[by] - x[at], y[by] - y[at]) - kind.radius - self.map.kinds[at].radius
+        return max(gap, 0.0) / kind.missile_speed
+
+
+def story(
+    env: SmacJax, states: Sequence[State], actions: Int[Any, "T N"], captions: Sequence[str]
+) -> Story:
+    """What is to be filmed."""
+    stacked: Any = jax.tree.map(lambda *x: np.stack([np.asarray(v) for v in x]), *states)
+    n, e = env.map.n_agents, env.map.n_enemies
+    actions = np.asarray(actions, np.int64).reshape(-1, n)
+    order = np.arange(e) if stacked.enemy_order is None else stacked.enemy_order[0]
+    number = actions - N_ACTIONS_NO_ATTACK
+    heals = np.array([kind.heals for kind in env.map.kinds[:n]])
+    ordered = np.where(heals, number, n + order[np.clip(number, 0, e - 1)])
+    names = [*range(n), *np.argsort(order)]
+    return Story(
+        env.map,
+        stacked.battle,
+        actions,
+        np.where(number < 0, NOBODY, ordered),
+        tuple(str(int(name)) for name in names),
+        captions,
+        _ending(env, states[-1]),
+    )
+
+
+def _ending(env: SmacJax, state: State) -> Ending | None:
+    b = jax.tree.map(np.asarray, state.battle)
+    over, won = outcome(env.map, Units(b.x, b.y, b.health, b.shield, b.energy, b.cooldown))
+    if over:
+        return "VICTORY" if won else "DEFEAT"
+    return "TIME OUT" if int(state.t) >= env.spec.episode_limit else None

@@ -1,0 +1,74 @@
+"""Films as animated GIFs."""
+
+import io
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+from PIL import Image
+
+from macpo.render.ink import LAST_PICTURE_SECONDS, Picture
+
+COLORS, MAIN_COLORS = 39, 32  # more would make files larger
+LEAST_DIFFERENCE = 8  # Pillow finds the nearest of two colours only if they are further apart
+SAMPLE = 100  # pictures that the colours are chosen from
+
+Color: TypeAlias = tuple[int, int, int]
+
+
+def encode(pictures: Sequence[Picture], fps: int) -> bytes:
+    """The film, played for ever; the last picture stays longer."""
+    # drawn once more for the colours: cheaper than to hold an episode of pictures in memory
+    every = -(-len(pictures) // SAMPLE)
+    palette = common_palette(draw() for draw in pictures[::-every])
+    first, *others = (
+        draw().quantize(palette=palette, dither=Image.Dither.NONE) for draw in pictures
+    )
+    pause = round(100 / fps) * 10  # GIF counts hundredths of a second
+    buffer = io.BytesIO()
+    first.save(
+        buffer,
+        "GIF",
+        save_all=True,
+        append_images=others,
+        duration=[pause] * len(others) + [round(1000 * LAST_PICTURE_SECONDS)],
+        palette=bytes(palette.getpalette() or []),
+        optimize=True,  # pixels that stay as they were are left out
+        loop=0,
+    )
+    return buffer.getvalue()
+
+
+def common_palette(pictures: Iterable[Image.Image]) -> Image.Image:
+    """At most `COLORS` colours for all pictures: the main ones exactly, the others nearly.
+
+    Blends at the edges of shapes are many but small; taken together with all else they would spoil
+    the colours of the large areas.
+    """
+    counts: Counter[Color] = Counter()
+    for picture in pictures:
+        colors: Any = picture.convert("RGB").getcolors(picture.width * picture.height)
+        counts.update({color: n for n, color in colors})
+    ranked = [color for color, _ in counts.most_common()]
+    main = _apart(ranked, COLORS if len(ranked) <= COLORS else MAIN_COLORS)
+    row = Image.new("RGB", (len(ranked), 1))
+    row.putdata(ranked)
+    reduced: Any = row.quantize(COLORS - MAIN_COLORS).convert("RGB").getcolors()
+    chosen = _apart([*main, *(color for _, color in reduced)], COLORS)
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([channel for color in chosen for channel in color])
+    return palette
+
+
+def _apart(colors: Iterable[Color], most: int) -> list[Color]:
+    """The first colours that differ by `LEAST_DIFFERENCE` from all before them."""
+    kept: list[Color] = []
+    for color in colors:
+        if len(kept) == most:
+            break
+        if all(
+            max(abs(a - b) for a, b in zip(color, other, strict=True)) >= LEAST_DIFFERENCE
+            for other in kept
+        ):
+            kept.append(color)
+    return kept

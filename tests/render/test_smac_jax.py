@@ -1,0 +1,258 @@
+"""The pictures of battles, looked at pixel by pixel."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image, ImageColor
+
+from macpo.envs.battle.features import EAST, MOVES, NORTH, SOUTH, STOP, WEST
+from macpo.envs.battle.maps import MAPS
+from macpo.envs.smac_jax import Config, SmacJax, State
+from macpo.render.battle import Point, story
+from macpo.render.frames import animate, captions, drawer, text_frame
+from macpo.render.ink import FIELD, FIELD_DARK, MARGIN
+from macpo.render.smac_jax import (
+    ALLY,
+    ENEMY,
+    ENERGY,
+    FADE_STEPS,
+    FPS,
+    HEALTH,
+    HURT,
+    PICTURES_PER_STEP,
+    ROCK,
+    SHIELD,
+    SHOTS,
+    TOP,
+    film,
+    view_of,
+)
+from tests.render.test_battle import MARINES, MEDICS, STALKERS, start
+
+FAR = {0: 5.0, 1: 11.0, 2: 14.0, 3: 17.0, 4: 20.0, 5: 23.0}
+SPREAD: dict[str, Any] = {"x": FAR, "y": dict.fromkeys(FAR, 16.0)}
+"""Three Marines on either side, three cells apart."""
+
+
+def pictures(env: SmacJax, *states: State, action: int = STOP) -> list[Image.Image]:
+    """All of an episode; everybody chooses the same action."""
+    actions = np.full((len(states) - 1, env.spec.n_agents), action)
+    return [draw() for draw in film(env, states, actions, captions(np.zeros(len(actions))))]
+
+
+def around(
+    image: Image.Image, env: SmacJax, states: tuple[State, ...], place: Point, cells: float = 0.9
+) -> np.ndarray:
+    """The pixels [H, W, 3] of a square around a place; `cells` is half its side."""
+    told = story(env, states, np.zeros((len(states) - 1, env.spec.n_agents)), [""] * len(states))
+    view = view_of(told.map, told.battle)
+    x, y = view.pixel(place)
+    r = round(cells * view.cell)
+    return np.asarray(image.crop((MARGIN + x - r, TOP + y - r, MARGIN + x + r, TOP + y + r)))
+
+
+def count(pixels: np.ndarray | Image.Image, color: str) -> int:
+    """Pixels of exactly this colour."""
+    return int((np.asarray(pixels) == ImageColor.getrgb(color)).all(-1).sum())
+
+
+def test_units_are_drawn_at_their_places_in_the_colours_of_their_sides() -> None:
+    state = start(MARINES, **SPREAD)
+    (image,) = pictures(MARINES, state)
+    for unit, x in FAR.items():
+        pixels = around(image, MARINES, (state,), (x, 16.0))
+        assert (count(pixels, ALLY) > 50) == (unit < 3)
+        assert (count(pixels, ENEMY) > 50) == (unit >= 3)
+
+
+def test_free_ground_shows_nothing_but_the_ground() -> None:
+    state = start(MARINES, **SPREAD)
+    (image,) = pictures(MARINES, state)
+    pixels = around(image, MARINES, (state,), (9.0, 13.0))
+    assert count(pixels, FIELD) + count(pixels, FIELD_DARK) == pixels.shape[0] * pixels.shape[1]
+
+
+def test_where_nobody_can_walk_there_is_rock() -> None:
+    state = start(MARINES, x={0: 2.4}, y={0: 7.4})  # in the lower left corner
+    (image,) = pictures(MARINES, state)
+    assert count(around(image, MARINES, (state,), (1.5, 6.5), 0.3), ROCK) > 0
+    assert count(around(image, MARINES, (state,), (2.4, 7.4), 0.3), ROCK) == 0
+
+
+def test_kinds_differ_in_shape() -> None:
+    state, places = start(MEDICS, x={0: 5.0, 2: 9.0, 9: 13.0}, y={0: 12.0, 2: 12.0, 9: 12.0}), {}
+    (image,) = pictures(MEDICS, state)
+    for unit, x in ((0, 5.0), (2, 9.0), (9, 13.0)):
+        places[unit] = count(around(image, MEDICS, (state,), (x, 12.0), 1.0), ALLY)
+    assert len(set(places.values())) == 3
+
+
+def test_each_unit_has_its_number() -> None:
+    state = start(MARINES, **SPREAD)
+    (image,) = pictures(MARINES, state)
+    looks = {around(image, MARINES, (state,), (x, 16.0), 0.35).tobytes() for x in FAR.values()}
+    assert len(looks) == 6
+
+
+def test_the_bar_of_health_is_as_long_as_health_is_high() -> None:
+    state = start(MARINES, **SPREAD, health={0: 45.0, 1: 22.5})
+    (image,) = pictures(MARINES, state)
+    full = count(around(image, MARINES, (state,), (5.0, 16.0)), HEALTH)
+    half = count(around(image, MARINES, (state,), (11.0, 16.0)), HURT)  # low, so in another colour
+    assert half == pytest.approx(full / 2, rel=0.1)
+
+
+def test_shields_have_a_bar_where_units_have_shields() -> None:
+    whole, none = start(STALKERS), start(STALKERS, shield=dict.fromkeys(range(10), 0.0))
+    with_shields, without = pictures(STALKERS, whole)[0], pictures(STALKERS, none)[0]
+    legend = count(without, SHIELD)
+    assert 0 < legend < count(with_shields, SHIELD)
+    assert count(pictures(MARINES, start(MARINES))[0], SHIELD) == 0
+
+
+def test_the_energy_of_medivacs_has_a_bar() -> None:
+    little, much = (
+        count(pictures(MEDICS, start(MEDICS, energy={9: energy}))[0], ENERGY)
+        for energy in (10.0, 190.0)
+    )
+    assert little < much
+
+
+def test_places_in_between_make_it_smooth() -> None:
+    states = start(MARINES, **SPREAD), start(MARINES, **SPREAD | {"x": FAR | {0: 6.0}})
+    shots = pictures(MARINES, *states)
+    assert len(shots) == PICTURES_PER_STEP + 1
+    columns = []
+    for shot in shots:
+        strip = around(shot, MARINES, states, (6.0, 16.0), 2.0)
+        columns.append(np.argwhere((strip == ImageColor.getrgb(ALLY)).all(-1))[:, 1].mean())
+    np.testing.assert_allclose(np.diff(columns), np.diff(columns).mean(), atol=1.0)
+    assert columns[-1] > columns[0] + 10
+
+
+@pytest.mark.parametrize(
+    ("env", "unit", "at", "cooldown"),
+    [(MARINES, 0, 4, 10.0), (MEDICS, 0, 12, 19.0), (STALKERS, 0, 5, 17.0), (STALKERS, 2, 5, 15.0)],
+)
+def test_who_fires_is_seen_when_it_does_and_not_before(
+    env: SmacJax, unit: int, at: int, cooldown: float
+) -> None:
+    color = SHOTS[(*env.map.allies, *env.map.enemies)[unit]]
+    fires = start(env, cooldown={unit: cooldown}, target={unit: at})
+    first, *_, late, _ = (count(shot, color) for shot in pictures(env, start(env), fires))
+    assert late > first
+
+
+def test_kinds_fire_in_different_colours() -> None:
+    assert len(set(SHOTS.values())) == len(SHOTS) == 4
+
+
+def test_who_is_healed_is_joined_to_its_healer() -> None:
+    before = start(MEDICS, x={9: 9.0, 0: 9.0}, y={9: 9.0, 0: 14.0})
+    after = start(MEDICS, x={9: 9.0, 0: 9.0}, y={9: 9.0, 0: 14.0}, energy={9: 48.0}, target={9: 0})
+    healing = around(pictures(MEDICS, before, after)[1], MEDICS, (before, after), (9.0, 11.5), 1.0)
+    resting = around(pictures(MEDICS, before, before)[1], MEDICS, (before, after), (9.0, 11.5), 1.0)
+    assert count(healing, HEALTH) > 0
+    assert count(resting, HEALTH) == 0
+
+
+def test_the_fallen_leave_a_mark_that_fades() -> None:
+    dead = start(MARINES, **SPREAD, health={1: 0.0})
+    states = (start(MARINES, **SPREAD), *[dead] * (FADE_STEPS + 2))
+    shots = pictures(MARINES, *states)
+    alive, fresh, old = (
+        around(shots[i], MARINES, states, (11.0, 16.0)) for i in (0, PICTURES_PER_STEP, -1)
+    )
+    assert count(alive, HEALTH) > 0
+    assert count(fresh, HEALTH) == 0
+    assert count(fresh, ALLY) > 0
+    assert count(old, ALLY) == 0
+    ground = count(old, FIELD) + count(old, FIELD_DARK)
+    assert 0 < ground < old.shape[0] * old.shape[1]
+
+
+@pytest.mark.parametrize("action", [NORTH, SOUTH, EAST, WEST])
+def test_a_beak_points_where_an_agent_is_to_go(action: int) -> None:
+    state = start(MARINES, **SPREAD)
+    going, resting = (
+        pictures(MARINES, state, state, action=chosen)[0] for chosen in (action, STOP)
+    )
+    new = (np.asarray(going) != np.asarray(resting)).any(-1)
+    (x, y), (row, column) = MOVES[action - NORTH], np.argwhere(new).mean(0)
+    told = story(MARINES, [state], np.zeros((0, 3)), [""])
+    left, top = view_of(told.map, told.battle).pixel((10.0, 16.0))  # the middle of the agents
+    off = (column - MARGIN - left) * x - (row - TOP - top) * y
+    assert off > 10
+
+
+def test_dots_lead_to_whom_an_agent_attacks() -> None:
+    state = start(MARINES, **SPREAD)
+    aiming, resting = (pictures(MARINES, state, state, action=a)[0] for a in (6 + 2, STOP))
+    between = [around(p, MARINES, (state,), (15.5, 16.0), 0.4) for p in (aiming, resting)]
+    beyond = [around(p, MARINES, (state,), (24.3, 16.0), 0.4) for p in (aiming, resting)]
+    assert not np.array_equal(*between)
+    np.testing.assert_array_equal(*beyond)
+
+
+@pytest.mark.parametrize("dead", [(3, 4, 5), (0, 1, 2)])
+def test_only_the_last_picture_tells_how_it_ended(dead: tuple[int, ...]) -> None:
+    end = start(MARINES, health=dict.fromkeys(dead, 0.0))
+    color = {3: "#2B8A4B", 0: "#D7263D"}[dead[0]]
+    *others, last = pictures(MARINES, start(MARINES), end)
+    assert count(last, color) > 1000
+    assert max(count(other, color) for other in others) < 200
+
+
+def test_a_film_that_stops_before_the_end_names_none() -> None:
+    going, timed_out = (pictures(MARINES, start(MARINES, t))[0] for t in (9, 60))
+    assert going.tobytes() != timed_out.tobytes()
+    assert pictures(MARINES, start(MARINES, 8))[0].tobytes() == going.tobytes()
+
+
+def test_the_caption_is_written_above() -> None:
+    state = start(MARINES)
+    plain, told = (film(MARINES, [state], np.zeros((0, 3)), [text])[0]() for text in ("", "step 3"))
+    assert plain.crop((0, 0, 200, 40)).tobytes() != told.crop((0, 0, 200, 40)).tobytes()
+    rest = (0, 40, plain.width, plain.height)
+    assert plain.crop(rest).tobytes() == told.crop(rest).tobytes()
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_everybody_stays_within_the_picture_on_every_map(name: str) -> None:
+    here = MAPS[name]
+    (left, right), (bottom, top) = here.walkable
+    for x, y in ([left, left + 3], [bottom, bottom + 3]), ([left, right], [bottom, top]):
+        battle: Any = start(MARINES).battle._replace(x=np.array(x), y=np.array(y))
+        view = view_of(here, battle)
+        for place in zip(x, y, strict=True):
+            assert 0 <= view.pixel(place)[0] <= view.size[0] <= 620
+            assert 0 <= view.pixel(place)[1] <= view.size[1] <= 620
+
+
+def test_battles_are_filmed_and_not_told_in_words(tmp_path: Path) -> None:
+    assert drawer("smac-jax") is text_frame  # a state alone
+    states = [start(MARINES, **SPREAD), start(MARINES, **SPREAD | {"x": FAR | {0: 6.0}})]
+    animate(MARINES, states, np.full((1, 3), STOP), np.zeros(1), tmp_path / "a.gif")
+    with Image.open(tmp_path / "a.gif") as shown:
+        assert getattr(shown, "n_frames", 1) == PICTURES_PER_STEP + 1
+        assert shown.info["duration"] == 1000 // FPS
+        assert shown.size == pictures(MARINES, *states)[0].size
+
+
+@pytest.mark.slow
+def test_two_hundred_steps_of_a_large_battle_take_less_than_five_megabytes(tmp_path: Path) -> None:
+    env = Config("MMM2").make()
+    rng = np.random.default_rng(0)
+    state = jax.tree.map(np.asarray, env.reset(jax.random.key(0))[0])
+    states = [state]
+    for _ in range(200):  # everybody moves and nobody falls
+        b = states[-1].battle
+        x, y = (v + rng.normal(0, 0.7, v.shape).astype(np.float32) for v in (b.x, b.y))
+        b = b._replace(x=np.clip(x, 2.5, 29.5), y=np.clip(y, 7.5, 24.5))
+        states.append(state._replace(battle=b))
+    file = tmp_path / "long.gif"
+    animate(env, states, rng.integers(1, 6, (200, 10)), np.zeros(200), file)
+    assert file.stat().st_size < 5_000_000
