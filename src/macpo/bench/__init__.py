@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from macpo.bench.algorithms import algorithms
+from macpo.bench.battle import battles
 from macpo.bench.environment import environment, rollout
 from macpo.bench.host import host
 from macpo.bench.measure import Flags, Result, machine
@@ -28,7 +29,7 @@ Section: TypeAlias = Literal[
     "env", "rollout", "host", "update", "algorithms", "weighting", "memory", "compile", "end-to-end"
 ]
 SECTIONS: Mapping[Section, Callable[[Flags], list[Result]]] = {
-    "env": environment,
+    "env": lambda flags: [*environment(flags), *battles(flags)],
     "rollout": rollout,
     "host": host,
     "update": update,

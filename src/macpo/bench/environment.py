@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Int
 
 import macpo
 from macpo.bench.measure import Flags, Result, repository_module, seconds_of
@@ -23,7 +24,7 @@ def environment(flags: Flags) -> list[Result]:
     results: list[Result] = []
     for n in (8, 64, 512):
         steps = max(40_000 // n, 100)
-        run = jax.jit(lambda key, n=n, steps=steps: _random_play(env, key, n, steps))
+        run = jax.jit(lambda key, n=n, steps=steps: random_play(env, key, n, steps))
         seconds = seconds_of(lambda i, run=run: run(jax.random.key(i)), flags.rounds)
         rate = n * steps / seconds
         results.append(_against(f"environment, {n} parallel", rate, reference))
@@ -32,24 +33,28 @@ def environment(flags: Flags) -> list[Result]:
     return results
 
 
-def _random_play(env: Environment, key: jax.Array, n: int, steps: int) -> Any:
+def random_play(env: Environment, key: jax.Array, n: int, steps: int) -> Any:
     """`steps` steps of n environments with random available actions; everything is computed."""
     state, first = jax.vmap(env.reset)(jax.random.split(key, n))
 
     def step(carry: Any, key: jax.Array) -> tuple[Any, None]:
         state, seen, total = carry
         act_key, env_key = jax.random.split(key)
-        # the available action with the largest of a few random bits
-        bits = jax.random.bits(act_key, seen.avail_actions.shape, jnp.uint8) | jnp.uint8(1)
-        bits = jnp.where(seen.avail_actions, bits, 0)
-        best = bits == bits.max(-1, keepdims=True)
-        numbers = jnp.arange(env.spec.n_actions, dtype=jnp.int8)
-        actions = jnp.where(best, numbers, env.spec.n_actions - 1).min(-1)
+        actions = at_random(act_key, seen.avail_actions)
         state, after = jax.vmap(env.step)(jax.random.split(env_key, n), state, actions)
         return (state, after, total + after.reward), None
 
     carry = (state, first, jnp.zeros(n))
     return jax.lax.scan(step, carry, jax.random.split(key, steps))[0]
+
+
+def at_random(key: jax.Array, available: Bool[Array, "B N A"]) -> Int[Array, "B N"]:
+    """The available action with the largest of a few random bits."""
+    bits = jax.random.bits(key, available.shape, jnp.uint8) | jnp.uint8(1)
+    bits = jnp.where(available, bits, 0)
+    best = bits == bits.max(-1, keepdims=True)
+    n_actions = available.shape[-1]
+    return jnp.where(best, jnp.arange(n_actions, dtype=jnp.int8), n_actions - 1).min(-1)
 
 
 def _reference_steps_per_second() -> float | None:

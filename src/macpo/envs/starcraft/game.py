@@ -4,7 +4,6 @@ pysc2 launches the game and speaks its protocol (protobuf over a websocket). It 
 first game, never before.
 """
 
-import ctypes
 import functools
 import importlib
 import importlib.metadata
@@ -269,13 +268,12 @@ def _start(how: Launch, log: IO[bytes]) -> Any:
     class Process(modules.process.StarcraftProcess):
         def _launch(self, run_config: Any, args: list[str], **_: Any) -> Any:
             return subprocess.Popen(
-                args,
+                [*_dying_with_parent(), *args],
                 cwd=run_config.cwd,
                 env=run_config.env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=_die_with_parent(),
             )
 
     try:
@@ -290,11 +288,16 @@ def _start(how: Launch, log: IO[bytes]) -> Any:
     )
 
 
-def _die_with_parent() -> Any:
-    """Asks Linux to end the game with this process, even where this is killed outright."""
+def _dying_with_parent() -> list[str]:
+    """What to put before a command, so that Linux ends it with this process, however that ends.
+
+    A program of its own, which becomes the command: a function for the child to run would need a
+    fork, and JAX's threads do not survive one.
+    """
     if sys.platform != "linux":
-        return None
-    return functools.partial(ctypes.CDLL(None).prctl, _PDEATHSIG, signal.SIGKILL)
+        return []
+    become = f"prctl({_PDEATHSIG}, {int(signal.SIGKILL)}); os.execv(sys.argv[1], sys.argv[1:])"
+    return [sys.executable, "-SEc", f"import ctypes, os, sys; ctypes.CDLL(None).{become}"]
 
 
 def _end(process: Any, log: IO[bytes]) -> None:

@@ -1,0 +1,75 @@
+"""Speed of StarCraft battles, beside JaxMARL's SMAX."""
+
+import importlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+import macpo
+from macpo.bench.environment import at_random, random_play
+from macpo.bench.measure import Flags, Result, seconds_of
+
+PARALLEL = (8, 64, 512)
+MAPS = ("3s_vs_5z", "5m_vs_6m", "MMM2")
+"""The paper's. SMAX has no MMM2."""
+
+
+def battles(flags: Flags) -> list[Result]:
+    """Random play with masks, observations and state, on the paper's maps."""
+    results: list[Result] = []
+    for name in MAPS:
+        env = macpo.make_env("smac-jax", map=name)
+        start = time.perf_counter()
+        jax.jit(lambda key, env=env: random_play(env, key, 8, 8)).lower(jax.random.key(0)).compile()
+        seconds = time.perf_counter() - start
+        results.append(Result(f"smac-jax {name}, compiling", seconds, "s"))
+        smax = _smax(name)
+        for n in PARALLEL:
+            ours, title = _rate(random_play, env, n, flags), f"smac-jax {name}, {n} parallel"
+            if smax is None:
+                results.append(Result(title, ours, "env steps/s", note="no SMAX to compare with"))
+                continue
+            theirs = _rate(_smax_play, smax, n, flags)
+            results.append(Result(title, ours, "env steps/s", ours / theirs, "SMAX"))
+            results.append(Result(f"SMAX {name}, {n} parallel", theirs, "env steps/s"))
+    return results
+
+
+def _rate(play: Callable[..., Any], env: Any, n: int, flags: Flags) -> float:
+    """Env steps a second."""
+    steps = max(20_000 // n, 50)
+    run = jax.jit(lambda key: play(env, key, n, steps))
+    return n * steps / seconds_of(lambda i: run(jax.random.key(i)), flags.rounds)
+
+
+def _smax(name: str) -> Any:
+    """JaxMARL's environment of that name; None where there is none."""
+    try:
+        smax: Any = importlib.import_module("jaxmarl.environments.smax")
+        scenario = smax.map_name_to_scenario(name)
+    except (ImportError, KeyError):
+        return None
+    return smax.HeuristicEnemySMAX(scenario=scenario)
+
+
+def _smax_play(env: Any, key: Array, n: int, steps: int) -> Any:
+    """The same as `random_play`; by `step_env`, which spares SMAX its resets."""
+    seen, state = jax.vmap(env.reset)(jax.random.split(key, n))
+
+    def step(carry: Any, key: Array) -> tuple[Any, None]:
+        state, _, total = carry
+        act_key, env_key = jax.random.split(key)
+        available = jax.vmap(env.get_avail_actions)(state)
+        available = jnp.stack([available[agent] for agent in env.agents], 1).astype(bool)
+        actions = at_random(act_key, available)
+        actions = {agent: actions[:, i] for i, agent in enumerate(env.agents)}
+        keys = jax.random.split(env_key, n)
+        seen, state, reward, _, _ = jax.vmap(env.step_env)(keys, state, actions)
+        return (state, seen, total + reward[env.agents[0]]), None
+
+    carry = (state, seen, jnp.zeros(n))
+    return jax.lax.scan(step, carry, jax.random.split(key, steps))[0]
