@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from macpo.envs.battle import orca
 from macpo.envs.battle.maps import BattleMap
 from macpo.envs.battle.units import (
     ENERGY_MAX,
@@ -59,6 +60,8 @@ class Rules:
     """SMAClite's choice: a target is kept while it is in range or fights back, is looked for within
     `acquire_range` of its edge only, healers are preferred, and while one lives the nearest is
     chosen anew each loop."""
+    orca: bool = False
+    """Whether units avoid each other as SMAClite's do (`battle.orca`) instead of pushing."""
 
 
 class Battle(NamedTuple):
@@ -326,13 +329,18 @@ class Dynamics:
         goes = alive & (walks | (fights & ~in_range & (battle.windup < 0)))
         far = jnp.sqrt(to_x * to_x + to_y * to_y)
         speed = jnp.where(walks, self.follows, self.speed)
-        scale = jnp.where(goes, jnp.minimum(speed, far), 0.0) / jnp.maximum(far, _TINY)
+        pace = speed if self.rules.orca else jnp.minimum(speed, far)  # SMAClite's overshoot a goal
+        scale = jnp.where(goes, pace, 0.0) / jnp.maximum(far, _TINY)
         vx, vy = to_x * scale, to_y * scale
         if self.flies.any():
             vx, vy = self._accelerated(battle, vx, vy)
-        busy = fights & ~goes
-        mobility = jnp.where(goes, 1.0, jnp.where(busy, 0.0, 0.5))
-        place_x, place_y = self._apart(battle, alive, mobility, vx, vy)
+        if self.rules.orca:
+            vx, vy = self._avoiding(battle, alive, speed, vx, vy)
+            place_x, place_y = battle.x + vx, battle.y + vy
+        else:
+            busy = fights & ~goes
+            mobility = jnp.where(goes, 1.0, jnp.where(busy, 0.0, 0.5))
+            place_x, place_y = self._apart(battle, alive, mobility, vx, vy)
         (left, right), (bottom, top) = self.map.walkable
         radius = np.where(self.flies, 0.0, self._radius(len(self.numbers)))
         x = jnp.clip(place_x, left + radius, right - radius - _TINY)
@@ -347,6 +355,19 @@ class Dynamics:
         wanted = jnp.sqrt(by_x * by_x + by_y * by_y)
         scale = jnp.minimum(1.0, self.acceleration / jnp.maximum(wanted, _TINY))
         return battle.vx + by_x * scale, battle.vy + by_y * scale
+
+    def _avoiding(
+        self, battle: Battle, alive: Array, speed: Array, vx: Array, vy: Array
+    ) -> tuple[Array, Array]:
+        """The velocities that ORCA makes of these; neighbours are those about to be touched."""
+        place = battle.x + 1j * battle.y
+        own = self._radius(len(self.numbers))
+        near = jnp.abs(place - place[:, None]) <= (own.max() + own)[:, None]
+        near &= alive[:, None] & alive & (self.separation > 0)
+        velocity = orca.avoid(
+            place, battle.vx + 1j * battle.vy, vx + 1j * vy, speed, self.separation, near
+        )
+        return velocity.real, velocity.imag
 
     def _apart(
         self, battle: Battle, alive: Array, mobility: Array, vx: Array, vy: Array
