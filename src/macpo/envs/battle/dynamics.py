@@ -111,9 +111,9 @@ def beginning(battle_map: BattleMap) -> Battle:
         y=start[:, 1],
         vx=zeros,
         vy=zeros,
-        health=jnp.array([kind.health for kind in kinds], jnp.float32),
-        shield=jnp.array([kind.shield for kind in kinds], jnp.float32),
-        energy=jnp.array([kind.energy for kind in kinds], jnp.float32),
+        health=jnp.array([float(kind.health) for kind in kinds]),
+        shield=jnp.array([float(kind.shield) for kind in kinds]),
+        energy=jnp.array([float(kind.energy) for kind in kinds]),
         cooldown=zeros,
         shield_delay=zeros,
         windup=jnp.full(u, -1.0),
@@ -131,13 +131,14 @@ class Dynamics:
 
     def __init__(self, battle_map: BattleMap, rules: Rules) -> None:
         self.map, self.rules = battle_map, rules
+        self.float = jnp.zeros(0).dtype
         self.n = n = battle_map.n_agents
         kinds = battle_map.kinds
         u = len(kinds)
         self.numbers = np.arange(u, dtype=np.int32)
 
         def column(name: str) -> np.ndarray:
-            return np.array([getattr(kind, name) for kind in kinds], np.float32)[:, None]
+            return np.array([getattr(kind, name) for kind in kinds], self.float)[:, None]
 
         self.speed, self.acceleration = column("speed"), column("acceleration")
         self.range, self.armour = column("range"), column("armour")
@@ -145,7 +146,7 @@ class Dynamics:
         self.period, self.damage_point = column("period"), column("damage_point")
         self.heals = np.array([kind.heals for kind in kinds])[:, None]
         self.sends = np.array([kind.missile_speed is not None for kind in kinds])[:, None]
-        self.missile_speed = np.array([[kind.missile_speed or 1.0] for kind in kinds], np.float32)
+        self.missile_speed = np.array([[kind.missile_speed or 1.0] for kind in kinds], self.float)
         self.hit_gap = column("hit_gap")
         self.follows = column("speed")  # a healer does not run ahead of those it heals
         enemy = self.numbers >= n
@@ -160,14 +161,14 @@ class Dynamics:
         # nobody is ever closer than a negative distance
         self.separation = np.where(
             collide[..., None], separation[:, None] + separation, -1e3
-        ).astype(np.float32)
+        ).astype(self.float)
         self.flies = flies[:, None]
         self.damage = np.array(
             [
                 [a.damage + sum(a.bonus.get(word, 0.0) for word in b.attributes) for b in kinds]
                 for a in kinds
             ],
-            np.float32,
+            self.float,
         )[..., None]
         opponents = enemy[:, None] != enemy
         air_ok = np.array([[a.hits_air or not b.flies for b in kinds] for a in kinds])
@@ -286,7 +287,7 @@ class Dynamics:
         return jnp.where((keep & possible).any(1) & ~better, target[n:], chosen)
 
     def _radius(self, n: int) -> np.ndarray:
-        return np.array([kind.radius for kind in self.map.kinds[:n]], np.float32)[:, None]
+        return np.array([kind.radius for kind in self.map.kinds[:n]], self.float)[:, None]
 
     def _choose_patient(
         self, battle: Battle, alive: Array, gap: Array, target: Array, healer: int
@@ -346,7 +347,10 @@ class Dynamics:
         x = jnp.clip(place_x, left + radius, right - radius - _TINY)
         y = jnp.clip(place_y, bottom + radius, top - radius - _TINY)
         return battle._replace(
-            x=jnp.where(alive, x, battle.x), y=jnp.where(alive, y, battle.y), vx=vx, vy=vy
+            x=jnp.where(alive, x, battle.x).astype(battle.x.dtype),
+            y=jnp.where(alive, y, battle.y).astype(battle.y.dtype),
+            vx=vx,
+            vy=vy,
         )
 
     def _accelerated(self, battle: Battle, vx: Array, vy: Array) -> tuple[Array, Array]:
@@ -380,7 +384,7 @@ class Dynamics:
         speed = self.speed
         share = mobility[:, None] / (mobility[:, None] + mobility + _TINY)
         share = jnp.where(alive[:, None] & alive, share, 0.0)
-        side = np.where(self.numbers % 2, 1.0, -1.0)[:, None, None].astype(np.float32)
+        side = np.where(self.numbers % 2, 1.0, -1.0)[:, None, None].astype(self.float)
         for _ in range(_SWEEPS):
             x, y = battle.x + vx, battle.y + vy
             # from the other to oneself; those in one place go apart by number
@@ -421,14 +425,16 @@ class Dynamics:
     ) -> tuple[Battle, Int[Array, "U E"]]:
         """Begin attacks and let shots off: the battle, and on whom each unit's hit lands now.
 
-        What is left of a loop when a weapon is ready counts towards its next shot.
+        What is left of a loop when a weapon is ready counts towards its next shot, but not in
+        SMAClite.
         """
         ready &= ~self.heals
         begun = battle.windup >= 0
         begins = ready & (battle.cooldown <= 0) & ~begun
         windup = jnp.where(begins, self.damage_point, battle.windup)
         goes_off = ready & (begun | begins) & (windup == 0)
-        cooldown = jnp.where(begins, battle.cooldown + self.period + noise, battle.cooldown)
+        left = jnp.maximum(battle.cooldown, 0.0) if self.rules.orca else battle.cooldown
+        cooldown = jnp.where(begins, left + self.period + noise, battle.cooldown)
         escaped = begun & ~ready  # the target did, farther than the slop
         cooldown = jnp.where(escaped, 0.0, cooldown)
         arrives = (battle.hit_target != NOBODY) & (battle.hit_in <= 0)
