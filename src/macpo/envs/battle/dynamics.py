@@ -240,11 +240,12 @@ class Dynamics:
         lives = jnp.where(battle.target[:, None] == self.numbers[:, None], alive, False).any(1)
         target = jnp.where(lives & alive, battle.target, NOBODY)
         enemies = self._choose_fight(battle, alive, gap[n:, :n], target)
+        fought = target[n:] != NOBODY
         target = jnp.concatenate([target[:n], enemies])
         for i in self.healers:
             if i < n:
                 continue
-            patient = self._choose_patient(battle, alive, gap[i, n:], target, i)
+            patient = self._choose_patient(battle, alive, gap[i, n:], target, fought, i)
             target = jnp.where(self.numbers[:, None] == i, patient, target)
         return target
 
@@ -290,23 +291,27 @@ class Dynamics:
         return np.array([kind.radius for kind in self.map.kinds[:n]], self.float)[:, None]
 
     def _choose_patient(
-        self, battle: Battle, alive: Array, gap: Array, target: Array, healer: int
+        self, battle: Battle, alive: Array, gap: Array, target: Array, fought: Array, healer: int
     ) -> Int[Array, " E"]:
-        """Of its own side, for an enemy healer: the least share of health, then the nearest."""
+        """Of its own side, for an enemy healer: the least share of health, then the nearest.
+
+        In SMAClite it is the least health, and those who `fought` a loop ago wait for it unhurt.
+        """
         n, rules = self.n, self.rules
         numbers = self.numbers[n:, None]
         possible = self.can_target[healer, n:, None] & alive[n:] & alive[healer]
         share = battle.health[n:] / self.health_max[n:]
         hurt = share < 1.0
         keep = possible & hurt & (target[healer] == numbers) & (battle.energy[healer] > 0)
-        near = gap <= rules.heal_range
+        near = hurt & (gap <= rules.heal_range)
         if rules.nearest_each_loop:
-            near = (
+            share = battle.health[n:]
+            near = (hurt | fought) & (
                 gap + self.radii[healer, n:] < rules.acquire_range + self.map.kinds[healer].radius
             )
         begins = battle.energy[healer] >= rules.heal_least_energy
         # a thousandth of health weighs as much as the map is wide: distance settles ties only
-        key = jnp.where(possible & hurt & near & begins, share * 1e4 + gap * 1e-2, jnp.inf)
+        key = jnp.where(possible & near & begins, share * 1e4 + gap * 1e-2, jnp.inf)
         best = key.min(0)
         chosen = jnp.where((key == best) & (key < jnp.inf), numbers, len(self.numbers)).min(0)
         chosen = jnp.where(chosen == len(self.numbers), NOBODY, chosen)
