@@ -15,7 +15,7 @@ from macpo.nets.unroll import unroll
 from macpo.rollout import collect
 from macpo.types import Episodes, Observation
 from macpo.weighting.uniform import Config as Uniform
-from tests.toys import Counting
+from tests.toys import Counting, Reporting
 
 LIMIT, N_ENVS = 6, 24
 KEY = jax.random.key(0)
@@ -40,13 +40,13 @@ def start(env, n_envs):
 def counted(truncation_is_terminal: bool = False) -> Episodes:
     """Counting games with goals 1 … 8 under a limit of 6."""
     env = Counting(LIMIT, most_steps=8, truncation_is_terminal=truncation_is_terminal)
-    return jax.jit(lambda: collect(env, act, start(env, N_ENVS), KEY, N_ENVS))()
+    return jax.jit(lambda: collect(env, act, start(env, N_ENVS), KEY, N_ENVS).episodes)()
 
 
 @functools.cache
 def hunted() -> Episodes:
     env = hunting_ground()
-    return jax.jit(lambda: collect(env, act, start(env, 128), KEY, 128))()
+    return jax.jit(lambda: collect(env, act, start(env, 128), KEY, 128).episodes)()
 
 
 @functools.cache
@@ -118,7 +118,7 @@ def test_the_loop_stops_when_the_last_game_is_over():
             return super().step(key, state, actions)
 
     env = Watched(episode_limit=50, most_steps=4)
-    episodes = jax.jit(lambda: collect(env, act, start(env, 3), KEY, 3))()
+    episodes = jax.jit(lambda: collect(env, act, start(env, 3), KEY, 3).episodes)()
     jax.block_until_ready(episodes)
     jax.effects_barrier()
     assert max(steps) + 1 == episodes.length.max() <= 4
@@ -127,7 +127,7 @@ def test_the_loop_stops_when_the_last_game_is_over():
 def test_without_memory_everything_else_is_the_same():
     env = Counting(LIMIT, most_steps=8)
     run = jax.jit(lambda: collect(env, act, start(env, N_ENVS), KEY, N_ENVS, remember=False))
-    episodes = run()
+    episodes = run().episodes
     assert jax.tree.leaves(episodes.memory) == []
     expected = counted()._replace(memory=episodes.memory)
     jax.tree.map(np.testing.assert_array_equal, episodes, expected)
@@ -141,6 +141,12 @@ def test_seeds_under_vmap_play_the_same_games_as_alone():
     for i, key in enumerate(keys):
         one = jax.tree.map(lambda x: x[i], together)  # noqa: B023
         jax.tree.map(np.testing.assert_array_equal, one, run(key))
+
+
+def test_the_outcome_of_an_episode_is_what_its_last_step_reports():
+    env = Reporting(LIMIT, most_steps=8)
+    played = jax.jit(lambda: collect(env, act, start(env, N_ENVS), KEY, N_ENVS))()
+    np.testing.assert_array_equal(played.outcome["counted"], played.episodes.length)
 
 
 # --- what was remembered is what was seen ---------------------------------------------------------
@@ -185,7 +191,7 @@ def test_utilities_recomputed_for_learning_are_those_that_acted():
 
     @jax.jit
     def playing():
-        episodes = collect(env, greedily, learner.initial_hidden(8), KEY, 8)
+        episodes = collect(env, greedily, learner.initial_hidden(8), KEY, 8).episodes
         order = jnp.argsort(-episodes.length)
         return jax.tree.map(lambda x: x[order], episodes)
 

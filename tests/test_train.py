@@ -16,7 +16,7 @@ from macpo.priority import Replay
 from macpo.registry import discover, make_config
 from macpo.train import Trainer, TrainState, make_trainer
 from macpo.weighting.uniform import Config as Uniform
-from tests.toys import Counting
+from tests.toys import Counting, Reporting
 
 
 class Tally:
@@ -240,6 +240,15 @@ def test_metrics_have_a_row_per_seed_and_a_column_per_iteration():
     _, metrics, evaluated = trained(0, seeds=2)
     assert {x.shape for x in metrics.values()} == {(2, MOST)}
     assert {x.shape for x in evaluated.values()} == {(2,)}
+
+
+def test_outcomes_are_averaged_over_episodes_of_training_and_of_evaluation():
+    env = Reporting(episode_limit=4, most_steps=6)
+    trainer = Trainer(env, Tally(env), Replay(), Run(batch_size_run=3, test_nepisode=5))
+    state, metrics = trainer.chunk(trainer.init(), jnp.array(10**6), 2)
+    np.testing.assert_array_equal(metrics["counted_mean"], metrics["ep_length_mean"])
+    evaluated = trainer.evaluate(state)
+    assert evaluated["test_counted_mean"] == evaluated["test_ep_length_mean"] > 0
 
 
 def test_all_parameters_have_moved_after_a_few_iterations():

@@ -71,6 +71,18 @@ class Counting(Environment):
         return self.observe(Count(*(x.astype(jnp.int32) for x in memory)))
 
 
+class Reporting(Counting):
+    """Says how far it got; past the end of an episode it goes on counting."""
+
+    def reset(self, key: Key) -> tuple[Count, TimeStep]:
+        state, first = super().reset(key)
+        return state, first._replace(info={"counted": state.t})
+
+    def step(self, key: Key, state: Count, actions: Int[Array, " N"]) -> tuple[Count, TimeStep]:
+        after, seen = super().step(key, state, actions)
+        return after, seen._replace(info={"counted": after.t})
+
+
 class Unlike(Environment):
     """Three steps of agents that see and can do different things, though not always all of it.
 

@@ -213,16 +213,20 @@ class _Evaluate:
 
 
 def _evaluate(arguments: list[str]) -> None:
-    """Play greedy episodes with a trained run and print their returns."""
+    """Play greedy episodes with a trained run; print their returns and what else they tell."""
     flags: _Evaluate = _parse(_Evaluate, arguments, "macpo evaluate", _summary(_evaluate))
     rows = macpo.evaluate(flags.run, flags.episodes, flags.seed)
-    table = Table("trained seed", "episodes", "return ± s.e.", "episode length")
+    told = ("test_return_mean", "test_ep_length_mean")
+    outcomes = [name for name in rows[0] if name.endswith("_mean") and name not in told]
+    heads = [name.removeprefix("test_").removesuffix("_mean") for name in outcomes]
+    table = Table("trained seed", "episodes", "return ± s.e.", "episode length", *heads)
     for row in rows:
         table.add_row(
             f"{row['seed']:.0f}",
             f"{row['episodes']:.0f}",
             f"{row['test_return_mean']:.2f} ± {row['test_return_sem']:.2f}",
             f"{row['test_ep_length_mean']:.1f}",
+            *(f"{row[name]:.3g}" for name in outcomes),
         )
     _console.print(table)
 

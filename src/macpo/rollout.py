@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Int
 
 from macpo.envs.base import Environment
 from macpo.nets.batching import common_max
-from macpo.types import Episodes, Key, Observation, PyTree, TimeStep
+from macpo.types import Episodes, Key, Observation, Played, PyTree, TimeStep
 
 Act: TypeAlias = Callable[[Key, PyTree, Observation, Array], tuple[PyTree, Array]]
 """(key, recurrent state, observation, last actions) → (recurrent state, actions), all batched."""
@@ -23,11 +23,12 @@ class _Carry(NamedTuple):
     last_action: Int[Array, "B N"]
     over: Bool[Array, " B"]
     episodes: Episodes  # time-major
+    outcome: dict[str, Array]
 
 
 def collect(
     env: Environment, act: Act, hidden: PyTree, key: Key, n_envs: int, remember: bool = True
-) -> Episodes:
+) -> Played:
     """One whole episode in each of `n_envs` parallel environments.
 
     The loop ends when the last of them is over. Without `remember` the states are not kept (for
@@ -70,6 +71,7 @@ def collect(
             last_action=actions,
             over=c.over | after.terminated | after.truncated,
             episodes=_append(c, actions, record(env_state), after, spec.truncation_is_terminal),
+            outcome=jax.tree.map(lambda old, new: _going(c, new, old), c.outcome, after.info),
         )
 
     seen = Observation(first.obs, first.state, first.avail_actions)
@@ -82,11 +84,13 @@ def collect(
         nothing,
         jnp.zeros(n_envs, bool),
         episodes,
+        first.info,
     )
-    done = jax.lax.while_loop(going_on, step, start).episodes
+    end = jax.lax.while_loop(going_on, step, start)
+    done = end.episodes
     time_major = (done.memory, done.actions, done.reward)
     memory, actions, reward = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), time_major)
-    return done._replace(memory=memory, actions=actions, reward=reward)
+    return Played(done._replace(memory=memory, actions=actions, reward=reward), end.outcome)
 
 
 def _append(
@@ -95,10 +99,7 @@ def _append(
     """The episodes with one more transition where they are not over; zeros stay elsewhere."""
 
     def put(old: Array, new: Array, t: Any) -> Array:
-        going = ~c.over.reshape(-1, *[1] * (new.ndim - 1))
-        return jax.lax.dynamic_update_index_in_dim(
-            old, jnp.where(going, new, jnp.zeros_like(new)), t, 0
-        )
+        return jax.lax.dynamic_update_index_in_dim(old, _going(c, new, jnp.zeros_like(new)), t, 0)
 
     end = after.terminated | (after.truncated & truncation_is_terminal)
     return Episodes(
@@ -108,3 +109,9 @@ def _append(
         length=c.episodes.length + ~c.over,
         terminated=c.episodes.terminated | (end & ~c.over),
     )
+
+
+def _going(c: _Carry, new: Array, otherwise: Array) -> Array:
+    """The new values of episodes that are not over."""
+    going = ~c.over.reshape(-1, *[1] * (new.ndim - 1))
+    return jnp.where(going, new, otherwise)

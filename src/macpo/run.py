@@ -32,7 +32,7 @@ from macpo.record import Row, Sink
 from macpo.record.console import ConsoleDisplay
 from macpo.record.jsonl import JsonLines
 from macpo.record.tensorboard import TensorBoard
-from macpo.train import Trainer, TrainState, make_trainer
+from macpo.train import Trainer, TrainState, evaluation_metrics, make_trainer
 from macpo.types import Observation, PyTree
 
 EXPERIMENT, METRICS, TIMING = "experiment.json", "metrics.jsonl", "timing.jsonl"
@@ -488,22 +488,18 @@ def play(policy: Policy, seed: int = 0) -> tuple[list[Any], np.ndarray, np.ndarr
 def evaluate(
     directory: str | os.PathLike[str], episodes: int = 320, seed: int = 0
 ) -> list[dict[str, float]]:
-    """Greedy returns of every trained seed over `episodes` fresh episodes, one row a seed."""
+    """Greedy returns of every trained seed over `episodes` fresh episodes, one row a seed.
+
+    Outcomes that the environment reports (`info`) are among the columns, `test_NAME_mean` each.
+    """
     require(episodes >= 1, f"episodes must be at least 1, not {episodes}.")
     path = Path(directory)
     run = read_experiment(path).run
     rows: list[dict[str, float]] = []
     for k in range(run.seeds):
         policy = Policy(path, run.seed + k)
-        returns, lengths = policy.trainer.greedy_returns(policy.params, seed, episodes)
-        rows.append(
-            {
-                "seed": run.seed + k,
-                "episodes": episodes,
-                "test_return_mean": float(returns.mean()),
-                "test_return_std": float(returns.std()),
-                "test_return_sem": float(returns.std() / episodes**0.5),
-                "test_ep_length_mean": float(lengths.mean()),
-            }
-        )
+        played = policy.trainer.greedy_episodes(policy.params, seed, episodes)
+        metrics = {name: float(x) for name, x in evaluation_metrics(played).items()}
+        metrics["test_return_sem"] = metrics["test_return_std"] / episodes**0.5
+        rows.append({"seed": run.seed + k, "episodes": episodes, **metrics})
     return rows

@@ -34,7 +34,7 @@ from macpo.errors import require
 from macpo.nets.batching import common_max
 from macpo.priority import Priorities, Replay
 from macpo.rollout import collect
-from macpo.types import Batch, Episodes, Key, Metrics, PyTree
+from macpo.types import Batch, Key, Metrics, Played, PyTree
 from macpo.weighting.base import Scheme
 
 _NETWORKS, _TRAINING, _EVALUATION = range(3)
@@ -87,11 +87,17 @@ class Trainer:
         return run.epsilon_finish + left * (run.epsilon_start - run.epsilon_finish)
 
     def _iteration(self, state: TrainState) -> tuple[TrainState, Metrics]:
-        run = self.run
-        key = jax.random.fold_in(_key(state.seed, _TRAINING), state.iteration)
-        collect_key, learn_key = jax.random.split(key)
-        epsilon = self.epsilon(state.env_steps)
-        episodes = self._play(state.learner.params, collect_key, run.batch_size_run, epsilon, True)
+        params, key, epsilon = self._exploration(state)
+        return self._learn(state, self._play(params, key, self.run.batch_size_run, epsilon, True))
+
+    def _exploration(self, state: TrainState) -> tuple[PyTree, Key, Float[Array, ""]]:
+        """What the next episodes are played with: parameters, random key, epsilon."""
+        return state.learner.params, _iteration_keys(state)[0], self.epsilon(state.env_steps)
+
+    def _learn(self, state: TrainState, played: Played) -> tuple[TrainState, Metrics]:
+        """All of an iteration that follows its episodes."""
+        run, episodes = self.run, played.episodes
+        learn_key, epsilon = _iteration_keys(state)[1], self.epsilon(state.env_steps)
         n_episodes = (state.iteration + 1) * run.batch_size_run
         # all seeds have played as many episodes: the branches taken are common to them
         ready = _common(n_episodes >= run.batch_size)
@@ -106,7 +112,8 @@ class Trainer:
             last_sync=jnp.where(sync, n_episodes, state.last_sync),
         )
         (learner, priorities), learned = self._updates(state, learn_key, epsilon, ready, sync)
-        played = {
+        metrics = {
+            **outcome_means(played),
             "return_mean": episodes.reward.sum(-1).mean(),
             "ep_length_mean": episodes.length.mean(dtype=jnp.float32),
             "epsilon": epsilon,
@@ -114,7 +121,7 @@ class Trainer:
             "env_steps": state.env_steps,
             "updates": state.updates,
         }
-        return state._replace(learner=learner, priorities=priorities), played | learned
+        return state._replace(learner=learner, priorities=priorities), metrics | learned
 
     def _updates(
         self, state: TrainState, key: Key, epsilon: Array, ready: Array, sync: Array
@@ -189,28 +196,22 @@ class Trainer:
 
     def _play(
         self, params: PyTree, key: Key, n: int, epsilon: Float[Array, ""] | None, remember: bool
-    ) -> Episodes:
+    ) -> Played:
         def act(key: Key, hidden: PyTree, seen: Any, last: Array) -> tuple[PyTree, Array]:
             return self.algorithm.act(params, key, hidden, seen, last, epsilon)
 
         hidden = self.algorithm.initial_hidden(n)
         return collect(self.env, act, hidden, key, n, remember)
 
-    def greedy_returns(self, params: PyTree, seed: int, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """(returns, lengths in env steps) of n greedy episodes."""
+    def greedy_episodes(self, params: PyTree, seed: int, n: int) -> Played:
+        """n greedy episodes, without memory."""
         play = jax.jit(lambda params, key: self._play(params, key, n, None, False))
-        episodes = play(params, _key(jnp.asarray(seed), _EVALUATION))
-        return np.asarray(episodes.reward.sum(-1)), np.asarray(episodes.length)
+        return play(params, evaluation_key(seed))
 
     def _evaluate(self, state: TrainState) -> Metrics:
         key = jax.random.fold_in(_key(state.seed, _EVALUATION), state.env_steps)
-        episodes = self._play(state.learner.params, key, self.run.test_nepisode, None, False)
-        returns = episodes.reward.sum(-1)
-        return {
-            "test_return_mean": returns.mean(),
-            "test_return_std": returns.std(),
-            "test_ep_length_mean": episodes.length.mean(dtype=jnp.float32),
-        }
+        played = self._play(state.learner.params, key, self.run.test_nepisode, None, False)
+        return evaluation_metrics(played)
 
     def _chunk(
         self, state: TrainState, mark: Int[Array, ""], most: int
@@ -305,6 +306,38 @@ def _check_on_policy(experiment: Experiment, scheme: Scheme) -> None:
         f"{name} learns on-policy, from the episodes just played: batch_size ({run.batch_size}) "
         f"and buffer_size ({run.buffer_size}) must equal batch_size_run ({run.batch_size_run}).",
     )
+
+
+def outcome_means(played: Played, prefix: str = "") -> Metrics:
+    """`NAME_mean` for each NAME in the last `info` of the episodes; where it is an array, over all
+    its numbers."""
+    return {
+        f"{prefix}{name}_mean": values.mean(dtype=jnp.float32)
+        for name, values in played.outcome.items()
+    }
+
+
+def evaluation_metrics(played: Played) -> Metrics:
+    """What an evaluation reports of its episodes, of JAX or NumPy arrays."""
+    returns = played.episodes.reward.sum(-1)
+    return {
+        **outcome_means(played, "test_"),
+        "test_return_mean": returns.mean(),
+        "test_return_std": returns.std(),
+        "test_ep_length_mean": played.episodes.length.mean(dtype=jnp.float32),
+    }
+
+
+def evaluation_key(seed: int) -> Key:
+    """The random key of greedy episodes outside of training."""
+    return _key(jnp.asarray(seed), _EVALUATION)
+
+
+def _iteration_keys(state: TrainState) -> tuple[Key, Key]:
+    """(for playing, for learning)"""
+    key = jax.random.fold_in(_key(state.seed, _TRAINING), state.iteration)
+    play_key, learn_key = jax.random.split(key)
+    return play_key, learn_key
 
 
 def _common(flag: Bool[Array, ""]) -> Bool[Array, ""]:

@@ -73,6 +73,14 @@ class Episodes(NamedTuple):
     terminated: Bool[Array, "*B"]
 
 
+class Played(NamedTuple):
+    """Episodes as they come from play."""
+
+    episodes: Episodes
+    outcome: dict[str, Num[Array, " B"]]
+    """`info` of the last time step of each."""
+
+
 class Batch(NamedTuple):
     """What an update learns from."""
 

@@ -57,7 +57,7 @@ def every_episode(env: Any) -> Episodes:
         return t + 1, plans[jnp.arange(len(plans)), t[0]]
 
     start = jnp.zeros(len(plans), jnp.int32)
-    return jax.jit(lambda: collect(env, act, start, jax.random.key(0), len(plans)))()
+    return jax.jit(lambda: collect(env, act, start, jax.random.key(0), len(plans)).episodes)()
 
 
 def learn(
@@ -77,7 +77,7 @@ def learn(
             return learner.act(params, key, hidden, seen, last, None)
 
         hidden = learner.initial_hidden(1)
-        return collect(env, act, hidden, jax.random.key(0), 1).reward.sum()
+        return collect(env, act, hidden, jax.random.key(0), 1).episodes.reward.sum()
 
     @jax.jit
     def run(keys: Any) -> Any:

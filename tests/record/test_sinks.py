@@ -49,6 +49,14 @@ def test_a_file_is_cut_back_to_the_length_of_the_checkpoint(tmp_path: Path):
     assert [json.loads(line)["kind"] for line in lines] == ["train", "train"]
 
 
+def test_the_display_shows_win_rates_of_battles():
+    console = Console(file=io.StringIO(), width=200, force_terminal=False, record=True)
+    display = ConsoleDisplay(console, steps=10_000, seeds=1, done=0)
+    display.write(TEST | {"battle_won_mean": 0.25, "test_battle_won_mean": 0.5})
+    display.close()
+    assert "won 25% · test won 50%" in console.export_text()
+
+
 def test_the_display_names_everything_a_user_watches():
     console = Console(file=io.StringIO(), width=200, force_terminal=False, record=True)
     display = ConsoleDisplay(console, steps=10_000, seeds=1, done=0)

@@ -58,6 +58,11 @@ def test_what_is_not_there_yet_is_a_dash(make_run: MakeRun, two_seeds: list[Row]
     assert rows["training return, last 10 iterations"] == "1.00"
 
 
+def test_outcomes_of_the_last_evaluation_are_told_where_there_are_any(make_run: MakeRun) -> None:
+    rows = [row | {"test_battle_won_mean": 0.1 * i} for i, row in enumerate(evaluations(1, 2, 3))]
+    assert summary_rows(make_run(rows))[-1] == ("final greedy battle_won", "0.20")
+
+
 def test_a_line_for_each_seed_and_three_for_all(make_run: MakeRun, two_seeds: list[Row]) -> None:
     lines = {words[0]: words[1:] for words in printed(make_run(two_seeds, punishment=-2.0))}
     assert lines["0"] == ["4,000", "32", "2", "4.00", "±", "0.50", "4.00", "3.00", "2.50"]

@@ -90,7 +90,7 @@ def rollout(flags: Flags) -> list[Result]:
                 n,
             )
         )
-        played = int(play(jax.random.key(0)).length.sum())
+        played = int(play(jax.random.key(0)).episodes.length.sum())
         seconds = seconds_of(lambda i, play=play: play(jax.random.key(0)), flags.rounds)
         results.append(_against(f"rollout with policy, {n} parallel", played / seconds, reference))
     return results

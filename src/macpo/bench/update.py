@@ -49,7 +49,7 @@ def batch_of(env: Environment, lengths: np.ndarray) -> Episodes:
         )
         return hidden, jnp.argmax(chance, -1).astype(jnp.int8).reshape(n, n_agents)
 
-    played = jax.jit(lambda key: collect(env, act, (), key, n))(jax.random.key(0))
+    played = jax.jit(lambda key: collect(env, act, (), key, n).episodes)(jax.random.key(0))
     length = jnp.minimum(jnp.asarray(lengths), played.length.max())
     return played._replace(length=length, terminated=length < env.spec.episode_limit)
 

@@ -72,8 +72,8 @@ class State(NamedTuple):
     last_actions: Int[Array, "*B N"]
     """−1 before the first step."""
     t: Int[Array, "*B"]
-    enemy_order: Int[Array, "*B e"]
-    """Which enemy each number means to the agents; empty where numbers are fixed."""
+    enemy_order: Int[Array, "*B e"] | None
+    """Which enemy each number means to the agents, where that is not the same in all episodes."""
     illegal_actions: Int[Array, "*B"]
     """Unavailable actions so far; each was taken for `stop`."""
 
@@ -83,10 +83,10 @@ class Memory(NamedTuple):
 
     place: Array  # [U, 2]
     health: Array  # [U]
-    shield: Array  # [those who have one]
+    shield: Array | None  # [those who have one]
     ready: Array  # [N] cooldown, or energy of a healer
     last_actions: Array
-    enemy_order: Array
+    enemy_order: Array | None
 
 
 class SmacJax(Environment):
@@ -133,9 +133,8 @@ class SmacJax(Environment):
         order_key, noise_key = jax.random.split(key)
         if self.config.start_noise:
             battle = self._scattered(noise_key, battle)
-        order = jnp.zeros(0, jnp.int32)
-        if self.config.permute_enemies_on_reset:
-            order = jax.random.permutation(order_key, e)
+        permuted = self.config.permute_enemies_on_reset
+        order = jax.random.permutation(order_key, e).astype(jnp.int8) if permuted else None
         zero = jnp.zeros((), jnp.int32)
         state = State(battle, jnp.full(n, -1, jnp.int8), zero, order, zero)
         return state, first_step(self.observe(state), **self._info(state))
@@ -176,20 +175,22 @@ class SmacJax(Environment):
         return Memory(
             place=jnp.stack([battle.x, battle.y], 1),
             health=battle.health,
-            shield=battle.shield[self._shields],
+            shield=battle.shield[self._shields] if self._shields.size else None,
             ready=jnp.where(self._heals, battle.energy[:n], battle.cooldown[:n]),
             last_actions=state.last_actions,
-            enemy_order=state.enemy_order.astype(jnp.int8),
+            enemy_order=state.enemy_order,
         )
 
     def recall(self, memory: Memory) -> Observation:
         """Observe the remembered battle again."""
         u = len(self.map.kinds)
-        shield = jnp.zeros(u).at[self._shields].set(memory.shield)
+        shield = jnp.zeros(u)
+        if memory.shield is not None:
+            shield = shield.at[self._shields].set(memory.shield)
         ready = jnp.concatenate([memory.ready, jnp.zeros(self.map.n_enemies)])
         units = Units(memory.place[:, 0], memory.place[:, 1], memory.health, shield, ready, ready)
         columns = jax.tree.map(jnp.asarray, self.columns)
-        if self.config.permute_enemies_on_reset:
+        if memory.enemy_order is not None:
             units, columns = (self._renumbered(x, memory.enemy_order) for x in (units, columns))
         available = features.available_actions(self.map, units)
         return Observation(
@@ -202,7 +203,7 @@ class SmacJax(Environment):
 
     def _available(self, state: State) -> Array:
         units = _units(state.battle)
-        if self.config.permute_enemies_on_reset:
+        if state.enemy_order is not None:
             units = self._renumbered(units, state.enemy_order)
         return features.available_actions(self.map, units)
 
@@ -216,7 +217,7 @@ class SmacJax(Environment):
         battle, n = state.battle, self.map.n_agents
         number = actions - N_ACTIONS_NO_ATTACK
         target = n + number
-        if self.config.permute_enemies_on_reset:
+        if state.enemy_order is not None:
             target = n + state.enemy_order[jnp.maximum(number, 0)]
         target = jnp.where(self._heals, number, target)
         aims = actions >= N_ACTIONS_NO_ATTACK

@@ -16,6 +16,8 @@ _SHOWN = (
     ("updates", "updates", "{:,.0f}"),
     ("return", "return_mean", "{:.1f}"),
     ("test return", "test_return_mean", "{:.1f}"),
+    ("won", "battle_won_mean", "{:.0%}"),
+    ("test won", "test_battle_won_mean", "{:.0%}"),
     ("epsilon", "epsilon", "{:.2f}"),
     ("mean weight", "weight_raw_mean", "{:.3f}"),
     ("loss", "loss_td", "{:.3g}"),
@@ -76,10 +78,11 @@ class ConsoleDisplay:
 
     def _view(self) -> Group:
         table = Table(box=None, pad_edge=False)
-        names = ["seed", *(name for name, _, _ in _SHOWN)]
-        for name in names:
+        told = {key for row in self._rows.values() for key in row}
+        shown = [column for column in _SHOWN if column[1] in told]
+        for name in ("seed", *(name for name, _, _ in shown)):
             table.add_column(name, justify="right")
         for seed, row in sorted(self._rows.items()):
-            values = [form.format(row[key]) if key in row else "–" for _, key, form in _SHOWN]
+            values = [form.format(row[key]) if key in row else "–" for _, key, form in shown]
             table.add_row(str(seed), *values)
         return Group(self._progress, table)

@@ -1,6 +1,7 @@
 """A run in a few numbers."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -17,6 +18,7 @@ LAST_EVALUATIONS = 3
 LAST_ITERATIONS = 10
 """Iterations over which the noisy training return is averaged."""
 NOTHING = "–"
+_OUTCOME = re.compile("test_(?!return_|ep_length_)(.+)_mean")
 
 
 def summary_rows(run_dir: Path) -> list[tuple[str, str]]:
@@ -24,13 +26,14 @@ def summary_rows(run_dir: Path) -> list[tuple[str, str]]:
 
     Raises UsageError if the directory holds no metrics.
     """
-    seeds = list(_by_seed(run_dir).values())
-    return [(quantity.name, _show(quantity, seeds)) for quantity in QUANTITIES]
+    seeds = _by_seed(run_dir)
+    return [(quantity.name, _show(quantity, list(seeds.values()))) for quantity in _told(seeds)]
 
 
 def print_summary(console: Console, run_dir: Path) -> None:
     """Print a line for each seed and, if there are several, their mean, smallest and largest."""
     experiment, seeds = records.read_experiment(run_dir), _by_seed(run_dir)
+    quantities = _told(seeds)
     table = Table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
@@ -38,16 +41,16 @@ def print_summary(console: Console, run_dir: Path) -> None:
         title=records.title(experiment),
         title_style="bold",
     )
-    for head in ("seed", *(quantity.head for quantity in QUANTITIES)):
+    for head in ("seed", *(quantity.head for quantity in quantities)):
         table.add_column(head, justify="right", no_wrap=True)
     for seed, rows in seeds.items():
-        table.add_row(str(seed), *(_show(quantity, [rows]) for quantity in QUANTITIES))
+        table.add_row(str(seed), *(_show(quantity, [rows]) for quantity in quantities))
     if len(seeds) > 1:
         table.add_section()
-        columns = [np.array([q.of(rows) for rows in seeds.values()]) for q in QUANTITIES]
+        columns = [np.array([q.of(rows) for rows in seeds.values()]) for q in quantities]
         for name, over in (("mean", np.mean), ("min", np.min), ("max", np.max)):
             cells = [
-                _text(q.form, float(over(c))) for q, c in zip(QUANTITIES, columns, strict=True)
+                _text(q.form, float(over(c))) for q, c in zip(quantities, columns, strict=True)
             ]
             table.add_row(name, *cells)
     notes = [*records.changed_settings(experiment), "± standard deviation over episodes"]
@@ -112,6 +115,27 @@ QUANTITIES = (
         "{:.2f}",
     ),
 )
+
+
+def _told(seeds: Mapping[int, Sequence[Row]]) -> tuple[Quantity, ...]:
+    """The quantities of every run, and of this one the last of each outcome."""
+    names = {
+        match[1]
+        for rows in seeds.values()
+        for row in rows
+        for match in map(_OUTCOME.fullmatch, row)
+        if match
+    }
+    outcomes = (
+        Quantity(
+            f"final greedy {name}",
+            f"final\n{name}",
+            _reduced(lambda y: y[-1], f"test_{name}_mean"),
+            "{:.2f}",
+        )
+        for name in sorted(names)
+    )
+    return (*QUANTITIES, *outcomes)
 
 
 def _show(quantity: Quantity, seeds: Sequence[Sequence[Row]]) -> str:

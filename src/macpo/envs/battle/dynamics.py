@@ -127,10 +127,13 @@ def beginning(battle_map: BattleMap) -> Battle:
 
 
 class Dynamics:
-    """The rules on one map; `step` is for arrays with the environments last."""
+    """The rules on one map; `step` is for arrays with the environments last.
 
-    def __init__(self, battle_map: BattleMap, rules: Rules) -> None:
-        self.map, self.rules = battle_map, rules
+    With `computer_allies` both sides choose their own targets: what a fair fight is measured with.
+    """
+
+    def __init__(self, battle_map: BattleMap, rules: Rules, computer_allies: bool = False) -> None:
+        self.map, self.rules, self.computer_allies = battle_map, rules, computer_allies
         self.float = jnp.zeros(0).dtype
         self.n = n = battle_map.n_agents
         kinds = battle_map.kinds
@@ -154,7 +157,8 @@ class Dynamics:
             fighters = self.speed[side & ~self.heals[:, 0]]
             self.follows[side] = np.minimum(self.follows[side], fighters.min())
 
-        self.radii = column("radius")[:, None] + column("radius")
+        self.radius = column("radius")
+        self.radii = self.radius[:, None] + self.radius
         separation = column("separation")
         flies = np.array([kind.flies for kind in kinds])
         collide = (flies[:, None] == flies) & ~np.eye(u, dtype=bool)
@@ -236,35 +240,36 @@ class Dynamics:
 
     def _choose(self, battle: Battle, alive: Array, gap: Array) -> Int[Array, "U E"]:
         """Everybody's target: the allies' as ordered, the enemies' by their own choice."""
-        n = self.n
+        allies, enemies = slice(None, self.n), slice(self.n, None)
         lives = jnp.where(battle.target[:, None] == self.numbers[:, None], alive, False).any(1)
         target = jnp.where(lives & alive, battle.target, NOBODY)
-        enemies = self._choose_fight(battle, alive, gap[n:, :n], target)
-        fought = target[n:] != NOBODY
-        target = jnp.concatenate([target[:n], enemies])
+        chosen = self._choose_fight(alive, gap, target, enemies, allies)
+        ordered, fights = target[allies], target != NOBODY
+        if self.computer_allies:
+            ordered = self._choose_fight(alive, gap, target, allies, enemies)
+        target = jnp.concatenate([ordered, chosen])
         for i in self.healers:
-            if i < n:
-                continue
-            patient = self._choose_patient(battle, alive, gap[i, n:], target, fought, i)
-            target = jnp.where(self.numbers[:, None] == i, patient, target)
+            if i >= self.n or self.computer_allies:
+                side = enemies if i >= self.n else allies
+                patient = self._choose_patient(battle, alive, gap[i], target, fights, i, side)
+                target = jnp.where(self.numbers[:, None] == i, patient, target)
         return target
 
     def _choose_fight(
-        self, battle: Battle, alive: Array, gap: Array, target: Array
+        self, alive: Array, gap: Array, target: Array, own: slice, other: slice
     ) -> Int[Array, "e E"]:
-        """Of the allies, for every enemy that fights: the nearest of the best kind."""
-        rules, n = self.rules, self.n
-        numbers = self.numbers[:n, None]
-        possible = self.can_target[n:, :n, None] & alive[:n] & alive[n:, None]
-        mine = target[n:, None] == numbers
-        aims_at_me = target[:n] == self.numbers[n:, None, None]
-        reach = self.range[n:, None]
-        heals = self.heals[:n]
+        """Of the other side, for each of its own that fights: the nearest of the best kind."""
+        rules, gap = self.rules, gap[own, other]
+        numbers, heals = self.numbers[other, None], self.heals[other]
+        possible = self.can_target[own, other, None] & alive[other] & alive[own, None]
+        mine = target[own, None] == numbers
+        aims_at_me = target[other] == self.numbers[own, None, None]
+        reach = self.range[own, None]
         if rules.nearest_each_loop:
-            near = gap + self.radii[n:, :n] < rules.acquire_range + self._radius(n)
+            near = gap + self.radii[own, other] < rules.acquire_range + self.radius[other]
             keep = mine & (aims_at_me | (gap <= reach))
-            # while an allied healer lives, everybody else chooses anew
-            keep &= ~(heals & alive[:n]).any(0) | heals
+            # while a healer lives on the other side, everybody else there is chosen anew
+            keep &= ~(heals & alive[other]).any(0) | heals
             rank = jnp.where(heals, 0.0, 1e3)
             near = near | aims_at_me
         else:
@@ -272,43 +277,43 @@ class Dynamics:
             if rules.respond:
                 near = near | aims_at_me
             keep = mine & (aims_at_me | (gap <= np.maximum(reach, rules.leash)))
-            # whoever cannot fight comes last, a healer only while it does not heal
-            idle = self.heals[:n] & (target[:n] == NOBODY)
-            rank = jnp.where(idle, 1e3, 0.0)
-        distance = gap + self.radii[n:, :n]
-        key = jnp.where(possible & (near | keep), distance + rank, jnp.inf)
+            # whoever cannot fight comes last: a healer that does not heal
+            rank = jnp.where(heals & (target[other] == NOBODY), 1e3, 0.0)
+        key = jnp.where(possible & (near | keep), gap + self.radii[own, other] + rank, jnp.inf)
         best = key.min(1, keepdims=True)
         chosen = jnp.where((key == best) & (key < jnp.inf), numbers, len(self.numbers)).min(1)
         chosen = jnp.where(chosen == len(self.numbers), NOBODY, chosen)
-        better = jnp.zeros_like(chosen, dtype=bool)
-        if not rules.nearest_each_loop and heals.any():
+        keeps = (keep & possible).any(1)
+        if heals.any() and not rules.nearest_each_loop:
             kept_rank = jnp.where(keep, rank, 0.0).sum(1)
-            in_reach = jnp.where(possible & (gap <= reach), rank, jnp.inf).min(1)
-            better = kept_rank > in_reach
-        return jnp.where((keep & possible).any(1) & ~better, target[n:], chosen)
-
-    def _radius(self, n: int) -> np.ndarray:
-        return np.array([kind.radius for kind in self.map.kinds[:n]], self.float)[:, None]
+            keeps &= kept_rank <= jnp.where(possible & (gap <= reach), rank, jnp.inf).min(1)
+        return jnp.where(keeps, target[own], chosen)
 
     def _choose_patient(
-        self, battle: Battle, alive: Array, gap: Array, target: Array, fought: Array, healer: int
+        self,
+        battle: Battle,
+        alive: Array,
+        gap: Array,
+        target: Array,
+        fights: Array,
+        healer: int,
+        side: slice,
     ) -> Int[Array, " E"]:
-        """Of its own side, for an enemy healer: the least share of health, then the nearest.
+        """Of its own side, for a healer: who has the least share of health, then is nearest.
 
-        In SMAClite it is the least health, and those who `fought` a loop ago wait for it unhurt.
+        In SMAClite: who has the least health, of those who are hurt or had a target a loop ago.
         """
-        n, rules = self.n, self.rules
-        numbers = self.numbers[n:, None]
-        possible = self.can_target[healer, n:, None] & alive[n:] & alive[healer]
-        share = battle.health[n:] / self.health_max[n:]
+        rules, gap = self.rules, gap[side]
+        numbers = self.numbers[side, None]
+        possible = self.can_target[healer, side, None] & alive[side] & alive[healer]
+        share = battle.health[side] / self.health_max[side]
         hurt = share < 1.0
         keep = possible & hurt & (target[healer] == numbers) & (battle.energy[healer] > 0)
         near = hurt & (gap <= rules.heal_range)
         if rules.nearest_each_loop:
-            share = battle.health[n:]
-            near = (hurt | fought) & (
-                gap + self.radii[healer, n:] < rules.acquire_range + self.map.kinds[healer].radius
-            )
+            share = battle.health[side]
+            near = gap + self.radii[healer, side] < rules.acquire_range + self.radius[healer]
+            near &= hurt | fights[side]
         begins = battle.energy[healer] >= rules.heal_least_energy
         # a thousandth of health weighs as much as the map is wide: distance settles ties only
         key = jnp.where(possible & near & begins, share * 1e4 + gap * 1e-2, jnp.inf)
@@ -348,7 +353,7 @@ class Dynamics:
             mobility = jnp.where(goes, 1.0, jnp.where(busy, 0.0, 0.5))
             place_x, place_y = self._apart(battle, alive, mobility, vx, vy)
         (left, right), (bottom, top) = self.map.walkable
-        radius = np.where(self.flies, 0.0, self._radius(len(self.numbers)))
+        radius = np.where(self.flies, 0.0, self.radius)
         x = jnp.clip(place_x, left + radius, right - radius - _TINY)
         y = jnp.clip(place_y, bottom + radius, top - radius - _TINY)
         return battle._replace(
@@ -370,8 +375,8 @@ class Dynamics:
     ) -> tuple[Array, Array]:
         """The velocities that ORCA makes of these; neighbours are those about to be touched."""
         place = battle.x + 1j * battle.y
-        own = self._radius(len(self.numbers))
-        near = jnp.abs(place - place[:, None]) <= (own.max() + own)[:, None]
+        reach = (self.radius.max() + self.radius)[:, None]
+        near = jnp.abs(place - place[:, None]) <= reach
         near &= alive[:, None] & alive & (self.separation > 0)
         velocity = orca.avoid(
             place, battle.vx + 1j * battle.vy, vx + 1j * vy, speed, self.separation, near
