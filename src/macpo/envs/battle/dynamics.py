@@ -245,6 +245,8 @@ class Dynamics:
         target = jnp.where(lives & alive, battle.target, NOBODY)
         chosen = self._choose_fight(alive, gap, target, enemies, allies)
         ordered, fights = target[allies], target != NOBODY
+        if self.rules.orca:  # SMAClite's allies fight a fallen target until the step is over
+            ordered = jnp.where(alive[allies], battle.target[allies], NOBODY)
         if self.computer_allies:
             ordered = self._choose_fight(alive, gap, target, allies, enemies)
         target = jnp.concatenate([ordered, chosen])
@@ -379,7 +381,12 @@ class Dynamics:
         near = jnp.abs(place - place[:, None]) <= reach
         near &= alive[:, None] & alive & (self.separation > 0)
         velocity = orca.avoid(
-            place, battle.vx + 1j * battle.vy, vx + 1j * vy, speed, self.separation, near
+            place,
+            battle.vx + 1j * battle.vy,
+            vx + 1j * vy,
+            speed,
+            jnp.asarray(self.separation),
+            near,
         )
         return velocity.real, velocity.imag
 
