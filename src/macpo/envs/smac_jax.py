@@ -102,7 +102,9 @@ class SmacJax(Environment):
         )
         if config.profile == "smaclite":
             here = replace(here, units=SMACLITE)
-            rules = replace(rules, slop=0.0, energy_per_health=1 / 3, nearest_each_loop=True)
+            rules = replace(
+                rules, slop=0.0, energy_per_health=1 / 3, nearest_each_loop=True, orca=True
+            )
         self.map = here
         self.rewards = Rewards(
             config.reward_sparse, config.reward_only_positive, config.reward_regeneration

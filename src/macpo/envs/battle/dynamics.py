@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from macpo.envs.battle import orca
 from macpo.envs.battle.maps import BattleMap
 from macpo.envs.battle.units import (
     ENERGY_MAX,
@@ -60,6 +61,8 @@ class Rules:
     """SMAClite's choice: a target is kept while it is in range or fights back, is looked for within
     `acquire_range` of its edge only, healers are preferred, and while one lives the nearest is
     chosen anew each loop."""
+    orca: bool = False
+    """Whether units avoid each other as SMAClite's do (`battle.orca`) instead of pushing."""
 
 
 class Battle(NamedTuple):
@@ -109,9 +112,9 @@ def beginning(battle_map: BattleMap) -> Battle:
         y=start[:, 1],
         vx=zeros,
         vy=zeros,
-        health=jnp.array([kind.health for kind in kinds], jnp.float32),
-        shield=jnp.array([kind.shield for kind in kinds], jnp.float32),
-        energy=jnp.array([kind.energy for kind in kinds], jnp.float32),
+        health=jnp.array([float(kind.health) for kind in kinds]),
+        shield=jnp.array([float(kind.shield) for kind in kinds]),
+        energy=jnp.array([float(kind.energy) for kind in kinds]),
         cooldown=zeros,
         shield_delay=zeros,
         windup=jnp.full(u, -1.0),
@@ -132,13 +135,14 @@ class Dynamics:
 
     def __init__(self, battle_map: BattleMap, rules: Rules, computer_allies: bool = False) -> None:
         self.map, self.rules, self.computer_allies = battle_map, rules, computer_allies
+        self.float = jnp.zeros(0).dtype
         self.n = n = battle_map.n_agents
         kinds = battle_map.kinds
         u = len(kinds)
         self.numbers = np.arange(u, dtype=np.int32)
 
         def column(name: str) -> np.ndarray:
-            return np.array([getattr(kind, name) for kind in kinds], np.float32)[:, None]
+            return np.array([getattr(kind, name) for kind in kinds], self.float)[:, None]
 
         self.speed, self.acceleration = column("speed"), column("acceleration")
         self.range, self.armour = column("range"), column("armour")
@@ -146,7 +150,7 @@ class Dynamics:
         self.period, self.damage_point = column("period"), column("damage_point")
         self.heals = np.array([kind.heals for kind in kinds])[:, None]
         self.sends = np.array([kind.missile_speed is not None for kind in kinds])[:, None]
-        self.missile_speed = np.array([[kind.missile_speed or 1.0] for kind in kinds], np.float32)
+        self.missile_speed = np.array([[kind.missile_speed or 1.0] for kind in kinds], self.float)
         self.hit_gap = column("hit_gap")
         self.follows = column("speed")  # a healer does not run ahead of those it heals
         enemy = self.numbers >= n
@@ -162,14 +166,14 @@ class Dynamics:
         # nobody is ever closer than a negative distance
         self.separation = np.where(
             collide[..., None], separation[:, None] + separation, -1e3
-        ).astype(np.float32)
+        ).astype(self.float)
         self.flies = flies[:, None]
         self.damage = np.array(
             [
                 [a.damage + sum(a.bonus.get(word, 0.0) for word in b.attributes) for b in kinds]
                 for a in kinds
             ],
-            np.float32,
+            self.float,
         )[..., None]
         opponents = enemy[:, None] != enemy
         air_ok = np.array([[a.hits_air or not b.flies for b in kinds] for a in kinds])
@@ -241,14 +245,16 @@ class Dynamics:
         lives = jnp.where(battle.target[:, None] == self.numbers[:, None], alive, False).any(1)
         target = jnp.where(lives & alive, battle.target, NOBODY)
         chosen = self._choose_fight(alive, gap, target, enemies, allies)
-        ordered = target[allies]
+        ordered, fights = target[allies], target != NOBODY
+        if self.rules.orca:  # SMAClite's allies fight a fallen target until the step is over
+            ordered = jnp.where(alive[allies], battle.target[allies], NOBODY)
         if self.computer_allies:
             ordered = self._choose_fight(alive, gap, target, allies, enemies)
         target = jnp.concatenate([ordered, chosen])
         for i in self.healers:
             if i >= self.n or self.computer_allies:
                 side = enemies if i >= self.n else allies
-                patient = self._choose_patient(battle, alive, gap[i], target, i, side)
+                patient = self._choose_patient(battle, alive, gap[i], target, fights, i, side)
                 target = jnp.where(self.numbers[:, None] == i, patient, target)
         return target
 
@@ -287,21 +293,33 @@ class Dynamics:
         return jnp.where(keeps, target[own], chosen)
 
     def _choose_patient(
-        self, battle: Battle, alive: Array, gap: Array, target: Array, healer: int, side: slice
+        self,
+        battle: Battle,
+        alive: Array,
+        gap: Array,
+        target: Array,
+        fights: Array,
+        healer: int,
+        side: slice,
     ) -> Int[Array, " E"]:
-        """Of its own side, for a healer: who has the least share of health, then is nearest."""
+        """Of its own side, for a healer: who has the least share of health, then is nearest.
+
+        In SMAClite: who has the least health, of those who are hurt or had a target a loop ago.
+        """
         rules, gap = self.rules, gap[side]
         numbers = self.numbers[side, None]
         possible = self.can_target[healer, side, None] & alive[side] & alive[healer]
         share = battle.health[side] / self.health_max[side]
         hurt = share < 1.0
         keep = possible & hurt & (target[healer] == numbers) & (battle.energy[healer] > 0)
-        near = gap <= rules.heal_range
+        near = hurt & (gap <= rules.heal_range)
         if rules.nearest_each_loop:
+            share = battle.health[side]
             near = gap + self.radii[healer, side] < rules.acquire_range + self.radius[healer]
+            near &= hurt | fights[side]
         begins = battle.energy[healer] >= rules.heal_least_energy
         # a thousandth of health weighs as much as the map is wide: distance settles ties only
-        key = jnp.where(possible & hurt & near & begins, share * 1e4 + gap * 1e-2, jnp.inf)
+        key = jnp.where(possible & near & begins, share * 1e4 + gap * 1e-2, jnp.inf)
         best = key.min(0)
         chosen = jnp.where((key == best) & (key < jnp.inf), numbers, len(self.numbers)).min(0)
         chosen = jnp.where(chosen == len(self.numbers), NOBODY, chosen)
@@ -325,19 +343,27 @@ class Dynamics:
         goes = alive & (walks | (fights & ~in_range & (battle.windup < 0)))
         far = jnp.sqrt(to_x * to_x + to_y * to_y)
         speed = jnp.where(walks, self.follows, self.speed)
-        scale = jnp.where(goes, jnp.minimum(speed, far), 0.0) / jnp.maximum(far, _TINY)
+        pace = speed if self.rules.orca else jnp.minimum(speed, far)  # SMAClite's overshoot a goal
+        scale = jnp.where(goes, pace, 0.0) / jnp.maximum(far, _TINY)
         vx, vy = to_x * scale, to_y * scale
         if self.flies.any():
             vx, vy = self._accelerated(battle, vx, vy)
-        busy = fights & ~goes
-        mobility = jnp.where(goes, 1.0, jnp.where(busy, 0.0, 0.5))
-        place_x, place_y = self._apart(battle, alive, mobility, vx, vy)
+        if self.rules.orca:
+            vx, vy = self._avoiding(battle, alive, speed, vx, vy)
+            place_x, place_y = battle.x + vx, battle.y + vy
+        else:
+            busy = fights & ~goes
+            mobility = jnp.where(goes, 1.0, jnp.where(busy, 0.0, 0.5))
+            place_x, place_y = self._apart(battle, alive, mobility, vx, vy)
         (left, right), (bottom, top) = self.map.walkable
         radius = np.where(self.flies, 0.0, self.radius)
         x = jnp.clip(place_x, left + radius, right - radius - _TINY)
         y = jnp.clip(place_y, bottom + radius, top - radius - _TINY)
         return battle._replace(
-            x=jnp.where(alive, x, battle.x), y=jnp.where(alive, y, battle.y), vx=vx, vy=vy
+            x=jnp.where(alive, x, battle.x).astype(battle.x.dtype),
+            y=jnp.where(alive, y, battle.y).astype(battle.y.dtype),
+            vx=vx,
+            vy=vy,
         )
 
     def _accelerated(self, battle: Battle, vx: Array, vy: Array) -> tuple[Array, Array]:
@@ -346,6 +372,24 @@ class Dynamics:
         wanted = jnp.sqrt(by_x * by_x + by_y * by_y)
         scale = jnp.minimum(1.0, self.acceleration / jnp.maximum(wanted, _TINY))
         return battle.vx + by_x * scale, battle.vy + by_y * scale
+
+    def _avoiding(
+        self, battle: Battle, alive: Array, speed: Array, vx: Array, vy: Array
+    ) -> tuple[Array, Array]:
+        """The velocities that ORCA makes of these; neighbours are those about to be touched."""
+        place = battle.x + 1j * battle.y
+        reach = (self.radius.max() + self.radius)[:, None]
+        near = jnp.abs(place - place[:, None]) <= reach
+        near &= alive[:, None] & alive & (self.separation > 0)
+        velocity = orca.avoid(
+            place,
+            battle.vx + 1j * battle.vy,
+            vx + 1j * vy,
+            speed,
+            jnp.asarray(self.separation),
+            near,
+        )
+        return velocity.real, velocity.imag
 
     def _apart(
         self, battle: Battle, alive: Array, mobility: Array, vx: Array, vy: Array
@@ -358,7 +402,7 @@ class Dynamics:
         share = mobility[:, None] / (mobility[:, None] + mobility + _TINY)
         share = jnp.where(alive[:, None] & alive, share, 0.0)
         moves, stands = mobility[:, None] == 1.0, mobility < 1.0
-        side = np.where(self.numbers % 2, 1.0, -1.0)[:, None].astype(np.float32)
+        side = np.where(self.numbers % 2, 1.0, -1.0)[:, None].astype(self.float)
         for _ in range(_SWEEPS):
             x, y = battle.x + vx, battle.y + vy
             # from the other to oneself; those in one place go apart by number
@@ -402,14 +446,16 @@ class Dynamics:
     ) -> tuple[Battle, Int[Array, "U E"]]:
         """Begin attacks and let shots off: the battle, and on whom each unit's hit lands now.
 
-        What is left of a loop when a weapon is ready counts towards its next shot.
+        What is left of a loop when a weapon is ready counts towards its next shot, but not in
+        SMAClite.
         """
         ready &= ~self.heals
         begun = battle.windup >= 0
         begins = ready & (battle.cooldown <= 0) & ~begun
         windup = jnp.where(begins, self.damage_point, battle.windup)
         goes_off = ready & (begun | begins) & (windup == 0)
-        cooldown = jnp.where(begins, battle.cooldown + self.period + noise, battle.cooldown)
+        left = jnp.maximum(battle.cooldown, 0.0) if self.rules.orca else battle.cooldown
+        cooldown = jnp.where(begins, left + self.period + noise, battle.cooldown)
         escaped = begun & ~ready  # the target did, farther than the slop
         cooldown = jnp.where(escaped, 0.0, cooldown)
         arrives = (battle.hit_target != NOBODY) & (battle.hit_in <= 0)
