@@ -15,8 +15,9 @@ from macpo.cli import main
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-SMALL = shlex.split("""--steps 200 --env.height 4 --env.width 4 --env.n-predators 2 --env.n-prey 2
-  --env.episode-limit 6 --batch-size 8 --test-interval 100 --test-nepisode 2""")
+SMALL = shlex.split("--steps 200 --batch-size 8 --test-interval 100 --test-nepisode 2")
+SMALL_GRID = shlex.split("""--env.height 4 --env.width 4 --env.n-predators 2 --env.n-prey 2
+  --env.episode-limit 6""")
 WIDTHS = {"rnn_hidden_dim": 8, "mixing_embed_dim": 4, "hypernet_embed": 8}
 WIDTHS |= {"central_mixing_embed_dim": 8}
 EXTRA = {"bench": ["memory", "--rounds", "1"], "evaluate": ["--episodes", "4"]}
@@ -43,7 +44,8 @@ def small(command: list[str]) -> list[str]:
         for word in (f"--algorithm.{option.replace('_', '-')}", str(width))
     ]
     buffer = ["--buffer-size", "8" if config.about.on_policy else "64"]
-    return [*command, *SMALL, *buffer, *widths]
+    battle = "smac-jax" in command
+    return [*command, *SMALL, *([] if battle else SMALL_GRID), *buffer, *widths]
 
 
 @pytest.mark.slow
