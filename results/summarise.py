@@ -75,6 +75,8 @@ GROUPS = {
 """What is drawn together, by the end of the files' names."""
 ALL = [suffix for suffix in GROUPS if suffix != "_table"]
 PUNISHMENTS = {"0": [*GROUPS], "-0.5": ["_algorithms"], "-1.5": ["_algorithms"], "-2": ALL}
+MAPS = ("3s_vs_5z", "5m_vs_6m", "MMM2")
+BATTLES = ("qmix", "macpo")
 WEIGHTING = {
     "qmix": "uniform",
     "qmix-central": "uniform",
@@ -192,13 +194,60 @@ def group(punishment: str, suffix: str, runs: Path, out: Path) -> list[dict[str,
     return [row for rows_of_run in rows for row in rows_of_run]
 
 
+def battle(name: str, runs: Path, out: Path) -> None:
+    """Write what was won on a map, print its table."""
+    found = [(m, runs / f"{name}_{m}") for m in BATTLES if (runs / f"{name}_{m}").exists()]
+    if not found:
+        return
+    columns = ("test_battle_won_mean", "test_return_mean", "test_ep_length_mean")
+    with (out / f"battles_{name}.csv").open("w", newline="") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(["method", "seed", "env_steps", "updates", *columns])
+        for method, run in found:
+            for row in read(run, "test"):
+                numbers = (row[n] for n in ("seed", "env_steps", "updates", *columns))
+                writer.writerow([method, *(f"{number:g}" for number in numbers)])
+    print(
+        f"\n## battles_{name}\n\n| method | seeds | env steps | updates, each seed | battles won, "
+        "last 3 evaluations, each seed | mean ± s.d. over seeds | best evaluation | return | "
+        f"length |\n|{'---|' * 9}"
+    )
+    for method, run in found:
+        tests = read(run, "test")
+        seeds = [[r for r in tests if r["seed"] == s] for s in sorted({r["seed"] for r in tests})]
+        won = [float(np.mean([r["test_battle_won_mean"] for r in rows[-3:]])) for rows in seeds]
+        late = [row for rows in seeds for row in rows[-3:]]
+        cells = [
+            LABELS[method],
+            str(len(seeds)),
+            f"{tests[-1]['env_steps']:,}",
+            ", ".join(f"{rows[-1]['updates']:,}" for rows in seeds),
+            ", ".join(f"{x:.2f}" for x in won),
+            f"{np.mean(won):.2f} ± {np.std(won, ddof=1):.2f}" if len(seeds) > 1 else "–",
+            f"{max(row['test_battle_won_mean'] for row in tests):.2f}",
+            *(f"{np.mean([row[n] for row in late]):.1f}" for n in columns[1:]),
+        ]
+        print(f"| {' | '.join(cells)} |")
+    draw_comparison(
+        [run for _, run in found],
+        [LABELS[method].replace("`", "") for method, _ in found],
+        out / f"battles_{name}.png",
+        f"{name} (smac-jax)",
+        "test_battle_won_mean",
+    )
+
+
 def main(runs: Path, out: Path) -> None:
+    for name in MAPS:
+        battle(name, runs, out)
     over_time = {
         (row["run"], row["env steps"]): row  # a run may be in two groups
         for punishment, suffixes in PUNISHMENTS.items()
         for suffix in suffixes
         for row in group(punishment, suffix, runs, out)
     }
+    if not over_time:
+        return
     with (out / "weightings.csv").open("w", newline="") as handle:
         writer = csv.DictWriter(handle, list(next(iter(over_time.values()))))
         writer.writeheader()

@@ -3,6 +3,8 @@
 import itertools
 import json
 import re
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +42,13 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]):
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]):
     assert run(command, "--help") == 0
     assert "usage: macpo " + command in capsys.readouterr().out
+
+
+def test_a_reader_who_has_seen_enough_gets_no_traceback():
+    shell = f"{sys.executable} -m macpo train --help | head -1"
+    ended = subprocess.run(["bash", "-c", f"{shell}; exit ${{PIPESTATUS[0]}}"], capture_output=True)
+    assert ended.returncode in (0, 128 + signal.SIGPIPE)  # 0: all was in the pipe before it closed
+    assert ended.stderr == b"" and ended.stdout.startswith(b"usage: macpo train")
 
 
 def test_train_help_documents_every_knob_of_the_chosen_parts(capsys: pytest.CaptureFixture[str]):

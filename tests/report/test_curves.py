@@ -156,6 +156,19 @@ def test_a_comparison_of_more_runs_than_colours_can_be_drawn(
     assert file.stat().st_size > 10_000
 
 
+def test_a_comparison_of_battles_is_by_battles_won(
+    make_run: MakeRun, two_seeds: list[Row], tmp_path: Path
+) -> None:
+    won = [
+        row | {"test_battle_won_mean": 0.5} if row["kind"] == "test" else row for row in two_seeds
+    ]
+    run, file = make_run(won), tmp_path / "comparison.png"
+    draw_comparison([run], ["QMIX"], file, "MMM2", "test_battle_won_mean")
+    assert share(file, PALETTE[0]) > 1e-3
+    with pytest.raises(UsageError, match="no evaluation yet"):
+        draw_comparison([run], ["QMIX"], file, "MMM2", "test_captures_mean")
+
+
 def test_a_comparison_needs_a_label_for_each_run(make_run: MakeRun, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="1 runs and 2 labels"):
         draw_comparison([make_run([])], ["a", "b"], tmp_path / "c.png", "Title")

@@ -33,6 +33,11 @@ DIAGNOSTICS = (
     ("f_mean", "mean joint term f", PALETTE[1]),
     ("epsilon", "exploration ε", FAINT),
 )
+COMPARED = {
+    "test_return_mean": ("greedy return of an episode", 1),
+    "test_battle_won_mean": ("battles won, greedy policy", 2),
+}
+"""What the axis of a comparison says, and with how many digits its legend."""
 FORMATS = (".png", ".svg", ".pdf")
 
 
@@ -69,9 +74,13 @@ def draw_learning_curve(
 
 
 def draw_comparison(
-    run_dirs: Sequence[Path], labels: Sequence[str], file: Path, title: str
+    run_dirs: Sequence[Path],
+    labels: Sequence[str],
+    file: Path,
+    title: str,
+    metric: str = "test_return_mean",
 ) -> None:
-    """Mean greedy return of several runs over env steps, each with its range over seeds.
+    """A metric of the evaluations of several runs over env steps, mean and range over seeds.
 
     Raises UsageError if a run has no evaluation yet.
     """
@@ -81,10 +90,11 @@ def draw_comparison(
         f"a comparison needs one label for each run, but got {len(run_dirs)} runs and "
         f"{len(labels)} labels.",
     )
+    y_label, digits = COMPARED.get(metric, (metric, 2))
     figure = Figure(figsize=(8, 4.5), dpi=150, layout="constrained")
     axes = figure.subplots()
     for i, (run_dir, label) in enumerate(zip(run_dirs, labels, strict=True)):
-        curves = series(records.read_metrics(run_dir), "test", "test_return_mean")
+        curves = series(records.read_metrics(run_dir), "test", metric)
         require(
             bool(curves),
             f"{run_dir} has no evaluation yet; wait for the first or leave the run out.",
@@ -93,10 +103,10 @@ def draw_comparison(
         style = STYLES[i // len(PALETTE) % len(STYLES)]
         last = mean_and_range(curves).mean[-1]
         seeds = f" ({len(curves)} seeds)" if len(curves) > 1 else ""
-        _draw_mean(axes, curves, f"{label}: {last:.1f}{seeds}", color, style)
+        _draw_mean(axes, curves, f"{label}: {last:.{digits}f}{seeds}", color, style)
     _decorate(axes)
     axes.set_xlabel("env steps", color=INK)
-    axes.set_ylabel("greedy return of an episode", color=INK)
+    axes.set_ylabel(y_label, color=INK)
     axes.set_title(title, loc="left", size=13, weight="bold", color=INK, pad=10)
     legend = figure.legend(  # beside the axes, where no curve can run into it
         loc="outside right upper",
