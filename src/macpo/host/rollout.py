@@ -75,8 +75,8 @@ class HostRollout:
     ) -> tuple[Played, int]:
         """n episodes, of NumPy arrays, and how many were lost and played again with a new seed.
 
-        The policy answers as soon as half of the episodes that go on wait for it, so that it works
-        while the others take their step.
+        The policy answers all that wait for it as soon as nothing else is heard, so that it works
+        while the others take their step, and the slower it is the more it answers at once.
         """
         device = jax.devices()[0]  # a policy is too small to be shared out
         params, key, epsilon = jax.device_put((params, key, epsilon), device)
@@ -101,7 +101,7 @@ class HostRollout:
                     book.add(row, worker.slot, event.outcome)
                     if event.outcome is not None:
                         del playing[worker]
-            if book.policy_is_due():
+            if book.waiting.any():
                 seen = (book.t, book.seen, book.last, book.waiting)
                 hidden, actions = self._act(params, act_keys, hidden, seen, epsilon)
                 answered = book.answer(np.asarray(actions))
@@ -214,11 +214,6 @@ class _Book:
         self.t[row], self.last[row] = 0, -1
         for array in jax.tree.leaves(self.episodes):
             array[row] = 0
-
-    def policy_is_due(self) -> bool:
-        """Whether half of the episodes that go on wait for it."""
-        n_waiting = self.waiting.sum()
-        return bool(n_waiting) and bool(2 * n_waiting >= self.going.sum())
 
     def answer(self, actions: Int[np.ndarray, "n N"]) -> Bool[np.ndarray, " n"]:
         """Note what those who wait are to do; who they were."""
