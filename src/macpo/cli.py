@@ -9,7 +9,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import tyro
 import tyro.constructors
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from macpo.envs.check import Result
 
 _console = Console()
+_Flags = TypeVar("_Flags")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -180,6 +181,25 @@ def _parse(what: Any, arguments: list[str], name: str, description: str) -> Any:
     )
 
 
+def _parse_with_env(
+    what: type[_Flags], arguments: list[str], name: str, summary: str
+) -> tuple[_Flags, Any]:
+    """Flags, and the environment chosen instead of the run's own (None: the run's own)."""
+    chosen, rest = _take(arguments, ("env",))
+    description = (
+        f"{summary}\n\n--env {{{', '.join(registry.discover('envs'))}}} lets the policy play "
+        "another environment of the same sizes than it was trained on; --env.* are then its flags."
+    )
+    if "env" not in chosen:
+        return _parse(what, rest, name, description), None
+    env = registry.make_config("envs", chosen["env"][-1])
+    both = dataclasses.make_dataclass(
+        what.__name__, [("env", type(env), env)], bases=(what,), frozen=True, kw_only=True
+    )
+    parsed: Any = _parse(both, rest, name, description)
+    return parsed, parsed.env
+
+
 _constructors = tyro.constructors.ConstructorRegistry()
 
 
@@ -274,8 +294,8 @@ class _Evaluate:
 
 def _evaluate(arguments: list[str]) -> None:
     """Play greedy episodes with a trained run; print their returns and what else they tell."""
-    flags: _Evaluate = _parse(_Evaluate, arguments, "macpo evaluate", _summary(_evaluate))
-    rows = macpo.evaluate(flags.run, flags.episodes, flags.seed, workers=flags.workers)
+    flags, env = _parse_with_env(_Evaluate, arguments, "macpo evaluate", _summary(_evaluate))
+    rows = macpo.evaluate(flags.run, flags.episodes, flags.seed, env=env, workers=flags.workers)
     told = ("test_return_mean", "test_ep_length_mean")
     outcomes = [name for name in rows[0] if name.endswith("_mean") and name not in told]
     heads = [name.removeprefix("test_").removesuffix("_mean") for name in outcomes]
@@ -306,10 +326,10 @@ def _render(arguments: list[str]) -> None:
     from macpo.render.frames import animate, encoder, has_picture
     from macpo.run import play
 
-    flags: _Render = _parse(_Render, arguments, "macpo render", _summary(_render))
+    flags, env = _parse_with_env(_Render, arguments, "macpo render", _summary(_render))
     file = flags.out or flags.run / "episode.gif"
     encoder(file)  # a name that will not do is told before anything is played
-    policy = macpo.load(flags.run)
+    policy = macpo.load(flags.run, env=env)
     states, actions, rewards = play(policy, flags.seed)
     animate(policy.trainer.env, states, actions, rewards, file)
     name = policy.trainer.env.spec.name

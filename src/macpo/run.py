@@ -35,7 +35,7 @@ from macpo.record.console import ConsoleDisplay
 from macpo.record.jsonl import JsonLines
 from macpo.record.tensorboard import TensorBoard
 from macpo.train import Trainer, TrainState, evaluation_metrics, make_trainer
-from macpo.types import Observation, PyTree
+from macpo.types import Observation, PyTree, Spec
 
 EXPERIMENT, METRICS, TIMING = "experiment.json", "metrics.jsonl", "timing.jsonl"
 MODEL, CHECKPOINTS = "model.safetensors", "checkpoints"
@@ -457,14 +457,25 @@ def _host(x: Any) -> np.ndarray:
 
 
 class Policy:
-    """The greedy policy of a trained run. Acts for all agents, one env step after another."""
+    """The greedy policy of a trained run. Acts for all agents, one env step after another.
 
-    def __init__(self, directory: str | os.PathLike[str], seed: int | None = None) -> None:
+    `env`, a name or a `Config`, is what it is to play instead of what it was trained on; UsageError
+    if agents, actions, observations or state differ in number or size.
+    """
+
+    def __init__(
+        self, directory: str | os.PathLike[str], seed: int | None = None, env: Any = None
+    ) -> None:
         path = Path(directory)
         self.experiment = read_experiment(path)
         run = self.experiment.run
         prepare_jax()
         self.trainer = make_trainer(self.experiment)
+        if env is not None:
+            trained_on = self.trainer.env.spec
+            self.experiment = replace(self.experiment, env=env)
+            self.trainer = make_trainer(self.experiment)
+            _check_alike(trained_on, self.trainer.env.spec)
         like = jax.eval_shape(self.trainer.init).learner.params
         file = path / MODEL
         if not file.is_file():
@@ -511,9 +522,24 @@ class Policy:
         return np.asarray(actions[0])
 
 
-def load(directory: str | os.PathLike[str], seed: int | None = None) -> Policy:
-    """The trained policy of a run directory; `seed` chooses one of several."""
-    return Policy(directory, seed)
+def load(directory: str | os.PathLike[str], seed: int | None = None, *, env: Any = None) -> Policy:
+    """The trained policy of a run directory; `seed` chooses one of several, `env` is another
+    environment of the same sizes (a name or a `Config`)."""
+    return Policy(directory, seed, env)
+
+
+def _check_alike(trained_on: Spec, other: Spec) -> None:
+    sizes = ("n_agents", "n_actions", "obs_size", "state_size")
+    unlike = [
+        f"{name} {getattr(other, name)} for {getattr(trained_on, name)}"
+        for name in sizes
+        if getattr(other, name) != getattr(trained_on, name)
+    ]
+    require(
+        not unlike,
+        f"a policy of {trained_on.name} cannot play {other.name}, which has {', '.join(unlike)}; "
+        "choose an environment of the same sizes.",
+    )
 
 
 def play(policy: Policy, seed: int = 0) -> tuple[list[Any], np.ndarray, np.ndarray]:
@@ -550,16 +576,18 @@ def evaluate(
     episodes: int = 320,
     seed: int = 0,
     *,
+    env: Any = None,
     workers: Workers | None = None,
 ) -> list[dict[str, float]]:
     """Greedy returns of every trained seed over `episodes` fresh episodes, one row a seed.
 
     Outcomes that the environment reports (`info`) are among the columns, `test_NAME_mean` each.
+    `env` is another environment than that of the training, as for `load`.
     """
     require(episodes >= 1, f"episodes must be at least 1, not {episodes}.")
     path = Path(directory)
     run = read_experiment(path).run
-    policies = [Policy(path, run.seed + k) for k in range(run.seeds)]
+    policies = [Policy(path, run.seed + k, env) for k in range(run.seeds)]
     trainer, experiment = policies[0].trainer, policies[0].experiment
     rows: list[dict[str, float]] = []
     with ExitStack() as stack:

@@ -1,0 +1,90 @@
+"""The whole way: a run plays the game in worker processes; policies move between game and model."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import macpo
+from macpo.cli import main
+from macpo.envs import predator_prey, smac, smac_jax
+from macpo.errors import UsageError
+
+from .conftest import Installation
+
+SMALL = shlex.split("""--algorithm vdn --algorithm.rnn-hidden-dim 8 --steps 300 --batch-size 4
+  --batch-size-run 2 --buffer-size 16 --test-interval 150 --test-nepisode 2""")
+MODEL = shlex.split("--env smac-jax --env.map 5m_vs_6m")
+GAME = shlex.split("--env smac --env.client pysc2 --env.map 5m_vs_6m --workers.count 2")
+
+
+def run(*command: str) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(command)
+    assert stop.value.code == 0
+
+
+def rows(directory: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def trained_on_the_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("model") / "run"
+    run("train", *MODEL, *SMALL, "--out", str(directory))
+    return directory
+
+
+def test_a_run_goes_on_when_a_game_dies_and_leaves_none_behind(
+    installation: Installation, tmp_path: Path
+):
+    installation.misbehave("action", "die")
+    directory = tmp_path / "run"
+    run("train", *GAME, *SMALL, "--out", str(directory))
+    training = [row for row in rows(directory) if row["kind"] == "train"]
+    testing = [row for row in rows(directory) if row["kind"] == "test"]
+    assert training[-1]["env_steps"] >= 300 and training[-1]["updates"] > 0
+    assert len(testing) == 2 and all("test_battle_won_mean" in row for row in testing)
+    lost = sum(row.get("episodes_lost", row.get("test_episodes_lost")) for row in rows(directory))
+    assert lost == 1
+    assert len(installation.launches()) == 4  # two, one in the dead one's place, one for the film
+    assert installation.running() == []
+
+
+def test_a_policy_of_the_model_plays_the_game(
+    trained_on_the_model: Path, installation: Installation
+):
+    run("evaluate", str(trained_on_the_model), *GAME, "--episodes", "2")
+    assert len(installation.launches()) == 2
+    assert len(installation.requests("step")) > 0 and installation.running() == []
+
+
+def test_it_chooses_what_it_would_in_the_model(
+    trained_on_the_model: Path, installation: Installation
+):
+    model, game = (
+        macpo.load(trained_on_the_model, env=env)
+        for env in (None, smac.Config(map="5m_vs_6m", client="pysc2"))
+    )
+    random = np.random.default_rng(0)
+    for _ in range(5):
+        obs = random.normal(size=(5, 55)).astype(np.float32)
+        available = random.random((5, 12)) < 0.5
+        available[:, 1] = True
+        np.testing.assert_array_equal(model.act(obs, available), game.act(obs, available))
+
+
+def test_a_policy_is_tried_with_other_settings_of_its_environment(trained_on_the_model: Path):
+    (as_trained,) = macpo.evaluate(trained_on_the_model, 4)
+    (moved,) = macpo.evaluate(
+        trained_on_the_model, 4, env=smac_jax.Config(map="5m_vs_6m", start_noise=1.0)
+    )
+    assert as_trained["test_return_mean"] != moved["test_return_mean"]
+
+
+def test_an_environment_of_other_sizes_is_refused(trained_on_the_model: Path):
+    with pytest.raises(UsageError, match="cannot play predator-prey, which has n_agents 8 for 5"):
+        macpo.load(trained_on_the_model, env=predator_prey.Config())
