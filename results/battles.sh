@@ -2,23 +2,9 @@
 # The battles behind results/README.md: `results/battles.sh 3s_vs_5z`, `5m_vs_6m`, `MMM2`; then the number of env steps and of seeds.
 # QMIX and MAC-PO (PyMARL2's schedule) side by side, each on a core of its own; a run that was stopped goes on.
 set -euo pipefail
-cd "$(dirname "$0")/.."
-macpo=${MACPO:-.venv/bin/macpo}
 map=${1:?a map: 3s_vs_5z, 5m_vs_6m or MMM2}
-steps=${2:-2000000} seeds=${3:-3}
-out=runs/results
-mkdir -p "$out"
-
-go() { # core, name, flags…
-  local core=$1 name=$2
-  shift 2
-  if [ -d "$out/$name/checkpoints" ]; then
-    taskset -c "$core" "$macpo" resume "$out/$name"
-  else
-    rm -rf "${out:?}/$name"
-    taskset -c "$core" "$macpo" train --env smac-jax --env.map "$map" --out "$out/$name" --steps "$steps" --seeds "$seeds" "$@"
-  fi >>"$out/$name.log" 2>&1
-}
+env="--env smac-jax --env.map $map --steps ${2:-2000000} --seeds ${3:-3}"
+source "$(dirname "$0")/go.sh"
 
 often="--test-interval 50000 --checkpoint-interval 500000"
 go 0 "${map}_qmix" --algorithm qmix $often &

@@ -3,21 +3,8 @@
 # `between`, `table`.
 # Runs go to runs/results/, two at a time, each on a core of its own; a run that was stopped goes on.
 set -euo pipefail
-cd "$(dirname "$0")/.."
-macpo=${MACPO:-.venv/bin/macpo}
-out=runs/results
-mkdir -p "$out"
-
-go() { # core, name, flags…
-  local core=$1 name=$2
-  shift 2
-  if [ -d "$out/$name/checkpoints" ]; then
-    taskset -c "$core" "$macpo" resume "$out/$name"
-  else
-    rm -rf "${out:?}/$name"
-    taskset -c "$core" "$macpo" train --env predator-prey --out "$out/$name" "$@"
-  fi >>"$out/$name.log" 2>&1
-}
+env="--env predator-prey"
+source "$(dirname "$0")/go.sh"
 
 # PyMARL2's schedule: 8 environments, one update of 128 episodes after each 8
 pymarl2="--steps 300000 --seeds 3"
