@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The battles behind results/README.md: `results/battles.sh 3s_vs_5z`, `5m_vs_6m`, `MMM2`; then the number of env steps and of seeds.
+# The battles behind results/battles.md: `results/battles.sh 3s_vs_5z`, `5m_vs_6m`, `MMM2`; then the number of env steps and of seeds.
 # QMIX and MAC-PO (PyMARL2's schedule) side by side, each on a core of its own; a run that was stopped goes on.
 set -euo pipefail
 map=${1:?a map: 3s_vs_5z, 5m_vs_6m or MMM2}

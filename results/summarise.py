@@ -108,6 +108,32 @@ def read(run: Path, kind: str) -> list[dict[str, Any]]:
     return [row for row in rows if row["kind"] == kind]
 
 
+def with_tests(paths: dict[str, Path]) -> dict[str, Path]:
+    """Those runs that have been evaluated."""
+    return {
+        method: run
+        for method, run in paths.items()
+        if (run / "metrics.jsonl").exists() and read(run, "test")
+    }
+
+
+def write_evaluations(file: Path, runs: dict[str, Path], metrics: tuple[str, ...]) -> None:
+    """Every evaluation of every seed as CSV."""
+    names = ("seed", "env_steps", "updates", *metrics)
+    with file.open("w", newline="") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(["method", *names])
+        for method, run in runs.items():
+            for row in read(run, "test"):
+                writer.writerow([method, *(f"{row[n]:g}" for n in names)])
+
+
+def draw(file: Path, runs: dict[str, Path], title: str, metric: str) -> None:
+    """All runs in one picture."""
+    labels = [LABELS[method].replace("`", "") for method in runs]
+    draw_comparison([*runs.values()], labels, file, title, metric)
+
+
 def table_row(label: str, run: Path) -> str:
     tests, trains = read(run, "test"), read(run, "train")
     seeds = sorted({row["seed"] for row in tests})
@@ -158,22 +184,11 @@ def weights_over_time(method: str, punishment: str, run: Path) -> list[dict[str,
 
 def group(punishment: str, suffix: str, runs: Path, out: Path) -> list[dict[str, str]]:
     """Write what belongs together, print its table; the weights of its runs over time."""
-    paths = {method: runs / f"punishment{punishment}_{method}" for method in GROUPS[suffix]}
-    found = {
-        method: run
-        for method, run in paths.items()
-        if (run / "metrics.jsonl").exists() and read(run, "test")
-    }
+    found = with_tests({m: runs / f"punishment{punishment}_{m}" for m in GROUPS[suffix]})
     if not found:
         return []
     name = f"punishment{punishment}{suffix}"
-    with (out / f"{name}.csv").open("w", newline="") as handle:
-        writer = csv.writer(handle)
-        names = ("seed", "env_steps", "updates", "test_return_mean", "test_return_std")
-        writer.writerow(["method", *names])
-        for method, run in found.items():
-            for row in read(run, "test"):
-                writer.writerow([method, *(f"{row[n]:g}" for n in names)])
+    write_evaluations(out / f"{name}.csv", found, ("test_return_mean", "test_return_std"))
     print(
         f"\n## {name}\n\n"
         "| method | seeds | env steps | updates, each seed | last 3 evaluations, each seed | "
@@ -182,12 +197,8 @@ def group(punishment: str, suffix: str, runs: Path, out: Path) -> list[dict[str,
     )
     for method, run in found.items():
         print(table_row(LABELS[method], run))
-    draw_comparison(
-        [*found.values()],
-        [LABELS[method].replace("`", "") for method in found],
-        out / f"{name}.png",
-        f"Predator-Prey, punishment {punishment}",
-    )
+    title = f"Predator-Prey, punishment {punishment}"
+    draw(out / f"{name}.png", found, title, "test_return_mean")
     if suffix in ("_algorithms", "_table"):
         return []
     rows = (weights_over_time(method, punishment, run) for method, run in found.items())
@@ -196,23 +207,17 @@ def group(punishment: str, suffix: str, runs: Path, out: Path) -> list[dict[str,
 
 def battle(name: str, runs: Path, out: Path) -> None:
     """Write what was won on a map, print its table."""
-    found = [(m, runs / f"{name}_{m}") for m in BATTLES if (runs / f"{name}_{m}").exists()]
+    found = with_tests({method: runs / f"{name}_{method}" for method in BATTLES})
     if not found:
         return
-    columns = ("test_battle_won_mean", "test_return_mean", "test_ep_length_mean")
-    with (out / f"battles_{name}.csv").open("w", newline="") as handle:
-        writer = csv.writer(handle)
-        writer.writerow(["method", "seed", "env_steps", "updates", *columns])
-        for method, run in found:
-            for row in read(run, "test"):
-                numbers = (row[n] for n in ("seed", "env_steps", "updates", *columns))
-                writer.writerow([method, *(f"{number:g}" for number in numbers)])
+    metrics = ("test_battle_won_mean", "test_return_mean", "test_ep_length_mean")
+    write_evaluations(out / f"battles_{name}.csv", found, metrics)
     print(
         f"\n## battles_{name}\n\n| method | seeds | env steps | updates, each seed | battles won, "
         "last 3 evaluations, each seed | mean ± s.d. over seeds | best evaluation | return | "
         f"length |\n|{'---|' * 9}"
     )
-    for method, run in found:
+    for method, run in found.items():
         tests = read(run, "test")
         seeds = [[r for r in tests if r["seed"] == s] for s in sorted({r["seed"] for r in tests})]
         won = [float(np.mean([r["test_battle_won_mean"] for r in rows[-3:]])) for rows in seeds]
@@ -225,16 +230,10 @@ def battle(name: str, runs: Path, out: Path) -> None:
             ", ".join(f"{x:.2f}" for x in won),
             f"{np.mean(won):.2f} ± {np.std(won, ddof=1):.2f}" if len(seeds) > 1 else "–",
             f"{max(row['test_battle_won_mean'] for row in tests):.2f}",
-            *(f"{np.mean([row[n] for row in late]):.1f}" for n in columns[1:]),
+            *(f"{np.mean([row[n] for row in late]):.1f}" for n in metrics[1:]),
         ]
         print(f"| {' | '.join(cells)} |")
-    draw_comparison(
-        [run for _, run in found],
-        [LABELS[method].replace("`", "") for method, _ in found],
-        out / f"battles_{name}.png",
-        f"{name} (smac-jax)",
-        "test_battle_won_mean",
-    )
+    draw(out / f"battles_{name}.png", found, f"{name} (smac-jax)", "test_battle_won_mean")
 
 
 def main(runs: Path, out: Path) -> None:

@@ -153,7 +153,7 @@ def _take(arguments: list[str], names: Sequence[str]) -> tuple[dict[str, list[st
             continue
         if not equals:
             if not queue or queue[0].startswith("--"):
-                raise UsageError(f"{flag} needs a value; see `macpo train --help`.")
+                raise UsageError(f"{flag} needs a value; see the command's --help.")
             value = queue.pop(0)
         chosen.setdefault(flag.removeprefix("--"), []).append(value)
     return chosen, rest

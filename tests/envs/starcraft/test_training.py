@@ -1,9 +1,7 @@
 """The whole way: a run plays the game in worker processes; policies move between game and model."""
 
-import json
 import shlex
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +10,7 @@ import macpo
 from macpo.cli import main
 from macpo.envs import predator_prey, smac, smac_jax
 from macpo.errors import UsageError
+from macpo.report.records import read_metrics
 
 from .conftest import Installation
 
@@ -27,10 +26,6 @@ def run(*command: str) -> None:
     assert stop.value.code == 0
 
 
-def rows(directory: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
-
-
 @pytest.fixture(scope="module")
 def trained_on_the_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("model") / "run"
@@ -44,11 +39,13 @@ def test_a_run_goes_on_when_a_game_dies_and_leaves_none_behind(
     installation.misbehave("action", "die")
     directory = tmp_path / "run"
     run("train", *GAME, *SMALL, "--out", str(directory))
-    training = [row for row in rows(directory) if row["kind"] == "train"]
-    testing = [row for row in rows(directory) if row["kind"] == "test"]
+    training = [row for row in read_metrics(directory) if row["kind"] == "train"]
+    testing = [row for row in read_metrics(directory) if row["kind"] == "test"]
     assert training[-1]["env_steps"] >= 300 and training[-1]["updates"] > 0
     assert len(testing) == 2 and all("test_battle_won_mean" in row for row in testing)
-    lost = sum(row.get("episodes_lost", row.get("test_episodes_lost")) for row in rows(directory))
+    lost = sum(
+        row.get("episodes_lost", row.get("test_episodes_lost")) for row in read_metrics(directory)
+    )
     assert lost == 1
     assert len(installation.launches()) == 4  # two, one in the dead one's place, one for the film
     assert installation.running() == []
