@@ -2,13 +2,25 @@
 
 import gc
 import os
+import shutil
 from pathlib import Path
 
 import jax
 import pytest
 
-# compilation is most of the time of small tests, and most of that is LLVM's optimiser
+# Compilation is most of the time of small tests, and most of that is LLVM's optimiser.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# What one worker has compiled serves the other workers, the processes that tests start, and the
+# next run of the tests.
+PROGRAMS = Path(__file__).parents[1] / ".pytest_cache" / "programs"
+MOST_PROGRAMS = 2**30  # bytes
+for setting, value in {
+    "jax_compilation_cache_dir": str(PROGRAMS),
+    "jax_persistent_cache_min_compile_time_secs": 0,
+    "jax_persistent_cache_min_entry_size_bytes": -1,
+}.items():
+    os.environ[setting.upper()] = str(value)
+    jax.config.update(setting, value)
 # StarCraft II's protocol needs protobuf's parser in Python, chosen before anything imports protobuf
 os.environ.setdefault("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", "python")
 # two devices, whatever the machine: large batches are shared out as on a real run
@@ -17,6 +29,13 @@ jax.config.update("jax_num_cpu_devices", 2)
 # Every compiled program maps some memory of its own, and Linux lets a process have 65,530 maps: a
 # worker that has compiled a few thousand programs crashes in the middle of the next one.
 MOST_MAPS = 30_000
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Begin anew when programs of old code have piled up."""
+    is_worker = hasattr(session.config, "workerinput")
+    if not is_worker and sum(x.stat().st_size for x in PROGRAMS.glob("*")) > MOST_PROGRAMS:
+        shutil.rmtree(PROGRAMS)
 
 
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import signal
 import sys
 import typing
@@ -316,7 +317,8 @@ class _Render:
     run: Annotated[Path, tyro.conf.Positional]
     """Run directory."""
     out: Path | None = None
-    """A file that ends in .gif or .mp4; default: episode.gif in the run directory."""
+    """A file that ends in .gif or .mp4; default: episode.gif in the run directory, with --env
+    episode-ENV.gif."""
     seed: int = 0
     """Seed of the episode."""
 
@@ -327,7 +329,8 @@ def _render(arguments: list[str]) -> None:
     from macpo.run import play
 
     flags, env = _parse_with_env(_Render, arguments, "macpo render", _summary(_render))
-    file = flags.out or flags.run / "episode.gif"
+    elsewhere = "" if env is None else "-" + re.sub(r"[^\w.-]+", "-", registry.name_of(env))
+    file = flags.out or flags.run / f"episode{elsewhere}.gif"
     encoder(file)  # a name that will not do is told before anything is played
     policy = macpo.load(flags.run, env=env)
     states, actions, rewards = play(policy, flags.seed)

@@ -375,7 +375,7 @@ def prepare_jax() -> None:
     if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore[reportAttributeAccessIssue]
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "macpo" / "jax"
         jax.config.update("jax_compilation_cache_dir", str(cache))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
 def planned_bytes(trainer: Trainer) -> dict[str, int]:
@@ -476,17 +476,12 @@ class Policy:
             self.experiment = replace(self.experiment, env=env)
             self.trainer = make_trainer(self.experiment)
             _check_alike(trained_on, self.trainer.env.spec)
-        like = jax.eval_shape(self.trainer.init).learner.params
-        file = path / MODEL
-        if not file.is_file():
-            raise UsageError(f"{path} has no {MODEL} yet: the run has not reached a checkpoint.")
         index = 0 if seed is None else seed - run.seed
         require(
             0 <= index < run.seeds,
             f"{path} has seeds {run.seed} to {run.seed + run.seeds - 1}, not {seed}.",
         )
-        params = checkpoint.from_bytes(file.read_bytes(), like, file)
-        self.params = jax.tree.map(lambda x: jnp.asarray(x[index]), params)
+        self.params = _trained_params(path, self.trainer, run.seeds)[index]
         self._act = jax.jit(self.trainer.algorithm.act)
         self.reset()
 
@@ -526,6 +521,16 @@ def load(directory: str | os.PathLike[str], seed: int | None = None, *, env: Any
     """The trained policy of a run directory; `seed` chooses one of several, `env` is another
     environment of the same sizes (a name or a `Config`)."""
     return Policy(directory, seed, env)
+
+
+def _trained_params(path: Path, trainer: Trainer, seeds: int) -> list[Any]:
+    """What every seed of a run has learned."""
+    file = path / MODEL
+    if not file.is_file():
+        raise UsageError(f"{path} has no {MODEL} yet: the run has not reached a checkpoint.")
+    like = jax.eval_shape(trainer.init).learner.params
+    params = checkpoint.from_bytes(file.read_bytes(), like, file)
+    return [jax.tree.map(lambda x, k=k: jnp.asarray(x[k]), params) for k in range(seeds)]
 
 
 def _check_alike(trained_on: Spec, other: Spec) -> None:
@@ -587,16 +592,16 @@ def evaluate(
     require(episodes >= 1, f"episodes must be at least 1, not {episodes}.")
     path = Path(directory)
     run = read_experiment(path).run
-    policies = [Policy(path, run.seed + k, env) for k in range(run.seeds)]
-    trainer, experiment = policies[0].trainer, policies[0].experiment
+    policy = Policy(path, env=env)
+    trainer, experiment = policy.trainer, policy.experiment
     rows: list[dict[str, float]] = []
     with ExitStack() as stack:
         play = trainer.greedy_episodes
         if is_hosted(trainer):
             pool = stack.enter_context(_pool(experiment, trainer, workers))
             play = HostRollout(trainer, pool).greedy_episodes
-        for k, policy in enumerate(policies):
-            played = evaluation_metrics(play(policy.params, seed, episodes))
+        for k, params in enumerate(_trained_params(path, trainer, run.seeds)):
+            played = evaluation_metrics(play(params, seed, episodes))
             metrics = {name: float(x) for name, x in played.items()}
             metrics["test_return_sem"] = metrics["test_return_std"] / episodes**0.5
             rows.append({"seed": run.seed + k, "episodes": episodes, **metrics})

@@ -132,6 +132,11 @@ class Trainer:
         }
         return state._replace(learner=learner, priorities=priorities), metrics | learned
 
+    @functools.cached_property
+    def _update(self) -> Callable[..., Any]:
+        """The algorithm's, traced once however often a program mentions it."""
+        return jax.jit(self.algorithm.update)
+
     def _updates(
         self, state: TrainState, key: Key, epsilon: Array, ready: Array, sync: Array
     ) -> tuple[_Learned, Metrics]:
@@ -143,9 +148,7 @@ class Trainer:
             sample_key, update_key = jax.random.split(jax.random.fold_in(key, i))
             batch, rows = self._sample(sample_key, state._replace(priorities=priorities), epsilon)
             last = i == run.updates_per_iteration - 1
-            learner, metrics, td_error_abs = self.algorithm.update(
-                learner, batch, update_key, sync & last
-            )
+            learner, metrics, td_error_abs = self._update(learner, batch, update_key, sync & last)
             if self.replay.sampling == "prioritized":
                 valid = jnp.arange(td_error_abs.shape[1]) < batch.episodes.length[:, None]
                 priorities = priority.refreshed(priorities, rows, td_error_abs, valid, self.replay)
@@ -224,7 +227,8 @@ class Trainer:
     def _chunk(
         self, state: TrainState, mark: Int[Array, ""], most: int
     ) -> tuple[TrainState, Metrics]:
-        shapes = jax.eval_shape(self._iteration, state)[1]
+        iteration = jax.jit(self._iteration)  # traced once
+        shapes = jax.eval_shape(iteration, state)[1]
         metrics = jax.tree.map(lambda s: jnp.zeros((most, *s.shape), s.dtype), shapes)
         start = state.iteration
 
@@ -235,7 +239,7 @@ class Trainer:
         def step(carry: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
             state, metrics = carry
             row = state.iteration - start
-            state, new = self._iteration(state)
+            state, new = iteration(state)
             return state, jax.tree.map(lambda m, x: m.at[row].set(x), metrics, new)
 
         return jax.lax.while_loop(unfinished, step, (state, metrics))

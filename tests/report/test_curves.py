@@ -165,7 +165,7 @@ def test_a_comparison_of_battles_is_by_battles_won(
     run, file = make_run(won), tmp_path / "comparison.png"
     draw_comparison([run], ["QMIX"], file, "MMM2", "test_battle_won_mean")
     assert share(file, PALETTE[0]) > 1e-3
-    with pytest.raises(UsageError, match="no evaluation yet"):
+    with pytest.raises(UsageError, match="no evaluation with test_captures_mean yet"):
         draw_comparison([run], ["QMIX"], file, "MMM2", "test_captures_mean")
 
 
@@ -178,5 +178,5 @@ def test_a_comparison_names_the_run_that_has_no_evaluation(
     make_run: MakeRun, two_seeds: list[Row], tmp_path: Path
 ) -> None:
     run = make_run(without_tests(two_seeds), "young")
-    with pytest.raises(UsageError, match="young has no evaluation yet"):
+    with pytest.raises(UsageError, match="young has no evaluation with test_return_mean yet"):
         draw_comparison([run], ["a"], tmp_path / "c.png", "Title")

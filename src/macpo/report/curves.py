@@ -82,7 +82,7 @@ def draw_comparison(
 ) -> None:
     """A metric of the evaluations of several runs over env steps, mean and range over seeds.
 
-    Raises UsageError if a run has no evaluation yet.
+    Raises UsageError if a run has no evaluation with that metric yet.
     """
     _check_format(file)
     require(
@@ -97,7 +97,8 @@ def draw_comparison(
         curves = series(records.read_metrics(run_dir), "test", metric)
         require(
             bool(curves),
-            f"{run_dir} has no evaluation yet; wait for the first or leave the run out.",
+            f"{run_dir} has no evaluation with {metric} yet; wait for the first, ask for a metric "
+            "that its environment reports, or leave the run out.",
         )
         color = PALETTE[i % len(PALETTE)]
         style = STYLES[i // len(PALETTE) % len(STYLES)]

@@ -82,6 +82,14 @@ def test_a_policy_is_tried_with_other_settings_of_its_environment(trained_on_the
     assert as_trained["test_return_mean"] != moved["test_return_mean"]
 
 
+def test_a_film_of_another_environment_leaves_that_of_the_run(trained_on_the_model: Path):
+    own = trained_on_the_model / "episode.gif"
+    before = own.read_bytes()
+    run("render", str(trained_on_the_model), *MODEL, "--env.start-noise", "1", "--seed", "3")
+    assert own.read_bytes() == before
+    assert (trained_on_the_model / "episode-smac-jax.gif").stat().st_size > 0
+
+
 def test_an_environment_of_other_sizes_is_refused(trained_on_the_model: Path):
     with pytest.raises(UsageError, match="cannot play predator-prey, which has n_agents 8 for 5"):
         macpo.load(trained_on_the_model, env=predator_prey.Config())
