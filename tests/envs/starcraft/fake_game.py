@@ -136,12 +136,13 @@ class Server:
 
     def misbehaviour(self, kind: str) -> str | None:
         path = self.folder / "misbehave.json"
-        if not path.exists():
+        try:
+            what = json.loads(path.read_text())
+            if what["request"] != kind:
+                return None
+            path.unlink()
+        except FileNotFoundError:  # nothing to do, or another game did it just now
             return None
-        what = json.loads(path.read_text())
-        if what["request"] != kind:
-            return None
-        path.unlink()
         return what["how"]
 
     def answer(self, request: Any) -> Any:
