@@ -10,3 +10,6 @@ often="--test-interval 50000 --checkpoint-interval 500000"
 go 0 "${map}_qmix" --algorithm qmix $often &
 go 1 "${map}_macpo" --preset macpo $often &
 wait
+if [ "$map" = MMM2 ]; then # is it the weights or Q*'s targets?
+  go 0 MMM2_qmix-central --algorithm qmix --algorithm.target-source central --seeds 1 $often
+fi

@@ -76,7 +76,7 @@ GROUPS = {
 ALL = [suffix for suffix in GROUPS if suffix != "_table"]
 PUNISHMENTS = {"0": [*GROUPS], "-0.5": ["_algorithms"], "-1.5": ["_algorithms"], "-2": ALL}
 MAPS = ("3s_vs_5z", "5m_vs_6m", "MMM2")
-BATTLES = ("qmix", "macpo")
+BATTLES = ("qmix", "macpo", "qmix-central")
 WEIGHTING = {
     "qmix": "uniform",
     "qmix-central": "uniform",
@@ -115,6 +115,18 @@ def with_tests(paths: dict[str, Path]) -> dict[str, Path]:
         for method, run in paths.items()
         if (run / "metrics.jsonl").exists() and read(run, "test")
     }
+
+
+def gathered(run: Path) -> Path:
+    """The run, with its further seeds (NAME-seed1, …) where those were trained on their own."""
+    others = sorted(run.parent.glob(f"{run.name}-seed*/metrics.jsonl"))
+    if not others:
+        return run
+    together = run.parent / "gathered" / run.name
+    together.mkdir(parents=True, exist_ok=True)
+    lines = (file.read_text() for file in (run / "metrics.jsonl", *others))
+    (together / "metrics.jsonl").write_text("".join(lines))
+    return together
 
 
 def write_evaluations(file: Path, runs: dict[str, Path], metrics: tuple[str, ...]) -> None:
@@ -207,7 +219,7 @@ def group(punishment: str, suffix: str, runs: Path, out: Path) -> list[dict[str,
 
 def battle(name: str, runs: Path, out: Path) -> None:
     """Write what was won on a map, print its table."""
-    found = with_tests({method: runs / f"{name}_{method}" for method in BATTLES})
+    found = with_tests({method: gathered(runs / f"{name}_{method}") for method in BATTLES})
     if not found:
         return
     metrics = ("test_battle_won_mean", "test_return_mean", "test_ep_length_mean")

@@ -68,6 +68,7 @@ def test_coma_pymarl_explores_inside_its_policies_without_a_reward_of_entropy():
     coma = presets.apply("coma-pymarl", Experiment(algorithm="coma")).algorithm
     assert (coma.optimiser, coma.optim_eps, coma.td_lambda) == ("rmsprop", 1e-5, 0.8)
     assert (coma.entropy_coef, coma.epsilon_in_policy) == (0.0, True)
+    assert coma.sweep_width == 1
 
 
 def test_vdac_official_is_half_as_fast_and_keeps_exploring():

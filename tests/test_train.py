@@ -320,6 +320,16 @@ def test_an_on_policy_algorithm_refuses_a_batch_that_is_not_the_episodes_just_pl
     )
 
 
+def test_an_on_policy_algorithm_refuses_a_second_update_from_the_same_episodes():
+    assert "updates_per_iteration must be 1, not 3" in refusal(updates_per_iteration=3)
+
+
+def test_replay_must_hold_the_newest_episodes_that_an_algorithm_asks_for():
+    run = Run(batch_size=8, buffer_size=16)
+    with pytest.raises(UsageError, match=r"dop learns from 32 of the newest .* holds only 16"):
+        make_trainer(Experiment(env="two-step", algorithm="dop", run=run))
+
+
 @pytest.mark.parametrize("name", discover("algorithms"))
 def test_the_schedule_of_every_algorithm_fits_it(name):
     make_trainer(Experiment(env="two-step", algorithm=name))

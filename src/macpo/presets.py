@@ -69,7 +69,7 @@ def coma_pymarl(experiment: Experiment) -> Experiment:
     """COMA as PyMARL has it: RMSprop, no reward of entropy, exploration inside the policies."""
     _one_of(experiment, "coma_pymarl", "coma")
     changes = {"optimiser": "rmsprop", "optim_eps": 1e-5, "td_lambda": 0.8}
-    changes |= {"entropy_coef": 0.0, "epsilon_in_policy": True}
+    changes |= {"entropy_coef": 0.0, "epsilon_in_policy": True, "sweep_width": 1}
     return replace(experiment, algorithm=replace(experiment.algorithm, **changes))
 
 

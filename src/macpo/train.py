@@ -333,7 +333,16 @@ def make_trainer(experiment: Experiment) -> Trainer:
     scheme = experiment.weighting.make()
     if experiment.algorithm.about.on_policy:
         _check_on_policy(experiment, scheme)
-    return Trainer(env, experiment.algorithm.make(env, scheme), experiment.replay, experiment.run)
+    algorithm, run = experiment.algorithm.make(env, scheme), experiment.run
+    newest = algorithm.recent(run.batch_size, run.buffer_size)
+    if newest is not None:
+        name, n = registry.name_of(experiment.algorithm), newest.n_episodes
+        require(
+            n <= run.buffer_size,
+            f"{name} learns from {n} of the newest episodes as well, but replay holds only "
+            f"{run.buffer_size}; raise buffer_size.",
+        )
+    return Trainer(env, algorithm, experiment.replay, run)
 
 
 def _check_on_policy(experiment: Experiment, scheme: Scheme) -> None:
@@ -349,6 +358,11 @@ def _check_on_policy(experiment: Experiment, scheme: Scheme) -> None:
         run.buffer_size == run.batch_size == run.batch_size_run,
         f"{name} learns on-policy, from the episodes just played: batch_size ({run.batch_size}) "
         f"and buffer_size ({run.buffer_size}) must equal batch_size_run ({run.batch_size_run}).",
+    )
+    require(
+        run.updates_per_iteration == 1,
+        f"{name} learns on-policy, once from each episode: updates_per_iteration must be 1, not "
+        f"{run.updates_per_iteration} (mappo's passes over its episodes are --algorithm.epochs).",
     )
 
 

@@ -208,3 +208,8 @@ def test_a_weighting_that_splits_the_teams_error_is_refused() -> None:
 
     with pytest.raises(UsageError, match="differ"):
         learner(Differ())
+
+
+def test_an_update_of_the_critic_takes_at_least_one_env_step() -> None:
+    with pytest.raises(UsageError, match="sweep_width"):
+        Config(sweep_width=0)

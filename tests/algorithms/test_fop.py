@@ -50,8 +50,10 @@ def update(entropy_in_return: bool) -> Any:
     return jax.jit(options.make(Canvas(CANVAS), Uniform().make()).update)
 
 
-def updated(episodes: Episodes = BATCH, entropy_in_return: bool = True) -> Any:
-    batch = Batch(episodes, jnp.ones(3), env_steps=STEPS, epsilon=EPSILON)
+def updated(
+    episodes: Episodes = BATCH, entropy_in_return: bool = True, importance: Any = (1.0, 1.0, 1.0)
+) -> Any:
+    batch = Batch(episodes, jnp.array(importance), env_steps=STEPS, epsilon=EPSILON)
     return jax.device_get(update(entropy_in_return)(started(), batch, KEY, jnp.array(False)))
 
 
@@ -141,3 +143,13 @@ def test_entropy_raises_the_targets_of_policies_with_a_choice(inside: bool) -> N
 
 def test_content_of_padding_changes_nothing() -> None:
     jax.tree.map(np.testing.assert_array_equal, updated(spoiled(FREE)), updated(FREE))
+
+
+def test_an_episode_of_no_importance_teaches_neither_policies_nor_critics() -> None:
+    last = np.arange(3)[:, None, None, None] == 2
+    memory = FREE.memory._replace(obs=jnp.where(last, -1.0, FREE.memory.obs))
+    one, other = (
+        updated(x, importance=(1.0, 1.0, 0.0))[0].params
+        for x in (FREE, FREE._replace(memory=memory))
+    )
+    jax.tree.map(np.testing.assert_array_equal, one, other)

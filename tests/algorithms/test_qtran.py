@@ -15,7 +15,7 @@ from macpo.weighting.macpo import Config as Macpo
 from tests.toys import CANVAS, Canvas
 
 KEY = jax.random.key(0)
-ALL = jnp.ones((1, 2), bool)
+ALL, ONE = jnp.ones((1, 2), bool), jnp.ones((1, 2))
 # the first step: the sum is .5 above Q_jt at the best action and 2 below it at the stored one;
 # the second: 1 below, and 3 above
 VALUES = {
@@ -32,22 +32,29 @@ def test_joint_network_of_predator_prey_has_61398_parameters():
 
 
 def test_the_sum_meets_the_joint_value_at_the_best_action_and_stays_above_it_elsewhere():
-    loss, metrics = Qtran(opt_loss=1.0, nopt_loss=0.1).factorisation_loss(VALUES, ALL)
+    loss, metrics = Qtran(opt_loss=1.0, nopt_loss=0.1).factorisation_loss(VALUES, ONE, ALL)
     np.testing.assert_allclose(metrics["loss_opt"], (0.25 + 1) / 2)
     np.testing.assert_allclose(metrics["loss_nopt"], (4 + 0) / 2)
     np.testing.assert_allclose(loss, 0.625 + 0.1 * 2)
 
 
 def test_the_joint_value_learns_nothing_from_the_sum():
-    slope = jax.grad(lambda v: Qtran().factorisation_loss(v, ALL)[0])(VALUES)
+    slope = jax.grad(lambda v: Qtran().factorisation_loss(v, ONE, ALL)[0])(VALUES)
     assert not slope["q_tot"].any() and not slope["q_jt_best"].any()
     assert slope["q"].any() and slope["q_best"].any()
+
+
+def test_episodes_drawn_too_often_count_less_in_both_losses():
+    importance = jnp.array([[0.5, 1.0]])
+    _, metrics = Qtran().factorisation_loss(VALUES, importance, ALL)
+    np.testing.assert_allclose(metrics["loss_opt"], (0.5 * 0.25 + 1) / 2)
+    np.testing.assert_allclose(metrics["loss_nopt"], 0.5 * 4 / 2)
 
 
 def test_padding_changes_neither_loss():
     first = jnp.array([[True, False]])
     junk = {name: x.at[0, 1].set(jnp.nan) for name, x in VALUES.items()}
-    loss, _ = Qtran().factorisation_loss(junk, first)
+    loss, _ = Qtran().factorisation_loss(junk, ONE, first)
     np.testing.assert_allclose(loss, 0.25 + 0.1 * 4)
 
 

@@ -175,6 +175,27 @@ def test_a_batch_has_as_many_updates_as_its_longest_episode_has_steps() -> None:
     assert [counted([6, 4, 4, 1]), counted([3, 2, 1, 1])] == [6, 3]
 
 
+@pytest.mark.parametrize("width", [1, 2])
+def test_a_seed_with_shorter_episodes_waits_for_the_others_under_vmap(width: int) -> None:
+    adam = Coma().make(Canvas(CANVAS), Uniform().make())  # it moves without a gradient too
+    target, weight = map(jnp.asarray, drawn(4, 2))
+    seeds = [scribble(CANVAS, length, [True] * 4) for length in ([6, 4, 4, 1], [3, 2, 1, 1])]
+
+    def twice(episodes: Episodes) -> Any:
+        critic, optimiser = CRITIC, adam.config.make_optimiser(adam.critic_lr).init(CRITIC)
+        mask = jnp.arange(6) < episodes.length[:, None]
+        for _ in range(2):
+            data = episodes, target, weight, mask
+            out = sweep(adam, critic, optimiser, judge, *data, width=width)
+            critic, optimiser = out.critic, out.optimiser
+        return critic, optimiser, jnp.where(mask[..., None], out.value, 0), out.loss
+
+    together = jax.vmap(twice)(jax.tree.map(lambda *x: jnp.stack(x), *seeds))
+    for i, episodes in enumerate(seeds):
+        one, alone = jax.tree.map(lambda x: x[i], together), twice(episodes)  # noqa: B023
+        jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, 1e-4, 1e-6), one, alone)
+
+
 def test_nonsense_in_padding_changes_nothing() -> None:
     target, weight = drawn(4, 2)
     past = np.arange(6) >= np.array(LENGTH)[:, None]

@@ -22,6 +22,7 @@ from macpo.errors import UsageError
 from macpo.nets.agent import agent_inputs
 from macpo.types import Batch, Episodes, Observation
 from macpo.weighting.base import Scheme, Weighed
+from macpo.weighting.cwqmix import Config as Cwqmix
 from macpo.weighting.macpo import Config as Macpo
 from macpo.weighting.uniform import Config as Uniform
 from tests.toys import CANVAS, Canvas, scribble, spoiled
@@ -314,6 +315,18 @@ def utilities_of(agent: Any) -> np.ndarray:
         h, q = step(agent_inputs(CANVAS, BATCH.memory.obs[:, t], inputs[:, t]), h)
         out.append(q)
     return np.stack(out, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "scheme", "sentence"),
+    [
+        ({"target_source": "self"}, Cwqmix(), "'cwqmix' compares with Q"),
+        ({"double_q": False}, Macpo(), "double_q must stay true"),
+    ],
+)
+def test_what_q_star_cannot_be_asked_for_is_refused(options, scheme, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        dataclasses.replace(QMIX, **options).make(Canvas(CANVAS), scheme.make())
 
 
 def test_without_double_q_targets_evaluate_what_the_target_network_prefers():

@@ -76,7 +76,9 @@ class Config(OffPolicy):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require_positive("on_policy_batch_size", "critic_hidden_dim", "mixing_embed_dim")
+        self.require_positive(
+            "on_policy_batch_size", "critic_hidden_dim", "mixing_embed_dim", "sweep_width"
+        )
         self.require_fraction("tree_lambda")
 
     def make(self, env: Environment, scheme: Scheme) -> Learner:

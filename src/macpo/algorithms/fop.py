@@ -259,7 +259,8 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
 
         # 3. The policies.
         of_agents = jnp.broadcast_to(mask[..., None], (*mask.shape, spec.n_agents))
-        loss_policy = masked_mean(said.loss_policy[:, :-1], of_agents)
+        importance = batch.importance[:, None, None]
+        loss_policy = masked_mean(importance * said.loss_policy[:, :-1], of_agents)
         total = loss_policy + loss_critic
         td_error_abs = jnp.abs(td_error).mean(-1)
         metrics = made.metrics | {

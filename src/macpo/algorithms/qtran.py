@@ -22,7 +22,7 @@ from macpo.algorithms.base import About
 from macpo.algorithms.value_based import Auxiliary, Learner, ValueBased
 from macpo.envs.base import Environment
 from macpo.errors import require
-from macpo.losses import masked_mean
+from macpo.losses import weighted_squared_error
 from macpo.nets.critics import JointValue
 from macpo.nets.mixers import Extras
 from macpo.types import Key, Metrics
@@ -78,15 +78,18 @@ class Config(ValueBased):
         return Learner(env, self, scheme, joint_value, auxiliary)
 
     def factorisation_loss(
-        self, values: dict[str, Array], mask: Bool[Array, "B T"]
+        self,
+        values: dict[str, Array],
+        importance: Float[Array, "B T"],
+        mask: Bool[Array, "B T"],
     ) -> tuple[Float[Array, ""], Metrics]:
         """λ_opt L_opt + λ_nopt L_nopt; no gradient reaches Q_jt."""
         q_jt, q_jt_best = jax.lax.stop_gradient((values["q_tot"], values["q_jt_best"]))
         opt = values["q_best"] - q_jt_best  # Eq. (6)
         nopt = jnp.minimum(values["q"] - q_jt, 0.0)  # Eq. (7)
         losses = {
-            "loss_opt": masked_mean(jnp.square(opt), mask),
-            "loss_nopt": masked_mean(jnp.square(nopt), mask),
+            "loss_opt": weighted_squared_error(opt, importance, mask),
+            "loss_nopt": weighted_squared_error(nopt, importance, mask),
         }
         return self.opt_loss * losses["loss_opt"] + self.nopt_loss * losses["loss_nopt"], losses
 

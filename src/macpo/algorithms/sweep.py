@@ -7,6 +7,7 @@ Source: COMA (Foerster et al. 2018) and DOP (Wang et al. 2021), released code.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 import jax
@@ -53,8 +54,10 @@ def sweep(
     """Weighted regression of the critic on the targets of `width` env steps at a time."""
     record = (episodes.memory, episodes.actions, last_actions(episodes.actions))
     rows, length = jnp.arange(episodes.length.size)[:, None], episodes.length[:, None]
-    longest, n_steps = common_max(episodes.length.max()), target.shape[1]
+    longest, n_steps = episodes.length.max(), target.shape[1]
     n_updates = -(-longest // width)
+    turns = common_max(n_updates)
+    waits = n_updates < turns  # never but under `vmap`, for a seed with shorter episodes
 
     def times(i: Array | int) -> Int[Array, " W"]:
         """The env steps of an update; those before the first are negative."""
@@ -83,7 +86,9 @@ def sweep(
             return weighted_squared_error(said[0] - y, w, m), said
 
         (loss_now, said), grads = jax.value_and_grad(loss, has_aux=True)(critic)
-        critic, optimiser = learner.step(grads, optimiser, critic, learner.critic_lr)
+        stepped = learner.step(grads, optimiser, critic, learner.critic_lr)
+        done = waits & (i >= n_updates)  # a step without a gradient would move it all the same
+        critic, optimiser = jax.tree.map(partial(jnp.where, done), (critic, optimiser), stepped)
         real = jnp.where(t >= 0, t, n_steps)
         kept = jax.tree.map(lambda old, new: old.at[:, real].set(new, mode="drop"), kept, said)
         return critic, optimiser, kept, losses + loss_now
@@ -91,5 +96,5 @@ def sweep(
     one = jax.eval_shape(lambda: of_steps(critic, at(times(0))))
     room = jax.tree.map(lambda s: jnp.zeros((len(rows), n_steps, *s.shape[2:]), s.dtype), one)
     start = critic, optimiser, room, jnp.zeros(())
-    critic, optimiser, (value, judgement), losses = jax.lax.fori_loop(0, n_updates, update, start)
+    critic, optimiser, (value, judgement), losses = jax.lax.fori_loop(0, turns, update, start)
     return Swept(critic, optimiser, value, judgement, losses / n_updates)

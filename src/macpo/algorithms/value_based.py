@@ -115,8 +115,10 @@ class Auxiliary(NamedTuple):
     values: Callable[[Any, Float[Array, " R"], PyTree, Extras, Float[Array, "R S"]], PyTree]
     """(mixer, its value of the stored actions, utilities, extras of the greedy actions, state) →
     what the loss and those signals depend on, [R] by name."""
-    loss: Callable[[PyTree, Bool[Array, "B T"]], tuple[Float[Array, ""], Metrics]]
-    """(values [B, T] by name, mask) → (loss, metrics)."""
+    loss: Callable[
+        [PyTree, Float[Array, "B T"], Bool[Array, "B T"]], tuple[Float[Array, ""], Metrics]
+    ]
+    """(values [B, T] by name, importance, mask) → (loss, metrics)."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,19 @@ class Learner:
     scheme: Scheme
     make_mixer: Callable[[Key], Any] = field(repr=False)
     auxiliary: Auxiliary | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        require(
+            not ("q_star_greedy" in self.scheme.needs and self._needs_central)
+            or self.targets_central,
+            f"weighting {self.scheme.name!r} compares with Q* of the greedy actions, which targets "
+            "of Q* hold: it needs target_source auto or central.",
+        )
+        require(
+            self.config.double_q or not self.targets_central,
+            "targets of Q* are those of the actions that the utilities choose: with them (MAC-PO, "
+            "Weighted QMIX, target_source central) double_q must stay true.",
+        )
 
     @property
     def spec(self) -> Spec:
@@ -308,7 +323,7 @@ class Learner:
             metrics |= central_losses(now["q_tot"], now["q_star"], y, importance, mask)
             loss += config.central_loss * metrics["loss_central"]
         if self.auxiliary is not None:
-            auxiliary_loss, more = self.auxiliary.loss(now, mask)
+            auxiliary_loss, more = self.auxiliary.loss(now, importance, mask)
             metrics |= more
             loss += auxiliary_loss
         metrics["loss"] = loss
