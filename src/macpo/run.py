@@ -379,14 +379,20 @@ def prepare_jax() -> None:
 
 
 def planned_bytes(trainer: Trainer) -> dict[str, int]:
-    """Bytes a run will take: replay, networks, and one update's work."""
+    """Bytes a run will take: replay, networks, one update's work, and a checkpoint's."""
     run = trainer.run
     ring = replay.planned_bytes(trainer.env, run.buffer_size)
     learner = tree_bytes(jax.eval_shape(trainer.algorithm.init, jax.random.key(0)))
     work = trainer.algorithm.update_bytes(run.batch_size)
     # the cores of a CPU are devices of one memory, and each has replay and networks
     copies = run.seeds * (shard.n_devices(run.batch_size) if _on_cpu() else 1)
-    return {"replay": copies * ring, "networks": copies * learner, "update": work}
+    saving = 2 * run.seeds * (ring + learner) if _on_cpu() else 0  # a file, and what goes into it
+    return {
+        "replay": copies * ring,
+        "networks": copies * learner,
+        "update": work,
+        "saving": saving,
+    }
 
 
 def print_plan(trainer: Trainer, console: Console) -> None:

@@ -92,6 +92,17 @@ def test_a_worker_that_always_fails_stops_the_run_with_the_last_error(
     )
 
 
+def test_a_worker_that_has_answered_is_not_lost_while_this_process_thinks():
+    with pool_of(count=1, timeout=10.0) as pool:
+        while not pool.idle():
+            pool.wait()
+        (worker,) = pool.workers
+        pool.reset(worker, 1)
+        assert wait_for(lambda: worker.link is not None and worker.link.poll())
+        worker.deadline = time.monotonic()  # as if the time were up by now
+        assert pool.wait() == [(worker, Shown(None))]
+
+
 @pytest.mark.parametrize(("option", "value"), [("count", 0), ("timeout", 0.0)])
 def test_options_that_make_no_sense_are_refused(option: str, value: float):
     with pytest.raises(UsageError, match="must be"):

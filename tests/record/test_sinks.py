@@ -57,6 +57,18 @@ def test_the_display_shows_win_rates_of_battles():
     assert "won 25% · test won 50%" in console.export_text()
 
 
+def test_the_display_counts_lost_episodes_once_there_is_one():
+    console = Console(file=io.StringIO(), width=200, force_terminal=False, record=True)
+    display = ConsoleDisplay(console, steps=10_000, seeds=1, done=0)
+    display.write(TRAIN | {"episodes_lost": 0})
+    display.write(TEST | {"test_episodes_lost": 0})
+    assert "lost" not in console.export_text()
+    display.write(TRAIN | {"episodes_lost": 2})
+    display.write(TEST | {"test_episodes_lost": 1})
+    display.close()
+    assert "lost 3" in console.export_text()
+
+
 def test_the_display_names_everything_a_user_watches():
     console = Console(file=io.StringIO(), width=200, force_terminal=False, record=True)
     display = ConsoleDisplay(console, steps=10_000, seeds=1, done=0)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import selectors
 import signal
@@ -147,7 +148,8 @@ class Pool:
                 if worker.doing == "down" and worker.deadline <= now:
                     self._start(worker)
             pending = [worker for worker in self.workers if worker.doing != "idle"]
-            heard = self._selector.select(max(min(w.deadline for w in pending) - now, 0))
+            soonest = min(worker.deadline for worker in pending)
+            heard = self._selector.select(None if soonest == math.inf else max(soonest - now, 0))
             events = [event for key, _ in heard for event in self._hear(key.data)]
             now = time.monotonic()
             for worker in pending:
@@ -193,6 +195,7 @@ class Pool:
             return self._lose(worker, "it ended unexpectedly")
         what, rest = message[:1], message[1:]
         if what == SHOWN:
+            worker.deadline = math.inf  # now it waits for us
             return [(worker, Shown(None))]
         if what == OVER:
             worker.doing, worker.failures = "idle", 0
@@ -269,9 +272,9 @@ def _surroundings() -> dict[str, str]:
     """Environment variables of a worker."""
     return {
         "OMP_NUM_THREADS": "1",  # there are as many processes as there is work for
+        "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": "python",  # old generated code needs it (SMAC)
         **os.environ,
         "JAX_PLATFORMS": "cpu",  # an accelerator belongs to the learner
-        "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": "python",  # old generated code needs it (SMAC)
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
 

@@ -18,10 +18,13 @@ _SHOWN = (
     ("test return", "test_return_mean", "{:.1f}"),
     ("won", "battle_won_mean", "{:.0%}"),
     ("test won", "test_battle_won_mean", "{:.0%}"),
+    ("lost", "lost", "{:,.0f}"),
     ("epsilon", "epsilon", "{:.2f}"),
     ("mean weight", "weight_raw_mean", "{:.3f}"),
     ("loss", "loss_td", "{:.3g}"),
 )
+_LOST = ("episodes_lost", "test_episodes_lost")
+"""Added up, and shown as `lost` once there is one."""
 
 
 class ConsoleDisplay:
@@ -46,7 +49,9 @@ class ConsoleDisplay:
     def write(self, row: Row) -> None:
         """Show the newest values; print a line for an evaluation."""
         seed = int(row["seed"])
-        self._rows[seed] = self._rows.get(seed, {}) | row
+        shown = self._rows.get(seed, {})
+        lost = sum(int(row.get(key, 0)) for key in _LOST) + shown.get("lost", 0)
+        self._rows[seed] = shown | row | ({"lost": lost} if lost else {})
         if row["kind"] == "test":
             self.console.print(self._line(seed), highlight=False)
 

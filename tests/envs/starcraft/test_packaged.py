@@ -32,6 +32,8 @@ class StarCraft2Env:
         self.script = []
         self.closed = 0
         self.timeouts = 0
+        self.force_restarts = 0
+        self.loses_next_reset = False
         made.append(self)
 
     def get_env_info(self):
@@ -40,6 +42,7 @@ class StarCraft2Env:
 
     def reset(self):
         self.actions = []
+        self.force_restarts += self.loses_next_reset
         return self.get_obs(), self.get_state()
 
     def step(self, actions):
@@ -154,6 +157,13 @@ def test_a_game_that_it_loses_is_lost_and_the_next_reset_makes_another(
     assert double.made[0].closed == 1
     env.reset(0)
     assert len(double.made) == 2
+
+
+def test_a_game_that_it_loses_and_restarts_within_a_reset_is_lost(double: Any, env: Smac):
+    env.reset(0)
+    double.made[0].loses_next_reset = True
+    with pytest.raises(EnvironmentLost, match="within a reset"):
+        env.reset(0)
 
 
 def test_a_package_that_shows_something_else_is_refused(double: Any, env: Smac):

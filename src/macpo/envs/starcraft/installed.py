@@ -124,7 +124,11 @@ def findings() -> Iterator[tuple[str, str, str]]:
         advice = "" if any(clients.values()) else f"pip install {_CLIENTS[package]}"
         yield f"{package} (client)", version or "absent", f"{advice}{_clash(package)}".strip()
     there = _has("google.protobuf")
-    yield "protobuf (client)", _version("protobuf") if there else "absent", ""
+    yield (
+        "protobuf (client)",
+        _version("protobuf") if there else "absent",
+        "" if there else "comes with macpo[sc2]; any version will do (docs/starcraft.md)",
+    )
 
 
 def _clash(package: str) -> str:

@@ -41,7 +41,10 @@ class Packaged:
     def reset(self) -> TimeStep:
         """Start an episode; the first starts the game."""
         with answering():
+            before = self._restarts()
             self._env.reset()
+            if self._restarts() > before:  # it still shows the units of the episode before
+                raise EnvironmentLost("the package lost its game within a reset, and restarted it.")
             return self._timestep(0.0, False, False, _NOTHING)
 
     def step(self, actions: Sequence[int]) -> TimeStep:
@@ -55,12 +58,17 @@ class Packaged:
 
     def save_replay(self) -> None:
         """Write a replay of everything since the game was started, where the package does."""
-        self._env.save_replay()
+        with answering():
+            self._env.save_replay()
 
     def close(self) -> None:
         """End the game."""
         with suppress(*pysc2().failures):
             self._env.close()
+
+    def _restarts(self) -> int:
+        """How often the package has had to start its game again; 0 where it does not say."""
+        return getattr(self._env, "force_restarts", 0)  # `get_stats` divides by zero at first
 
     def _timed_out(self) -> bool:
         """Whether the episode that has just ended was the first to be counted since the last."""

@@ -1,0 +1,133 @@
+"""Measure the model of the game: scripted play on the paper's maps → `calibration.csv`.
+
+python results/calibration.py results
+"""
+
+import csv
+import functools
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from macpo import registry
+from macpo.envs.battle import scripts
+from macpo.envs.battle.scripts import Script
+from macpo.envs.smac_jax import SmacJax, State
+
+SEEDS, BATTLES = (0, 1, 2), 200
+ROWS = [
+    (name, script)
+    for script in (scripts.at_random, scripts.all_stop, scripts.nearest)
+    for name in ("3s_vs_5z", "5m_vs_6m", "MMM2")
+] + [("3s_vs_5z", scripts.kite)]
+Z = 1.96
+
+
+class Outcome(NamedTuple):
+    """How each battle went."""
+
+    won: Any
+    reward: Any
+    """Their sum."""
+    length: Any
+    enemies: Any
+    """Those left."""
+    agents: Any
+    contact: Any
+    """The step in which an agent was first hurt; 0 if none was."""
+
+
+def endurance(env: SmacJax, state: State) -> Any:
+    """Health and shields of the agents [B]."""
+    n = env.spec.n_agents
+    return (state.battle.health + state.battle.shield)[:, :n].sum(-1)
+
+
+def play(name: str, script: Script, seed: int) -> Outcome:
+    """The battles of one seed; `tests/envs/battle` plays the same ones."""
+    env = registry.make_config("envs", "smac-jax", map=name).make()
+
+    def step(carry: Any, key: jax.Array) -> Any:
+        state, seen, over, so_far = carry
+        act_key, env_key = jax.random.split(key)
+        act = functools.partial(script, dynamics=env.dynamics)
+        actions = jax.vmap(lambda k, b, a: act(k, battle=b, available=a))(
+            jax.random.split(act_key, BATTLES), state.battle, seen.avail_actions
+        )
+        after, shown = jax.vmap(env.step)(jax.random.split(env_key, BATTLES), state, actions)
+        hurt = endurance(env, after) < endurance(env, state)
+        now = Outcome(
+            won=shown.info["battle_won"],
+            reward=so_far.reward + shown.reward,
+            length=after.t,
+            enemies=env.map.n_enemies - shown.info["dead_enemies"],
+            agents=env.map.n_agents - shown.info["dead_allies"],
+            contact=jnp.where(hurt & (so_far.contact == 0), after.t, so_far.contact),
+        )
+        kept = jax.tree.map(lambda old, new: jnp.where(over, old, new), so_far, now)
+        return (after, shown, over | shown.terminated | shown.truncated, kept), None
+
+    @jax.jit
+    def whole(key: jax.Array) -> Outcome:
+        reset_key, step_key = jax.random.split(key)
+        state, seen = jax.vmap(env.reset)(jax.random.split(reset_key, BATTLES))
+        keys = jax.random.split(step_key, env.spec.episode_limit)
+        none, zero = jnp.zeros(BATTLES), jnp.zeros(BATTLES, jnp.int32)
+        first = Outcome(none, none, zero, none, none, zero)
+        return jax.lax.scan(step, (state, seen, none > 0, first), keys)[0][-1]
+
+    return jax.tree.map(np.asarray, whole(jax.random.key(seed)))
+
+
+def share(name: str, successes: Any) -> dict[str, str]:
+    """A share and Wilson's 95% interval of it, which is not empty at 0 or 1 either."""
+    n, p = len(successes), float(np.mean(successes))
+    middle = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    half = Z / (1 + Z**2 / n) * np.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
+    low, high = max(middle - half, 0.0), min(middle + half, 1.0)
+    return {name: f"{p:.4f}", f"{name} from": f"{low:.4f}", f"{name} to": f"{high:.4f}"}
+
+
+def mean(name: str, values: Any) -> dict[str, str]:
+    """A mean and the half-width of its 95% interval; nothing of no values."""
+    if not len(values):
+        return {name: "", f"{name} ±": ""}
+    half = Z * np.std(values, ddof=1) / np.sqrt(len(values))
+    return {name: f"{np.mean(values):.3f}", f"{name} ±": f"{half:.3f}"}
+
+
+def row(name: str, script: Script) -> dict[str, Any]:
+    """One line of the table, over the battles of all seeds."""
+    seeds = [play(name, script, seed) for seed in SEEDS]
+    every = Outcome(*(np.concatenate(values) for values in zip(*seeds, strict=True)))
+    n_agents = registry.make_config("envs", "smac-jax", map=name).make().spec.n_agents
+    return {
+        "map": name,
+        "script": script.__name__,  # pyright: ignore[reportAttributeAccessIssue]
+        "seeds": len(SEEDS),
+        "battles": len(every.won),
+        **share("won", every.won > 0),
+        **share("won without a loss", (every.won > 0) & (every.agents == n_agents)),
+        **mean("return", every.reward),
+        **mean("length", every.length),
+        "length median": f"{np.median(every.length):g}",
+        **mean("enemies left", every.enemies),
+        **mean("agents left", every.agents),
+        **share("hurt", every.contact > 0),
+        **mean("first contact", every.contact[every.contact > 0]),
+    }
+
+
+def main(out: Path) -> None:
+    rows = [row(name, script) for name, script in ROWS]
+    with (out / "calibration.csv").open("w", newline="") as handle:
+        writer = csv.DictWriter(handle, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+main(Path(sys.argv[1]))
