@@ -18,13 +18,13 @@ from macpo.envs.battle import scripts
 from macpo.envs.battle.scripts import Script
 from macpo.envs.smac_jax import SmacJax, State
 
-SEEDS, BATTLES = (0, 1, 2), 200
+SEEDS, BATTLES = (0, 1, 2), 200  # of each seed
 ROWS = [
     (name, script)
     for script in (scripts.at_random, scripts.all_stop, scripts.nearest)
     for name in ("3s_vs_5z", "5m_vs_6m", "MMM2")
 ] + [("3s_vs_5z", scripts.kite)]
-Z = 1.96
+Z = 1.96  # of a 95% interval
 
 
 class Outcome(NamedTuple):
@@ -48,7 +48,7 @@ def endurance(env: SmacJax, state: State) -> Any:
 
 
 def play(name: str, script: Script, seed: int) -> Outcome:
-    """The battles of one seed; `tests/envs/battle` plays the same ones."""
+    """The battles of one seed."""
     env = registry.make_config("envs", "smac-jax", map=name).make()
 
     def step(carry: Any, key: jax.Array) -> Any:

@@ -287,16 +287,25 @@ class _Evaluate:
     run: Annotated[Path, tyro.conf.Positional]
     """Run directory."""
     episodes: int = 320
-    """Greedy episodes per trained seed."""
+    """Fresh episodes per trained seed."""
     seed: int = 0
     """Seed of the episodes, not of the training."""
+    epsilon: float | None = None
+    """Act as in training with this exploration, at 0 by draws from a policy; default: greedily."""
     workers: Workers = field(default_factory=Workers)
 
 
 def _evaluate(arguments: list[str]) -> None:
-    """Play greedy episodes with a trained run; print their returns and what else they tell."""
+    """Play fresh episodes with a trained run; print their returns and what else they tell."""
     flags, env = _parse_with_env(_Evaluate, arguments, "macpo evaluate", _summary(_evaluate))
-    rows = macpo.evaluate(flags.run, flags.episodes, flags.seed, env=env, workers=flags.workers)
+    rows = macpo.evaluate(
+        flags.run,
+        flags.episodes,
+        flags.seed,
+        env=env,
+        epsilon=flags.epsilon,
+        workers=flags.workers,
+    )
     told = ("test_return_mean", "test_ep_length_mean")
     outcomes = [name for name in rows[0] if name.endswith("_mean") and name not in told]
     heads = [name.removeprefix("test_").removesuffix("_mean") for name in outcomes]

@@ -576,7 +576,7 @@ def play(policy: Policy, seed: int = 0) -> tuple[list[Any], np.ndarray, np.ndarr
 def _play_hosted(policy: Policy, seed: int) -> tuple[list[Any], np.ndarray, np.ndarray]:
     with _pool(policy.experiment, policy.trainer, None, parallel=1) as pool:
         rollout = HostRollout(policy.trainer, pool)
-        episodes = rollout.greedy_episodes(policy.params, seed, 1, remember=True).episodes
+        episodes = rollout.fresh_episodes(policy.params, seed, 1, remember=True).episodes
     length = int(episodes.length[0])
     states = [Observation(*(x[0, t] for x in episodes.memory)) for t in range(length + 1)]
     return states, np.asarray(episodes.actions[0, :length]), np.asarray(episodes.reward[0, :length])
@@ -588,26 +588,31 @@ def evaluate(
     seed: int = 0,
     *,
     env: Any = None,
+    epsilon: float | None = None,
     workers: Workers | None = None,
 ) -> list[dict[str, float]]:
-    """Greedy returns of every trained seed over `episodes` fresh episodes, one row a seed.
+    """Returns of every trained seed over `episodes` fresh episodes, one row a seed.
+
+    Greedy without an `epsilon`; with one, actions are those of training with that exploration:
+    at 0 an algorithm with policies draws from them.
 
     Outcomes that the environment reports (`info`) are among the columns, `test_NAME_mean` each.
     `env` is another environment than that of the training, as for `load`.
     """
     require(episodes >= 1, f"episodes must be at least 1, not {episodes}.")
+    require(epsilon is None or 0 <= epsilon <= 1, f"epsilon must be in [0, 1], not {epsilon}.")
     path = Path(directory)
     run = read_experiment(path).run
     policy = Policy(path, env=env)
     trainer, experiment = policy.trainer, policy.experiment
     rows: list[dict[str, float]] = []
     with ExitStack() as stack:
-        play = trainer.greedy_episodes
+        play = trainer.fresh_episodes
         if is_hosted(trainer):
             pool = stack.enter_context(_pool(experiment, trainer, workers))
-            play = HostRollout(trainer, pool).greedy_episodes
+            play = HostRollout(trainer, pool).fresh_episodes
         for k, params in enumerate(_trained_params(path, trainer, run.seeds)):
-            played = evaluation_metrics(play(params, seed, episodes))
+            played = evaluation_metrics(play(params, seed, episodes, epsilon))
             metrics = {name: float(x) for name, x in played.items()}
             metrics["test_return_sem"] = metrics["test_return_std"] / episodes**0.5
             rows.append({"seed": run.seed + k, "episodes": episodes, **metrics})

@@ -207,7 +207,12 @@ class Trainer:
         return batch._replace(recent=recent, recent_differs=differs), rows
 
     def _play(
-        self, params: PyTree, key: Key, n: int, epsilon: Float[Array, ""] | None, remember: bool
+        self,
+        params: PyTree,
+        key: Key,
+        n: int,
+        epsilon: Float[Array, ""] | float | None,
+        remember: bool,
     ) -> Played:
         def act(key: Key, hidden: PyTree, seen: Any, last: Array) -> tuple[PyTree, Array]:
             return self.algorithm.act(params, key, hidden, seen, last, epsilon)
@@ -215,9 +220,11 @@ class Trainer:
         hidden = self.algorithm.initial_hidden(n)
         return collect(self.env, act, hidden, key, n, remember)
 
-    def greedy_episodes(self, params: PyTree, seed: int, n: int) -> Played:
-        """n greedy episodes, without memory."""
-        play = jax.jit(lambda params, key: self._play(params, key, n, None, False))
+    def fresh_episodes(
+        self, params: PyTree, seed: int, n: int, epsilon: float | None = None
+    ) -> Played:
+        """n episodes, without memory; greedy without an epsilon."""
+        play = jax.jit(lambda params, key: self._play(params, key, n, epsilon, False))
         return play(params, evaluation_key(seed))
 
     def _evaluate(self, state: TrainState) -> Metrics:

@@ -7,7 +7,9 @@ import pytest
 from pettingzoo import ParallelEnv
 
 import macpo
+from macpo import registry
 from macpo.envs import factory
+from macpo.envs.host import HostEnvironment
 from macpo.errors import UsageError
 from tests.envs.adapters.games import Relay, Skirmish
 from tests.toys import Counting, Unlike
@@ -21,11 +23,17 @@ def relay() -> Any:
     return factory.config_class("games:Relay", Relay)(info=("clock",)).make()
 
 
-OURS = [Counting, Unlike, skirmish, relay]
+def compiled() -> dict[str, Any]:
+    """Makers of the JAX environments that the registry knows, those of new files too."""
+    makers = {name: registry.make_config("envs", name).make for name in registry.discover("envs")}
+    return {name: make for name, make in makers.items() if not isinstance(make(), HostEnvironment)}
+
+
+OURS = {make.__name__: make for make in (Counting, Unlike, skirmish, relay)} | compiled()
 
 
 @pytest.mark.filterwarnings("ignore:The old environment creation API")  # theirs, on import
-@pytest.mark.parametrize("make", OURS)
+@pytest.mark.parametrize("make", OURS.values(), ids=OURS)
 def test_it_passes_the_tests_of_pettingzoo(make: Any) -> None:
     from pettingzoo.test import parallel_api_test, parallel_seed_test
 

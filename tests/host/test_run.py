@@ -133,6 +133,14 @@ def test_a_trained_run_is_evaluated_on_fresh_episodes(whole: Path):
     assert macpo.evaluate(whole, episodes=8) == [row]
 
 
+def test_evaluation_with_an_epsilon_explores(whole: Path):
+    greedy, none, much = (macpo.evaluate(whole, episodes=8, epsilon=e) for e in (None, 0.0, 1.0))
+    assert none == greedy  # a value-based algorithm draws nothing else
+    assert much[0]["test_return_mean"] != greedy[0]["test_return_mean"]
+    with pytest.raises(macpo.UsageError, match="epsilon must be in"):
+        macpo.evaluate(whole, episodes=8, epsilon=2.0)
+
+
 def test_a_loaded_policy_plays_an_episode(whole: Path):
     policy = macpo.load(whole)
     states, actions, rewards = play(policy)

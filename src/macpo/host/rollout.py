@@ -61,15 +61,22 @@ class HostRollout:
         metrics: dict[str, Any] = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
         return metrics
 
-    def greedy_episodes(self, params: PyTree, seed: int, n: int, remember: bool = False) -> Played:
-        """n greedy episodes, as `Trainer.greedy_episodes`."""
-        return self.play(params, evaluation_key(seed), None, n, remember)[0]
+    def fresh_episodes(
+        self,
+        params: PyTree,
+        seed: int,
+        n: int,
+        epsilon: float | None = None,
+        remember: bool = False,
+    ) -> Played:
+        """n episodes, as `Trainer.fresh_episodes`."""
+        return self.play(params, evaluation_key(seed), epsilon, n, remember)[0]
 
     def play(
         self,
         params: PyTree,
         key: Key,
-        epsilon: Float[Array, ""] | None,
+        epsilon: Float[Array, ""] | float | None,
         n: int,
         remember: bool = True,
     ) -> tuple[Played, int]:

@@ -50,7 +50,7 @@ class ConsoleDisplay:
         """Show the newest values; print a line for an evaluation."""
         seed = int(row["seed"])
         shown = self._rows.get(seed, {})
-        lost = sum(int(row.get(key, 0)) for key in _LOST) + shown.get("lost", 0)
+        lost = sum(int(row.get(key, 0)) for key in _LOST) + int(shown.get("lost", 0))
         self._rows[seed] = shown | row | ({"lost": lost} if lost else {})
         if row["kind"] == "test":
             self.console.print(self._line(seed), highlight=False)
