@@ -107,7 +107,7 @@ def row(name: str, script: Script) -> dict[str, Any]:
     n_agents = registry.make_config("envs", "smac-jax", map=name).make().spec.n_agents
     return {
         "map": name,
-        "script": script.__name__,  # pyright: ignore[reportAttributeAccessIssue]
+        "script": script.__name__,
         "seeds": len(SEEDS),
         "battles": len(every.won),
         **share("won", every.won > 0),

@@ -52,11 +52,20 @@ class Config:
     """Cells beyond which it gives up whoever does not fight it (assumed)."""
     respond_to_attack: bool = True
     """Whether an enemy takes up a fight with whoever targets it, at any distance (assumed)."""
+    slop: float = 1.0
+    """Cells by which a target may leave the weapon's range once an attack has begun."""
+    heal_range: float = 6.0
+    """Cells, edge to edge, within which an enemy healer looks for patients (assumed)."""
+    heal_least_energy: float = 5.0
+    """Energy without which a healer does not begin."""
 
     def __post_init__(self) -> None:
         battle_map(self.map)
         require_choice("smac-jax", "profile", self.profile, Profile)
-        for name in ("start_noise", "acquire_range", "leash"):
+        for name in (
+            *("start_noise", "acquire_range", "leash"),
+            *("slop", "heal_range", "heal_least_energy"),
+        ):
             value = getattr(self, name)
             require(value >= 0, f"smac-jax: {name} must not be negative, but is {value}.")
 
@@ -99,6 +108,9 @@ class SmacJax(Environment):
             acquire_range=config.acquire_range,
             leash=config.leash,
             respond=config.respond_to_attack,
+            slop=config.slop,
+            heal_range=config.heal_range,
+            heal_least_energy=config.heal_least_energy,
         )
         if config.profile == "smaclite":
             here = replace(here, units=SMACLITE)

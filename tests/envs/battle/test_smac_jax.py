@@ -16,6 +16,7 @@ from macpo.envs.battle.features import EAST, NO_OP, REACH, SIGHT, STOP
 from macpo.envs.battle.maps import MAPS
 from macpo.envs.battle.scripts import Script
 from macpo.envs.smac_jax import SmacJax, State
+from macpo.errors import UsageError
 from macpo.types import TimeStep
 
 FOCUS = ("3s_vs_5z", "5m_vs_6m", "MMM2")
@@ -220,6 +221,7 @@ def test_going_for_the_nearest_enemy_does_not_win(name: str) -> None:
 def test_kiting_wins_three_stalkers_against_five_zealots_at_length() -> None:
     recorded = play("3s_vs_5z", scripts.kite, 100)
     assert recorded.won.mean() > 0.8
+    assert not recorded.seen.info["dead_allies"][1:][recorded.going].any()
     assert 150 <= np.median(recorded.lengths) <= 230
 
 
@@ -331,6 +333,15 @@ def test_who_cannot_hit_what_flies_goes_on_with_what_it_did() -> None:
 
 
 # --- choices --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "option", ["acquire_range", "leash", "slop", "heal_range", "heal_least_energy"]
+)
+def test_what_the_data_do_not_settle_is_an_option(option: str) -> None:
+    assert getattr(environment("MMM2", **{option: 3.5}).dynamics.rules, option) == 3.5
+    with pytest.raises(UsageError, match=f"{option} must not be negative"):
+        environment("MMM2", **{option: -1.0})
 
 
 def test_permuted_enemies_are_the_same_battle_under_other_numbers() -> None:
