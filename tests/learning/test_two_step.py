@@ -27,6 +27,10 @@ def greedy_returns(env: str, algorithm: str, weighting: str, **options: Any) -> 
     networks: dict[str, Any] = {"rnn_hidden_dim": 16, "central_mixing_embed_dim": 32}
     if algorithm == "qmix":
         networks |= {"mixing_embed_dim": 16, "hypernet_embed": 16}
+    if algorithm == "fop":
+        networks |= {"critic_hidden_dim": 32, "mixing_embed_dim": 16, "lr": 2e-3, "critic_lr": 5e-3}
+        # a policy that contains this exploration is uniform, whatever it learns
+        networks |= {"epsilon_in_policy": False, "temperature_anneal_time": 2000}
     experiment = Experiment(
         env=make_config("envs", env),
         algorithm=make_config("algorithms", algorithm, td_lambda=0.0, **networks),
@@ -59,6 +63,12 @@ def test_qmix_takes_the_eight() -> None:
 
 def test_ow_qmix_takes_the_eight() -> None:
     assert greedy_returns("two-step", "qmix", "owqmix") == [8] * SEEDS
+
+
+def test_fop_takes_the_eight() -> None:
+    # in the matrix game it gets 0, from every one of 8 seeds: like QPLEX's (see `test_values`), its
+    # critics' utilities learn as in a sum
+    assert greedy_returns("two-step", "fop", "uniform") == [8] * SEEDS
 
 
 # --- the matrix game: 8 among punishments, 0 for those who average --------------------------------
