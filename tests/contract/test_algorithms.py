@@ -291,7 +291,7 @@ def observed_update(name: str) -> tuple[Algorithm, Any]:
 @every_algorithm
 def test_learning_recomputes_the_policy_that_acted(name: str) -> None:
     learner, observed = observed_update(name)
-    for seed in range(3):
+    for seed in range(2):
         state = learner.init(KEY)
         state = state._replace(params=wild(state.params, seed))
         episodes = played(learner, state.params, scribble(SPEC, LENGTH, [False, True], seed))
@@ -311,6 +311,8 @@ def accepts(name: str, scheme: str) -> bool:
 
 
 PAIRS = [(a, w) for a, w in itertools.product(WITH_REPLAY, WEIGHTINGS) if accepts(a, w)]
+# one weighting for each set of what they need: those that need the same differ in arithmetic alone
+KINDS = {(frozenset(weighting(w).needs), weighting(w).per_agent): w for w in WEIGHTINGS}.values()
 
 
 @pytest.mark.slow
@@ -319,7 +321,7 @@ def test_an_algorithm_trains_with_every_weighting_it_accepts(name: str, scheme: 
     learner = config(name).make(Canvas(SPEC), weighting(scheme))
     before = state = learner.init(KEY)
     with jax.disable_jit():
-        for i in range(2):
+        for i in range(2 if scheme in KINDS else 1):  # a second one sees what the first has left
             key = jax.random.fold_in(KEY, i)
             state, metrics, td_error_abs = learner.update(
                 state, batch_of(learner), key, jnp.array(i == 0)

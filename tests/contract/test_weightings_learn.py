@@ -1,4 +1,4 @@
-"""What every weighting promises inside the learner; a new file is tested without an edit here."""
+"""What weightings promise inside the learner; a new file is tested without an edit here."""
 
 import functools
 from pathlib import Path
@@ -17,7 +17,14 @@ from macpo.priority import Replay
 from macpo.train import Trainer
 from tests.toys import Counting
 
-WEIGHTINGS = list(registry.discover("weighting"))
+
+def kind(name: str) -> tuple[frozenset[str], bool]:
+    """What it asks of the learner; those that ask the same differ in arithmetic alone."""
+    scheme = registry.make_config("weighting", name).make()
+    return frozenset(scheme.needs), scheme.per_agent
+
+
+WEIGHTINGS = list({kind(name): name for name in registry.discover("weighting")}.values())
 RUN = Run(batch_size_run=4, batch_size=4, buffer_size=24, target_update_interval=8)
 FOREVER = jnp.array(10**6)
 

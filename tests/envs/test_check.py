@@ -1,6 +1,7 @@
 """What `macpo check-env` finds: a sound environment is praised, and every broken one found out."""
 
 import dataclasses
+import mmap
 import subprocess
 import sys
 from collections.abc import Callable
@@ -247,14 +248,15 @@ def test_an_error_is_told_with_its_place() -> None:
 
 
 class Hoarding(HostCounting):
-    """Keeps a mebibyte of every episode."""
+    """Keeps a mebibyte of every episode, which no freed memory of this process can hold."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.kept: list[bytes] = []
+        self.kept: list[mmap.mmap] = []
 
     def reset(self, seed: int) -> TimeStep:
-        self.kept.append(b"x" * 2**20)
+        self.kept.append(mmap.mmap(-1, 2**20))
+        self.kept[-1].write(b"x" * 2**20)
         return super().reset(seed)
 
 
