@@ -19,11 +19,16 @@ from macpo.envs.battle.scripts import Script
 from macpo.envs.smac_jax import SmacJax, State
 
 SEEDS, BATTLES = (0, 1, 2), 200  # of each seed
+NAMES = ("3s_vs_5z", "5m_vs_6m", "MMM2")
 ROWS = [
-    (name, script)
-    for script in (scripts.at_random, scripts.all_stop, scripts.nearest)
-    for name in ("3s_vs_5z", "5m_vs_6m", "MMM2")
-] + [("3s_vs_5z", scripts.kite)]
+    *(
+        (name, "sc2", script)
+        for script in (scripts.at_random, scripts.all_stop, scripts.nearest)
+        for name in NAMES
+    ),
+    ("3s_vs_5z", "sc2", scripts.kite),
+    *((name, "smaclite", scripts.nearest) for name in NAMES),
+]
 Z = 1.96  # of a 95% interval
 
 
@@ -47,9 +52,8 @@ def endurance(env: SmacJax, state: State) -> Any:
     return (state.battle.health + state.battle.shield)[:, :n].sum(-1)
 
 
-def play(name: str, script: Script, seed: int) -> Outcome:
+def play(env: SmacJax, script: Script, seed: int) -> Outcome:
     """The battles of one seed."""
-    env = registry.make_config("envs", "smac-jax", map=name).make()
 
     def step(carry: Any, key: jax.Array) -> Any:
         state, seen, over, so_far = carry
@@ -100,18 +104,19 @@ def mean(name: str, values: Any) -> dict[str, str]:
     return {name: f"{np.mean(values):.3f}", f"{name} ±": f"{half:.3f}"}
 
 
-def row(name: str, script: Script) -> dict[str, Any]:
+def row(name: str, profile: str, script: Script) -> dict[str, Any]:
     """One line of the table, over the battles of all seeds."""
-    seeds = [play(name, script, seed) for seed in SEEDS]
+    env = registry.make_config("envs", "smac-jax", map=name, profile=profile).make()
+    seeds = [play(env, script, seed) for seed in SEEDS]
     every = Outcome(*(np.concatenate(values) for values in zip(*seeds, strict=True)))
-    n_agents = registry.make_config("envs", "smac-jax", map=name).make().spec.n_agents
     return {
         "map": name,
+        "profile": profile,
         "script": script.__name__,
         "seeds": len(SEEDS),
         "battles": len(every.won),
         **share("won", every.won > 0),
-        **share("won without a loss", (every.won > 0) & (every.agents == n_agents)),
+        **share("won without a loss", (every.won > 0) & (every.agents == env.spec.n_agents)),
         **mean("return", every.reward),
         **mean("length", every.length),
         "length median": f"{np.median(every.length):g}",
@@ -123,7 +128,7 @@ def row(name: str, script: Script) -> dict[str, Any]:
 
 
 def main(out: Path) -> None:
-    rows = [row(name, script) for name, script in ROWS]
+    rows = [row(*which) for which in ROWS]
     with (out / "calibration.csv").open("w", newline="") as handle:
         writer = csv.DictWriter(handle, list(rows[0]))
         writer.writeheader()

@@ -1,7 +1,7 @@
 """What greed costs a policy: returns of its likeliest actions, of those with some random ones among
 them, and of actions drawn from it; then how often each action was taken greedily.
 
-python results/greed.py results/greed.csv runs/results/punishment0_vdac runs/results/punishment0_dop
+python results/greed.py results/greed.csv runs/results/punishment0_vdac …
 """
 
 import csv
@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import macpo
+from macpo.nets.agent import epsilon_greedy
 from macpo.rollout import collect
 
 EPISODES = 128
@@ -25,12 +26,11 @@ def play(policy: macpo.Policy, random: float, drawn: bool = False) -> Any:
     algorithm, env = policy.trainer.algorithm, policy.trainer.env
 
     def act(key: jax.Array, hidden: Any, seen: Any, last: jax.Array) -> tuple[Any, jax.Array]:
-        k_act, k_which, k_random = jax.random.split(key, 3)
+        k_act, k_random = jax.random.split(key)
         epsilon = 0.0 if drawn else None
         hidden, actions = algorithm.act(policy.params, k_act, hidden, seen, last, epsilon)
-        any_of = jax.random.categorical(k_random, jnp.where(seen.avail_actions, 0.0, -jnp.inf))
-        at_random = jax.random.uniform(k_which, actions.shape) < random
-        return hidden, jnp.where(at_random, any_of, actions).astype(actions.dtype)
+        chosen = jax.nn.one_hot(actions, env.spec.n_actions)
+        return hidden, epsilon_greedy(k_random, chosen, seen.avail_actions, jnp.asarray(random))
 
     hidden = algorithm.initial_hidden(EPISODES)
     run = jax.jit(lambda key: collect(env, act, hidden, key, EPISODES, False))

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import re
 import signal
 import sys
 import typing
@@ -338,7 +337,7 @@ def _render(arguments: list[str]) -> None:
     from macpo.run import play
 
     flags, env = _parse_with_env(_Render, arguments, "macpo render", _summary(_render))
-    elsewhere = "" if env is None else "-" + re.sub(r"[^\w.-]+", "-", registry.name_of(env))
+    elsewhere = "" if env is None else "-" + registry.name_of(env).replace(":", ".")
     file = flags.out or flags.run / f"episode{elsewhere}.gif"
     encoder(file)  # a name that will not do is told before anything is played
     policy = macpo.load(flags.run, env=env)

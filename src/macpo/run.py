@@ -473,15 +473,8 @@ class Policy:
         self, directory: str | os.PathLike[str], seed: int | None = None, env: Any = None
     ) -> None:
         path = Path(directory)
-        self.experiment = read_experiment(path)
+        self.experiment, self.trainer = _trained(path, env)
         run = self.experiment.run
-        prepare_jax()
-        self.trainer = make_trainer(self.experiment)
-        if env is not None:
-            trained_on = self.trainer.env.spec
-            self.experiment = replace(self.experiment, env=env)
-            self.trainer = make_trainer(self.experiment)
-            _check_alike(trained_on, self.trainer.env.spec)
         index = 0 if seed is None else seed - run.seed
         require(
             0 <= index < run.seeds,
@@ -527,6 +520,19 @@ def load(directory: str | os.PathLike[str], seed: int | None = None, *, env: Any
     """The trained policy of a run directory; `seed` chooses one of several, `env` is another
     environment of the same sizes (a name or a `Config`)."""
     return Policy(directory, seed, env)
+
+
+def _trained(path: Path, env: Any) -> tuple[Experiment, Trainer]:
+    """The experiment of a run and its trainer; with an `env`, of that environment instead."""
+    experiment = read_experiment(path)
+    prepare_jax()
+    if env is None:
+        return experiment, make_trainer(experiment)
+    trained_on = experiment.env.make().spec
+    experiment = replace(experiment, env=env)
+    trainer = make_trainer(experiment)
+    _check_alike(trained_on, trainer.env.spec)
+    return experiment, trainer
 
 
 def _trained_params(path: Path, trainer: Trainer, seeds: int) -> list[Any]:
@@ -602,9 +608,8 @@ def evaluate(
     require(episodes >= 1, f"episodes must be at least 1, not {episodes}.")
     require(epsilon is None or 0 <= epsilon <= 1, f"epsilon must be in [0, 1], not {epsilon}.")
     path = Path(directory)
-    run = read_experiment(path).run
-    policy = Policy(path, env=env)
-    trainer, experiment = policy.trainer, policy.experiment
+    experiment, trainer = _trained(path, env)
+    run = experiment.run
     rows: list[dict[str, float]] = []
     with ExitStack() as stack:
         play = trainer.fresh_episodes

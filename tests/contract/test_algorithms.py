@@ -27,6 +27,7 @@ from macpo.errors import UsageError
 from macpo.train import make_trainer
 from macpo.types import Batch, Episodes, Observation
 from macpo.weighting.base import Scheme, Weighed
+from tests.contract.kinds import KINDS
 from tests.toys import CANVAS, Canvas, past_end, scribble, spoiled
 
 ALGORITHMS = list(registry.discover("algorithms"))
@@ -311,8 +312,6 @@ def accepts(name: str, scheme: str) -> bool:
 
 
 PAIRS = [(a, w) for a, w in itertools.product(WITH_REPLAY, WEIGHTINGS) if accepts(a, w)]
-# one weighting for each set of what they need: those that need the same differ in arithmetic alone
-KINDS = {(frozenset(weighting(w).needs), weighting(w).per_agent): w for w in WEIGHTINGS}.values()
 
 
 @pytest.mark.slow

@@ -15,16 +15,9 @@ from macpo.algorithms.vdn import Config as Vdn
 from macpo.config import Run
 from macpo.priority import Replay
 from macpo.train import Trainer
+from tests.contract.kinds import KINDS
 from tests.toys import Counting
 
-
-def kind(name: str) -> tuple[frozenset[str], bool]:
-    """What it asks of the learner; those that ask the same differ in arithmetic alone."""
-    scheme = registry.make_config("weighting", name).make()
-    return frozenset(scheme.needs), scheme.per_agent
-
-
-WEIGHTINGS = list({kind(name): name for name in registry.discover("weighting")}.values())
 RUN = Run(batch_size_run=4, batch_size=4, buffer_size=24, target_update_interval=8)
 FOREVER = jnp.array(10**6)
 
@@ -50,7 +43,7 @@ def learned(name: str, **how: Any) -> tuple[Any, dict[str, np.ndarray]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", WEIGHTINGS)
+@pytest.mark.parametrize("name", KINDS)
 def test_updates_with_it_change_every_network_and_stay_finite(name: str) -> None:
     before = jax.device_get(trainer(name).init())
     state, metrics = learned(name)

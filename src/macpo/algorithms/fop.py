@@ -38,6 +38,7 @@ from macpo.shard import over_episodes
 from macpo.targets import lambda_return
 from macpo.types import Batch, Episodes, Key, Observation, PyTree
 from macpo.weighting.base import Scheme
+from macpo.weighting.policies import weighted_loss
 
 
 @dataclass(frozen=True)
@@ -260,7 +261,7 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
         # 3. The policies.
         of_agents = jnp.broadcast_to(mask[..., None], (*mask.shape, spec.n_agents))
         importance = batch.importance[:, None, None]
-        loss_policy = masked_mean(importance * said.loss_policy[:, :-1], of_agents)
+        loss_policy = weighted_loss(said.loss_policy[:, :-1], importance, of_agents)
         total = loss_policy + loss_critic
         td_error_abs = jnp.abs(td_error).mean(-1)
         metrics = made.metrics | {

@@ -127,7 +127,7 @@ def findings() -> Iterator[tuple[str, str, str]]:
     yield (
         "protobuf (client)",
         _version("protobuf") if there else "absent",
-        "" if there else "comes with macpo[sc2]; any version will do (docs/starcraft.md)",
+        "" if there else "comes with macpo[sc2]",
     )
 
 
