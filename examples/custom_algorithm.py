@@ -13,16 +13,15 @@ from typing import ClassVar
 
 import equinox as eqx
 import jax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 import macpo
-from macpo.algorithms.base import About
-from macpo.algorithms.value_based import Learner, ValueBased
 from macpo.envs.base import Environment
+from macpo.learners.base import About
+from macpo.learners.value_based import ValueBased, ValueBasedLearner
 from macpo.nets.linear import MLP
 from macpo.nets.mixers import Extras
-from macpo.types import Key
-from macpo.weighting.base import Scheme
+from macpo.weighting.weighting import Weighting
 
 
 class AttentionMixer(eqx.Module):
@@ -33,7 +32,7 @@ class AttentionMixer(eqx.Module):
     attention: MLP
     value: MLP
 
-    def __init__(self, key: Key, n_agents: int, state_size: int) -> None:
+    def __init__(self, key: PRNGKeyArray, n_agents: int, state_size: int) -> None:
         a, v = jax.random.split(key)
         self.attention = MLP(a, state_size, 32, n_agents)
         self.value = MLP(v, state_size, 32, 1)
@@ -54,13 +53,13 @@ class Config(ValueBased):
         agents="utilities", critic="–", mixer="attention", extra="–", paper="an example"
     )
 
-    def make(self, env: Environment, scheme: Scheme) -> Learner:
+    def make(self, env: Environment, weighting: Weighting) -> ValueBasedLearner:
         """The learner."""
 
-        def mixer(key: Key) -> AttentionMixer:
+        def mixer(key: PRNGKeyArray) -> AttentionMixer:
             return AttentionMixer(key, env.spec.n_agents, env.spec.state_size)
 
-        return Learner(env, self, scheme, mixer)
+        return ValueBasedLearner(env, self, weighting, mixer)
 
 
 if __name__ == "__main__":

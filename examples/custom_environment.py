@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int
+from jaxtyping import Array, Int, PRNGKeyArray
 
 import macpo
 from macpo.envs.base import Environment, first_step
-from macpo.types import Key, Observation, Spec, TimeStep
+from macpo.types import Observation, Spec, TimeStep
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,14 @@ class Doors(Environment):
         self.config, n = config, config.doors
         self.spec = Spec("doors", 2, n, n, n, config.episode_limit)
 
-    def reset(self, key: Key) -> tuple[State, TimeStep]:
+    def reset(self, key: PRNGKeyArray) -> tuple[State, TimeStep]:
         """A random door."""
         state = State(jax.random.randint(key, (), 0, self.config.doors), jnp.zeros((), jnp.int32))
         return state, first_step(self.observe(state))
 
-    def step(self, key: Key, state: State, actions: Int[Array, " N"]) -> tuple[State, TimeStep]:
+    def step(
+        self, key: PRNGKeyArray, state: State, actions: Int[Array, " N"]
+    ) -> tuple[State, TimeStep]:
         """1 if both name the door."""
         reward = (actions == state.door).all().astype(jnp.float32)
         door = jax.random.randint(key, (), 0, self.config.doors)

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from macpo.weighting.base import Options, Scheme
 from macpo.weighting.factors import Factor
 from macpo.weighting.signals import Signals
+from macpo.weighting.weighting import Options, Weighting
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,14 @@ class Config(Options):
     exponent: float = 0.5
     """1 is proportional prioritisation, 0 uniform."""
 
-    def make(self) -> Scheme:
-        """The scheme. Factors are log-weights and say which signals they read; `macpo.weighting`
+    def make(self) -> Weighting:
+        """The weighting. Factors are log-weights and say which signals they read; `macpo.weighting`
         has `MEANING` of each, and `macpo.weighting.factors` those of MAC-PO."""
 
         def log(s: Signals, xp: Any) -> Any:
             return self.exponent * xp.log(xp.abs(s.q - s.target))
 
-        return self.scheme(Factor("root", ("q", "target"), log))
+        return self.weighting(Factor("root", ("q", "target"), log))
 
 
 if __name__ == "__main__":

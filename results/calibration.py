@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from macpo import registry
-from macpo.envs.battle import scripts
-from macpo.envs.battle.scripts import Script
-from macpo.envs.smac_jax import SmacJax, State
+from macpo.envs.smac_jax import scripts
+from macpo.envs.smac_jax.environment import SmacJax, State
+from macpo.envs.smac_jax.scripts import Script
 
 SEEDS, BATTLES = (0, 1, 2), 200  # of each seed
 NAMES = ("3s_vs_5z", "5m_vs_6m", "MMM2")

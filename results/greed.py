@@ -15,7 +15,7 @@ import numpy as np
 
 import macpo
 from macpo.nets.agent import epsilon_greedy
-from macpo.rollout import collect
+from macpo.training.rollout import collect
 
 EPISODES = 128
 RANDOM = (0.0, 0.02, 0.05, 0.1)

@@ -5,29 +5,25 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[1] / "src" / "macpo"
+from tests.support.paths import ROOT
+
+SOURCE = ROOT / "src" / "macpo"
 ORDER = [
     "errors",
     "types",
-    "shard",
     "machine",
-    "files",
     "nets",
+    "kernels",
     "envs",
-    "rollout",
+    "interop",
     "replay",
-    "priority",
-    "targets",
     "weighting",
-    "losses",
+    "learners",
     "algorithms",
-    "config",
+    "experiment",
     "presets",
-    "train",
-    "checkpoint",
-    "record",
-    "host",
-    "run",
+    "training",
+    "runs",
     "report",
     "render",
     "bench",
@@ -36,22 +32,9 @@ ORDER = [
     "__main__",
 ]
 ANYWHERE = {"registry"}  # finds plug-ins by name, so that nobody imports them
-PURE = {
-    "types",
-    "shard",
-    "nets",
-    "envs",
-    "rollout",
-    "replay",
-    "priority",
-    "targets",
-    "weighting",
-    "losses",
-    "algorithms",
-    "train",
-}
+PURE = {"types", "nets", "kernels", "envs", "replay", "weighting", "learners", "algorithms"}
 # an environment that is not JAX may hold its world in a package of its own: a game, its files
-OUTSIDE = {Path("envs/starcraft")}
+OUTSIDE = {Path("envs/smac")}
 MODULES = sorted(p.relative_to(SOURCE) for p in SOURCE.rglob("*.py"))
 
 

@@ -19,8 +19,8 @@ from macpo.algorithms.qmix import Config as Qmix
 from macpo.bench.algorithms import contenders
 from macpo.bench.trace import share_outside_networks
 from macpo.bench.update import batch_of, full_lengths, typical_lengths, useful_flops
-from macpo.config import Run
-from macpo.nets.agent import taken
+from macpo.experiment import Run
+from macpo.nets.agent import gather_actions
 
 
 @pytest.mark.parametrize(("weighting", "gigaflops"), [("macpo", 142.4), ("uniform", 60.1)])
@@ -70,7 +70,7 @@ def outside_networks(fn: Callable[[jax.Array], jax.Array]) -> float:
 
 def test_matrix_products_and_what_comes_from_the_networks_lines_are_inside_them():
     actions = jnp.arange(256) % 7
-    assert outside_networks(lambda x: taken(x @ (x @ x), actions)) < 0.1
+    assert outside_networks(lambda x: gather_actions(x @ (x @ x), actions)) < 0.1
 
 
 def test_what_comes_from_other_lines_is_outside_them():

@@ -13,7 +13,7 @@ import pytest
 
 from macpo import registry
 from macpo.cli import COMMANDS, main
-from macpo.config import PARTS, Experiment, Run, to_dict
+from macpo.experiment import PARTS, Experiment, Run, to_dict
 
 
 def run(*arguments: str) -> int:
@@ -152,8 +152,8 @@ def test_list_explains_every_plugin_in_a_line(capsys: pytest.CaptureFixture[str]
 # --- environments of one's own --------------------------------------------------------------------
 
 OWN = """
-from tests.envs.hosts import HostCounting
-from tests.toys import Counting
+from tests.support.host_environments import HostCounting
+from tests.support.toys import Counting
 
 
 def make(n_agents: int = 2):

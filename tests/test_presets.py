@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from macpo import presets
-from macpo.algorithms.value_based import ValueBased
-from macpo.config import Experiment, Run
 from macpo.errors import UsageError
+from macpo.experiment import Experiment, Run
+from macpo.learners.value_based import ValueBased
 from macpo.weighting.macpo import Config as Macpo
 
 

@@ -13,8 +13,9 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from macpo import config, registry, weighting
+from macpo import registry, weighting
 from macpo.errors import UsageError
+from macpo.experiment import from_dict, to_dict
 
 KINDS: tuple[registry.Kind, ...] = get_args(registry.Kind)
 PLUGINS = [(kind, name) for kind in KINDS for name in registry.discover(kind)]
@@ -121,7 +122,7 @@ THROW_AWAY = '''
 
 from dataclasses import dataclass
 
-from macpo.weighting.base import Scheme
+from macpo.weighting.weighting import Weighting
 from macpo.weighting.factors import bellman
 
 
@@ -132,9 +133,9 @@ class Config:
     power: float = 1.0
     """Its exponent."""
 
-    def make(self) -> Scheme:
-        """The scheme."""
-        return Scheme("td-power", (bellman(self.power),))
+    def make(self) -> Weighting:
+        """The weighting."""
+        return Weighting("td-power", (bellman(self.power),))
 '''
 
 
@@ -185,9 +186,9 @@ def test_a_weighting_from_an_entry_point_weighs() -> None:
 @pytest.mark.usefixtures("entry_point")
 def test_an_experiment_with_a_weighting_from_an_entry_point_survives_json() -> None:
     experiment = config.Experiment(weighting=registry.make_config("weighting", "td-power"))
-    data: Any = config.to_dict(experiment)
+    data: Any = to_dict(experiment)
     assert data["weighting"] == {"name": "td-power", "power": 1.0}
-    assert config.from_dict(data) == experiment
+    assert from_dict(data) == experiment
 
 
 @pytest.mark.usefixtures("entry_point")
@@ -211,9 +212,9 @@ def test_an_import_path_names_a_weighting_without_an_entry_point(td_power: str) 
 
 def test_an_experiment_with_an_import_path_survives_json(td_power: str) -> None:
     experiment = config.Experiment(weighting=td_power)
-    data: Any = config.to_dict(experiment)
+    data: Any = to_dict(experiment)
     assert data["weighting"] == {"name": td_power, "power": 1.0}
-    assert config.from_dict(data) == experiment
+    assert from_dict(data) == experiment
 
 
 def test_an_import_path_that_leads_nowhere_is_refused(td_power: str) -> None:
@@ -223,7 +224,7 @@ def test_an_import_path_that_leads_nowhere_is_refused(td_power: str) -> None:
         weighting.make(f"{td_power}uration")
 
 
-@pytest.mark.parametrize("path", ["dataclasses:dataclass", "macpo.config:Run", "math:pi"])
+@pytest.mark.parametrize("path", ["dataclasses:dataclass", "macpo.experiment:Run", "math:pi"])
 def test_an_import_path_to_something_else_is_refused(path: str) -> None:
     with pytest.raises(UsageError, match=f"'{path}' is no weighting"):
         registry.make_config("weighting", path)
@@ -231,6 +232,6 @@ def test_an_import_path_to_something_else_is_refused(path: str) -> None:
 
 def test_what_is_called_as_a_factory_of_environments_must_make_one() -> None:
     with pytest.raises(UsageError, match=r"macpo\.config:Run returned a macpo\.config\.Run, which"):
-        registry.make_config("envs", "macpo.config:Run").make()
+        registry.make_config("envs", "macpo.experiment:Run").make()
     with pytest.raises(UsageError, match="'math:pi' is no environment, but 3"):
         registry.make_config("envs", "math:pi")

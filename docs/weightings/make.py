@@ -75,7 +75,7 @@ def reason(config: type[Any], field: str) -> str:
     return ""
 
 
-def caption(scheme: weighting.Scheme) -> str:
+def caption(scheme: weighting.Weighting) -> str:
     """What the picture shows."""
     left = "Left: weight of a step against its TD error"
     if "q_star" in {n for factor in scheme.factors for n in factor.needs}:
@@ -98,11 +98,11 @@ def signals(delta: np.ndarray, gap: np.ndarray) -> dict[str, np.ndarray]:
         "is_greedy": np.arange(delta.size)[None] % 2 == 0,
         "q_star_greedy": like,
         "q_of_target_net": q + 0.5 * delta[None],
-        "d_q_tot": np.stack([0.8 * like, 0.2 * like], -1),
-        "error": np.abs(delta)[None],
-        "next_error": np.roll(np.abs(delta), -1)[None],
-        "log_ratio": np.linspace(-1, 1, delta.size)[None],
-        "chance": 0.5,
+        "dq_tot_dq": np.stack([0.8 * like, 0.2 * like], -1),
+        "error_estimate": np.abs(delta)[None],
+        "next_error_estimate": np.roll(np.abs(delta), -1)[None],
+        "log_density_ratio": np.linspace(-1, 1, delta.size)[None],
+        "uniform_noise": 0.5,
         "mask": np.ones((1, delta.size), bool),
     }
 
@@ -121,7 +121,7 @@ def draw(name: str, file: Path) -> None:
     for gap in GAPS if "q_star" in {n for f in raw.factors for n in f.needs} else GAPS[:1]:
         # each error in an episode of its own, so that schemes along time see one step
         given = {
-            k: v if k == "chance" else np.moveaxis(v, 0, 1)
+            k: v if k == "uniform_noise" else np.moveaxis(v, 0, 1)
             for k, v in signals(delta, np.full_like(delta, gap)).items()
         }
         weights = raw(**given)[:, 0]

@@ -12,12 +12,12 @@ __version__ = "0.1.0"
 from typing import Any
 
 from macpo import registry, weighting
-from macpo.config import Experiment, Run
 from macpo.envs.base import Environment
 from macpo.envs.host import HostEnvironment
-from macpo.envs.parallel import to_pettingzoo
 from macpo.errors import UsageError
-from macpo.run import Policy, RunResult, evaluate, load, resume, train
+from macpo.experiment import Experiment, Run
+from macpo.interop.to_pettingzoo import to_pettingzoo
+from macpo.runs.train import Policy, RunResult, evaluate, load, resume, train
 
 __all__ = [
     "Environment",

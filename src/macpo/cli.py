@@ -17,16 +17,16 @@ from rich.console import Console
 from rich.table import Table
 
 import macpo
-from macpo import config, presets, registry
-from macpo.algorithms.base import About
-from macpo.config import PARTS, SETTINGS, Experiment, Run
-from macpo.errors import UsageError, require
-from macpo.files import read_json
-from macpo.host.pool import Workers
-from macpo.priority import Replay
+from macpo import presets, registry
+from macpo.errors import UsageError, nearest, require
+from macpo.experiment import PARTS, SETTINGS, Experiment, Run, from_dict
+from macpo.learners.base import About
+from macpo.replay.priority import Replay
+from macpo.runs.files import read_json
+from macpo.training.host.pool import Workers
 
 if TYPE_CHECKING:
-    from macpo.envs.check import Result
+    from macpo.interop.check import Result
 
 _console = Console()
 _Flags = TypeVar("_Flags")
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command = COMMANDS.get(arguments[0])
     try:
         if command is None:
-            hint = registry.nearest(arguments[0], COMMANDS)
+            hint = nearest(arguments[0], COMMANDS)
             raise UsageError(f"unknown command {arguments[0]!r}; {hint} See `macpo --help`.")
         status = command(arguments[1:])
     except UsageError as error:
@@ -127,7 +127,7 @@ def _chosen_experiment(chosen: Mapping[str, list[str]]) -> Experiment:
         data = read_json(file, "an experiment")
         if not isinstance(data, dict):
             raise UsageError(f"{file} holds no experiment, but {type(data).__name__}.")
-        experiment = config.from_dict(data)
+        experiment = from_dict(data)
     else:
         experiment = None
     parts = {
@@ -234,7 +234,7 @@ def _finish(result: macpo.RunResult) -> int | None:
     from macpo.render.frames import animate
     from macpo.report.curves import draw_learning_curve
     from macpo.report.table import print_summary
-    from macpo.run import METRICS, play
+    from macpo.runs.train import METRICS, play
 
     if not result.finished:
         return 128 + (result.signal or 0)
@@ -334,7 +334,7 @@ class _Render:
 def _render(arguments: list[str]) -> None:
     """Film a greedy episode of a trained run."""
     from macpo.render.frames import animate, encoder, has_picture
-    from macpo.run import play
+    from macpo.runs.train import play
 
     flags, env = _parse_with_env(_Render, arguments, "macpo render", _summary(_render))
     elsewhere = "" if env is None else "-" + registry.name_of(env).replace(":", ".")
@@ -363,8 +363,7 @@ def _list(arguments: list[str]) -> None:
     for word in arguments:
         if word not in tables:
             raise UsageError(
-                f"macpo list knows no {word!r}; {registry.nearest(word, tables)} "
-                f"Known: {', '.join(tables)}."
+                f"macpo list knows no {word!r}; {nearest(word, tables)} Known: {', '.join(tables)}."
             )
     for title in arguments or tables:
         table = Table(title=title, title_justify="left", box=None)
@@ -391,8 +390,8 @@ def _row_of_algorithm(about: About) -> tuple[str, ...]:
 
 def _check_env(arguments: list[str]) -> int:
     """Play an environment at random and say which of its promises it breaks."""
-    from macpo.envs import check
     from macpo.envs.host import HostEnvironment
+    from macpo.interop import check
 
     if arguments and arguments[0] in ("-h", "--help"):
         print(f"usage: macpo check-env ENVIRONMENT [flags]\n\n{_summary(_check_env)}\n{_CHECK}")

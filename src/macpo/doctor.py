@@ -12,9 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 
 import macpo
-from macpo.envs.starcraft import installed
+from macpo.envs.smac import installed
 from macpo.machine import available_bytes, keep_freed_memory
-from macpo.run import prepare_jax
+from macpo.runs.train import prepare_jax
 
 _CORE = ("jax", "jaxlib", "equinox", "optax", "numpy", "tyro", "rich", "safetensors", "matplotlib")
 _EXTRAS = {

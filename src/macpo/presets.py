@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from macpo import registry
-from macpo.algorithms.value_based import ValueBased
-from macpo.config import Experiment, Run
-from macpo.errors import UsageError, require
+from macpo.errors import UsageError, nearest, require
+from macpo.experiment import Experiment, Run
+from macpo.learners.value_based import ValueBased
 
 Preset: TypeAlias = Callable[[Experiment], Experiment]
 
@@ -142,7 +142,7 @@ def apply(name: str, experiment: Experiment) -> Experiment:
     presets = known()
     if registry.canonical(name) not in presets:
         raise UsageError(
-            f"unknown preset {name!r}; {registry.nearest(registry.canonical(name), presets)} "
+            f"unknown preset {name!r}; {nearest(registry.canonical(name), presets)} "
             f"Known: {', '.join(presets)}."
         )
     return presets[registry.canonical(name)](experiment)

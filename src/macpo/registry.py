@@ -5,22 +5,21 @@ dataclass `Config` is a plug-in, named after the module (`predator_prey` and `pr
 same name). Other distributions add theirs with the entry-point groups `macpo.envs`,
 `macpo.algorithms` and `macpo.weighting`, each entry naming a `Config`. Anything importable can be
 named directly, too: `my_package.my_module:Config`. In place of an environment's `Config` stands,
-where that is simpler, a function that makes the environment (`macpo.envs.factory`).
+where that is simpler, a function that makes the environment (`macpo.interop.factory`).
 """
 
 import dataclasses
-import difflib
 import functools
 import importlib
 import importlib.metadata
 import inspect
 import pkgutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
-from macpo.envs import factory
-from macpo.errors import UsageError
+from macpo.errors import UsageError, describe_exception, nearest
+from macpo.interop import factory
 
 Kind: TypeAlias = Literal["envs", "algorithms", "weighting"]
 _NOUN = {"envs": "environment", "algorithms": "algorithm", "weighting": "weighting"}
@@ -88,7 +87,8 @@ def _imported(kind: Kind, name: str) -> type[Any]:
         ) from error
     except Exception as error:
         raise UsageError(
-            f"cannot import the {_NOUN[kind]} {name!r}: its module raised {factory.told(error)}."
+            f"cannot import the {_NOUN[kind]} {name!r}: its module raised "
+            f"{describe_exception(error)}."
         ) from error
     return _plugin(kind, name, found)
 
@@ -117,9 +117,3 @@ def summary(config: type[Any]) -> str:
 def canonical(name: str) -> str:
     """Hyphens and lower case."""
     return name.strip().lower().replace("_", "-")
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """A sentence naming the most similar known word, or nothing."""
-    match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"did you mean {match[0]!r}?" if match else "nothing similar is known."

@@ -62,11 +62,11 @@ class TimeStep(NamedTuple):
 class Episodes(NamedTuple):
     """Whole episodes, one a row, as replay holds them; rows past `length` are zeros.
 
-    `memory` is the environment's compact record of the states 0…T (see `Environment.remember`):
-    the final state is kept, and no state is stored twice.
+    `encoded_state` is the environment's compact record of the states 0…T (see
+    `Environment.encode`): the final state is kept, and no state is stored twice.
     """
 
-    memory: PyTree  # leaves [B, T+1, ...]
+    encoded_state: PyTree  # leaves [B, T+1, ...]
     actions: Int[Array, "*B T N"]
     reward: Float[Array, "*B T"]
     length: Int[Array, "*B"]

@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from macpo.algorithms.base import LearnerState
 from macpo.algorithms.coma import Config, _judge
+from macpo.learners.base import LearnerState
 from macpo.types import Batch, Episodes, Observation
 from macpo.weighting.uniform import Config as Uniform
 from tests.algorithms import plain
-from tests.toys import CANVAS, Canvas, scribble
+from tests.support.toys import CANVAS, Canvas, scribble
 
 KEY = jax.random.key(0)
 LENGTH = [6, 4, 3]
@@ -38,8 +38,8 @@ def learner(**options: Any) -> Any:
 def batch() -> Episodes:
     """The first episode was cut off where each agent has one action left; the others ended."""
     episodes = scribble(CANVAS, LENGTH, [False, True, True])
-    avail = episodes.memory.avail_actions.at[0, 6].set(jnp.array([[False, True, False]] * N))
-    return episodes._replace(memory=episodes.memory._replace(avail_actions=avail))
+    avail = episodes.encoded_state.avail_actions.at[0, 6].set(jnp.array([[False, True, False]] * N))
+    return episodes._replace(encoded_state=episodes.encoded_state._replace(avail_actions=avail))
 
 
 BATCH = batch()
@@ -60,7 +60,7 @@ def critic_inputs(episodes: Episodes) -> np.ndarray:
 
     In the final state of the first episode both agents take action 1, the only one available.
     """
-    memory, eye = jax.tree.map(np.asarray, episodes.memory), np.eye(A + 1)[:, :A]
+    memory, eye = jax.tree.map(np.asarray, episodes.encoded_state), np.eye(A + 1)[:, :A]
     actions = np.pad(np.asarray(episodes.actions), ((0, 0), (0, 1), (0, 0)), constant_values=1)
     rows = []
     for b in range(len(LENGTH)):
@@ -173,8 +173,8 @@ def test_td_errors_are_those_of_the_actions_taken_and_zero_on_padding() -> None:
 
 
 def test_where_an_episode_was_cut_off_it_goes_on_with_actions_drawn_from_the_policy() -> None:
-    avail = BATCH.memory.avail_actions.at[0, 6].set(True)
-    episodes = BATCH._replace(memory=BATCH.memory._replace(avail_actions=avail))
+    avail = BATCH.encoded_state.avail_actions.at[0, 6].set(True)
+    episodes = BATCH._replace(encoded_state=BATCH.encoded_state._replace(avail_actions=avail))
     update = jax.jit(learner(td_lambda=0.0).update)
 
     def target_mean(seed: int) -> float:
@@ -188,7 +188,7 @@ def test_where_an_episode_was_cut_off_it_goes_on_with_actions_drawn_from_the_pol
 
 # --- what the critic sees -------------------------------------------------------------------------
 
-SEEN = Observation(*(x[:, 2] for x in BATCH.memory))
+SEEN = Observation(*(x[:, 2] for x in BATCH.encoded_state))
 ACTIONS, LAST = jnp.array([[0, 1], [2, 2], [1, 0]]), jnp.array([[1, 1], [0, 2], [-1, -1]])
 judge = jax.jit(_judge)
 

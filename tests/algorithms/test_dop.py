@@ -15,7 +15,7 @@ from macpo.types import Batch, Episodes
 from macpo.weighting.per import Config as Per
 from macpo.weighting.uniform import Config as Uniform
 from tests.algorithms import plain
-from tests.toys import CANVAS, Canvas, scribble, spoiled
+from tests.support.toys import CANVAS, Canvas, scribble, spoiled
 
 KEY = jax.random.key(0)
 EPSILON = 0.3
@@ -35,8 +35,8 @@ CONFIG = Config(
 OLD, NEW = scribble(CANVAS, [6, 4, 3], [False, True, False]), scribble(CANVAS, [6, 2], [0, 1], 1)
 
 
-def learner(scheme: Any = None) -> Any:
-    return CONFIG.make(Canvas(CANVAS), (scheme or Uniform()).make())
+def learner(weighting: Any = None) -> Any:
+    return CONFIG.make(Canvas(CANVAS), (weighting or Uniform()).make())
 
 
 @functools.cache
@@ -47,13 +47,13 @@ def started() -> Any:
 
 
 @functools.cache
-def update(scheme: Any = None) -> Any:
-    return jax.jit(learner(scheme).update)
+def update(weighting: Any = None) -> Any:
+    return jax.jit(learner(weighting).update)
 
 
-def updated(old: Episodes = OLD, new: Episodes = NEW, scheme: Any = None, **more: Any) -> Any:
+def updated(old: Episodes = OLD, new: Episodes = NEW, weighting: Any = None, **more: Any) -> Any:
     batch = Batch(old, jnp.ones(3), new, epsilon=EPSILON)._replace(**more)
-    return jax.device_get(update(scheme)(started(), batch, KEY, jnp.array(False)))
+    return jax.device_get(update(weighting)(started(), batch, KEY, jnp.array(False)))
 
 
 # --- by the paper ---------------------------------------------------------------------------------
@@ -61,7 +61,7 @@ def updated(old: Episodes = OLD, new: Episodes = NEW, scheme: Any = None, **more
 
 def judgement(critic: Critic, episodes: Episodes) -> tuple[np.ndarray, np.ndarray]:
     """(Q_i of every action [B, T+1, N, A], k_i(s) [B, T+1, N])."""
-    state, obs = episodes.memory.state, episodes.memory.obs
+    state, obs = episodes.encoded_state.state, episodes.encoded_state.obs
     out = critic.agents(state, obs)
     return np.asarray(out[..., :-1] + out[..., -1:]), np.asarray(critic.mixer.weights(state))
 
@@ -111,7 +111,7 @@ def by_the_paper() -> dict[str, Any]:
     episodes = jax.tree.map(lambda *x: jnp.concatenate(x), OLD, NEW)
     target = jnp.asarray(both(tree_backup(OLD), sarsa(NEW)), jnp.float32)
     actor, critic, _ = started().params
-    memory, length = episodes.memory, np.asarray(episodes.length)
+    memory, length = episodes.encoded_state, np.asarray(episodes.length)
 
     @jax.jit
     def gradient(critic: Critic, state: Any, obs: Any, u: Any, y: Any, alive: Any) -> Any:
@@ -188,7 +188,7 @@ def test_an_importance_of_zero_takes_an_old_episode_out_of_the_critics_loss() ->
 
 
 def test_a_weighting_changes_what_the_critic_learns() -> None:
-    per, uniform = updated(scheme=Per())[0].params.critic, updated()[0].params.critic
+    per, uniform = updated(weighting=Per())[0].params.critic, updated()[0].params.critic
     assert (per.agents.net.layers[0].bias != uniform.agents.net.layers[0].bias).any()
 
 

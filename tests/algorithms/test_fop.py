@@ -13,7 +13,7 @@ from macpo.nets.mixers import duel
 from macpo.types import Batch, Episodes
 from macpo.weighting.uniform import Config as Uniform
 from tests.algorithms import plain
-from tests.toys import CANVAS, Canvas, scribble, spoiled
+from tests.support.toys import CANVAS, Canvas, scribble, spoiled
 
 KEY = jax.random.key(0)
 LENGTH = [6, 4, 3]
@@ -23,9 +23,9 @@ STEPS = 45_000
 
 def one_action_each(episodes: Episodes) -> Episodes:
     """Every agent has only one action in every state, so that nothing is drawn."""
-    only = jnp.zeros_like(episodes.memory.avail_actions).at[..., 1].set(True)
-    memory = episodes.memory._replace(avail_actions=only)
-    return episodes._replace(memory=memory, actions=jnp.ones_like(episodes.actions))
+    only = jnp.zeros_like(episodes.encoded_state.avail_actions).at[..., 1].set(True)
+    memory = episodes.encoded_state._replace(avail_actions=only)
+    return episodes._replace(encoded_state=memory, actions=jnp.ones_like(episodes.actions))
 
 
 FREE = scribble(CANVAS, LENGTH, [False, True, False])
@@ -100,7 +100,7 @@ def test_a_twin_of_predator_prey_has_9926_parameters_and_its_mixer_31669() -> No
 
 def q_tot(critic: Critic, episodes: Episodes) -> np.ndarray:
     """Σ Q_i(1) + V(s): with one action the soft value is that action's, and the duel is plain."""
-    memory = episodes.memory
+    memory = episodes.encoded_state
     return np.asarray(
         critic.all_actions(memory.obs)[..., 1].sum(-1) + critic.value(memory.state)[..., 0]
     )
@@ -125,7 +125,9 @@ def test_policies_without_a_choice_have_no_entropy_and_no_gradient() -> None:
 
 def test_policies_minimise_temperature_times_log_pi_less_the_smaller_twin() -> None:
     pi = np.asarray(plain.policy(started().params.actor, FREE, EPSILON))
-    q = np.minimum(*(np.asarray(c.all_actions(FREE.memory.obs)) for c in started().params.critic))
+    q = np.minimum(
+        *(np.asarray(c.all_actions(FREE.encoded_state.obs)) for c in started().params.critic)
+    )
     log_pi = np.log(np.where(pi > 0, pi, 1))
     loss = plain.mean((pi * (ALPHA * log_pi - q)).sum(-1)[:, :-1], LENGTH)
     np.testing.assert_allclose(updated(FREE)[1]["loss_policy"], loss, rtol=1e-4)
@@ -147,9 +149,9 @@ def test_content_of_padding_changes_nothing() -> None:
 
 def test_an_episode_of_no_importance_teaches_neither_policies_nor_critics() -> None:
     last = np.arange(3)[:, None, None, None] == 2
-    memory = FREE.memory._replace(obs=jnp.where(last, -1.0, FREE.memory.obs))
+    memory = FREE.encoded_state._replace(obs=jnp.where(last, -1.0, FREE.encoded_state.obs))
     one, other = (
         updated(x, importance=(1.0, 1.0, 0.0))[0].params
-        for x in (FREE, FREE._replace(memory=memory))
+        for x in (FREE, FREE._replace(encoded_state=memory))
     )
     jax.tree.map(np.testing.assert_array_equal, one, other)

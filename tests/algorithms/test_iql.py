@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from macpo.algorithms.iql import Config as Iql
-from macpo.algorithms.value_based import _by_agent
 from macpo.errors import UsageError
+from macpo.learners.value_based import _by_agent
 from macpo.types import Batch
 from macpo.weighting.differ import Config as Differ
 from macpo.weighting.uniform import Config as Uniform
-from tests.toys import CANVAS, Canvas, scribble
+from tests.support.toys import CANVAS, Canvas, scribble
 
 KEY = jax.random.key(0)
 BATCH = scribble(CANVAS, [6, 3], [False, True])

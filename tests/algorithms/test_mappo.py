@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from macpo.algorithms.base import LearnerState
 from macpo.algorithms.mappo import Config
+from macpo.learners.base import LearnerState
 from macpo.types import Batch
 from macpo.weighting.uniform import Config as Uniform
 from tests.algorithms import plain
-from tests.toys import CANVAS, Canvas, scribble
+from tests.support.toys import CANVAS, Canvas, scribble
 
 KEY = jax.random.key(0)
 LENGTH = [6, 4, 3]
@@ -60,7 +60,7 @@ def updated(epochs: int = EPOCHS) -> tuple[LearnerState, Any, Any]:
 @functools.cache
 def estimates() -> dict[str, np.ndarray]:
     """Of a batch that is the first: values are as the network puts them out."""
-    value = np.asarray(started().params.critic.net(BATCH.memory.state)[..., 0], np.float64)
+    value = np.asarray(started().params.critic.net(BATCH.encoded_state.state)[..., 0], np.float64)
     returns = plain.lambda_return(BATCH, value, CONFIG.gamma, CONFIG.td_lambda)
     real = np.arange(6) < np.array(LENGTH)[:, None]
     advantage = returns - value[:, :-1]
@@ -94,7 +94,7 @@ def huber(error: Any) -> Any:
 
 def critic_loss(net: Any, estimate: Any) -> Any:
     """The worse of the value and of the value at most 0.2 from what it was."""
-    value = net(BATCH.memory.state)[:, :-1, 0]
+    value = net(BATCH.encoded_state.state)[:, :-1, 0]
     near = estimate["value"] + jnp.clip(value - estimate["value"], -0.2, 0.2)
     worse = jnp.maximum(*(huber(v - estimate["target"]) for v in (value, near)))
     return plain.mean(worse, LENGTH)
@@ -170,7 +170,7 @@ def test_in_the_first_epoch_no_value_is_clipped_for_none_has_moved_yet() -> None
     estimate = estimates()
 
     def loss(net: Any) -> Any:
-        value = net(BATCH.memory.state)[:, :-1, 0]
+        value = net(BATCH.encoded_state.state)[:, :-1, 0]
         return plain.mean(huber(value - estimate["target"]), LENGTH)
 
     net = started().params.critic.net
@@ -213,7 +213,7 @@ def test_the_value_of_a_second_batch_is_scaled_back_to_units_of_the_reward() -> 
     state = updated()[0]
     metrics = update(EPOCHS)(state, Batch(BATCH, jnp.ones(3)), KEY, jnp.array(False))[1]
     mean, std = state.params.critic.moments
-    value = state.params.critic.net(BATCH.memory.state)[:, :-1, 0] * std + mean
+    value = state.params.critic.net(BATCH.encoded_state.state)[:, :-1, 0] * std + mean
     np.testing.assert_allclose(metrics["value_mean"], plain.mean(value, LENGTH), rtol=1e-4)
 
 

@@ -12,7 +12,7 @@ from macpo.nets.critics import JointValue
 from macpo.nets.mixers import Extras
 from macpo.weighting.differ import Config as Differ
 from macpo.weighting.macpo import Config as Macpo
-from tests.toys import CANVAS, Canvas
+from tests.support.toys import CANVAS, Canvas
 
 KEY = jax.random.key(0)
 ALL, ONE = jnp.ones((1, 2), bool), jnp.ones((1, 2))

@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from macpo.algorithms.base import LearnerState
 from macpo.algorithms.vdac import Config
+from macpo.learners.base import LearnerState
 from macpo.nets.mixers import MonotonicMixer, SumMixer
 from macpo.types import Batch
 from macpo.weighting.uniform import Config as Uniform
 from tests.algorithms import plain
-from tests.toys import CANVAS, Canvas, scribble
+from tests.support.toys import CANVAS, Canvas, scribble
 
 KEY = jax.random.key(0)
 LENGTH = [6, 4, 3]
@@ -55,7 +55,9 @@ def by_the_paper(mixer: str, in_policy: bool) -> dict[str, Any]:
 
     def v_tot(params: Any) -> Any:
         values = plain.outputs(params.actor, BATCH)[..., -1]
-        return params.critic(values, BATCH.memory.state) if mixer == "mix" else values.sum(-1)
+        return (
+            params.critic(values, BATCH.encoded_state.state) if mixer == "mix" else values.sum(-1)
+        )
 
     value = np.asarray(jax.jit(v_tot)(params))
     returns = plain.lambda_return(BATCH, value, options.gamma, options.td_lambda)

@@ -8,8 +8,8 @@ import pytest
 from macpo.errors import UsageError
 from macpo.registry import make_config
 from macpo.types import Batch
-from macpo.weighting.base import Scheme
-from tests.toys import CANVAS, Canvas, scribble
+from macpo.weighting.weighting import Weighting
+from tests.support.toys import CANVAS, Canvas, scribble
 
 KEY = jax.random.key(0)
 NAMES = ["cwqmix", "owqmix"]
@@ -24,8 +24,8 @@ SIZES = {
 
 def updated(algorithm: str, weighting: str):
     """The state after an update, and its metrics."""
-    scheme = make_config("weighting", weighting).make()
-    learner = make_config("algorithms", algorithm, **SIZES).make(Canvas(CANVAS), scheme)
+    weighting = make_config("weighting", weighting).make()
+    learner = make_config("algorithms", algorithm, **SIZES).make(Canvas(CANVAS), weighting)
     return jax.jit(lambda: learner.update(learner.init(KEY), BATCH, KEY, jnp.array(True)))()
 
 
@@ -36,7 +36,7 @@ def test_the_algorithm_is_qmix_with_the_weighting_to_the_last_bit(name: str):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_another_weighting_multiplies_the_algorithms_weights(name: str):
-    scheme = make_config("weighting", "per", normalise="none", alpha=1.0).make()
+    weighting = make_config("weighting", "per", normalise="none", alpha=1.0).make()
     published = make_config("weighting", name, alpha=0.5).make()
     signals = {
         "q": np.array([[1.0, 3.0]], np.float32),
@@ -44,16 +44,16 @@ def test_another_weighting_multiplies_the_algorithms_weights(name: str):
         "is_greedy": np.array([[True, False]]),
         "q_star_greedy": np.array([[5.0, 5.0]], np.float32),
     }
-    product: Scheme = scheme.times(published)
+    product: Weighting = weighting.times(published)
     weights = product(mask=np.ones((1, 2), bool), **signals, q_star=signals["q"])
     np.testing.assert_allclose(weights, [[1.0, 0.5 * 2.0]], rtol=1e-6)
     assert "q_star" in product.needs  # the targets' sake
 
 
 def test_a_weighting_multiplies_itself_too():
-    scheme = make_config("weighting", "owqmix", alpha=0.5).make()
+    weighting = make_config("weighting", "owqmix", alpha=0.5).make()
     q, target = np.array([[3.0]], np.float32), np.array([[1.0]], np.float32)
-    weights = scheme.times(scheme)(mask=np.ones((1, 1), bool), q=q, target=target, q_star=q)
+    weights = weighting.times(weighting)(mask=np.ones((1, 1), bool), q=q, target=target, q_star=q)
     np.testing.assert_allclose(weights, [[0.25]], rtol=1e-6)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -15,9 +14,10 @@ import scipy.stats
 
 from macpo.envs.predator_prey import Choices, Config, PredatorPrey, State
 from macpo.errors import UsageError
-from tests.reference.predator_prey_numpy import PredatorPreyNumpy
+from tests.support.paths import DATA
+from tests.support.predator_prey_numpy import PredatorPreyNumpy
 
-GOLDEN = Path(__file__).parents[1] / "data" / "predator_prey_golden.npz"
+GOLDEN = DATA / "predator_prey_golden.npz"
 N_TRANSITIONS = 4114
 RIGHT, DOWN, LEFT, UP, STAY, CATCH = range(6)
 
@@ -141,7 +141,7 @@ def replay() -> Replay:
         jnp.asarray(golden["prey_uniform"], jnp.float32),
     )
     seen = jax.jit(jax.vmap(env.observe))(snapshots)
-    memory = jax.jit(jax.vmap(env.remember))(snapshots)
+    memory = jax.jit(jax.vmap(env.encode))(snapshots)
     actions = jnp.asarray(golden["actions"])
     after, timestep = jax.jit(jax.vmap(env.transition))(states, actions, choices)
     return Replay(env, golden, before, t, seen, memory, after, timestep)
@@ -196,7 +196,7 @@ def test_every_recorded_end_is_reproduced(replay: Replay) -> None:
 
 
 def test_a_recalled_memory_shows_what_was_seen(replay: Replay) -> None:
-    recalled = jax.jit(jax.vmap(replay.env.recall))(replay.memory)
+    recalled = jax.jit(jax.vmap(replay.env.decode))(replay.memory)
     assert_trees_equal(tuple(recalled), tuple(replay.seen))
 
 
@@ -758,7 +758,7 @@ def test_step_moves_prey_in_all_free_directions_uniformly_and_independently() ->
 
 
 @pytest.mark.parametrize(
-    ("punishment", "published", "error"), [(0.0, 5.9, 0.5), (-2.0, -93.8, 2.0)]
+    ("punishment", "published", "error_estimate"), [(0.0, 5.9, 0.5), (-2.0, -93.8, 2.0)]
 )
 def test_random_hunters_earn_what_they_earn_in_the_authors_environment(
     punishment: float, published: float, error: float

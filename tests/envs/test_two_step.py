@@ -73,7 +73,7 @@ def test_agents_and_state_see_the_stage_one_hot(stage: int, one_hot: list[int]) 
 def test_a_state_is_remembered_in_one_byte() -> None:
     env = Config().make()
     state, _ = env.reset(KEY)
-    assert env.remember(state).nbytes == 1
+    assert env.encode(state).nbytes == 1
 
 
 def test_the_reward_scale_multiplies_every_payoff() -> None:

@@ -15,14 +15,13 @@ from macpo.nets.agent import (
     agent_input_size,
     agent_inputs,
     epsilon_greedy,
+    gather_actions,
     greedy,
     last_actions,
     log_policy,
-    sampled,
-    taken,
-    with_floor,
+    mix_with_uniform,
 )
-from tests.toys import CANVAS
+from tests.support.toys import CANVAS
 
 KEY = jax.random.key(0)
 NET = AgentNet(KEY, in_size=3, hidden_size=4, out_size=5)
@@ -180,7 +179,7 @@ SOME = jnp.array([True, True, False, True])
 
 
 def test_taken_picks_the_value_of_the_action_and_sends_its_gradient_there_alone():
-    value, slope = jax.value_and_grad(lambda q: taken(q, jnp.array(2)))(Q)
+    value, slope = jax.value_and_grad(lambda q: gather_actions(q, jnp.array(2)))(Q)
     np.testing.assert_allclose(value, np.log(3.0), rtol=1e-6)
     assert slope.tolist() == [0, 0, 1, 0]
 
@@ -217,7 +216,7 @@ def test_gradients_of_the_entropy_are_finite_and_none_reaches_an_unavailable_act
     def entropy(logits):
         log_pi = log_policy(logits, avail)
         if epsilon is not None:
-            log_pi = with_floor(log_pi, avail, jnp.array(epsilon))
+            log_pi = mix_with_uniform(log_pi, avail, jnp.array(epsilon))
         return -(jnp.exp(log_pi) * log_pi).sum()
 
     slope = jax.grad(entropy)(LOGITS * jnp.array([1.0, 1, 50, 1]))
@@ -236,7 +235,7 @@ def test_no_gradient_flows_from_the_log_probability_of_an_unavailable_action():
 
 
 def test_floor_mixes_the_uniform_policy_over_available_actions_in():
-    pi = jnp.exp(with_floor(log_policy(LOGITS, SOME), SOME, jnp.array(0.3)))
+    pi = jnp.exp(mix_with_uniform(log_policy(LOGITS, SOME), SOME, jnp.array(0.3)))
     expected = 0.7 * np.array([3, 1, 0, 4]) / 8 + 0.1 * np.array([1, 1, 0, 1])
     np.testing.assert_allclose(pi, expected, rtol=1e-6)
     assert pi[2] == 0
@@ -244,18 +243,18 @@ def test_floor_mixes_the_uniform_policy_over_available_actions_in():
 
 def test_a_floor_of_zero_leaves_the_policy():
     log_pi = log_policy(LOGITS, SOME)
-    np.testing.assert_allclose(with_floor(log_pi, SOME, jnp.array(0.0)), log_pi, rtol=1e-6)
+    np.testing.assert_allclose(mix_with_uniform(log_pi, SOME, jnp.array(0.0)), log_pi, rtol=1e-6)
 
 
 def test_a_floor_leaves_the_policy_where_nothing_is_available():
     none = jnp.zeros(4, bool)
     log_pi = log_policy(LOGITS, none)
-    np.testing.assert_array_equal(with_floor(log_pi, none, jnp.array(0.3)), log_pi)
+    np.testing.assert_array_equal(mix_with_uniform(log_pi, none, jnp.array(0.3)), log_pi)
 
 
 def test_a_floor_of_zero_below_a_vanishing_probability_is_finite_and_so_is_its_gradient():
     def floored(logits):
-        return with_floor(log_policy(logits, SOME), SOME, jnp.array(0.0))[1]
+        return mix_with_uniform(log_policy(logits, SOME), SOME, jnp.array(0.0))[1]
 
     value, slope = jax.value_and_grad(floored)(jnp.array([200.0, -200.0, 0.0, 0.0]))
     assert -1000 < value < -80

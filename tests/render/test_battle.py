@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from macpo.envs.battle.dynamics import NOBODY, Battle
-from macpo.envs.battle.features import EAST, NO_OP, STOP
-from macpo.envs.smac_jax import Config, SmacJax, State
+from macpo.envs.smac_jax.dynamics import NOBODY, Battle
+from macpo.envs.smac_jax.environment import Config, SmacJax, State
+from macpo.envs.smac_jax.features import EAST, NO_OP, STOP
 from macpo.render.battle import Shot, Story, story
 
 MARINES = Config("3m").make()
@@ -29,7 +29,7 @@ def start(env: SmacJax, t: int = 0, **units: dict[int, float]) -> State:
     return jax.tree.map(np.asarray, state)._replace(battle=Battle(*battle), t=np.int32(t))
 
 
-def told(env: SmacJax, *states: State, action: int = STOP) -> Story:
+def story_of(env: SmacJax, *states: State, action: int = STOP) -> Story:
     """Their story; everybody chooses the same action."""
     actions = np.full((len(states) - 1, env.spec.n_agents), action)
     return story(env, states, actions, [""] * len(states))

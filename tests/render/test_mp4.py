@@ -8,8 +8,8 @@ from PIL import Image
 
 av = pytest.importorskip("av")
 
-from macpo.files import write_atomically  # noqa: E402
 from macpo.render.mp4 import encode  # noqa: E402
+from macpo.runs.files import write_atomically  # noqa: E402
 
 BLUE, RED = (47, 75, 124), (215, 38, 61)
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
-from macpo.envs.battle.features import EAST, MOVES, NORTH, SOUTH, STOP, WEST
-from macpo.envs.battle.maps import MAPS
-from macpo.envs.smac_jax import Config, SmacJax, State
+from macpo.envs.smac_jax.environment import Config, SmacJax, State
+from macpo.envs.smac_jax.features import EAST, MOVES, NORTH, SOUTH, STOP, WEST
+from macpo.envs.smac_jax.maps import MAPS
 from macpo.render.battle import Point, story
 from macpo.render.frames import animate, captions, drawer, text_frame
 from macpo.render.ink import FIELD, FIELD_DARK, MARGIN

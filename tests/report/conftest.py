@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from macpo.config import Experiment, to_dict
 from macpo.envs.predator_prey import Config
+from macpo.experiment import Experiment, to_dict
 
 Row = dict[str, Any]
 MakeRun = Callable[..., Path]

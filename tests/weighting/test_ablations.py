@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from macpo import weighting
-from tests.weighting.samples import Arrays, Row, fixture, quick, raw, signals, weigh
+from tests.support.weighting_samples import Arrays, Row, fixture, quick, raw, signals, weigh
 
 ROWS = {
     "bellman": Row(

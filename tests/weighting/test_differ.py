@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 
 from macpo.weighting.differ import individual_errors
-from tests.weighting.samples import Arrays, quick, raw, signals, weigh
+from tests.support.weighting_samples import Arrays, quick, raw, signals, weigh
 
 D_Q_TOT, DELTA = np.array([[[0.8, 0.5]]]), np.array([[1.5]])
-ONE = {"q": DELTA, "target": 0 * DELTA, "d_q_tot": D_Q_TOT, "mask": np.ones((1, 1))}
+ONE = {"q": DELTA, "target": 0 * DELTA, "dq_tot_dq": D_Q_TOT, "mask": np.ones((1, 1))}
 
 
 def test_individual_errors_equal_the_worked_numbers() -> None:
@@ -38,13 +38,13 @@ def test_weights_have_mean_one_over_steps_and_agents() -> None:
 
 def test_the_sign_of_error_and_derivative_does_not_matter() -> None:
     np.testing.assert_array_equal(raw("differ", ONE | {"q": -DELTA}), raw("differ", ONE))
-    np.testing.assert_array_equal(raw("differ", ONE | {"d_q_tot": -D_Q_TOT}), raw("differ", ONE))
+    np.testing.assert_array_equal(raw("differ", ONE | {"dq_tot_dq": -D_Q_TOT}), raw("differ", ONE))
 
 
 @quick
 @given(signals())
 def test_where_all_agents_share_alike_each_has_the_weight_of_per(batch: Arrays) -> None:
-    alike = batch | {"d_q_tot": np.ones_like(batch["d_q_tot"])}
+    alike = batch | {"dq_tot_dq": np.ones_like(batch["dq_tot_dq"])}
     options = {"alpha": 0.8, "epsilon": 0.01}
     expected = raw("per", batch, **options)[..., None]
     weights = raw("differ", alike, **options)
@@ -54,6 +54,6 @@ def test_where_all_agents_share_alike_each_has_the_weight_of_per(batch: Arrays) 
 @quick
 @given(signals())
 def test_no_exponent_or_full_correction_is_uniform(batch: Arrays) -> None:
-    expected = np.broadcast_to(batch["mask"][..., None], batch["d_q_tot"].shape)
+    expected = np.broadcast_to(batch["mask"][..., None], batch["dq_tot_dq"].shape)
     for options in ({"alpha": 0.0}, {"beta": 1.0}):
         np.testing.assert_array_equal(raw("differ", batch, **options), expected)

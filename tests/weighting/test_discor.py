@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.weighting.samples import Arrays, Row, fixture, one_step, quick, raw, signals, weigh
+from tests.support.weighting_samples import (
+    Arrays,
+    Row,
+    fixture,
+    one_step,
+    quick,
+    raw,
+    signals,
+    weigh,
+)
 
 ROW = Row(
     [0.370409110, 0.602388424, 0.1, 0.026951788],

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from macpo import weighting
 from macpo.weighting import Signals
-from tests.weighting.samples import Arrays, fixture, quick, raw, signals, weigh
+from tests.support.weighting_samples import Arrays, fixture, quick, raw, signals, weigh
 
 WEIGHTS = [0.958233340, 1.168050405, 1.289605089, 0.584111166, 0]
 SHARES = [0.239558335, 0.292012601, 0.322401272, 0.146027792, 0]
@@ -51,7 +51,7 @@ def test_the_initial_temperature_is_the_published_one() -> None:
 
 
 def test_a_temperature_near_zero_is_held_at_a_thousandth() -> None:
-    batch = fixture() | {"next_error": fixture()["next_error"] / 1000}
+    batch = fixture() | {"next_error_estimate": fixture()["next_error_estimate"] / 1000}
     weights, _ = step(batch, {"temperature": 1e-9}, normalise="none")
     expected = np.exp([-2.97, -0.99, 0, -7.92])
     np.testing.assert_allclose(weights[0, :4], expected, rtol=1e-12)
@@ -64,8 +64,8 @@ def test_a_temperature_that_is_no_number_is_not_hidden() -> None:
 
 
 def test_an_error_that_is_no_number_moves_no_temperature_where_faults_are_left_out() -> None:
-    error = np.where(np.arange(5) == 1, np.nan, fixture()["error"])
-    batch = fixture() | {"error": error}
+    error = np.where(np.arange(5) == 1, np.nan, fixture()["error_estimate"])
+    batch = fixture() | {"error_estimate": error}
     assert np.isnan(step(batch, {"temperature": 10.0})[1])
     assert step(batch, {"temperature": 10.0}, nonfinite="zero")[1] == 10
 
@@ -74,14 +74,14 @@ def test_an_error_that_is_no_number_moves_no_temperature_where_faults_are_left_o
 @given(signals())
 def test_steps_without_a_next_error_such_as_terminal_ones_weigh_most(batch: Arrays) -> None:
     weights = raw("discor-net", batch)
-    assert (weights[batch["mask"] & (batch["next_error"] == 0)] == 1).all()
+    assert (weights[batch["mask"] & (batch["next_error_estimate"] == 0)] == 1).all()
     assert weights.max(initial=0) <= 1
 
 
 @quick
 @given(signals(), st.floats(0, 50))
 def test_equal_errors_weigh_the_same(batch: Arrays, error: float) -> None:
-    equal = batch | {"next_error": np.full_like(batch["q"], error)}
+    equal = batch | {"next_error_estimate": np.full_like(batch["q"], error)}
     np.testing.assert_allclose(weigh("discor-net", equal), batch["mask"], rtol=1e-14)
 
 
@@ -90,7 +90,7 @@ def test_equal_errors_weigh_the_same(batch: Arrays, error: float) -> None:
 def test_a_constant_added_to_every_error_cancels_in_the_normalisation(
     batch: Arrays, more: float
 ) -> None:
-    shifted = batch | {"next_error": batch["next_error"] + more}
+    shifted = batch | {"next_error_estimate": batch["next_error_estimate"] + more}
     expected = weigh("discor-net", batch)
     np.testing.assert_allclose(weigh("discor-net", shifted), expected, rtol=1e-12)
 
@@ -103,4 +103,4 @@ def test_a_high_temperature_is_uniform(batch: Arrays) -> None:
 
 
 def test_no_td_error_is_read() -> None:
-    assert weighting.make("discor-net").needs == ("next_error", "error")
+    assert weighting.make("discor-net").needs == ("next_error_estimate", "error_estimate")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from macpo.weighting.factors import joint_probability
-from tests.weighting.samples import golden, joint_policies, probabilities, quick
+from tests.support.weighting_samples import golden, joint_policies, probabilities, quick
 
 
 def f(*pi: float) -> float:

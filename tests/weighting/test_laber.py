@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from macpo.weighting.laber import times_picked
-from tests.weighting.samples import Arrays, errors, quick, raw, signals, xp
+from tests.support.weighting_samples import Arrays, errors, quick, raw, signals, xp
 
 EIGHT = errors(0.5, 2, 0.1, 4, 1, 0.4, 3, 1)
 CHANCES = (np.arange(120) + 0.5) / 120  # between all chances at which other steps are picked
@@ -17,14 +17,14 @@ CHANCES = (np.arange(120) + 0.5) / 120  # between all chances at which other ste
 def test_picks_weigh_the_mean_error_over_their_own() -> None:
     # the sums of |δ| times 3 picks / 12: .125 .625 .65 1.65 1.9 2 2.75 3; plus ½, these pass a
     # whole number at the steps 1, 3 and 6; the mean error is 1.5
-    weights = raw("laber", EIGHT | {"chance": 0.5}, share=3 / 8)
+    weights = raw("laber", EIGHT | {"uniform_noise": 0.5}, share=3 / 8)
     picked = weights[0] * 3 / 8
     assert picked.tolist() == pytest.approx([0, 0.75, 0, 0.375, 0, 0, 0.5, 0], rel=1e-14)
 
 
 def test_another_chance_picks_others() -> None:
     weights = raw(
-        "laber", EIGHT | {"chance": 0.1}, share=3 / 8
+        "laber", EIGHT | {"uniform_noise": 0.1}, share=3 / 8
     )  # .225 .725 .75 1.75 2 2.1 2.85 3.1
     assert np.flatnonzero(weights[0]).tolist() == [3, 4, 7]
 
@@ -32,7 +32,7 @@ def test_another_chance_picks_others() -> None:
 @pytest.mark.parametrize("share", [0.125, 0.25, 0.5, 1.0])
 def test_over_all_chances_the_weighted_loss_is_the_plain_mean(share: float) -> None:
     delta = EIGHT["q"][0]
-    weights = [raw("laber", EIGHT | {"chance": c}, share=share)[0] for c in CHANCES]
+    weights = [raw("laber", EIGHT | {"uniform_noise": c}, share=share)[0] for c in CHANCES]
     np.testing.assert_allclose(np.mean(weights, 0), 1, rtol=1e-12)
     losses = [(w * delta**2).mean() for w in weights]
     assert np.mean(losses) == pytest.approx((delta**2).mean(), rel=1e-12)
@@ -46,7 +46,7 @@ def test_as_many_are_picked_as_asked_each_within_one_of_its_share(
     p = np.where(batch["mask"], np.abs(batch["q"] - batch["target"]), 0)
     if p.sum() > 0:
         n_picks = np.ceil(share * batch["mask"].sum())
-        picks = times_picked(p, batch["chance"], n_picks, xp)
+        picks = times_picked(p, batch["uniform_noise"], n_picks, xp)
         assert picks.sum() == n_picks
         assert (np.abs(picks - n_picks * p / p.sum()) < 1 + 1e-9).all()
 
@@ -60,7 +60,7 @@ def test_steps_without_error_are_never_picked(batch: Arrays) -> None:
 
 
 def test_a_batch_without_error_counts_whole() -> None:
-    weights = raw("laber", errors(0, 0, 0, mask=[1, 1, 0]) | {"chance": 0.5})
+    weights = raw("laber", errors(0, 0, 0, mask=[1, 1, 0]) | {"uniform_noise": 0.5})
     assert weights.tolist() == [[1, 1, 0]]
 
 

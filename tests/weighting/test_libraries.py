@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from macpo.weigh.normalise import Normalise
 
 from macpo import weighting
-from macpo.losses import weighted_squared_error
-from macpo.weighting.normalise import Normalise
-from tests.weighting.samples import Arrays, fixture, golden, one_step, weigh
+from macpo.learners.losses import weighted_squared_error
+from tests.support.weighting_samples import Arrays, fixture, golden, one_step, weigh
 
 MODES = get_args(Normalise)
 every_scheme = pytest.mark.parametrize("name", weighting.available())
@@ -156,10 +156,10 @@ def test_the_gradient_of_one_step_equals_the_worked_number() -> None:
 @every_scheme
 def test_weights_and_running_means_in_torch_carry_no_gradient(name: str) -> None:
     batch = as_torch(fixture())
-    for signal in {*batch} - {"mask", "is_greedy", "chance"}:
+    for signal in {*batch} - {"mask", "is_greedy", "uniform_noise"}:
         batch[signal].requires_grad_()
-    scheme = weighting.make(name, normalise="ema", **on_policy)
-    weighed = scheme.apply(scheme.init(), weighting.Signals(**batch))
+    weigh = weighting.make(name, normalise="ema", **on_policy)
+    weighed = weigh.apply(weigh.init(), weighting.Signals(**batch))
     results = [weighed.weights, *weighed.state.values(), *weighed.metrics.values()]
     assert not any(x.requires_grad for x in results)
 
@@ -169,9 +169,9 @@ def test_weights_and_running_means_in_torch_carry_no_gradient(name: str) -> None
 
 def agrees_compiled(name: str, backend: str) -> None:
     library = torch()
-    scheme = weighting.make(name, normalise="mean", **on_policy)
+    weigh = weighting.make(name, normalise="mean", **on_policy)
     library.compiler.reset()
-    compiled = library.compile(lambda batch: scheme(**batch), backend=backend)
+    compiled = library.compile(lambda batch: weigh(**batch), backend=backend)
     reference = weigh(name, fixture(), **on_policy)
     np.testing.assert_allclose(compiled(as_torch(fixture())).numpy(), reference, rtol=2e-6)
 

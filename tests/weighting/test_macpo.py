@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from macpo import weighting
-from tests.weighting.samples import (
+from tests.support.weighting_samples import (
     Arrays,
     Row,
     fixture,
@@ -66,7 +66,8 @@ def test_without_gap_and_choice_only_the_td_error_remains() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "weight"), [(1, 0.367879441), (2, 0.270670566), (5, 0.033689735), (10, 4.53999e-4)]
+    ("error", "weight"),
+    [(1, 0.367879441), (2, 0.270670566), (5, 0.033689735), (10, 4.53999e-4)],
 )
 def test_a_large_error_that_q_star_shares_extinguishes_itself(error: float, weight: float) -> None:
     batch = one_step(delta=error, gap=error, pi=(1.0, 1.0))
@@ -82,9 +83,9 @@ def test_the_weight_is_zero_exactly_where_the_td_error_is() -> None:
 @quick
 @given(signals())
 def test_factors_multiply_in_any_order(batch: Arrays) -> None:
-    scheme = weighting.make("macpo", normalise="none")
-    turned = dataclasses.replace(scheme, factors=scheme.factors[::-1])
-    np.testing.assert_allclose(turned(**batch), scheme(**batch), rtol=1e-13)
+    weigh = weighting.make("macpo", normalise="none")
+    turned = dataclasses.replace(weigh, factors=weigh.factors[::-1])
+    np.testing.assert_allclose(turned(**batch), weigh(**batch), rtol=1e-13)
 
 
 # --- likelihoods ----------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from macpo import weighting
-from tests.weighting.samples import (
+from tests.support.weighting_samples import (
     Arrays,
     fixture,
     golden,

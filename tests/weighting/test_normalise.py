@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 
 from macpo import weighting
-from tests.weighting.samples import Arrays, errors, fixture, golden, quick, raw, signals, weigh
+from tests.support.weighting_samples import (
+    Arrays,
+    errors,
+    fixture,
+    golden,
+    quick,
+    raw,
+    signals,
+    weigh,
+)
 
 MODES = ["mean", "none", "sum", "max", "ema"]
 every_mode = pytest.mark.parametrize("mode", MODES)
@@ -143,8 +152,8 @@ def test_a_step_that_is_no_number_is_left_out_if_so_asked(value: float) -> None:
 
 
 def test_steps_left_out_are_still_counted() -> None:
-    scheme = weighting.make("macpo", nonfinite="zero")
-    told = scheme.apply(scheme.init(), weighting.Signals(**faulty(1))).metrics
+    weigh = weighting.make("macpo", nonfinite="zero")
+    told = weigh.apply(weigh.init(), weighting.Signals(**faulty(1))).metrics
     assert told["weight_n_nonfinite"] == 1
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.weighting.samples import Arrays, fixture, quick, raw, signals, weigh
+from tests.support.weighting_samples import Arrays, fixture, quick, raw, signals, weigh
 
 # the weights of z = 1, −½, 2, 0
 WORKED = {
@@ -32,7 +32,7 @@ def test_in_macpo_it_gives_the_worked_numbers() -> None:
 def test_where_recent_play_and_replay_are_alike_it_changes_nothing(
     batch: Arrays, temperature: float
 ) -> None:
-    alike = batch | {"log_ratio": np.zeros_like(batch["q"])}
+    alike = batch | {"log_density_ratio": np.zeros_like(batch["q"])}
     for mode in ("none", "mean"):
         weights = weigh("macpo", alike, normalise=mode, on_policy=temperature)
         np.testing.assert_array_equal(weights, weigh("macpo", batch, normalise=mode))
@@ -50,13 +50,13 @@ def test_a_high_temperature_leaves_it_out(batch: Arrays) -> None:
 def test_a_constant_added_to_every_logit_cancels_in_the_normalisation(
     batch: Arrays, more: float
 ) -> None:
-    z = np.clip(batch["log_ratio"], -5, 5)  # none is cut
-    one, other = (batch | {"log_ratio": x} for x in (z, z + more))
+    z = np.clip(batch["log_density_ratio"], -5, 5)  # none is cut
+    one, other = (batch | {"log_density_ratio": x} for x in (z, z + more))
     expected = weigh("macpo", one, on_policy=5.0)
     np.testing.assert_allclose(weigh("macpo", other, on_policy=5.0), expected, rtol=1e-12)
 
 
 def test_logits_beyond_ten_are_cut() -> None:
     z = np.array([[-30.0, 10, 30, 0, 0]])
-    weights = raw("uniform", fixture() | {"log_ratio": z}, on_policy=10.0)
+    weights = raw("uniform", fixture() | {"log_density_ratio": z}, on_policy=10.0)
     assert weights[0].tolist() == pytest.approx([np.exp(-1), np.e, np.e, 1, 0], rel=1e-6)

@@ -12,8 +12,8 @@ MASK = np.array([[1, 1, 1, 1, 0]])
 
 
 def weigh(**options: object) -> list[float]:
-    scheme = weighting.make("owqmix", **options)
-    return scheme(q=Q, target=TARGET, q_star=0 * Q, mask=MASK)[0].tolist()
+    weigh = weighting.make("owqmix", **options)
+    return weigh(q=Q, target=TARGET, q_star=0 * Q, mask=MASK)[0].tolist()
 
 
 def test_underestimated_steps_weigh_one_and_all_others_alpha() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from macpo import weighting
 from macpo.errors import UsageError
-from tests.weighting.samples import Arrays, Row, errors, fixture, quick, raw, signals, weigh
+from tests.support.weighting_samples import Arrays, Row, errors, fixture, quick, raw, signals, weigh
 
 BATCH = errors(0.5, 2, 0.1, 4)
 SIZE, N = np.array([0.5, 2, 0.1, 4]), 4

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.weighting.samples import Arrays, errors, quick, raw, signals
+from tests.support.weighting_samples import Arrays, errors, quick, raw, signals
 
 BATCH, SIZE = errors(0.5, 2, 0.1, 4), np.array([0.5, 2, 0.1, 4])
 GRADIENT = [0.098802337, 0.260740931, 0.019760467, 0.344049721]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.weighting.samples import Arrays, errors, quick, raw, signals, weigh
+from tests.support.weighting_samples import Arrays, errors, quick, raw, signals, weigh
 
 BATCH = errors(0.5, 2, -0.1, 4)  # ranks 3, 2, 4, 1
 PROBABILITY = np.array([0.188555642, 0.250439838, 0.154163804, 0.406840717])

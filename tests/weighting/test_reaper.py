@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from macpo.weighting.reaper import reliability
-from tests.weighting.samples import Arrays, errors, quick, raw, signals, weigh, xp
+from tests.support.weighting_samples import Arrays, errors, quick, raw, signals, weigh, xp
 
 SIZE = (0.1, 0.2, 0.05, 3, 0.1, 1)
 

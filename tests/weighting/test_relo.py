@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.weighting.samples import Arrays, quick, raw, signals, weigh
+from tests.support.weighting_samples import Arrays, quick, raw, signals, weigh
 
 
 def losses(online: list[float], of_target_net: list[float]) -> Arrays:

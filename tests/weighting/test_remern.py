@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from tests.weighting.samples import Arrays, Row, fixture, quick, raw, signals, weigh
+from tests.support.weighting_samples import Arrays, Row, fixture, quick, raw, signals, weigh
 
 ROW = Row(
     [0.554132029, 1.179024743, 0.196296296, 0.050701704],

@@ -6,7 +6,7 @@ from hypothesis import given
 
 from macpo import weighting
 from macpo.weighting import Signals
-from tests.weighting.samples import Arrays, fixture, quick, raw, signals, weigh
+from tests.support.weighting_samples import Arrays, fixture, quick, raw, signals, weigh
 
 
 def test_weights_equal_the_worked_numbers() -> None:
@@ -16,7 +16,7 @@ def test_weights_equal_the_worked_numbers() -> None:
 
 def test_ratio_shares_times_error_shares_sum_to_the_worked_number() -> None:
     whole, errors = raw("remern-net", fixture()), raw("discor-net", fixture())
-    ratios = raw("remern-net", fixture() | {"next_error": np.zeros((1, 5))})
+    ratios = raw("remern-net", fixture() | {"next_error_estimate": np.zeros((1, 5))})
     shares = whole.sum() / (ratios.sum() * errors.sum())
     assert shares == pytest.approx(0.251800789, abs=6e-10)
 
@@ -32,7 +32,7 @@ def test_ratio_shares_times_error_shares_sum_to_the_worked_number() -> None:
 def test_without_errors_the_saturating_ratio_remains(
     temperature: float, expected: list[float]
 ) -> None:
-    batch = fixture() | {"next_error": np.zeros((1, 5))}
+    batch = fixture() | {"next_error_estimate": np.zeros((1, 5))}
     weights = weigh("remern-net", batch, ratio_temperature=temperature)
     assert weights[0].tolist() == pytest.approx(expected, abs=6e-10)
 
@@ -40,20 +40,24 @@ def test_without_errors_the_saturating_ratio_remains(
 @quick
 @given(signals())
 def test_where_recent_play_and_replay_are_alike_it_is_discor(batch: Arrays) -> None:
-    alike = batch | {"log_ratio": np.zeros_like(batch["q"])}
+    alike = batch | {"log_density_ratio": np.zeros_like(batch["q"])}
     expected = weigh("discor-net", batch)
     np.testing.assert_allclose(weigh("remern-net", alike), expected, rtol=1e-14)
     np.testing.assert_allclose(raw("remern-net", alike), 0.5 * raw("discor-net", batch), rtol=1e-14)
 
 
 def test_logits_beyond_ten_are_cut() -> None:
-    log_ratio = np.array([[-30.0, -10, 10, 30, 0]])
-    weights = raw("remern-net", fixture() | {"log_ratio": log_ratio, "next_error": 0 * log_ratio})
+    log_density_ratio = np.array([[-30.0, -10, 10, 30, 0]])
+    weights = raw(
+        "remern-net",
+        fixture()
+        | {"log_density_ratio": log_density_ratio, "next_error_estimate": 0 * log_density_ratio},
+    )
     assert weights[0, 0] == weights[0, 1] < weights[0, 2] == weights[0, 3]
 
 
 def test_its_temperature_moves_as_that_of_discor() -> None:
-    scheme = weighting.make("remern-net")
-    assert scheme.init() == {"temperature": 10}
-    state = scheme.apply(scheme.init(), Signals(**fixture())).state
+    weigh = weighting.make("remern-net")
+    assert weigh.init() == {"temperature": 10}
+    state = weigh.apply(weigh.init(), Signals(**fixture())).state
     assert state["temperature"] == pytest.approx(9.962125, rel=1e-14)

@@ -5,7 +5,7 @@ import pytest
 
 from macpo import weighting
 from macpo.errors import UsageError
-from tests.weighting.samples import raw, weigh
+from tests.support.weighting_samples import raw, weigh
 
 SIX = {"mask": np.ones((1, 6))}
 

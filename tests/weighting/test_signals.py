@@ -10,7 +10,7 @@ from hypothesis import given
 
 from macpo import weighting
 from macpo.errors import UsageError
-from tests.weighting.samples import Arrays, fixture, one_step, quick, raw, signals, weigh
+from tests.support.weighting_samples import Arrays, fixture, one_step, quick, raw, signals, weigh
 
 macpo = weighting.make("macpo")
 every_library = pytest.mark.parametrize("library", ["numpy", "jax", "torch"])
@@ -33,7 +33,7 @@ def batch_in(library: str, **changes: np.ndarray) -> Arrays:
 @quick
 @given(signals())
 def test_a_trailing_axis_of_length_one_is_accepted_and_restored(batch: Arrays) -> None:
-    per_agent = ("pi_taken", "d_q_tot", "chance")
+    per_agent = ("pi_taken", "dq_tot_dq", "uniform_noise")
     with_axis = {k: x if k in per_agent else x[..., None] for k, x in batch.items()}
     for name in ("macpo", "laber"):
         expected = weigh(name, batch)[..., None]
@@ -95,9 +95,9 @@ def test_a_signal_of_another_shape_is_named_with_both_shapes(library: str, name:
 def test_what_agents_have_needs_their_axis_behind_the_shape_of_the_mask(
     library: str, shape: tuple[int, ...]
 ) -> None:
-    for scheme, name in (("macpo", "pi_taken"), ("differ", "d_q_tot")):
+    for chosen, name in (("macpo", "pi_taken"), ("differ", "dq_tot_dq")):
         with pytest.raises(UsageError, match=rf"{name} has shape .* it must be \[B, T, N\]"):
-            weighting.make(scheme)(**batch_in(library, **{name: np.ones(shape)}))
+            weighting.make(chosen)(**batch_in(library, **{name: np.ones(shape)}))
 
 
 @every_library

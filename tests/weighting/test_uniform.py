@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 
 from macpo import weighting
-from tests.weighting.samples import Arrays, Row, quick, signals, weigh
+from tests.support.weighting_samples import Arrays, Row, quick, signals, weigh
 
 
 def test_weights_and_losses_equal_the_worked_numbers() -> None:
@@ -30,6 +30,6 @@ def test_no_signal_is_needed() -> None:
 
 
 def test_alone_it_weighs_by_how_on_policy_steps_are_if_so_asked() -> None:
-    batch = {"mask": np.ones((1, 2)), "log_ratio": np.log([[1.0, 4.0]])}
+    batch = {"mask": np.ones((1, 2)), "log_density_ratio": np.log([[1.0, 4.0]])}
     weights = weighting.make("uniform", on_policy=2.0)(**batch)
     assert weights[0].tolist() == pytest.approx([1, 2])

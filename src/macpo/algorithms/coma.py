@@ -10,27 +10,27 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from macpo.algorithms.actor_critic import (
+from macpo.envs.base import Environment
+from macpo.kernels.chunked import map_states
+from macpo.kernels.packing import unpack
+from macpo.learners.actor_critic import (
     ActorCritic,
+    ActorCriticLearner,
     Learned,
-    Learner,
     Networks,
     entropy,
 )
-from macpo.algorithms.base import About, LearnerState
-from macpo.algorithms.episodes import transitions
-from macpo.algorithms.sweep import sweep
-from macpo.envs.base import Environment
-from macpo.losses import masked_mean
-from macpo.nets.agent import sampled, taken
+from macpo.learners.backward_critic import sweep
+from macpo.learners.base import About, LearnerState
+from macpo.learners.episodes import transitions
+from macpo.learners.losses import masked_mean
+from macpo.learners.returns import lambda_return
+from macpo.nets.agent import gather_actions, sample_actions
 from macpo.nets.critics import AgentCritic, counterfactual_inputs
-from macpo.nets.packing import unpack
-from macpo.nets.rows import map_states
-from macpo.targets import lambda_return
-from macpo.types import Batch, Key, Observation, PyTree
-from macpo.weighting.base import Scheme
+from macpo.types import Batch, Observation, PyTree
+from macpo.weighting.weighting import Weighting
 
 
 @dataclass(frozen=True)
@@ -63,19 +63,21 @@ class Config(ActorCritic):
         self.require_positive("critic_lr", "critic_hidden_dim", "sweep_width")
         self.require_not_negative("entropy_coef")
 
-    def make(self, env: Environment, scheme: Scheme) -> Learner:
+    def make(self, env: Environment, weighting: Weighting) -> ActorCriticLearner:
         """The learner."""
         spec, width = env.spec, self.critic_hidden_dim
         actions_size = spec.n_agents * spec.n_actions
 
-        def critic(key: Key) -> AgentCritic:
+        def critic(key: PRNGKeyArray) -> AgentCritic:
             shared, own = spec.state_size + actions_size, spec.obs_size + actions_size
             return AgentCritic(key, spec.n_agents, shared, own, (width, width), spec.n_actions)
 
-        return Learner(env, self, scheme, critic, _learn, critic_lr=self.critic_lr)
+        return ActorCriticLearner(env, self, weighting, critic, _learn, critic_lr=self.critic_lr)
 
 
-def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Learned:
+def _learn(
+    learner: ActorCriticLearner, state: LearnerState, batch: Batch, key: PRNGKeyArray
+) -> Learned:
     """A sweep of the critic, then one step of the policies on what it said."""
     config, episodes, (actor, critic, beside) = learner.config, batch.episodes, state.params
     mask, terminal = transitions(episodes)
@@ -91,14 +93,14 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
 
     # 1. Targets: SARSA(λ) of the slow critic. Where an episode was cut off, it goes on with an
     #    action drawn from its policy.
-    drawn = sampled(key, log_pi, replayed.seen.avail_actions)
+    drawn = sample_actions(key, log_pi, replayed.observation.avail_actions)
     actions = jnp.where(replayed.stored < 0, drawn, replayed.stored)
 
     def value(_: None, critic: PyTree, __: None, context: PyTree) -> Array:
-        memory, actions, last = context
-        return _judge(critic, learner.state_of(memory), actions, last)[0]
+        encoded_state, actions, last = context
+        return _judge(critic, learner.state_of(encoded_state), actions, last)[0]
 
-    context = replayed.memory, actions, replayed.last
+    context = replayed.encoded_state, actions, replayed.last
     q_target = map_states(value, None, state.targets.critic, None, context, replayed.packing)
     of_agent = partial(lambda_return, episodes.reward, terminal, mask)
     target = jax.vmap(of_agent, in_axes=(-1, None, None), out_axes=-1)(
@@ -117,7 +119,7 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
     advantage = swept.value - baseline
 
     def loss(log_pi: Array) -> tuple[Array, dict[str, Array]]:
-        packed = taken(log_pi, replayed.stored), entropy(log_pi)
+        packed = gather_actions(log_pi, replayed.stored), entropy(log_pi)
         log_pi_taken, h = (unpacked(x)[:, :-1] for x in packed)
         of_agents = jnp.broadcast_to(mask[..., None], h.shape)
         metrics = {
@@ -146,9 +148,12 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
 
 
 def _judge(
-    critic: AgentCritic, seen: Observation, actions: Int[Array, "B N"], last: Int[Array, "B N"]
+    critic: AgentCritic,
+    observation: Observation,
+    actions: Int[Array, "B N"],
+    last: Int[Array, "B N"],
 ) -> tuple[Float[Array, "B N"], Float[Array, "B N A"]]:
     """(Q of the actions taken, Q of all actions of one agent while the others keep theirs)."""
-    n_actions = seen.avail_actions.shape[-1]
-    q = critic(*counterfactual_inputs(seen.state, seen.obs, actions, last, n_actions))
-    return taken(q, actions), q
+    n_actions = observation.avail_actions.shape[-1]
+    q = critic(*counterfactual_inputs(observation.state, observation.obs, actions, last, n_actions))
+    return gather_actions(q, actions), q

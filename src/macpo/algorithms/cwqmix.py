@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from macpo.algorithms import qmix
-from macpo.algorithms.base import About
-from macpo.algorithms.value_based import Learner
 from macpo.envs.base import Environment
+from macpo.learners.base import About
+from macpo.learners.value_based import ValueBasedLearner
 from macpo.weighting import cwqmix
-from macpo.weighting.base import Scheme
+from macpo.weighting.weighting import Weighting
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,6 @@ class Config(qmix.Config):
         super().__post_init__()
         cwqmix.Config(alpha=self.alpha)  # refuses what is out of range
 
-    def make(self, env: Environment, scheme: Scheme) -> Learner:
+    def make(self, env: Environment, weighting: Weighting) -> ValueBasedLearner:
         """The learner; its scheme is the weighting's times these weights."""
-        return super().make(env, scheme.times(cwqmix.Config(alpha=self.alpha).make()))
+        return super().make(env, weighting.times(cwqmix.Config(alpha=self.alpha).make()))

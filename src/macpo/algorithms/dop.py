@@ -12,31 +12,31 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from macpo.algorithms.actor_critic import (
+from macpo.envs.base import Environment
+from macpo.kernels.chunked import map_states
+from macpo.kernels.packing import unpack
+from macpo.learners.actor_critic import (
+    ActorCriticLearner,
     Beside,
     Learned,
-    Learner,
     Networks,
     Optimisers,
     Replayed,
 )
-from macpo.algorithms.base import About, LearnerState
-from macpo.algorithms.episodes import transitions
-from macpo.algorithms.hyperparameters import OptimiserName
-from macpo.algorithms.off_policy import Judged, OffPolicy, Weights, weigh
-from macpo.algorithms.sweep import sweep
-from macpo.envs.base import Environment
-from macpo.losses import masked_mean
-from macpo.nets.agent import greedy, taken
+from macpo.learners.backward_critic import sweep
+from macpo.learners.base import About, LearnerState
+from macpo.learners.critic_weighting import Judged, OffPolicy, Weights, weigh
+from macpo.learners.episodes import transitions
+from macpo.learners.hyperparameters import OptimiserName
+from macpo.learners.losses import masked_mean
+from macpo.learners.returns import episode_return, lambda_return
+from macpo.nets.agent import gather_actions, greedy
 from macpo.nets.critics import AgentCritic, dueling
 from macpo.nets.mixers import LinearMixer
-from macpo.nets.packing import unpack
-from macpo.nets.rows import map_states
-from macpo.targets import episode_return, lambda_return
-from macpo.types import Batch, Key, Observation, PyTree
-from macpo.weighting.base import Scheme
+from macpo.types import Batch, Observation, PyTree
+from macpo.weighting.weighting import Weighting
 
 
 @dataclass(frozen=True)
@@ -81,22 +81,22 @@ class Config(OffPolicy):
         )
         self.require_fraction("tree_lambda")
 
-    def make(self, env: Environment, scheme: Scheme) -> Learner:
+    def make(self, env: Environment, weighting: Weighting) -> ActorCriticLearner:
         """The learner."""
-        self.require_team_weights("dop", scheme)
+        self.require_team_weights("dop", weighting)
         spec, width = env.spec, self.critic_hidden_dim
 
-        def critic(key: Key) -> Critic:
+        def critic(key: PRNGKeyArray) -> Critic:
             k_agents, k_mixer = jax.random.split(key)
             sizes = spec.n_agents, spec.state_size, spec.obs_size
             agents = AgentCritic(k_agents, *sizes, (width, width), spec.n_actions + 1)
             embed = self.mixing_embed_dim
             return Critic(agents, LinearMixer(k_mixer, spec.n_agents, spec.state_size, embed))
 
-        return Learner(
+        return ActorCriticLearner(
             env,
             self,
-            scheme,
+            weighting,
             critic,
             _learn,
             critic_lr=self.critic_lr,
@@ -119,11 +119,14 @@ class Judgement(NamedTuple):
 
 
 def _judge(
-    critic: Critic, seen: Observation, actions: Int[Array, "B N"], last: Int[Array, "B N"]
+    critic: Critic, observation: Observation, actions: Int[Array, "B N"], last: Int[Array, "B N"]
 ) -> tuple[Float[Array, " B"], Judgement]:
     """(Q_tot of the actions taken, all it is made of)."""
-    q, k = dueling(critic.agents(seen.state, seen.obs)), critic.mixer.weights(seen.state)
-    return (k * taken(q, actions)).sum(-1), Judgement(q, k)
+    q, k = (
+        dueling(critic.agents(observation.state, observation.obs)),
+        critic.mixer.weights(observation.state),
+    )
+    return (k * gather_actions(q, actions)).sum(-1), Judgement(q, k)
 
 
 class _Slow(NamedTuple):
@@ -135,19 +138,21 @@ class _Slow(NamedTuple):
 
 
 def _evaluate(
-    learner: Learner, critic: Critic, replayed: Replayed, pi: Float[Array, "S L N A"]
+    learner: ActorCriticLearner, critic: Critic, replayed: Replayed, pi: Float[Array, "S L N A"]
 ) -> _Slow:
     def of_states(_: None, critic: Critic, __: None, context: PyTree) -> _Slow:
-        memory, stored, pi = context
-        q_taken, (q, k) = _judge(critic, learner.state_of(memory), stored, stored)
+        encoded_state, stored, pi = context
+        q_taken, (q, k) = _judge(critic, learner.state_of(encoded_state), stored, stored)
         return _Slow(q_taken, (k * (pi * q).sum(-1)).sum(-1))
 
-    context = replayed.memory, replayed.stored, pi
+    context = replayed.encoded_state, replayed.stored, pi
     packed = map_states(of_states, None, critic, None, context, replayed.packing)
     return jax.tree.map(partial(unpack, replayed.packing), packed)
 
 
-def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Learned:
+def _learn(
+    learner: ActorCriticLearner, state: LearnerState, batch: Batch, key: PRNGKeyArray
+) -> Learned:
     """A sweep of the critic over old and new episodes, then one step of the policies."""
     config, (actor, critic, beside), new = learner.config, state.params, batch.recent
     assert new is not None
@@ -173,7 +178,7 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
     old_log_pi = jax.lax.stop_gradient(policy(of_old, actor))
     slow = _evaluate(learner, state.targets.critic, of_old, jnp.exp(old_log_pi))
     mask, terminal = transitions(old)
-    pi_taken = unpack(of_old.packing, jnp.exp(taken(old_log_pi, of_old.stored)))
+    pi_taken = unpack(of_old.packing, jnp.exp(gather_actions(old_log_pi, of_old.stored)))
     trace = config.tree_lambda * pi_taken.prod(-1)
     target = episode_return(
         old.reward, terminal, mask, slow.q_expected, slow.q_taken, trace, config.gamma
@@ -181,14 +186,14 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
 
     # 3. The weights of the old ones.
     q = slow.q_taken
-    if "q" in learner.scheme.needs:
+    if "q" in learner.weighting.needs:
         q = _evaluate(learner, critic, of_old, jnp.exp(old_log_pi)).q_taken
     judged = Judged(
         q=q[:, :-1, None],
         q_of_target_net=slow.q_taken[:, :-1, None],
         target=target,
         pi_taken=pi_taken[:, :-1],
-        likeliest=unpack(of_old.packing, greedy(old_log_pi, of_old.seen.avail_actions)),
+        likeliest=unpack(of_old.packing, greedy(old_log_pi, of_old.observation.avail_actions)),
     )
 
     def loss_beside(beside: Beside) -> tuple[Array, Weights]:
@@ -211,10 +216,10 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
     # 5. The policies of new episodes: k_i times the counterfactual advantage.  Eq. (6)
     q, k = jax.tree.map(lambda x: x[len(mask) :], swept.judgement)
     pi = unpack(of_new.packing, jnp.exp(log_pi))[:, :-1]
-    advantage = k * (taken(q, new.actions) - (pi * q).sum(-1))
+    advantage = k * (gather_actions(q, new.actions) - (pi * q).sum(-1))
 
     def loss(log_pi: Array) -> Array:
-        log_pi_taken = unpack(of_new.packing, taken(log_pi, of_new.stored))[:, :-1]
+        log_pi_taken = unpack(of_new.packing, gather_actions(log_pi, of_new.stored))[:, :-1]
         of_agents = jnp.broadcast_to(new_mask[..., None], advantage.shape)
         return -masked_mean(advantage * log_pi_taken, of_agents)
 

@@ -14,31 +14,31 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from macpo.algorithms.actor_critic import (
+from macpo.envs.base import Environment
+from macpo.kernels.chunked import map_states
+from macpo.kernels.packing import pack, unpack
+from macpo.kernels.shard import map_over_devices
+from macpo.learners.actor_critic import (
+    ActorCriticLearner,
     Learned,
-    Learner,
     Networks,
     entropy,
 )
-from macpo.algorithms.base import About, LearnerState
-from macpo.algorithms.episodes import transitions
-from macpo.algorithms.hyperparameters import OptimiserName
-from macpo.algorithms.off_policy import Judged, OffPolicy, weigh
-from macpo.envs.base import Environment
-from macpo.losses import masked_mean, weighted_squared_error
-from macpo.nets.agent import greedy, possible_actions, taken
+from macpo.learners.base import About, LearnerState
+from macpo.learners.critic_weighting import Judged, OffPolicy, weigh
+from macpo.learners.episodes import transitions
+from macpo.learners.hyperparameters import OptimiserName
+from macpo.learners.losses import masked_mean, weighted_squared_error
+from macpo.learners.returns import lambda_return
+from macpo.nets.agent import gather_actions, greedy, possible_actions
 from macpo.nets.critics import AgentCritic
 from macpo.nets.linear import MLP
 from macpo.nets.mixers import DuelWeights, duel
-from macpo.nets.packing import pack, unpack
-from macpo.nets.rows import map_states
-from macpo.shard import over_episodes
-from macpo.targets import lambda_return
-from macpo.types import Batch, Episodes, Key, Observation, PyTree
-from macpo.weighting.base import Scheme
-from macpo.weighting.policies import weighted_loss
+from macpo.types import Batch, Episodes, Observation, PyTree
+from macpo.weighting.boltzmann import weighted_loss
+from macpo.weighting.weighting import Weighting
 
 
 @dataclass(frozen=True)
@@ -90,12 +90,12 @@ class Config(OffPolicy):
             "n_heads",
         )
 
-    def make(self, env: Environment, scheme: Scheme) -> Learner:
+    def make(self, env: Environment, weighting: Weighting) -> ActorCriticLearner:
         """The learner."""
-        self.require_team_weights("fop", scheme)
+        self.require_team_weights("fop", weighting)
         spec, width = env.spec, self.critic_hidden_dim
 
-        def one(key: Key) -> Critic:
+        def one(key: PRNGKeyArray) -> Critic:
             k_agents, k_value, k_weights = jax.random.split(key, 3)
             return Critic(
                 AgentCritic(
@@ -107,11 +107,11 @@ class Config(OffPolicy):
                 ),
             )
 
-        def twins(key: Key) -> tuple[Critic, Critic]:
+        def twins(key: PRNGKeyArray) -> tuple[Critic, Critic]:
             first, second = jax.random.split(key)
             return one(first), one(second)
 
-        return Learner(env, self, scheme, twins, _learn, critic_lr=self.critic_lr)
+        return ActorCriticLearner(env, self, weighting, twins, _learn, critic_lr=self.critic_lr)
 
     def temperature(self, env_steps: Int[Array, ""] | int) -> Float[Array, ""]:
         """α after so many env steps: linear, then flat."""
@@ -134,13 +134,16 @@ class Critic(NamedTuple):
         self,
         q: Float[Array, "*B N A"],
         actions: Int[Array, "*B N"],
-        seen: Observation,
+        observation: Observation,
         temperature: Float[Array, ""],
     ) -> Float[Array, "*B"]:
         """Σ_i Q_i(u_i) + V(s) + Σ_i (λ_i − 1) (Q_i(u_i) − V_i), with soft values V_i."""
-        chosen, soft = taken(q, actions), soft_value(q, seen.avail_actions, temperature)
-        mixed = duel(chosen, soft, self.weights(seen.state, actions))
-        return mixed + self.value(seen.state)[..., 0]
+        chosen, soft = (
+            gather_actions(q, actions),
+            soft_value(q, observation.avail_actions, temperature),
+        )
+        mixed = duel(chosen, soft, self.weights(observation.state, actions))
+        return mixed + self.value(observation.state)[..., 0]
 
 
 def soft_value(
@@ -177,32 +180,34 @@ class _Now(NamedTuple):
 
 
 def _evaluate(
-    learner: Learner, constants: PyTree, batch: tuple[Episodes, Float[Array, "B Tp1 N A"]]
+    learner: ActorCriticLearner,
+    constants: PyTree,
+    batch: tuple[Episodes, Float[Array, "B Tp1 N A"]],
 ) -> _Said:
     params, (targets, now) = constants
     episodes, noise = batch
     replayed = learner.replay(episodes)
     log_pi = learner.log_policy(learner.outputs(params.actor, replayed), replayed, now.epsilon)
-    drawn = greedy(log_pi + pack(replayed.packing, noise), replayed.seen.avail_actions)
+    drawn = greedy(log_pi + pack(replayed.packing, noise), replayed.observation.avail_actions)
 
-    needs_slow = "q_of_target_net" in learner.scheme.needs
+    needs_slow = "q_of_target_net" in learner.weighting.needs
 
     def of_states(twins: PyTree, frozen: PyTree, _: None, context: PyTree) -> tuple[Array, ...]:
-        (slow, temperature), (memory, stored, drawn) = frozen, context
-        seen = learner.state_of(memory)
+        (slow, temperature), (encoded_state, stored, drawn) = frozen, context
+        observation = learner.state_of(encoded_state)
 
         def joint(critics: PyTree, q: list[Array], actions: Array) -> list[Array]:
             pairs = zip(critics, q, strict=True)
-            return [critic.joint(x, actions, seen, temperature) for critic, x in pairs]
+            return [critic.joint(x, actions, observation, temperature) for critic, x in pairs]
 
-        q, q_slow = ([c.all_actions(seen.obs) for c in critics] for critics in (twins, slow))
+        q, q_slow = ([c.all_actions(observation.obs) for c in critics] for critics in (twins, slow))
         q_tot = joint(twins, q, stored)
         of_slow = joint(slow, q_slow, stored) if needs_slow else q_tot
         q_next = jnp.minimum(*joint(slow, q_slow, drawn))
         smaller = jax.lax.stop_gradient(jnp.minimum(*q))
         return jnp.stack(q_tot, -1), jnp.stack(of_slow, -1), q_next, smaller
 
-    frozen, context = (targets, now.temperature), (replayed.memory, replayed.stored, drawn)
+    frozen, context = (targets, now.temperature), (replayed.encoded_state, replayed.stored, drawn)
     q_tot, q_slow, q_next, q = map_states(
         of_states, params.critic, frozen, None, context, replayed.packing
     )
@@ -211,16 +216,18 @@ def _evaluate(
         q_tot,
         q_slow,
         q_next,
-        taken(log_pi, drawn),
-        jnp.exp(taken(log_pi, replayed.stored)),
-        greedy(log_pi, replayed.seen.avail_actions),
+        gather_actions(log_pi, drawn),
+        jnp.exp(gather_actions(log_pi, replayed.stored)),
+        greedy(log_pi, replayed.observation.avail_actions),
         (pi * (now.temperature * log_pi - q)).sum(-1),
         entropy(log_pi),
     )
     return jax.tree.map(partial(unpack, replayed.packing), said)
 
 
-def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Learned:
+def _learn(
+    learner: ActorCriticLearner, state: LearnerState, batch: Batch, key: PRNGKeyArray
+) -> Learned:
     """One step of the policies on the twins' smaller values, one of the twins on soft returns."""
     config, episodes, spec = learner.config, batch.episodes, learner.spec
     mask, terminal = transitions(episodes)
@@ -232,7 +239,7 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
 
     def loss(params: Networks) -> tuple[Array, tuple[dict[str, Array], PyTree, Array]]:
         constants = params, jax.lax.stop_gradient((state.targets.critic, now))
-        said = over_episodes(evaluate, constants, (episodes, noise))
+        said = map_over_devices(evaluate, constants, (episodes, noise))
 
         # 1. The target, with the entropy of what the policies would do next.
         bonus = -now.temperature * jax.lax.stop_gradient(said.log_pi_next)  # [B, T+1, N]

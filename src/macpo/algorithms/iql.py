@@ -14,13 +14,14 @@ constants.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from macpo.algorithms.base import About
-from macpo.algorithms.value_based import Learner, ValueBased
+from jaxtyping import PRNGKeyArray
+
 from macpo.envs.base import Environment
 from macpo.errors import require
+from macpo.learners.base import About
+from macpo.learners.value_based import ValueBased, ValueBasedLearner
 from macpo.nets.mixers import NoMixer
-from macpo.types import Key
-from macpo.weighting.base import Scheme
+from macpo.weighting.weighting import Weighting
 
 
 @dataclass(frozen=True)
@@ -35,16 +36,16 @@ class Config(ValueBased):
         paper="Tan 1993",
     )
 
-    def make(self, env: Environment, scheme: Scheme) -> Learner:
+    def make(self, env: Environment, weighting: Weighting) -> ValueBasedLearner:
         """The learner."""
         require(
-            not scheme.per_agent,
-            f"weighting {scheme.name!r} splits the team's error among the agents by the mixer's "
+            not weighting.per_agent,
+            f"weighting {weighting.name!r} splits the team's error among the agents by the mixer's "
             "derivative, and iql has no mixer; choose an algorithm with one (vdn, qmix), or "
             "another weighting: with iql each weighs the agents' own errors.",
         )
 
-        def no_mixer(key: Key) -> NoMixer:
+        def no_mixer(key: PRNGKeyArray) -> NoMixer:
             return NoMixer()
 
-        return Learner(env, self, scheme, no_mixer)
+        return ValueBasedLearner(env, self, weighting, no_mixer)

@@ -11,28 +11,28 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from macpo.algorithms.actor_critic import (
+from macpo.envs.base import Environment
+from macpo.kernels.chunked import map_states
+from macpo.kernels.packing import unpack
+from macpo.learners.actor_critic import (
     ON_POLICY,
     ActorCritic,
+    ActorCriticLearner,
     Learned,
-    Learner,
     Networks,
     Replayed,
     entropy,
 )
-from macpo.algorithms.base import About, LearnerState
-from macpo.algorithms.episodes import transitions
-from macpo.envs.base import Environment
-from macpo.losses import masked_mean
-from macpo.nets.agent import taken
+from macpo.learners.base import About, LearnerState
+from macpo.learners.episodes import transitions
+from macpo.learners.losses import masked_mean
+from macpo.learners.returns import lambda_return
+from macpo.nets.agent import gather_actions
 from macpo.nets.linear import MLP, orthogonal
-from macpo.nets.packing import unpack
-from macpo.nets.rows import map_states
-from macpo.targets import lambda_return
-from macpo.types import Batch, Key, PyTree
-from macpo.weighting.base import Scheme
+from macpo.types import Batch, PyTree
+from macpo.weighting.weighting import Weighting
 
 
 @dataclass(frozen=True)
@@ -75,18 +75,18 @@ class Config(ActorCritic):
         self.require_positive("critic_lr", "epochs", "clip", "huber_delta", "critic_hidden_dim")
         self.require_not_negative("entropy_coef")
 
-    def make(self, env: Environment, scheme: Scheme) -> Learner:
+    def make(self, env: Environment, weighting: Weighting) -> ActorCriticLearner:
         """The learner."""
         width = self.critic_hidden_dim
 
-        def critic(key: Key) -> CentralValue:
+        def critic(key: PRNGKeyArray) -> CentralValue:
             net = MLP(key, env.spec.state_size, width, width, 1)
             return CentralValue(net, jnp.zeros(()), jnp.zeros(()), jnp.zeros(()))
 
-        return Learner(
+        return ActorCriticLearner(
             env,
             self,
-            scheme,
+            weighting,
             critic,
             _learn,
             initialise=_orthogonal,
@@ -135,7 +135,9 @@ class CentralValue(eqx.Module):
         return eqx.tree_at(lambda v: (v.mean, v.square, v.weight), self, new)
 
 
-def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Learned:
+def _learn(
+    learner: ActorCriticLearner, state: LearnerState, batch: Batch, key: PRNGKeyArray
+) -> Learned:
     """Several steps on policies and value, from one estimate of the advantages."""
     config, episodes = learner.config, batch.episodes
     mask, terminal = transitions(episodes)
@@ -193,21 +195,26 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
 
 
 def _evaluate(
-    learner: Learner, params: Networks, replayed: Replayed, epsilon: Float[Array, ""] | float
+    learner: ActorCriticLearner,
+    params: Networks,
+    replayed: Replayed,
+    epsilon: Float[Array, ""] | float,
 ) -> tuple[Float[Array, "B T N"], Float[Array, "B T N"], Float[Array, "B Tp1"]]:
     """(log π of the actions taken, entropies, normalised values)."""
     log_pi = learner.log_policy(learner.outputs(params.actor, replayed), replayed, epsilon)
 
-    def of_state(critic: CentralValue, _: None, __: None, memory: PyTree) -> Array:
-        return critic(learner.state_of(memory).state)
+    def of_state(critic: CentralValue, _: None, __: None, encoded_state: PyTree) -> Array:
+        return critic(learner.state_of(encoded_state).state)
 
-    value = map_states(of_state, params.critic, None, None, replayed.memory, replayed.packing)
-    packed = taken(log_pi, replayed.stored), entropy(log_pi), value
+    value = map_states(
+        of_state, params.critic, None, None, replayed.encoded_state, replayed.packing
+    )
+    packed = gather_actions(log_pi, replayed.stored), entropy(log_pi), value
     log_pi, h, value = (unpack(replayed.packing, x) for x in packed)
     return log_pi[:, :-1], h[:, :-1], value
 
 
-def _orthogonal(key: Key, params: Networks) -> Networks:
+def _orthogonal(key: PRNGKeyArray, params: Networks) -> Networks:
     """Orthogonal matrices, and policies that are nearly uniform at first."""
     k_actor, k_head, k_critic = jax.random.split(key, 3)
     actor = orthogonal(k_actor, params.actor)

@@ -6,13 +6,14 @@ Source: Rashid et al. 2018, "QMIX: Monotonic Value Function Factorisation".
 from dataclasses import dataclass
 from typing import ClassVar
 
-from macpo.algorithms.base import About
-from macpo.algorithms.value_based import Learner, ValueBased
+from jaxtyping import PRNGKeyArray
+
 from macpo.envs.base import Environment
 from macpo.errors import require
+from macpo.learners.base import About
+from macpo.learners.value_based import ValueBased, ValueBasedLearner
 from macpo.nets.mixers import MonotonicMixer
-from macpo.types import Key
-from macpo.weighting.base import Scheme
+from macpo.weighting.weighting import Weighting
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,13 @@ class Config(ValueBased):
             value = getattr(self, name)
             require(value > 0, f"qmix: {name} must be positive, not {value}.")
 
-    def make(self, env: Environment, scheme: Scheme) -> Learner:
+    def make(self, env: Environment, weighting: Weighting) -> ValueBasedLearner:
         """The learner."""
         spec = env.spec
 
-        def mixer(key: Key) -> MonotonicMixer:
+        def mixer(key: PRNGKeyArray) -> MonotonicMixer:
             return MonotonicMixer(
                 key, spec.n_agents, spec.state_size, self.mixing_embed_dim, self.hypernet_embed
             )
 
-        return Learner(env, self, scheme, mixer)
+        return ValueBasedLearner(env, self, weighting, mixer)

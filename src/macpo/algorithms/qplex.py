@@ -10,13 +10,14 @@ Source: Wang et al. 2021, "QPLEX: Duplex Dueling Multi-Agent Q-Learning"; the va
 from dataclasses import dataclass
 from typing import ClassVar
 
-from macpo.algorithms.base import About
-from macpo.algorithms.value_based import Learner, ValueBased
+from jaxtyping import PRNGKeyArray
+
 from macpo.envs.base import Environment
 from macpo.errors import require
+from macpo.learners.base import About
+from macpo.learners.value_based import ValueBased, ValueBasedLearner
 from macpo.nets.mixers import DuplexMixer
-from macpo.types import Key
-from macpo.weighting.base import Scheme
+from macpo.weighting.weighting import Weighting
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,13 @@ class Config(ValueBased):
             value = getattr(self, name)
             require(value > 0, f"qplex: {name} must be positive, not {value}.")
 
-    def make(self, env: Environment, scheme: Scheme) -> Learner:
+    def make(self, env: Environment, weighting: Weighting) -> ValueBasedLearner:
         """The learner."""
         spec, width = env.spec, self.hypernet_embed
         hidden = (width,) * (self.n_layers - 1)
 
-        def mixer(key: Key) -> DuplexMixer:
+        def mixer(key: PRNGKeyArray) -> DuplexMixer:
             sizes = (spec.n_agents, spec.n_actions, spec.state_size, width, self.n_heads)
             return DuplexMixer(key, *sizes, *hidden)
 
-        return Learner(env, self, scheme, mixer)
+        return ValueBasedLearner(env, self, weighting, mixer)

@@ -16,17 +16,17 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from macpo.algorithms.base import About
-from macpo.algorithms.value_based import Auxiliary, Learner, ValueBased
 from macpo.envs.base import Environment
 from macpo.errors import require
-from macpo.losses import weighted_squared_error
+from macpo.learners.base import About
+from macpo.learners.losses import weighted_squared_error
+from macpo.learners.value_based import Auxiliary, ValueBased, ValueBasedLearner
 from macpo.nets.critics import JointValue
 from macpo.nets.mixers import Extras
-from macpo.types import Key, Metrics
-from macpo.weighting.base import Scheme
+from macpo.types import Metrics
+from macpo.weighting.weighting import Weighting
 
 
 @dataclass(frozen=True)
@@ -60,22 +60,22 @@ class Config(ValueBased):
             value = getattr(self, name)
             require(value >= 0, f"qtran: {name} must not be negative, but is {value}.")
 
-    def make(self, env: Environment, scheme: Scheme) -> Learner:
+    def make(self, env: Environment, weighting: Weighting) -> ValueBasedLearner:
         """The learner."""
         require(
-            not scheme.per_agent,
-            f"weighting {scheme.name!r} splits the team's TD error among the agents by the mixer's "
-            "derivative, and in qtran no utility has a part in that error; choose an algorithm "
-            "with a mixer (vdn, qmix), or another weighting.",
+            not weighting.per_agent,
+            f"weighting {weighting.name!r} splits the team's TD error among the agents by the "
+            "mixer's derivative, and in qtran no utility has a part in that error; choose an "
+            "algorithm with a mixer (vdn, qmix), or another weighting.",
         )
         spec = env.spec
 
-        def joint_value(key: Key) -> JointValue:
+        def joint_value(key: PRNGKeyArray) -> JointValue:
             width, embed = self.rnn_hidden_dim, self.joint_embed_dim
             return JointValue(key, spec.n_actions, spec.state_size, width, embed)
 
         auxiliary = Auxiliary(("q", "q_star"), factored_values, self.factorisation_loss)
-        return Learner(env, self, scheme, joint_value, auxiliary)
+        return ValueBasedLearner(env, self, weighting, joint_value, auxiliary)
 
     def factorisation_loss(
         self,

@@ -11,29 +11,29 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
-from macpo.algorithms.actor_critic import (
+from macpo.envs.base import Environment
+from macpo.errors import require_choice
+from macpo.kernels.chunked import map_states
+from macpo.kernels.packing import unpack
+from macpo.learners.actor_critic import (
     ON_POLICY,
     ActorCritic,
+    ActorCriticLearner,
     Learned,
-    Learner,
     Networks,
     entropy,
 )
-from macpo.algorithms.base import About, LearnerState
-from macpo.algorithms.episodes import transitions
-from macpo.algorithms.hyperparameters import OptimiserName
-from macpo.envs.base import Environment
-from macpo.errors import require_choice
-from macpo.losses import masked_mean
-from macpo.nets.agent import taken
+from macpo.learners.base import About, LearnerState
+from macpo.learners.episodes import transitions
+from macpo.learners.hyperparameters import OptimiserName
+from macpo.learners.losses import masked_mean
+from macpo.learners.returns import lambda_return
+from macpo.nets.agent import gather_actions
 from macpo.nets.mixers import MonotonicMixer, SumMixer
-from macpo.nets.packing import unpack
-from macpo.nets.rows import map_states
-from macpo.targets import lambda_return
-from macpo.types import Batch, Episodes, Key, PyTree
-from macpo.weighting.base import Scheme
+from macpo.types import Batch, Episodes, PyTree
+from macpo.weighting.weighting import Weighting
 
 Mixer: TypeAlias = Literal["mix", "sum"]
 
@@ -73,20 +73,24 @@ class Config(ActorCritic):
         self.require_positive("value_coef", "mixing_embed_dim", "hypernet_embed")
         self.require_not_negative("entropy_coef")
 
-    def make(self, env: Environment, scheme: Scheme) -> Learner:
+    def make(self, env: Environment, weighting: Weighting) -> ActorCriticLearner:
         """The learner."""
         spec = env.spec
 
-        def mixer(key: Key) -> SumMixer | MonotonicMixer:
+        def mixer(key: PRNGKeyArray) -> SumMixer | MonotonicMixer:
             if self.mixer == "sum":
                 return SumMixer()
             widths = self.mixing_embed_dim, self.hypernet_embed
             return MonotonicMixer(key, spec.n_agents, spec.state_size, *widths)
 
-        return Learner(env, self, scheme, mixer, _learn, has_target=False, n_outputs=1)
+        return ActorCriticLearner(
+            env, self, weighting, mixer, _learn, has_target=False, n_outputs=1
+        )
 
 
-def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Learned:
+def _learn(
+    learner: ActorCriticLearner, state: LearnerState, batch: Batch, key: PRNGKeyArray
+) -> Learned:
     """One step on policies and values together."""
     config, episodes = learner.config, batch.episodes
     mask, terminal = transitions(episodes)
@@ -118,17 +122,22 @@ def _learn(learner: Learner, state: LearnerState, batch: Batch, key: Key) -> Lea
 
 
 def _evaluate(
-    learner: Learner, params: Networks, episodes: Episodes, epsilon: Float[Array, ""] | float
+    learner: ActorCriticLearner,
+    params: Networks,
+    episodes: Episodes,
+    epsilon: Float[Array, ""] | float,
 ) -> tuple[Float[Array, "B T N"], Float[Array, "B T N"], Float[Array, "B Tp1"]]:
     """(log π of the actions taken, entropies, V_tot of every state)."""
     replayed = learner.replay(episodes)
     out = learner.outputs(params.actor, replayed)
     log_pi = learner.log_policy(out, replayed, epsilon)
 
-    def mix(mixer: PyTree, _: None, values: PyTree, memory: PyTree) -> PyTree:
-        return mixer(values, learner.state_of(memory).state)
+    def mix(mixer: PyTree, _: None, values: PyTree, encoded_state: PyTree) -> PyTree:
+        return mixer(values, learner.state_of(encoded_state).state)
 
-    values = map_states(mix, params.critic, None, out[..., -1], replayed.memory, replayed.packing)
-    packed = taken(log_pi, replayed.stored), entropy(log_pi), values
+    values = map_states(
+        mix, params.critic, None, out[..., -1], replayed.encoded_state, replayed.packing
+    )
+    packed = gather_actions(log_pi, replayed.stored), entropy(log_pi), values
     log_pi, h, v_tot = (unpack(replayed.packing, x) for x in packed)
     return log_pi[:, :-1], h[:, :-1], v_tot

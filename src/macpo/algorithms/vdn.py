@@ -6,12 +6,13 @@ Source: Sunehag et al. 2018, "Value-Decomposition Networks for Cooperative Multi
 from dataclasses import dataclass
 from typing import ClassVar
 
-from macpo.algorithms.base import About
-from macpo.algorithms.value_based import Learner, ValueBased
+from jaxtyping import PRNGKeyArray
+
 from macpo.envs.base import Environment
+from macpo.learners.base import About
+from macpo.learners.value_based import ValueBased, ValueBasedLearner
 from macpo.nets.mixers import SumMixer
-from macpo.types import Key
-from macpo.weighting.base import Scheme
+from macpo.weighting.weighting import Weighting
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,10 @@ class Config(ValueBased):
         paper="Sunehag et al. 2018",
     )
 
-    def make(self, env: Environment, scheme: Scheme) -> Learner:
+    def make(self, env: Environment, weighting: Weighting) -> ValueBasedLearner:
         """The learner."""
 
-        def mixer(key: Key) -> SumMixer:
+        def mixer(key: PRNGKeyArray) -> SumMixer:
             return SumMixer()
 
-        return Learner(env, self, scheme, mixer)
+        return ValueBasedLearner(env, self, weighting, mixer)

@@ -8,13 +8,14 @@ import jax
 import jax.numpy as jnp
 
 import macpo
-from macpo import registry, shard
-from macpo.algorithms.base import Algorithm
+from macpo import registry
 from macpo.bench.measure import Flags, Result, once
 from macpo.bench.trace import share_outside_networks
 from macpo.bench.update import batch_of, full_lengths
-from macpo.config import Run
 from macpo.envs.base import Environment
+from macpo.experiment import Run
+from macpo.kernels import shard
+from macpo.learners.base import Algorithm
 from macpo.types import Batch, Episodes
 
 COMMON = 128

@@ -11,10 +11,10 @@ from jaxtyping import Array, Bool, Int
 
 import macpo
 from macpo.bench.measure import Flags, Result, repository_module, seconds_of
-from macpo.config import Experiment
 from macpo.envs.base import Environment
-from macpo.rollout import collect
-from macpo.train import make_trainer
+from macpo.experiment import Experiment
+from macpo.training.rollout import collect
+from macpo.training.trainer import make_trainer
 
 
 def environment(flags: Flags) -> list[Result]:

@@ -10,14 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int
 
-from macpo import config
 from macpo.algorithms.qmix import Config as Qmix
 from macpo.bench.measure import Flags, Result, once
-from macpo.config import Experiment, Run
 from macpo.envs.host import HostEnvironment
-from macpo.host.pool import Pool, Workers
-from macpo.host.rollout import HostRollout
-from macpo.train import make_trainer
+from macpo.experiment import Experiment, Run, to_dict
+from macpo.training.host.pool import Pool, Workers
+from macpo.training.host.rollout import HostRollout
+from macpo.training.trainer import make_trainer
 from macpo.types import Spec, TimeStep
 
 N_WORKERS = 8
@@ -124,7 +123,7 @@ def _seconds_per_step(settings: Config, rounds: int) -> Seconds:
             env.step(actions)
 
     start = time.perf_counter()
-    part = config.to_dict(experiment)["env"]
+    part = to_dict(experiment)["env"]
     with Pool(part, trainer.env.spec, N_WORKERS, Workers(count=N_WORKERS)) as pool:
         while len(pool.idle()) < N_WORKERS:
             pool.wait()

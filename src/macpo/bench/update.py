@@ -13,13 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 
 import macpo
-from macpo import registry, shard
-from macpo.algorithms.value_based import Learner
+from macpo import registry
 from macpo.bench.measure import Flags, Result, once, repository
 from macpo.envs.base import Environment
+from macpo.kernels import shard
+from macpo.learners.value_based import ValueBasedLearner
 from macpo.machine import available_cores
 from macpo.nets.agent import agent_input_size
-from macpo.rollout import collect
+from macpo.training.rollout import collect
 from macpo.types import Batch, Episodes
 
 MEAN_LENGTH = 50  # env steps of a typical episode once hunters are good
@@ -54,7 +55,7 @@ def batch_of(env: Environment, lengths: np.ndarray) -> Episodes:
     return played._replace(length=length, terminated=length < env.spec.episode_limit)
 
 
-def useful_flops(learner: Learner, lengths: np.ndarray) -> float:
+def useful_flops(learner: ValueBasedLearner, lengths: np.ndarray) -> float:
     """Multiplications and additions of the matrix products an update cannot do without.
 
     Forward once and, where there is a gradient, twice more, less the gradient with respect to
@@ -132,7 +133,7 @@ def update(flags: Flags) -> list[Result]:
 
 def compiled_update(
     weighting: str, env: Environment | None = None, batch_size: int = 128
-) -> tuple[Learner, Callable[[Episodes], Any]]:
+) -> tuple[ValueBasedLearner, Callable[[Episodes], Any]]:
     """(QMIX with this weighting, its update of fresh networks as a function of the episodes)."""
     env = env or macpo.make_env("predator-prey")
     config = registry.make_config("algorithms", "qmix")

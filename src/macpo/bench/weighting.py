@@ -44,8 +44,8 @@ def _share_of_update(n: int, rounds: int) -> Result:
     env, batch_size = macpo.make_env("predator-prey", **team), B * 8 // n
     learner, update = compiled_update("macpo", env, batch_size)
     batch = batch_of(env, full_lengths(batch_size, T))
-    given, scheme = _signals(batch_size, n), learner.scheme
-    weigh = jax.jit(lambda given: scheme.apply({}, Signals(**given))[::2])
+    given, weighting = _signals(batch_size, n), learner.weighting
+    weigh = jax.jit(lambda given: weighting.apply({}, Signals(**given))[::2])
     alone = seconds_of(lambda _: weigh(given), 20 * rounds)
     whole = seconds_of(lambda _: update(batch), rounds)
     return Result(
@@ -84,7 +84,7 @@ def _in_turn(ours: Any, theirs: Any, rounds: int) -> tuple[float, float]:
 
 
 def _torch(n: int, rounds: int) -> list[Result]:
-    """Our scheme on torch tensors against the formula by hand, in a process of its own."""
+    """Our weighting on torch tensors against the formula by hand, in a process of its own."""
     name = f"MAC-PO weights of {n} agents on torch"
     file = repository() / "benchmarks" / "reference_torch.py"
     if importlib.util.find_spec("torch") is None or not file.is_file():

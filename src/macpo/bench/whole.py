@@ -13,13 +13,13 @@ import jax.numpy as jnp
 from rich.console import Console
 
 import macpo
-from macpo import replay
 from macpo.bench.measure import Flags, Result
 from macpo.bench.update import batch_of, compiled_update, full_lengths
-from macpo.config import Experiment, Run
+from macpo.experiment import Experiment, Run
 from macpo.machine import peak_bytes
-from macpo.run import prepare_jax
-from macpo.train import make_trainer
+from macpo.replay import buffer
+from macpo.runs.train import prepare_jax
+from macpo.training.trainer import make_trainer
 
 
 def memory(flags: Flags) -> list[Result]:
@@ -29,7 +29,7 @@ def memory(flags: Flags) -> list[Result]:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     before, after = json.loads(done.stdout)
     return [
-        Result("replay, 10,000 full episodes", replay.planned_bytes(env, 10_000) / 1e6, "MB"),
+        Result("replay, 10,000 full episodes", buffer.planned_bytes(env, 10_000) / 1e6, "MB"),
         Result(
             "peak memory of a MAC-PO update, full length",
             after / 1e6,

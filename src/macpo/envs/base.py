@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int
+from jaxtyping import Array, Int, PRNGKeyArray
 
-from macpo.types import Key, Observation, PyTree, Spec, TimeStep
+from macpo.types import Observation, PyTree, Spec, TimeStep
 
 
 class EnvConfig(Protocol):
@@ -22,15 +22,17 @@ class EnvConfig(Protocol):
 
 
 class Environment(Protocol):
-    """What a JAX environment provides. Subclass it to inherit `remember` and `recall`."""
+    """What a JAX environment provides. Subclass it to inherit `encode` and `decode`."""
 
     spec: Spec
 
-    def reset(self, key: Key) -> tuple[Any, TimeStep]:
+    def reset(self, key: PRNGKeyArray) -> tuple[Any, TimeStep]:
         """Start an episode; the first time step has reward 0."""
         ...
 
-    def step(self, key: Key, state: Any, actions: Int[Array, " N"]) -> tuple[Any, TimeStep]:
+    def step(
+        self, key: PRNGKeyArray, state: Any, actions: Int[Array, " N"]
+    ) -> tuple[Any, TimeStep]:
         """Advance one env step. Never resets: the final state of an episode is returned."""
         ...
 
@@ -38,16 +40,16 @@ class Environment(Protocol):
         """Everything that agents and learner may see of a state."""
         ...
 
-    def remember(self, state: Any) -> PyTree:
-        """The smallest pytree of arrays from which `recall` rebuilds `observe(state)` exactly.
+    def encode(self, state: Any) -> PyTree:
+        """The smallest pytree of arrays from which `decode` rebuilds `observe(state)` exactly.
 
         Replay stores this. By default it is the observation itself.
         """
         return self.observe(state)
 
-    def recall(self, memory: PyTree) -> Observation:
-        """The observation of a remembered state."""
-        return memory
+    def decode(self, encoded: PyTree) -> Observation:
+        """The observation of an encoded state."""
+        return encoded
 
 
 def first_step(seen: Observation, **info: Array) -> TimeStep:

@@ -9,10 +9,10 @@ from abc import ABC, abstractmethod
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int
+from jaxtyping import Array, Int, PRNGKeyArray
 
 from macpo.envs.base import Environment, first_step
-from macpo.types import Key, Observation, Spec, TimeStep
+from macpo.types import Observation, Spec, TimeStep
 
 
 class HostEnvironment(ABC):
@@ -43,14 +43,14 @@ class EnvironmentLost(RuntimeError):
     """The episode cannot go on, through no fault of the user: a crashed game, a dropped line."""
 
 
-class Observed(Environment):
+class HostEnvStub(Environment):
     """What compiled code knows of an environment on the host: its shapes, and that a state is what
     it shows and is remembered so."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
 
-    def reset(self, key: Key) -> tuple[Observation, TimeStep]:
+    def reset(self, key: PRNGKeyArray) -> tuple[Observation, TimeStep]:
         """An observation of zeros."""
         spec, n = self.spec, self.spec.n_agents
         seen = Observation(
@@ -61,10 +61,10 @@ class Observed(Environment):
         return seen, first_step(seen)
 
     def step(
-        self, key: Key, state: Observation, actions: Int[Array, " N"]
+        self, key: PRNGKeyArray, state: Observation, actions: Int[Array, " N"]
     ) -> tuple[Observation, TimeStep]:
         """Not to be had here."""
-        raise TypeError(f"{self.spec.name} is not JAX: workers step it (macpo.host)")
+        raise TypeError(f"{self.spec.name} is not JAX: workers step it (macpo.training.host)")
 
     def observe(self, state: Observation) -> Observation:
         """The state itself."""

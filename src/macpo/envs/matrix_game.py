@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Int
+from jaxtyping import Array, Int, PRNGKeyArray
 
 from macpo.envs.base import Environment, first_step
 from macpo.errors import require
-from macpo.types import Key, Observation, Spec, TimeStep
+from macpo.types import Observation, Spec, TimeStep
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,14 @@ class MatrixGame(Environment):
             return_bounds=(float(min(entries)), float(max(entries))),
         )
 
-    def reset(self, key: Key) -> tuple[State, TimeStep]:
+    def reset(self, key: PRNGKeyArray) -> tuple[State, TimeStep]:
         """Before the game; `key` has nothing to decide."""
         state = State(jnp.zeros((), jnp.int8))
         return state, first_step(self.observe(state))
 
-    def step(self, key: Key, state: State, actions: Int[Array, " N"]) -> tuple[State, TimeStep]:
+    def step(
+        self, key: PRNGKeyArray, state: State, actions: Int[Array, " N"]
+    ) -> tuple[State, TimeStep]:
         """Pay the entry chosen; that is the end."""
         reward = jnp.asarray(self.config.payoff, jnp.float32)[actions[0], actions[1]]
         after = State(jnp.ones_like(state.t))

@@ -18,12 +18,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Num
+from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray
 
-from macpo.envs.axes import env_axis_last
 from macpo.envs.base import Environment, first_step
 from macpo.errors import require
-from macpo.types import Key, Observation, Spec, TimeStep
+from macpo.kernels.batch_last import env_axis_last
+from macpo.types import Observation, Spec, TimeStep
 
 RIGHT, DOWN, LEFT, UP, STAY, CATCH = range(6)
 MOVES = ((0, 1), (1, 0), (0, -1), (-1, 0))  # (row, column) steps of the first four actions
@@ -124,7 +124,7 @@ class PredatorPrey(Environment):
 
     # --- the environment contract -------------------------------------------------------------
 
-    def reset(self, key: Key) -> tuple[State, TimeStep]:
+    def reset(self, key: PRNGKeyArray) -> tuple[State, TimeStep]:
         """Agents, then prey, on distinct cells chosen uniformly."""
         n, population = self.config.n_predators, self.config.n_predators + self.config.n_prey
         cells = jax.random.permutation(key, self.config.height * self.config.width)[:population]
@@ -132,21 +132,23 @@ class PredatorPrey(Environment):
         state = State(cells[:n], cells[n:], jnp.zeros((), jnp.int32))
         return state, first_step(self.observe(state))
 
-    def step(self, key: Key, state: State, actions: Int[Array, " N"]) -> tuple[State, TimeStep]:
+    def step(
+        self, key: PRNGKeyArray, state: State, actions: Int[Array, " N"]
+    ) -> tuple[State, TimeStep]:
         """Advance one step with chance drawn from `key`."""
         return self.transition(state, actions, self.draw(key))
 
     def observe(self, state: State) -> Observation:
         """5×5 windows of the living, the whole grid, and what each agent may do."""
-        return self.recall(self.remember(state))
+        return self.decode(self.encode(state))
 
-    def remember(self, state: State) -> tuple[Array, Array]:
+    def encode(self, state: State) -> tuple[Array, Array]:
         """The cell numbers: 16 bytes a state instead of 948."""
         return state.agent_cell, state.prey_cell
 
-    def recall(self, memory: tuple[Array, Array]) -> Observation:
-        """Observe the remembered cells again."""
-        agent_cell, prey_cell = memory
+    def decode(self, encoded: tuple[Array, Array]) -> Observation:
+        """Observe the encoded cells again."""
+        agent_cell, prey_cell = encoded
         agents = self._windows(agent_cell, agent_cell)
         prey = self._windows(agent_cell, prey_cell)
 
@@ -163,7 +165,7 @@ class PredatorPrey(Environment):
 
     # --- its parts ----------------------------------------------------------------------------
 
-    def draw(self, key: Key) -> Choices:
+    def draw(self, key: PRNGKeyArray) -> Choices:
         """The chance of one step."""
         n, m = self.config.n_predators, self.config.n_prey
         u = jax.random.uniform(key, (n + 2 * m,))

@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int
+from jaxtyping import Array, Int, PRNGKeyArray
 
 from macpo.envs.base import Environment, first_step
 from macpo.errors import require
-from macpo.types import Key, Observation, Spec, TimeStep
+from macpo.types import Observation, Spec, TimeStep
 
 CHOICE, BRANCH_A, BRANCH_B, OVER = range(4)
 PAYOFF = (
@@ -65,12 +65,14 @@ class TwoStep(Environment):
             return_bounds=(0.0, 8 * config.reward_scale),
         )
 
-    def reset(self, key: Key) -> tuple[State, TimeStep]:
+    def reset(self, key: PRNGKeyArray) -> tuple[State, TimeStep]:
         """The choice of a branch; `key` has nothing to decide."""
         state = State(jnp.full((), CHOICE, jnp.int8))
         return state, first_step(self.observe(state))
 
-    def step(self, key: Key, state: State, actions: Int[Array, " N"]) -> tuple[State, TimeStep]:
+    def step(
+        self, key: PRNGKeyArray, state: State, actions: Int[Array, " N"]
+    ) -> tuple[State, TimeStep]:
         """First the first agent's action names the branch; then both name its payoff."""
         payoff = jnp.asarray(PAYOFF, jnp.float32) * self.config.reward_scale
         reward = payoff[state.stage, actions[0], actions[1]]
@@ -82,13 +84,13 @@ class TwoStep(Environment):
 
     def observe(self, state: State) -> Observation:
         """The stage, to everybody; every action."""
-        return self.recall(state.stage)
+        return self.decode(state.stage)
 
-    def remember(self, state: State) -> Array:
+    def encode(self, state: State) -> Array:
         """The stage: one byte."""
         return state.stage
 
-    def recall(self, memory: Array) -> Observation:
+    def decode(self, encoded: Array) -> Observation:
         """Observe the remembered stage."""
-        stage = jax.nn.one_hot(memory, 3, dtype=jnp.int8)  # OVER is past the end: zeros
+        stage = jax.nn.one_hot(encoded, 3, dtype=jnp.int8)  # OVER is past the end: zeros
         return Observation(jnp.stack([stage, stage]), stage, jnp.ones((2, 2), bool))

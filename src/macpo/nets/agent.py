@@ -6,10 +6,10 @@ Source: the agent of the PyMARL family: dense 64, ReLU, GRU 64, dense A.
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Num
+from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray
 
 from macpo.nets.linear import Linear, fan_in_uniform
-from macpo.types import Key, Spec
+from macpo.types import Spec
 
 
 class GRUCell(eqx.Module):
@@ -20,7 +20,7 @@ class GRUCell(eqx.Module):
     bias_x: Float[Array, "*K gates"]
     bias_h: Float[Array, "*K gates"]
 
-    def __init__(self, key: Key, in_size: int, hidden_size: int) -> None:
+    def __init__(self, key: PRNGKeyArray, in_size: int, hidden_size: int) -> None:
         shapes = ((in_size,), (hidden_size,), (), ())
         keys = jax.random.split(key, 4)
         self.weight_x, self.weight_h, self.bias_x, self.bias_h = (
@@ -50,7 +50,7 @@ class AgentNet(eqx.Module):
     cell: GRUCell
     head: Linear
 
-    def __init__(self, key: Key, in_size: int, hidden_size: int, out_size: int) -> None:
+    def __init__(self, key: PRNGKeyArray, in_size: int, hidden_size: int, out_size: int) -> None:
         k1, k2, k3 = jax.random.split(key, 3)
         self.embed = Linear(k1, in_size, hidden_size)
         self.cell = GRUCell(k2, hidden_size, hidden_size)
@@ -119,7 +119,10 @@ def _first(flags: Bool[Array, "*B A"]) -> Int[Array, "*B"]:
 
 
 def epsilon_greedy(
-    key: Key, q: Float[Array, "*B A"], avail_actions: Bool[Array, "*B A"], epsilon: Float[Array, ""]
+    key: PRNGKeyArray,
+    q: Float[Array, "*B A"],
+    avail_actions: Bool[Array, "*B A"],
+    epsilon: Float[Array, ""],
 ) -> Int[Array, "*B"]:
     """With probability epsilon, per agent, a uniform available action; else the greedy one."""
     u = jax.random.uniform(key, (2, *q.shape[:-1]))
@@ -149,7 +152,7 @@ def log_policy(
     return jnp.where(possible, log_pi, IMPOSSIBLE)
 
 
-def with_floor(
+def mix_with_uniform(
     log_pi: Float[Array, "*B A"], avail_actions: Bool[Array, "*B A"], epsilon: Float[Array, ""]
 ) -> Float[Array, "*B A"]:
     """log of (1 − ε) π + ε / n, n the number of available actions."""
@@ -160,14 +163,14 @@ def with_floor(
     return jnp.where(avail_actions, log_mixed, log_pi)
 
 
-def sampled(
-    key: Key, log_pi: Float[Array, "*B A"], avail_actions: Bool[Array, "*B A"]
+def sample_actions(
+    key: PRNGKeyArray, log_pi: Float[Array, "*B A"], avail_actions: Bool[Array, "*B A"]
 ) -> Int[Array, "*B"]:
     """An available action of each agent, drawn from its policy."""
     return greedy(log_pi + jax.random.gumbel(key, log_pi.shape), avail_actions)
 
 
-def taken(q: Float[Array, "*B A"], actions: Int[Array, "*B"]) -> Float[Array, "*B"]:
+def gather_actions(q: Float[Array, "*B A"], actions: Int[Array, "*B"]) -> Float[Array, "*B"]:
     """The value of the action taken, per agent; compared, not indexed, for the gradient's sake."""
     chosen = actions[..., None] == jnp.arange(q.shape[-1], dtype=actions.dtype)
     return jnp.where(chosen, q, 0.0).sum(-1)

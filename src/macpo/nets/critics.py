@@ -6,11 +6,10 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from macpo.nets.linear import MLP
 from macpo.nets.mixers import Extras
-from macpo.types import Key
 
 
 class AgentCritic(eqx.Module):
@@ -23,7 +22,13 @@ class AgentCritic(eqx.Module):
     n_agents: int = eqx.field(static=True)
 
     def __init__(
-        self, key: Key, n_agents: int, state_size: int, own_size: int, hidden: Sequence[int], n: int
+        self,
+        key: PRNGKeyArray,
+        n_agents: int,
+        state_size: int,
+        own_size: int,
+        hidden: Sequence[int],
+        n: int,
     ) -> None:
         self.n_agents = n_agents
         self.net = MLP(key, state_size + own_size + n_agents, *hidden, n)
@@ -80,7 +85,7 @@ class JointValue(eqx.Module):
     n_actions: int = eqx.field(static=True)
 
     def __init__(
-        self, key: Key, n_actions: int, state_size: int, hidden_size: int, embed: int
+        self, key: PRNGKeyArray, n_actions: int, state_size: int, hidden_size: int, embed: int
     ) -> None:
         k1, k2, k3 = jax.random.split(key, 3)
         width = hidden_size + n_actions

@@ -3,9 +3,9 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
-from macpo.types import Key, PyTree
+from macpo.types import PyTree
 
 
 class Linear(eqx.Module):
@@ -14,7 +14,7 @@ class Linear(eqx.Module):
     weight: Float[Array, "*K i o"]
     bias: Float[Array, "*K o"]
 
-    def __init__(self, key: Key, in_size: int, out_size: int) -> None:
+    def __init__(self, key: PRNGKeyArray, in_size: int, out_size: int) -> None:
         w_key, b_key = jax.random.split(key)
         self.weight = fan_in_uniform(w_key, (in_size, out_size), in_size)
         self.bias = fan_in_uniform(b_key, (out_size,), in_size)
@@ -29,7 +29,7 @@ class MLP(eqx.Module):
 
     layers: tuple[Linear, ...]
 
-    def __init__(self, key: Key, *sizes: int) -> None:
+    def __init__(self, key: PRNGKeyArray, *sizes: int) -> None:
         keys = jax.random.split(key, len(sizes) - 1)
         self.layers = tuple(
             Linear(k, i, o) for k, i, o in zip(keys, sizes[:-1], sizes[1:], strict=True)
@@ -46,7 +46,7 @@ class MLP(eqx.Module):
         return x
 
 
-def orthogonal(key: Key, net: PyTree, gain: float = 2**0.5) -> PyTree:
+def orthogonal(key: PRNGKeyArray, net: PyTree, gain: float = 2**0.5) -> PyTree:
     """The network with orthogonal matrices times `gain`, and biases of zeros."""
     leaves, structure = jax.tree.flatten(net)
     init = jax.nn.initializers.orthogonal(gain)
@@ -58,7 +58,7 @@ def orthogonal(key: Key, net: PyTree, gain: float = 2**0.5) -> PyTree:
     return jax.tree.unflatten(structure, new)
 
 
-def fan_in_uniform(key: Key, shape: tuple[int, ...], fan_in: int) -> Float[Array, "..."]:
+def fan_in_uniform(key: PRNGKeyArray, shape: tuple[int, ...], fan_in: int) -> Float[Array, "..."]:
     """U(±1/√fan_in): what PyTorch draws for dense and recurrent layers, biases included."""
     bound = fan_in**-0.5
     return jax.random.uniform(key, shape, jnp.float32, -bound, bound)

@@ -9,10 +9,9 @@ from typing import ClassVar, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from macpo.nets.linear import MLP, Linear
-from macpo.types import Key
 
 
 class Extras(NamedTuple):
@@ -70,7 +69,7 @@ class MonotonicMixer(eqx.Module):
     bias_2: MLP
 
     def __init__(
-        self, key: Key, n_agents: int, state_size: int, embed: int, hypernet_embed: int
+        self, key: PRNGKeyArray, n_agents: int, state_size: int, embed: int, hypernet_embed: int
     ) -> None:
         k1, k2, k3, k4 = jax.random.split(key, 4)
         self.weight_1 = MLP(k1, state_size, hypernet_embed, n_agents * embed)
@@ -103,7 +102,7 @@ class CentralMixer(eqx.Module):
     net: MLP
     value: MLP
 
-    def __init__(self, key: Key, n_agents: int, state_size: int, embed: int) -> None:
+    def __init__(self, key: PRNGKeyArray, n_agents: int, state_size: int, embed: int) -> None:
         k1, k2 = jax.random.split(key)
         self.net = MLP(k1, state_size + n_agents, embed, embed, embed, 1)
         self.value = MLP(k2, state_size, embed, 1)
@@ -132,7 +131,7 @@ class LinearMixer(eqx.Module):
     weight_2: Linear
     n_agents: int = eqx.field(static=True)
 
-    def __init__(self, key: Key, n_agents: int, state_size: int, embed: int) -> None:
+    def __init__(self, key: PRNGKeyArray, n_agents: int, state_size: int, embed: int) -> None:
         k1, k2 = jax.random.split(key)
         self.weight_1 = Linear(k1, state_size, n_agents * embed)
         self.weight_2 = Linear(k2, state_size, embed)
@@ -153,7 +152,7 @@ class Heads(eqx.Module):
     """What follows in each head; nothing where heads have one layer."""
     n_heads: int = eqx.field(static=True)
 
-    def __init__(self, key: Key, n_heads: int, in_size: int, *sizes: int) -> None:
+    def __init__(self, key: PRNGKeyArray, n_heads: int, in_size: int, *sizes: int) -> None:
         k_first, *keys = jax.random.split(key, n_heads + 1)
         self.first = Linear(k_first, in_size, n_heads * sizes[0])
         self.after = tuple(MLP(k, *sizes) for k in keys) if len(sizes) > 1 else ()
@@ -180,7 +179,13 @@ class DuelWeights(eqx.Module):
     n_actions: int = eqx.field(static=True)
 
     def __init__(
-        self, key: Key, n_agents: int, n_actions: int, state_size: int, n_heads: int, *hidden: int
+        self,
+        key: PRNGKeyArray,
+        n_agents: int,
+        n_actions: int,
+        state_size: int,
+        n_heads: int,
+        *hidden: int,
     ) -> None:
         k1, k2, k3 = jax.random.split(key, 3)
         self.keys = Heads(k1, n_heads, state_size, *hidden, 1)
@@ -226,7 +231,7 @@ class DuplexMixer(eqx.Module):
 
     def __init__(
         self,
-        key: Key,
+        key: PRNGKeyArray,
         n_agents: int,
         n_actions: int,
         state_size: int,

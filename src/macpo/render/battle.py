@@ -17,11 +17,11 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
-from macpo.envs.battle.dynamics import JITTER, NOBODY, Battle
-from macpo.envs.battle.features import Units, outcome
-from macpo.envs.battle.maps import N_ACTIONS_NO_ATTACK, BattleMap
-from macpo.envs.battle.units import ENERGY_MAX, ENERGY_REGENERATION, LOOPS_PER_STEP, UnitType
-from macpo.envs.smac_jax import SmacJax, State
+from macpo.envs.smac_jax.dynamics import JITTER, NOBODY, Battle
+from macpo.envs.smac_jax.environment import SmacJax, State
+from macpo.envs.smac_jax.features import Units, outcome
+from macpo.envs.smac_jax.maps import N_ACTIONS_NO_ATTACK, BattleMap
+from macpo.envs.smac_jax.units import ENERGY_MAX, ENERGY_REGENERATION, LOOPS_PER_STEP, UnitType
 
 Point: TypeAlias = tuple[float, float]
 """(x, y) in cells of the map, y upwards."""

@@ -20,9 +20,9 @@ from PIL import Image, ImageDraw
 import macpo.render
 from macpo.envs.base import Environment
 from macpo.errors import UsageError, require
-from macpo.files import write_atomically
 from macpo.render import gif
 from macpo.render.ink import INK, MARGIN, PAPER, Picture, draw_caption, font
+from macpo.runs.files import write_atomically
 
 FIGURE_SPACE = "\u2007"  # as wide as a digit, so that captions do not tremble
 FPS = 8  # where there is one picture a state

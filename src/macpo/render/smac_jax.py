@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Bool, Int
 from PIL import Image, ImageColor, ImageDraw
 
-from macpo.envs.battle.dynamics import NOBODY, Battle
-from macpo.envs.battle.features import MOVES, NORTH, WEST
-from macpo.envs.battle.maps import BattleMap
-from macpo.envs.battle.units import ENERGY_MAX, LOOPS_PER_STEP
-from macpo.envs.smac_jax import SmacJax, State
+from macpo.envs.smac_jax.dynamics import NOBODY, Battle
+from macpo.envs.smac_jax.environment import SmacJax, State
+from macpo.envs.smac_jax.features import MOVES, NORTH, WEST
+from macpo.envs.smac_jax.maps import BattleMap
+from macpo.envs.smac_jax.units import ENERGY_MAX, LOOPS_PER_STEP
 from macpo.render.battle import Ending, Point, Story, story
 from macpo.render.ink import (
     FIELD,

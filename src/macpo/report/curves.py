@@ -20,9 +20,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from macpo.errors import require
-from macpo.files import write_atomically
 from macpo.report import records
 from macpo.report.records import Row, Series, series
+from macpo.runs.files import write_atomically
 
 # Okabe and Ito's colours, told apart by everybody; the yellow is too pale for a line on white
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")

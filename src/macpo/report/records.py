@@ -13,9 +13,9 @@ from typing import Any, Literal, TypeAlias, cast
 import numpy as np
 from jaxtyping import Float, Int
 
-from macpo.config import PARTS, from_dict
 from macpo.errors import UsageError, require
-from macpo.files import read_json
+from macpo.experiment import PARTS, from_dict
+from macpo.runs.files import read_json
 
 EXPERIMENT, METRICS = "experiment.json", "metrics.jsonl"
 

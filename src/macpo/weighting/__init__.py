@@ -3,20 +3,20 @@
     scheme = macpo.weighting.make("macpo")
     w = scheme(q=q, target=y, q_star=q_star, pi_taken=pi, mask=mask)
 
-Each scheme is one module with a frozen `Config`; see `macpo.weighting.base` for the contract.
+Each scheme is one module with a frozen `Config`; see `macpo.weighting.weighting` for the contract.
 """
 
 from typing import Any
 
 from macpo import registry
-from macpo.weighting.base import Scheme, effective_sample_size
-from macpo.weighting.policies import taken_probs, weighted_loss
+from macpo.weighting.boltzmann import taken_probs, weighted_loss
 from macpo.weighting.signals import MEANING, Signals
+from macpo.weighting.weighting import Weighting, effective_sample_size
 
 __all__ = [
     "MEANING",
-    "Scheme",
     "Signals",
+    "Weighting",
     "available",
     "effective_sample_size",
     "make",
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-def make(name: str, **options: Any) -> Scheme:
+def make(name: str, **options: Any) -> Weighting:
     """The weighting called `name` (see `macpo list weightings`), ready to be called."""
     return registry.make_config("weighting", name, **options).make()
 

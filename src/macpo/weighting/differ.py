@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from macpo.errors import require
-from macpo.weighting.base import Options, Scheme
 from macpo.weighting.factors import Factor, power
 from macpo.weighting.signals import Signals
+from macpo.weighting.weighting import Options, Weighting
 
 
 @dataclass(frozen=True)
@@ -35,16 +35,16 @@ class Config(Options):
         require(0 <= self.beta <= 1, f"differ: beta must be between 0 and 1, not {self.beta}.")
         require(self.epsilon >= 0, f"differ: epsilon must not be negative, but is {self.epsilon}.")
 
-    def make(self) -> Scheme:
+    def make(self) -> Weighting:
         """The scheme; its weights are [B, T, N]."""
 
         def log(s: Signals, xp: Any) -> Any:
-            own_error = xp.abs(individual_errors(s.q - s.target, s.d_q_tot))
+            own_error = xp.abs(individual_errors(s.q - s.target, s.dq_tot_dq))
             return power(own_error + self.epsilon, self.alpha * (1 - self.beta), xp)
 
-        return self.scheme(Factor("individual", ("q", "target", "d_q_tot"), log), per_agent=True)
+        return self.scheme(Factor("individual", ("q", "target", "dq_tot_dq"), log), per_agent=True)
 
 
-def individual_errors(td_error: Any, d_q_tot: Any) -> Any:
+def individual_errors(td_error: Any, dq_tot_dq: Any) -> Any:
     """δ_i = ∂Q_tot/∂q_i · δ, [B, T, N].   Source: DIFFER, section 3."""
-    return d_q_tot * td_error[..., None]
+    return dq_tot_dq * td_error[..., None]

@@ -8,8 +8,8 @@ Source: Mei et al. 2023, section 5.1, after Kumar et al. 2020.
 
 from dataclasses import dataclass
 
-from macpo.weighting.base import Options, Scheme
 from macpo.weighting.factors import bellman, value
+from macpo.weighting.weighting import Options, Weighting
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,6 @@ class Config(Options):
         super().__post_init__()
         self.require_positive("value_temperature", advice="1 is the paper's.")
 
-    def make(self) -> Scheme:
+    def make(self) -> Weighting:
         """The scheme."""
         return self.scheme(bellman(), value(self.value_temperature))

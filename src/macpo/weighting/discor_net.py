@@ -13,10 +13,10 @@ positive (softplus), so that terminal steps are what they should be: those that 
 from dataclasses import dataclass
 from typing import Any
 
-from macpo.weighting.base import Moving, Options, Scheme
 from macpo.weighting.factors import Factor
 from macpo.weighting.normalise import masked_mean
 from macpo.weighting.signals import Signals
+from macpo.weighting.weighting import Moving, Options, Weighting
 
 RATE, LEAST_TEMPERATURE = 0.005, 1e-3
 
@@ -32,7 +32,7 @@ class Config(Options):
         super().__post_init__()
         self.require_positive("initial_temperature", advice="10 is the published value.")
 
-    def make(self) -> Scheme:
+    def make(self) -> Weighting:
         """The scheme."""
         return self.scheme(learned_error(), moving=(temperature(self.initial_temperature),))
 
@@ -41,17 +41,17 @@ def learned_error() -> Factor:
     """exp(−γ Δ̄(s′, u′) / τ), 1 at terminal steps."""
 
     def log(s: Signals, xp: Any) -> Any:
-        tau = s.moving["temperature"] + xp.zeros_like(s.next_error)
+        tau = s.moving["temperature"] + xp.zeros_like(s.next_error_estimate)
         least = LEAST_TEMPERATURE * xp.ones_like(tau)
-        return -s.next_error / xp.where(tau < least, least, tau)  # NaN stays
+        return -s.next_error_estimate / xp.where(tau < least, least, tau)  # NaN stays
 
-    return Factor("error", ("next_error",), log)
+    return Factor("error_estimate", ("next_error_estimate",), log)
 
 
 def temperature(initial: float) -> Moving:
     """τ, the running mean of Δ(s, u)."""
 
     def observe(s: Signals, xp: Any) -> Any:
-        return masked_mean(s.error, s.mask, xp)
+        return masked_mean(s.error_estimate, s.mask, xp)
 
-    return Moving("temperature", initial, RATE, ("error",), observe)
+    return Moving("temperature", initial, RATE, ("error_estimate",), observe)

@@ -74,14 +74,14 @@ def on_policy(temperature: float) -> Factor:
     """
 
     def log(s: Signals, xp: Any) -> Any:
-        return tempered_log_ratio(s, temperature, xp)
+        return tempered_log_density_ratio(s, temperature, xp)
 
-    return Factor("on_policy", ("log_ratio",), log)
+    return Factor("on_policy", ("log_density_ratio",), log)
 
 
-def tempered_log_ratio(s: Signals, temperature: float, xp: Any) -> Any:
+def tempered_log_density_ratio(s: Signals, temperature: float, xp: Any) -> Any:
     """z / T of the density ratio's logit, cut at ±10."""
-    return xp.clip(s.log_ratio, -10.0, 10.0) / temperature
+    return xp.clip(s.log_density_ratio, -10.0, 10.0) / temperature
 
 
 def joint_probability(pi: Any, xp: Any) -> Any:

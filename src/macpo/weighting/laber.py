@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from macpo.errors import require
-from macpo.weighting.base import Options, Scheme
 from macpo.weighting.factors import Factor, log
 from macpo.weighting.normalise import Normalise, masked_mean
 from macpo.weighting.signals import Signals
+from macpo.weighting.weighting import Options, Weighting
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Config(Options):
         super().__post_init__()
         require(0 < self.share <= 1, f"laber: share must be in (0, 1], not {self.share}.")
 
-    def make(self) -> Scheme:
+    def make(self) -> Weighting:
         """The scheme; it needs one random number a batch."""
 
         def log_weight(s: Signals, xp: Any) -> Any:
@@ -39,24 +39,24 @@ class Config(Options):
             n_valid = xp.sum(xp.astype(s.mask, size.dtype))
             mean = masked_mean(size, s.mask, xp)
             n_picks = xp.ceil(self.share * n_valid)
-            picks = times_picked(size, s.chance, n_picks, xp)
+            picks = times_picked(size, s.uniform_noise, n_picks, xp)
             counts = (n_valid / xp.where(n_picks > 0, n_picks, xp.ones_like(n_picks))) * picks
             ratio = mean / xp.where(size > 0, size, xp.ones_like(size))
             # nothing to choose by: all steps count
             return log(xp.where(mean == 0, xp.ones_like(size), counts * ratio), xp)
 
-        return self.scheme(Factor("picked", ("q", "target", "chance"), log_weight))
+        return self.scheme(Factor("picked", ("q", "target", "uniform_noise"), log_weight))
 
 
-def times_picked(p: Any, chance: Any, n_picks: Any, xp: Any) -> Any:
+def times_picked(p: Any, uniform_noise: Any, n_picks: Any, xp: Any) -> Any:
     """How often each entry is picked by `n_picks` equally spaced points on Σp; n_picks·p/Σp on
-    average over `chance`."""
+    average over `uniform_noise`."""
     flat = xp.reshape(p, (-1,))
     ends = xp.cumulative_sum(flat)
     total = ends[-1]
     points = ends / xp.where(total > 0, total, xp.ones_like(total)) * n_picks
-    chance = xp.asarray(chance, dtype=points.dtype)
-    passed = xp.minimum(xp.floor(points + chance), n_picks)  # a sum may round up
+    uniform_noise = xp.asarray(uniform_noise, dtype=points.dtype)
+    passed = xp.minimum(xp.floor(points + uniform_noise), n_picks)  # a sum may round up
     before = xp.concat([xp.zeros_like(passed[:1]), passed[:-1]])
     picks = xp.reshape(passed - before, p.shape)
     # sums made in parallel may be out of order by a rounding error

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from macpo.errors import require_choice
-from macpo.weighting.base import Policies, Scheme
 from macpo.weighting.factors import Likelihood, bellman, joint, value
+from macpo.weighting.weighting import Policies, Weighting
 
 Without: TypeAlias = Literal["nothing", "bellman", "value", "joint"]
 
@@ -32,7 +32,7 @@ class Config(Policies):
         require_choice(self.weighting_name, "likelihood", self.likelihood, Likelihood)
         self.require_positive("value_temperature", advice="1 is the paper's.")
 
-    def make(self) -> Scheme:
+    def make(self) -> Weighting:
         """The scheme."""
         factors = (
             bellman(),  # |Q_tot − y|

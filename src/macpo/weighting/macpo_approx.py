@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from macpo.errors import require_choice
-from macpo.weighting.base import Policies, Scheme
 from macpo.weighting.factors import Factor, bellman, joint_probability, value
 from macpo.weighting.signals import Signals
+from macpo.weighting.weighting import Policies, Weighting
 
 Reading: TypeAlias = Literal["quantised", "algorithm2"]
 LOW, MEDIUM, HIGH = 0.25, 0.5, 0.75
@@ -32,7 +32,7 @@ class Config(Policies):
         require_choice("macpo-approx", "reading", self.reading, Reading)
         self.require_positive("value_temperature", advice="1 is the paper's.")
 
-    def make(self) -> Scheme:
+    def make(self) -> Weighting:
         """The scheme."""
         log_level = quantised if self.reading == "quantised" else algorithm2
         level = Factor("level", ("pi_taken",), log_level)

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from macpo.errors import require
-from macpo.weighting.base import Options, Scheme
 from macpo.weighting.factors import Factor
 from macpo.weighting.normalise import Normalise
 from macpo.weighting.signals import Signals
+from macpo.weighting.weighting import Options, Weighting
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Config(Options):
         super().__post_init__()
         require(0 < self.alpha <= 1, f"owqmix: alpha must be in (0, 1], not {self.alpha}.")
 
-    def make(self) -> Scheme:
+    def make(self) -> Weighting:
         """The scheme."""
 
         def optimistic(s: Signals, xp: Any) -> Any:

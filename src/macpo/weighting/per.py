@@ -10,8 +10,8 @@ Figure 1 is |δ|; the paper gives no exponent.
 from dataclasses import dataclass
 
 from macpo.errors import require
-from macpo.weighting.base import Options, Scheme
 from macpo.weighting.factors import bellman
+from macpo.weighting.weighting import Options, Weighting
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,6 @@ class Config(Options):
         require(0 <= self.beta <= 1, f"per: beta must be between 0 and 1, not {self.beta}.")
         require(self.epsilon >= 0, f"per: epsilon must not be negative, but is {self.epsilon}.")
 
-    def make(self) -> Scheme:
+    def make(self) -> Weighting:
         """The scheme."""
         return self.scheme(bellman(self.alpha * (1 - self.beta), self.epsilon))

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from macpo.errors import require
-from macpo.weighting.base import Options, Scheme
 from macpo.weighting.factors import Factor, log
 from macpo.weighting.signals import Signals
+from macpo.weighting.weighting import Options, Weighting
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Config(Options):
         super().__post_init__()
         require(0 <= self.alpha <= 1, f"per-pal: alpha must be between 0 and 1, not {self.alpha}.")
 
-    def make(self) -> Scheme:
+    def make(self) -> Weighting:
         """The scheme."""
 
         def log_weight(s: Signals, xp: Any) -> Any:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from macpo.errors import require
-from macpo.weighting.base import Options, Scheme
 from macpo.weighting.factors import Factor
 from macpo.weighting.signals import Signals
+from macpo.weighting.weighting import Options, Weighting
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Config(Options):
         require(self.alpha >= 0, f"per-rank: alpha must not be negative, but is {self.alpha}.")
         require(0 <= self.beta <= 1, f"per-rank: beta must be between 0 and 1, not {self.beta}.")
 
-    def make(self) -> Scheme:
+    def make(self) -> Weighting:
         """The scheme."""
         exponent = self.alpha * (1 - self.beta)
 

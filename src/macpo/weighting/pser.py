@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from macpo.errors import require
-from macpo.weighting.base import Options, Scheme
 from macpo.weighting.factors import Factor, power
 from macpo.weighting.signals import Signals
+from macpo.weighting.weighting import Options, Weighting
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Config(Options):
         require(self.window >= 0, f"pser: window must not be negative, but is {self.window}.")
         require(self.alpha >= 0, f"pser: alpha must not be negative, but is {self.alpha}.")
 
-    def make(self) -> Scheme:
+    def make(self) -> Weighting:
         """The scheme."""
 
         def log(s: Signals, xp: Any) -> Any:

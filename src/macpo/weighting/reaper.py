@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from macpo.errors import require
-from macpo.weighting.base import Options, Scheme
 from macpo.weighting.factors import Factor, bellman, power
 from macpo.weighting.signals import Signals
+from macpo.weighting.weighting import Options, Weighting
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Config(Options):
             value = getattr(self, name)
             require(0 <= value <= 1, f"reaper: {name} must be between 0 and 1, not {value}.")
 
-    def make(self) -> Scheme:
+    def make(self) -> Weighting:
         """The scheme."""
 
         def log(s: Signals, xp: Any) -> Any:

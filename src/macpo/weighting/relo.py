@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from macpo.errors import require
-from macpo.weighting.base import Options, Scheme
 from macpo.weighting.factors import Factor, power
 from macpo.weighting.signals import Signals
+from macpo.weighting.weighting import Options, Weighting
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Config(Options):
         super().__post_init__()
         require(self.alpha >= 0, f"relo: alpha must not be negative, but is {self.alpha}.")
 
-    def make(self) -> Scheme:
+    def make(self) -> Weighting:
         """The scheme."""
 
         def log(s: Signals, xp: Any) -> Any:

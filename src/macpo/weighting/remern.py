@@ -7,8 +7,8 @@ Source: Mei et al. 2023, section 5.1, after Liu et al. 2021, whose theorem has 2
 
 from dataclasses import dataclass
 
-from macpo.weighting.base import Policies, Scheme
 from macpo.weighting.factors import bellman, joint, value
+from macpo.weighting.weighting import Policies, Weighting
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,6 @@ class Config(Policies):
         super().__post_init__()
         self.require_positive("value_temperature", advice="1 is the paper's.")
 
-    def make(self) -> Scheme:
+    def make(self) -> Weighting:
         """The scheme."""
         return self.scheme(bellman(), value(self.value_temperature), joint("joint"))

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from macpo.weighting import discor_net
-from macpo.weighting.base import Options, Scheme
-from macpo.weighting.factors import Factor, tempered_log_ratio
+from macpo.weighting.factors import Factor, tempered_log_density_ratio
 from macpo.weighting.signals import Signals
+from macpo.weighting.weighting import Options, Weighting
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Config(Options):
         self.require_positive("ratio_temperature", advice="7.5 is the released code's.")
         self.require_positive("initial_temperature", advice="10 is the published value.")
 
-    def make(self) -> Scheme:
+    def make(self) -> Weighting:
         """The scheme."""
         return self.scheme(
             saturating_ratio(self.ratio_temperature),
@@ -42,6 +42,6 @@ def saturating_ratio(temperature: float) -> Factor:
     """sigmoid(z / T)."""
 
     def log(s: Signals, xp: Any) -> Any:
-        return -xp.log1p(xp.exp(-tempered_log_ratio(s, temperature, xp)))
+        return -xp.log1p(xp.exp(-tempered_log_density_ratio(s, temperature, xp)))
 
-    return Factor("ratio", ("log_ratio",), log)
+    return Factor("ratio", ("log_density_ratio",), log)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from macpo.errors import require, require_choice
-from macpo.weighting.base import Options, Scheme
 from macpo.weighting.factors import Factor
 from macpo.weighting.normalise import masked_mean
 from macpo.weighting.signals import Signals
+from macpo.weighting.weighting import Options, Weighting
 
 Shape: TypeAlias = Literal["linear", "hard", "exp"]
 
@@ -33,7 +33,7 @@ class Config(Options):
         require_choice("remert", "shape", self.shape, Shape)
         require(0 < self.gamma <= 1, f"remert: gamma must be in (0, 1], not {self.gamma}.")
 
-    def make(self) -> Scheme:
+    def make(self) -> Weighting:
         """The scheme."""
 
         def log(s: Signals, xp: Any) -> Any:

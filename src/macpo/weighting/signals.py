@@ -18,11 +18,11 @@ class Signals(NamedTuple):
     is_greedy: Any = None
     q_star_greedy: Any = None
     q_of_target_net: Any = None
-    d_q_tot: Any = None
-    error: Any = None
-    next_error: Any = None
-    log_ratio: Any = None
-    chance: Any = None
+    dq_tot_dq: Any = None
+    error_estimate: Any = None
+    next_error_estimate: Any = None
+    log_density_ratio: Any = None
+    uniform_noise: Any = None
     moving: Any = None
 
 
@@ -35,17 +35,17 @@ MEANING = {
     "is_greedy": "[B, T] whether the stored joint action is the greedy one",
     "q_star_greedy": "[B, T] target network's unrestricted value of the greedy joint action",
     "q_of_target_net": "[B, T] joint value of the stored action in the target network",
-    "d_q_tot": "[B, T, N] derivative of the joint value by each agent's utility",
-    "error": "[B, T] a network's estimate of the accumulated error of the stored action",
-    "next_error": "[B, T] γ times its target network's estimate in the next state, 0 at an end",
-    "log_ratio": "[B, T] log of how much likelier this step is in recent play than in replay",
-    "chance": "one random number, uniform in [0, 1)",
+    "dq_tot_dq": "[B, T, N] derivative of the joint value by each agent's utility",
+    "error_estimate": "[B, T] a network's estimate of the accumulated error of the stored action",
+    "next_error_estimate": "[B, T] γ times its target's estimate in the next state, 0 at an end",
+    "log_density_ratio": "[B, T] log of how much likelier this step is in recent play",
+    "uniform_noise": "one random number, uniform in [0, 1)",
 }
 """What each signal is, with its shape. `moving` holds a scheme's running means by name."""
 
 _FLAGS = ("is_greedy",)
-PER_AGENT = ("pi_taken", "d_q_tot")
-_SCALARS = ("chance",)
+PER_AGENT = ("pi_taken", "dq_tot_dq")
+_SCALARS = ("uniform_noise",)
 
 
 def check(scheme: str, signals: Signals, needs: tuple[str, ...]) -> Any:

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from macpo.weighting.base import Options, Scheme
 from macpo.weighting.normalise import Normalise
+from macpo.weighting.weighting import Options, Weighting
 
 
 @dataclass(frozen=True)
@@ -13,6 +13,6 @@ class Config(Options):
     normalise: Normalise = "none"
     """Of no consequence for equal weights; with `on_policy` see there."""
 
-    def make(self) -> Scheme:
+    def make(self) -> Weighting:
         """The scheme: no factor, no signal."""
         return self.scheme()

@@ -1,1 +1,0 @@
-"""StarCraft micromanagement as SMAC plays it: units, maps, what is seen, and how battles go."""

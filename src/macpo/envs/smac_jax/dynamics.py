@@ -1,0 +1,534 @@
+"""How a battle goes on: eight game loops of moving, shooting and healing.
+
+The engine is closed; this is a model of it from game data and from what is known of its rules
+(docs/starcraft.md says what rests on data and what on assumption). A loop goes through its stages
+for all units at once: whom to fight, who is in range, where to go, who stands in the way, whose
+weapon is ready, what hits, what heals. Shots of one loop land together, so two units can kill each
+other.
+
+Arrays are [U, E]: units, allies first, then the environments along the last axis (`envs.axes`);
+pairs are [U, U, E], the one who looks or shoots first. Times are loops, distances cells.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from macpo.envs.smac_jax import orca
+from macpo.envs.smac_jax.maps import BattleMap
+from macpo.envs.smac_jax.units import (
+    ENERGY_MAX,
+    ENERGY_REGENERATION,
+    HEAL,
+    LOOPS_PER_STEP,
+    MINIMUM_DAMAGE,
+    SHIELD_DELAY,
+    SHIELD_REGENERATION,
+)
+
+JITTER = (-1.0, 2.0)
+"""Uniform noise in the time from shot to shot, in loops."""
+NOBODY = -1
+_SWEEPS = 2  # of pushing overlapping units apart, each loop
+_AROUND = 0.8  # how much of a push goes sideways, around whoever stands in the way
+_STRAIGHT = 0.8  # sine of the angle up to which a way leads straight at somebody
+_TINY = 1e-6
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the data do not settle: how units choose and keep whom they fight."""
+
+    acquire_range: float = 5.0
+    """Cells, edge to edge, within which an idle or advancing unit takes up a fight; its weapon's
+    range where that is more."""
+    leash: float = 6.0
+    """Cells, edge to edge, beyond which it gives up a target that does not fight it."""
+    respond: bool = True
+    """Whether a unit takes up a fight with whoever has chosen it as a target, at any distance."""
+    slop: float = 1.0
+    """By how much a target may leave the weapon's range once an attack has begun."""
+    heal_range: float = 6.0
+    """Cells, edge to edge, within which an enemy healer looks for patients."""
+    heal_least_energy: float = 5.0
+    """Energy without which it does not begin."""
+    energy_per_health: float = 0.33
+    nearest_each_loop: bool = False
+    """SMAClite's choice: a target is kept while it is in range or fights back, is looked for within
+    `acquire_range` of its edge only, healers are preferred, and while one lives the nearest is
+    chosen anew each loop."""
+    orca: bool = False
+    """Whether units avoid each other as SMAClite's do (`battle.orca`) instead of pushing."""
+
+
+class Battle(NamedTuple):
+    """All units, [U] or [U, E] each; whose health is 0 is dead."""
+
+    x: Float[Array, "U *E"]
+    y: Float[Array, "U *E"]
+    vx: Float[Array, "U *E"]
+    vy: Float[Array, "U *E"]
+    health: Float[Array, "U *E"]
+    shield: Float[Array, "U *E"]
+    energy: Float[Array, "U *E"]
+    cooldown: Float[Array, "U *E"]
+    shield_delay: Float[Array, "U *E"]
+    """Until the shield regenerates."""
+    windup: Float[Array, "U *E"]
+    """Until the shot that was begun leaves; −1 for none."""
+    hit_in: Float[Array, "U *E"]
+    """Until what was sent, a missile or a second blow, reaches `hit_target`."""
+    hit_target: Int[Array, "U *E"]
+    target: Int[Array, "U *E"]
+    """Whom a unit fights or heals, or `NOBODY`."""
+    goal_x: Float[Array, "U *E"]
+    goal_y: Float[Array, "U *E"]
+    walks: Bool[Array, "U *E"]
+    """Whether it goes to its goal when it has no target."""
+
+
+class Orders(NamedTuple):
+    """What the allies are told, [N] or [N, E] each; an order lasts until the next."""
+
+    target: Int[Array, "N *E"]
+    """To fight or to heal, or `NOBODY`."""
+    goal_x: Float[Array, "N *E"]
+    goal_y: Float[Array, "N *E"]
+    walks: Bool[Array, "N *E"]
+
+
+def beginning(battle_map: BattleMap) -> Battle:
+    """Everybody at the start, the enemies on their way."""
+    kinds, n, u = battle_map.kinds, battle_map.n_agents, len(battle_map.kinds)
+    start = jnp.asarray(battle_map.start)
+    zeros, nobody = jnp.zeros(u), jnp.full(u, NOBODY, jnp.int32)
+    enemy = jnp.arange(u) >= n
+    return Battle(
+        x=start[:, 0],
+        y=start[:, 1],
+        vx=zeros,
+        vy=zeros,
+        health=jnp.array([float(kind.health) for kind in kinds]),
+        shield=jnp.array([float(kind.shield) for kind in kinds]),
+        energy=jnp.array([float(kind.energy) for kind in kinds]),
+        cooldown=zeros,
+        shield_delay=zeros,
+        windup=jnp.full(u, -1.0),
+        hit_in=zeros,
+        hit_target=nobody,
+        target=nobody,
+        goal_x=jnp.where(enemy, battle_map.enemy_goal[0], 0.0),
+        goal_y=jnp.where(enemy, battle_map.enemy_goal[1], 0.0),
+        walks=enemy,
+    )
+
+
+class Dynamics:
+    """The rules on one map; `step` is for arrays with the environments last.
+
+    With `computer_allies` both sides choose their own targets: what a fair fight is measured with.
+    """
+
+    def __init__(self, battle_map: BattleMap, rules: Rules, computer_allies: bool = False) -> None:
+        self.map, self.rules, self.computer_allies = battle_map, rules, computer_allies
+        self.float = jnp.zeros(0).dtype
+        self.n = n = battle_map.n_agents
+        kinds = battle_map.kinds
+        u = len(kinds)
+        self.numbers = np.arange(u, dtype=np.int32)
+
+        def column(name: str) -> np.ndarray:
+            return np.array([getattr(kind, name) for kind in kinds], self.float)[:, None]
+
+        self.speed, self.acceleration = column("speed"), column("acceleration")
+        self.range, self.armour = column("range"), column("armour")
+        self.health_max, self.shield_max = column("health"), column("shield")
+        self.period, self.damage_point = column("period"), column("damage_point")
+        self.heals = np.array([kind.heals for kind in kinds])[:, None]
+        self.sends = np.array([kind.missile_speed is not None for kind in kinds])[:, None]
+        self.missile_speed = np.array([[kind.missile_speed or 1.0] for kind in kinds], self.float)
+        self.hit_gap = column("hit_gap")
+        self.follows = column("speed")  # a healer does not run ahead of those it heals
+        enemy = self.numbers >= n
+        for side in (~enemy, enemy):
+            fighters = self.speed[side & ~self.heals[:, 0]]
+            self.follows[side] = np.minimum(self.follows[side], fighters.min())
+
+        self.radius = column("radius")
+        self.radii = self.radius[:, None] + self.radius
+        separation = column("separation")
+        flies = np.array([kind.flies for kind in kinds])
+        collide = (flies[:, None] == flies) & ~np.eye(u, dtype=bool)
+        # nobody is ever closer than a negative distance
+        self.separation = np.where(
+            collide[..., None], separation[:, None] + separation, -1e3
+        ).astype(self.float)
+        self.flies = flies[:, None]
+        self.damage = np.array(
+            [
+                [a.damage + sum(a.bonus.get(word, 0.0) for word in b.attributes) for b in kinds]
+                for a in kinds
+            ],
+            self.float,
+        )[..., None]
+        opponents = enemy[:, None] != enemy
+        air_ok = np.array([[a.hits_air or not b.flies for b in kinds] for a in kinds])
+        patient = np.array(["biological" in kind.attributes for kind in kinds])
+        friends = ~opponents & ~np.eye(u, dtype=bool) & patient
+        self.can_target = np.where(self.heals, friends, opponents & air_ok)
+        """[U, U] whether the one can fight, or heal, the other."""
+        self.healers = tuple(int(i) for i in np.flatnonzero(self.heals))
+
+    # --- a step -------------------------------------------------------------------------------
+
+    def step(self, battle: Battle, orders: Orders, noise: Float[Array, "U E"]) -> Battle:
+        """Eight loops; `noise` delays the next shots, of which there is at most one in a step."""
+        battle = self._ordered(battle, orders)
+        return jax.lax.fori_loop(
+            0, LOOPS_PER_STEP, lambda _, battle: self._loop(battle, noise), battle
+        )
+
+    def _ordered(self, battle: Battle, orders: Orders) -> Battle:
+        """The allies with new orders. Another target, or none, breaks off an attack just begun."""
+        n = self.n
+
+        def put(old: Array, new: Array) -> Array:
+            return jnp.concatenate([jnp.where(battle.health[:n] > 0, new, old[:n]), old[n:]])
+
+        battle = battle._replace(
+            goal_x=put(battle.goal_x, orders.goal_x),
+            goal_y=put(battle.goal_y, orders.goal_y),
+            walks=put(battle.walks, orders.walks),
+        )
+        return self._aimed(battle, put(battle.target, orders.target))
+
+    def _aimed(self, battle: Battle, target: Int[Array, "U E"]) -> Battle:
+        """The units with these targets."""
+        broken_off = (target != battle.target) & (battle.windup >= 0)
+        return battle._replace(
+            target=target,
+            windup=jnp.where(broken_off, -1.0, battle.windup),
+            cooldown=jnp.where(broken_off, 0.0, battle.cooldown),
+        )
+
+    def _loop(self, battle: Battle, noise: Array) -> Battle:
+        alive = battle.health > 0
+        dx, dy = battle.x - battle.x[:, None], battle.y - battle.y[:, None]
+        gap = jnp.sqrt(dx * dx + dy * dy) - self.radii
+        battle = self._aimed(battle, _kept(self._choose(battle, alive, gap)))
+
+        aim = battle.target[:, None] == self.numbers[:, None]
+        fights = battle.target != NOBODY
+        gap = jnp.where(aim, gap, 0.0).sum(1)
+        reach = self.range + jnp.where(battle.windup >= 0, self.rules.slop, 0.0)
+        in_range = fights & (gap <= reach)
+        to_x = jnp.where(aim, dx, 0.0).sum(1)
+        to_y = jnp.where(aim, dy, 0.0).sum(1)
+
+        battle = self._move(battle, alive, fights, in_range, to_x, to_y)
+        battle = self._tick(battle)
+        battle, lands_on = self._shoot(battle, alive & in_range, gap, noise)
+        battle = self._damage(battle, lands_on)
+        if self.healers:
+            battle = self._heal(battle, alive & in_range)
+        return self._bury(battle)
+
+    # --- whom to fight ------------------------------------------------------------------------
+
+    def _choose(self, battle: Battle, alive: Array, gap: Array) -> Int[Array, "U E"]:
+        """Everybody's target: the allies' as ordered, the enemies' by their own choice."""
+        allies, enemies = slice(None, self.n), slice(self.n, None)
+        lives = jnp.where(battle.target[:, None] == self.numbers[:, None], alive, False).any(1)
+        target = jnp.where(lives & alive, battle.target, NOBODY)
+        chosen = self._choose_fight(alive, gap, target, enemies, allies)
+        ordered, fights = target[allies], target != NOBODY
+        if self.rules.orca:  # SMAClite's allies fight a fallen target until the step is over
+            ordered = jnp.where(alive[allies], battle.target[allies], NOBODY)
+        if self.computer_allies:
+            ordered = self._choose_fight(alive, gap, target, allies, enemies)
+        target = jnp.concatenate([ordered, chosen])
+        for i in self.healers:
+            if i >= self.n or self.computer_allies:
+                side = enemies if i >= self.n else allies
+                patient = self._choose_patient(battle, alive, gap[i], target, fights, i, side)
+                target = jnp.where(self.numbers[:, None] == i, patient, target)
+        return target
+
+    def _choose_fight(
+        self, alive: Array, gap: Array, target: Array, own: slice, other: slice
+    ) -> Int[Array, "e E"]:
+        """Of the other side, for each of its own that fights: the nearest of the best kind."""
+        rules, gap = self.rules, gap[own, other]
+        numbers, heals = self.numbers[other, None], self.heals[other]
+        possible = self.can_target[own, other, None] & alive[other] & alive[own, None]
+        mine = target[own, None] == numbers
+        aims_at_me = target[other] == self.numbers[own, None, None]
+        reach = self.range[own, None]
+        if rules.nearest_each_loop:
+            near = gap + self.radii[own, other] < rules.acquire_range + self.radius[other]
+            keep = mine & (aims_at_me | (gap <= reach))
+            # while a healer lives on the other side, everybody else there is chosen anew
+            keep &= ~(heals & alive[other]).any(0) | heals
+            rank = jnp.where(heals, 0.0, 1e3)
+            near = near | aims_at_me
+        else:
+            near = gap <= np.maximum(reach, rules.acquire_range)
+            if rules.respond:
+                near = near | aims_at_me
+            keep = mine & (aims_at_me | (gap <= np.maximum(reach, rules.leash)))
+            # whoever cannot fight comes last: a healer that does not heal
+            rank = jnp.where(heals & (target[other] == NOBODY), 1e3, 0.0)
+        key = jnp.where(possible & (near | keep), gap + self.radii[own, other] + rank, jnp.inf)
+        best = key.min(1, keepdims=True)
+        chosen = jnp.where((key == best) & (key < jnp.inf), numbers, len(self.numbers)).min(1)
+        chosen = jnp.where(chosen == len(self.numbers), NOBODY, chosen)
+        keeps = (keep & possible).any(1)
+        if heals.any() and not rules.nearest_each_loop:
+            kept_rank = jnp.where(keep, rank, 0.0).sum(1)
+            keeps &= kept_rank <= jnp.where(possible & (gap <= reach), rank, jnp.inf).min(1)
+        return jnp.where(keeps, target[own], chosen)
+
+    def _choose_patient(
+        self,
+        battle: Battle,
+        alive: Array,
+        gap: Array,
+        target: Array,
+        fights: Array,
+        healer: int,
+        side: slice,
+    ) -> Int[Array, " E"]:
+        """Of its own side, for a healer: who has the least share of health, then is nearest.
+
+        In SMAClite: who has the least health, of those who are hurt or had a target a loop ago.
+        """
+        rules, gap = self.rules, gap[side]
+        numbers = self.numbers[side, None]
+        possible = self.can_target[healer, side, None] & alive[side] & alive[healer]
+        share = battle.health[side] / self.health_max[side]
+        hurt = share < 1.0
+        keep = possible & hurt & (target[healer] == numbers) & (battle.energy[healer] > 0)
+        near = hurt & (gap <= rules.heal_range)
+        if rules.nearest_each_loop:
+            share = battle.health[side]
+            near = gap + self.radii[healer, side] < rules.acquire_range + self.radius[healer]
+            near &= hurt | fights[side]
+        begins = battle.energy[healer] >= rules.heal_least_energy
+        # a thousandth of health weighs as much as the map is wide: distance settles ties only
+        key = jnp.where(possible & near & begins, share * 1e4 + gap * 1e-2, jnp.inf)
+        best = key.min(0)
+        chosen = jnp.where((key == best) & (key < jnp.inf), numbers, len(self.numbers)).min(0)
+        chosen = jnp.where(chosen == len(self.numbers), NOBODY, chosen)
+        return jnp.where(keep.any(0), target[healer], chosen)
+
+    # --- where to go --------------------------------------------------------------------------
+
+    def _move(
+        self,
+        battle: Battle,
+        alive: Array,
+        fights: Array,
+        in_range: Array,
+        to_x: Array,
+        to_y: Array,
+    ) -> Battle:
+        """Everybody a loop further, as far as others and the edge of the ground let them."""
+        walks = battle.walks & ~fights
+        to_x = jnp.where(walks, battle.goal_x - battle.x, to_x)
+        to_y = jnp.where(walks, battle.goal_y - battle.y, to_y)
+        goes = alive & (walks | (fights & ~in_range & (battle.windup < 0)))
+        far = jnp.sqrt(to_x * to_x + to_y * to_y)
+        speed = jnp.where(walks, self.follows, self.speed)
+        pace = speed if self.rules.orca else jnp.minimum(speed, far)  # SMAClite's overshoot a goal
+        scale = jnp.where(goes, pace, 0.0) / jnp.maximum(far, _TINY)
+        vx, vy = to_x * scale, to_y * scale
+        if self.flies.any():
+            vx, vy = self._accelerated(battle, vx, vy)
+        if self.rules.orca:
+            vx, vy = self._avoiding(battle, alive, speed, vx, vy)
+            place_x, place_y = battle.x + vx, battle.y + vy
+        else:
+            busy = fights & ~goes
+            mobility = _kept(jnp.where(goes, 1.0, jnp.where(busy, 0.0, 0.5)))
+            place_x, place_y = self._apart(battle, alive, mobility, vx, vy)
+        (left, right), (bottom, top) = self.map.walkable
+        radius = np.where(self.flies, 0.0, self.radius)
+        x = jnp.clip(place_x, left + radius, right - radius - _TINY)
+        y = jnp.clip(place_y, bottom + radius, top - radius - _TINY)
+        return battle._replace(
+            x=jnp.where(alive, x, battle.x).astype(battle.x.dtype),
+            y=jnp.where(alive, y, battle.y).astype(battle.y.dtype),
+            vx=vx,
+            vy=vy,
+        )
+
+    def _accelerated(self, battle: Battle, vx: Array, vy: Array) -> tuple[Array, Array]:
+        """The velocity nearest to (vx, vy) that a loop's acceleration reaches."""
+        by_x, by_y = vx - battle.vx, vy - battle.vy
+        wanted = jnp.sqrt(by_x * by_x + by_y * by_y)
+        scale = jnp.minimum(1.0, self.acceleration / jnp.maximum(wanted, _TINY))
+        return battle.vx + by_x * scale, battle.vy + by_y * scale
+
+    def _avoiding(
+        self, battle: Battle, alive: Array, speed: Array, vx: Array, vy: Array
+    ) -> tuple[Array, Array]:
+        """The velocities that ORCA makes of these; neighbours are those about to be touched."""
+        place = battle.x + 1j * battle.y
+        reach = (self.radius.max() + self.radius)[:, None]
+        near = jnp.abs(place - place[:, None]) <= reach
+        near &= alive[:, None] & alive & (self.separation > 0)
+        velocity = orca.avoid(
+            place,
+            battle.vx + 1j * battle.vy,
+            vx + 1j * vy,
+            speed,
+            jnp.asarray(self.separation),
+            near,
+        )
+        return velocity.real, velocity.imag
+
+    def _apart(
+        self, battle: Battle, alive: Array, mobility: Array, vx: Array, vy: Array
+    ) -> tuple[Array, Array]:
+        """Where everybody gets to when overlapping units push each other apart.
+
+        The one who moves gives way to the one who stands, and nobody moves whoever fights. Pushed
+        back, a mover also slides sideways, around the other.
+        """
+        share = mobility[:, None] / (mobility[:, None] + mobility + _TINY)
+        share = jnp.where(alive[:, None] & alive, share, 0.0)
+        moves, stands = mobility[:, None] == 1.0, mobility < 1.0
+        side = np.where(self.numbers % 2, 1.0, -1.0)[:, None].astype(self.float)
+        for _ in range(_SWEEPS):
+            x, y = battle.x + vx, battle.y + vy
+            # from the other to oneself; those in one place go apart by number
+            dx, dy = x[:, None] - x, y[:, None] - y
+            far = jnp.sqrt(dx * dx + dy * dy)
+            dx = jnp.where(far < _TINY, side[:, None], dx)
+            push = jnp.maximum(self.separation - far, 0.0) * share / jnp.maximum(far, 1e-3)
+            turn = dx * vy[:, None] - dy * vx[:, None]  # > 0: the way leads past it on one side
+            # who comes straight at those who stand goes round all of them the same way: to pass
+            # each on its own nearer side would lead into the gap between two and hold it there
+            way = jnp.sqrt(vx * vx + vy * vy)[:, None] * far
+            round_ = stands & (jnp.abs(turn) < _STRAIGHT * way)
+            past = jnp.where(round_, 1.0, turn)
+            along = jnp.where(moves, jnp.where(past >= 0, _AROUND, -_AROUND), 0.0)
+            vx = vx + (push * (dx - along * dy)).sum(1)
+            vy = vy + (push * (dy + along * dx)).sum(1)
+            fast = jnp.sqrt(vx * vx + vy * vy)
+            scale = jnp.minimum(1.0, self.speed / jnp.maximum(fast, _TINY))
+            vx, vy = vx * scale, vy * scale
+        return battle.x + vx, battle.y + vy
+
+    # --- what hits ----------------------------------------------------------------------------
+
+    def _tick(self, battle: Battle) -> Battle:
+        """A loop passes: weapons cool, shields and energy come back."""
+        delay = jnp.maximum(battle.shield_delay - 1.0, 0.0)
+        regained = jnp.where((delay == 0) & (battle.health > 0), SHIELD_REGENERATION, 0.0)
+        return battle._replace(
+            cooldown=jnp.where(battle.cooldown > 0, battle.cooldown - 1.0, 0.0),
+            shield_delay=delay,
+            shield=jnp.minimum(battle.shield + regained, self.shield_max),
+            energy=jnp.where(
+                self.heals, jnp.minimum(battle.energy + ENERGY_REGENERATION, ENERGY_MAX), 0.0
+            ),
+            windup=jnp.where(battle.windup >= 0, jnp.maximum(battle.windup - 1.0, 0.0), -1.0),
+            hit_in=battle.hit_in - 1.0,
+        )
+
+    def _shoot(
+        self, battle: Battle, ready: Array, gap: Array, noise: Array
+    ) -> tuple[Battle, Int[Array, "U E"]]:
+        """Begin attacks and let shots off: the battle, and on whom each unit's hit lands now.
+
+        What is left of a loop when a weapon is ready counts towards its next shot, but not in
+        SMAClite.
+        """
+        ready &= ~self.heals
+        begun = battle.windup >= 0
+        begins = ready & (battle.cooldown <= 0) & ~begun
+        windup = jnp.where(begins, self.damage_point, battle.windup)
+        goes_off = ready & (begun | begins) & (windup == 0)
+        left = jnp.maximum(battle.cooldown, 0.0) if self.rules.orca else battle.cooldown
+        cooldown = jnp.where(begins, left + self.period + noise, battle.cooldown)
+        escaped = begun & ~ready  # the target did, farther than the slop
+        cooldown = jnp.where(escaped, 0.0, cooldown)
+        arrives = (battle.hit_target != NOBODY) & (battle.hit_in <= 0)
+        at_once = goes_off & ~self.sends
+        lands_on = jnp.where(at_once, battle.target, NOBODY)
+        lands_on = jnp.where(arrives, battle.hit_target, lands_on)
+        later = goes_off & (self.sends | (self.hit_gap > 0))
+        flight = jnp.where(self.sends, gap / self.missile_speed, self.hit_gap)
+        hit_target = jnp.where(arrives, NOBODY, battle.hit_target)
+        return battle._replace(
+            windup=jnp.where(goes_off | escaped, -1.0, windup),
+            cooldown=jnp.maximum(cooldown, 0.0),
+            hit_target=jnp.where(later, battle.target, hit_target),
+            hit_in=jnp.where(later, flight, battle.hit_in),
+        ), lands_on
+
+    def _damage(self, battle: Battle, lands_on: Int[Array, "U E"]) -> Battle:
+        """The hits of a loop, one after another: shields first, then health less armour."""
+        n, lands_on = self.n, _kept(lands_on)
+        shields = bool(self.shield_max.any())
+        health = [battle.health[:n], battle.health[n:]]
+        shield = [battle.shield[:n], battle.shield[n:]]
+        for i, kind in enumerate(self.map.kinds):
+            if kind.heals:
+                continue
+            k = 0 if i >= n else 1  # the side that it shoots at
+            side = slice(None, n) if k == 0 else slice(n, None)
+            lands = lands_on[i] == self.numbers[side, None]
+            for _ in range(kind.hits if kind.hit_gap == 0 else 1):
+                force = jnp.where(lands, self.damage[i, side], 0.0)
+                absorbed = jnp.minimum(shield[k], force) if shields else 0.0
+                shield[k] = shield[k] - absorbed
+                wound = jnp.maximum(force - absorbed - self.armour[side], MINIMUM_DAMAGE)
+                health[k] = health[k] - jnp.where(force > absorbed, wound, 0.0)
+        battle = battle._replace(health=_kept(jnp.concatenate(health)))
+        if not shields:
+            return battle
+        hit = (lands_on[:, None] == self.numbers[:, None]).any(0)
+        return battle._replace(
+            shield=_kept(jnp.concatenate(shield)),
+            shield_delay=jnp.where(hit, float(SHIELD_DELAY), battle.shield_delay),
+        )
+
+    def _heal(self, battle: Battle, ready: Array) -> Battle:
+        """Every healer in reach of its patient gives health for energy."""
+        per_health = self.rules.energy_per_health
+        health, energy = battle.health, battle.energy
+        for i in self.healers:
+            patient = (battle.target[i] == self.numbers[:, None]) & ready[i] & (health > 0)
+            most = jnp.minimum(HEAL, energy[i] / per_health)
+            given = jnp.where(patient, jnp.minimum(self.health_max - health, most), 0.0)
+            health = health + given
+            spent = given.sum(0) * per_health
+            energy = energy - jnp.where(self.numbers[:, None] == i, spent, 0.0)
+        return battle._replace(health=health, energy=energy)
+
+    def _bury(self, battle: Battle) -> Battle:
+        """Those who fell: nothing is left of them but missiles on their way."""
+        alive = battle.health > 0
+        return battle._replace(
+            health=jnp.maximum(battle.health, 0.0),
+            shield=jnp.where(alive, battle.shield, 0.0),
+            hit_target=jnp.where(alive | self.sends, battle.hit_target, NOBODY),
+            windup=jnp.where(alive, battle.windup, -1.0),
+            vx=jnp.where(alive, battle.vx, 0.0),
+            vy=jnp.where(alive, battle.vy, 0.0),
+        )
+
+
+def _kept(x: Array) -> Array:
+    """x, which XLA then computes once.
+
+    It would compute a cheap [U, E] anew in every kernel that reads it, for pairs U times over: on
+    CPUs that was two thirds of a step. It does not do so with the result of a sum.
+    """
+    return (x * np.array([1, 0], x.dtype)[:, None, None]).sum(0, dtype=x.dtype)

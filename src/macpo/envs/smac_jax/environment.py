@@ -1,0 +1,279 @@
+"""StarCraft micromanagement, computed: SMAC's interface on a model of the game, in JAX.
+
+What agents see, may do and are paid is SMAC's to the digit (`battle.features`); how battles go on
+is a model of the engine (`battle.dynamics`). Results on it are not results on StarCraft II;
+docs/starcraft.md compares the two.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import checkify
+from jaxtyping import Array, Int, PRNGKeyArray
+
+from macpo.envs.base import Environment, first_step
+from macpo.envs.smac_jax import features
+from macpo.envs.smac_jax.dynamics import JITTER, NOBODY, Battle, Dynamics, Orders, Rules, beginning
+from macpo.envs.smac_jax.features import MOVE_AMOUNT, MOVES, NORTH, STOP, WEST, Rewards, Units
+from macpo.envs.smac_jax.maps import N_ACTIONS_NO_ATTACK, battle_map
+from macpo.envs.smac_jax.units import SMACLITE
+from macpo.errors import require, require_choice
+from macpo.kernels.batch_last import env_axis_last
+from macpo.types import Observation, Spec, TimeStep
+
+Profile = Literal["sc2", "smaclite"]
+
+
+@dataclass(frozen=True)
+class Config:
+    """StarCraft micromanagement in JAX: SMAC's maps and interface, a model of the game's engine."""
+
+    map: str = "3s_vs_5z"
+    """One of SMAC's maps: MMM2, 5m_vs_6m, 2s3z, … (docs/starcraft.md lists them)."""
+    profile: Profile = "sc2"
+    """Unit data and rules: the game's, or those of SMAClite (for comparison with it)."""
+    reward_sparse: bool = False
+    """Only victory (1) and defeat (−1) are paid, divided like every reward."""
+    reward_only_positive: bool = True
+    """Whether harm to the allies is left out of the reward, as in SMAC."""
+    reward_regeneration: bool = True
+    """Whether health that enemies regain is paid for as if it had been lost, as SMAC does."""
+    permute_enemies_on_reset: bool = False
+    """Number the enemies anew in every episode, as the game may; here they keep their numbers."""
+    start_noise: float = 0.0
+    """Cells by which each unit's start is moved at most, along x and along y; the game has none."""
+    acquire_range: float = 5.0
+    """Cells, edge to edge, within which an enemy takes up a fight (assumed; its weapon's range
+    where that is more)."""
+    leash: float = 6.0
+    """Cells beyond which it gives up whoever does not fight it (assumed)."""
+    respond_to_attack: bool = True
+    """Whether an enemy takes up a fight with whoever targets it, at any distance (assumed)."""
+    slop: float = 1.0
+    """Cells by which a target may leave the weapon's range once an attack has begun."""
+    heal_range: float = 6.0
+    """Cells, edge to edge, within which an enemy healer looks for patients (assumed)."""
+    heal_least_energy: float = 5.0
+    """Energy without which a healer does not begin."""
+
+    def __post_init__(self) -> None:
+        battle_map(self.map)
+        require_choice("smac-jax", "profile", self.profile, Profile)
+        for name in (
+            *("start_noise", "acquire_range", "leash"),
+            *("slop", "heal_range", "heal_least_energy"),
+        ):
+            value = getattr(self, name)
+            require(value >= 0, f"smac-jax: {name} must not be negative, but is {value}.")
+
+    def make(self) -> "SmacJax":
+        """Build the environment."""
+        return SmacJax(self)
+
+
+class State(NamedTuple):
+    """A battle and what SMAC remembers of it."""
+
+    battle: Battle
+    last_actions: Int[Array, "*B N"]
+    """−1 before the first step."""
+    t: Int[Array, "*B"]
+    enemy_order: Int[Array, "*B e"] | None
+    """Which enemy each number means to the agents, where that is not the same in all episodes."""
+    illegal_actions: Int[Array, "*B"]
+    """Unavailable actions so far; each was taken for `stop`."""
+
+
+class EncodedState(NamedTuple):
+    """What observations depend on, and no more."""
+
+    place: Array  # [U, 2]
+    health: Array  # [U]
+    shield: Array | None  # [those who have one]
+    ready: Array  # [N] cooldown, or energy of a healer
+    last_actions: Array
+    enemy_order: Array | None
+
+
+class SmacJax(Environment):
+    """The battles of `Config`."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        here = battle_map(config.map)
+        rules = Rules(
+            acquire_range=config.acquire_range,
+            leash=config.leash,
+            respond=config.respond_to_attack,
+            slop=config.slop,
+            heal_range=config.heal_range,
+            heal_least_energy=config.heal_least_energy,
+        )
+        if config.profile == "smaclite":
+            here = replace(here, units=SMACLITE)
+            rules = replace(
+                rules, slop=0.0, energy_per_health=1 / 3, nearest_each_loop=True, orca=True
+            )
+        self.map = here
+        self.rewards = Rewards(
+            config.reward_sparse, config.reward_only_positive, config.reward_regeneration
+        )
+        self.columns = features.columns_of(here)
+        self.dynamics = Dynamics(here, rules)
+        self.spec = Spec(
+            name="smac-jax",
+            n_agents=here.n_agents,
+            n_actions=here.n_actions,
+            obs_size=here.obs_size,
+            state_size=here.state_size,
+            episode_limit=here.episode_limit,
+            truncation_is_terminal=True,  # as in all results on SMAC
+        )
+        self._step = env_axis_last(self.dynamics.step)
+        self._shields = np.flatnonzero([kind.shield > 0 for kind in here.kinds])
+        self._heals = self.dynamics.heals[: here.n_agents, 0]
+
+    # --- the environment contract -------------------------------------------------------------
+
+    def reset(self, key: PRNGKeyArray) -> tuple[State, TimeStep]:
+        """Everybody in place; agents are numbered by kind, then by x, then by y."""
+        n, e = self.map.n_agents, self.map.n_enemies
+        battle = beginning(self.map)
+        order_key, noise_key = jax.random.split(key)
+        if self.config.start_noise:
+            battle = self._scattered(noise_key, battle)
+        permuted = self.config.permute_enemies_on_reset
+        order = jax.random.permutation(order_key, e).astype(jnp.int8) if permuted else None
+        zero = jnp.zeros((), jnp.int32)
+        state = State(battle, jnp.full(n, -1, jnp.int8), zero, order, zero)
+        return state, first_step(self.observe(state), **self._info(state))
+
+    def step(
+        self, key: PRNGKeyArray, state: State, actions: Int[Array, " N"]
+    ) -> tuple[State, TimeStep]:
+        """Eight game loops. An unavailable action is taken for `stop` and counted."""
+        legal = jnp.take_along_axis(self._available(state), actions[:, None], 1)[:, 0]
+        checkify.debug_check(legal.all(), "an unavailable action was chosen")
+        n = self.map.n_agents
+        before = state.battle
+        obeyed = jnp.where(legal, actions, STOP)
+        noise = jnp.zeros(len(self.map.kinds))
+        if self.config.profile == "sc2":
+            noise = jax.random.uniform(key, noise.shape, minval=JITTER[0], maxval=JITTER[1])
+        battle = self._step(before, self._orders(state, obeyed), noise)
+        after = State(
+            battle,
+            actions.astype(jnp.int8),
+            state.t + 1,
+            state.enemy_order,
+            state.illegal_actions + (~legal & (before.health[:n] > 0)).sum(),
+        )
+        units = _units(battle)
+        over, _ = features.outcome(self.map, units)
+        reward = features.reward(self.map, _units(before), units, self.rewards)
+        truncated = (after.t >= self.spec.episode_limit) & ~over
+        return after, TimeStep(
+            *self.observe(after), reward.astype(jnp.float32), over, truncated, self._info(after)
+        )
+
+    def observe(self, state: State) -> Observation:
+        """SMAC's observations, global state and availability."""
+        return self.decode(self.encode(state))
+
+    def encode(self, state: State) -> EncodedState:
+        """Places, health and readiness: a twentieth of what is seen."""
+        battle, n = state.battle, self.map.n_agents
+        return EncodedState(
+            place=jnp.stack([battle.x, battle.y], 1),
+            health=battle.health,
+            shield=battle.shield[self._shields] if self._shields.size else None,
+            ready=jnp.where(self._heals, battle.energy[:n], battle.cooldown[:n]),
+            last_actions=state.last_actions,
+            enemy_order=state.enemy_order,
+        )
+
+    def decode(self, encoded: EncodedState) -> Observation:
+        """Observe the remembered battle again."""
+        u = len(self.map.kinds)
+        shield = jnp.zeros(u)
+        if encoded.shield is not None:
+            shield = shield.at[self._shields].set(encoded.shield)
+        ready = jnp.concatenate([encoded.ready, jnp.zeros(self.map.n_enemies)])
+        units = Units(
+            encoded.place[:, 0], encoded.place[:, 1], encoded.health, shield, ready, ready
+        )
+        columns = jax.tree.map(jnp.asarray, self.columns)
+        if encoded.enemy_order is not None:
+            units, columns = (self._renumbered(x, encoded.enemy_order) for x in (units, columns))
+        available = features.available_actions(self.map, units)
+        return Observation(
+            features.observe(self.map, columns, units, available),
+            features.global_state(self.map, columns, units, encoded.last_actions),
+            available,
+        )
+
+    # --- its parts ----------------------------------------------------------------------------
+
+    def _available(self, state: State) -> Array:
+        units = _units(state.battle)
+        if state.enemy_order is not None:
+            units = self._renumbered(units, state.enemy_order)
+        return features.available_actions(self.map, units)
+
+    def _renumbered(self, per_unit: Any, order: Array) -> Any:
+        """Rows of the enemies in the order in which the agents see them."""
+        n = self.map.n_agents
+        return jax.tree.map(lambda x: jnp.concatenate([x[:n], x[n:][order]]), per_unit)
+
+    def _orders(self, state: State, actions: Int[Array, " N"]) -> Orders:
+        """What the allies are told; who cannot hit the chosen target goes on as before."""
+        battle, n = state.battle, self.map.n_agents
+        number = actions - N_ACTIONS_NO_ATTACK
+        target = n + number
+        if state.enemy_order is not None:
+            target = n + state.enemy_order[jnp.maximum(number, 0)]
+        target = jnp.where(self._heals, number, target)
+        aims = actions >= N_ACTIONS_NO_ATTACK
+        numbers = np.arange(len(self.map.kinds))
+        can = ((target[:, None] == numbers) & self.dynamics.can_target[:n]).any(1)
+        rejected = aims & ~can
+        moves = (actions >= NORTH) & (actions <= WEST)
+        way = jnp.asarray(MOVES)[jnp.clip(actions - NORTH, 0, 3)] * MOVE_AMOUNT
+        order = Orders(
+            target=jnp.where(aims, target, NOBODY).astype(jnp.int32),
+            goal_x=battle.x[:n] + way[:, 0],
+            goal_y=battle.y[:n] + way[:, 1],
+            walks=moves,
+        )
+        standing = Orders(
+            *(x[:n] for x in (battle.target, battle.goal_x, battle.goal_y, battle.walks))
+        )
+        return jax.tree.map(lambda new, old: jnp.where(rejected, old, new), order, standing)
+
+    def _scattered(self, key: PRNGKeyArray, battle: Battle) -> Battle:
+        """Starts moved a little, and agents of a kind numbered by place again."""
+        n, noise = self.map.n_agents, self.config.start_noise
+        place = jnp.stack([battle.x, battle.y], 1)
+        place += jax.random.uniform(key, place.shape, minval=-noise, maxval=noise)
+        (left, right), (bottom, top) = self.map.walkable
+        x, y = jnp.clip(place[:, 0], left, right - 1), jnp.clip(place[:, 1], bottom, top - 1)
+        order = jnp.lexsort((y[:n], x[:n], self.map.type_index[:n]))
+        order = jnp.concatenate([order, jnp.arange(n, len(x))])
+        return battle._replace(x=x[order], y=y[order])
+
+    def _info(self, state: State) -> dict[str, Array]:
+        """SMAC's own: whether the battle was won, and how many fell."""
+        n, fallen = self.map.n_agents, state.battle.health <= 0
+        _, won = features.outcome(self.map, _units(state.battle))
+        return {
+            "battle_won": won.astype(jnp.float32),
+            "dead_allies": fallen[:n].sum(dtype=jnp.float32),
+            "dead_enemies": fallen[n:].sum(dtype=jnp.float32),
+        }
+
+
+def _units(battle: Battle) -> Units:
+    return Units(battle.x, battle.y, battle.health, battle.shield, battle.energy, battle.cooldown)

@@ -1,0 +1,243 @@
+"""What SMAC shows of a battle, and what it pays: one set of functions for our battles and the game.
+
+Written to the array API: NumPy arrays from the real game, JAX arrays inside a compiled program.
+Every figure, comparison and oddity is SMAC's (constructor defaults), so that a policy moves between
+the two unchanged:
+
+* the first number of an enemy's row is whether the *action* of that number is available, which for
+  a Medivac speaks of an ally;
+* distances of agents and allies are compared with sight strictly, with the reach of an attack not;
+* a dead agent sees zeros and may do nothing but nothing (action 0), which no living agent may do;
+* damage that enemies regenerate is paid for as if it had been dealt to them.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from macpo.envs.smac_jax.maps import (
+    N_ACTIONS_NO_ATTACK,
+    REWARD_KILL,
+    REWARD_WIN,
+    SIZE,
+    BattleMap,
+)
+from macpo.envs.smac_jax.units import ENERGY_MAX
+
+SIGHT, REACH = 9.0, 6.0
+"""Cells between centres within which an agent sees, and may choose a target: all kinds alike."""
+NO_OP, STOP, NORTH, SOUTH, EAST, WEST = range(N_ACTIONS_NO_ATTACK)
+MOVES = ((0.0, 1.0), (0.0, -1.0), (1.0, 0.0), (-1.0, 0.0))
+"""(x, y) of north, south, east and west."""
+MOVE_AMOUNT = 2.0
+"""Cells to the point that a move is ordered to; a step takes no unit that far."""
+_PROBE = MOVE_AMOUNT / 2  # how far ahead the ground must be walkable
+
+
+class Units(NamedTuple):
+    """All units of a battle, [U] each, allies first; whose health is 0 is dead."""
+
+    x: Any
+    y: Any
+    health: Any
+    shield: Any
+    energy: Any
+    cooldown: Any
+    """Loops until the weapon may be used again."""
+
+
+class Columns(NamedTuple):
+    """What observations show of a unit's kind, [U] each, [U, types] for the last."""
+
+    health_max: Any
+    shield_max: Any
+    one_hot: Any
+
+
+def columns_of(battle_map: BattleMap) -> Columns:
+    """Those of a map's units, as NumPy arrays."""
+    kinds = battle_map.kinds
+    one_hot = np.arange(battle_map.n_types) == battle_map.type_index[:, None]
+    return Columns(
+        np.array([kind.health for kind in kinds], np.float32),
+        # whoever has no shield has no column for it
+        np.array([kind.shield or 1.0 for kind in kinds], np.float32),
+        one_hot.astype(np.float32),
+    )
+
+
+def available_actions(battle_map: BattleMap, units: Units) -> Any:
+    """[N, A] whether each agent may take each action."""
+    xp = array_namespace(units.x)
+    n = battle_map.n_agents
+    alive = units.health > 0
+    near = _distance(units, n) <= REACH
+    heals = np.array([kind.heals for kind in battle_map.kinds[:n]])
+    attack = near[:, n:] & alive[n:]
+    targets = attack
+    if heals.any():
+        room = battle_map.n_enemies - n
+        heal = (near[:, :n] & alive[:n] & xp.asarray(~heals))[:, : battle_map.n_enemies]
+        heal = xp.concat([heal, xp.zeros((n, max(room, 0)), dtype=xp.bool)], axis=1)
+        targets = xp.where(xp.asarray(heals)[:, None], heal, attack)
+    moves = [_walkable(battle_map, units.x[:n] + x, units.y[:n] + y) for x, y in _probes()]
+    living = alive[:n]
+    active = xp.stack([living, *(living & move for move in moves)], axis=1)
+    return xp.concat([~living[:, None], active, targets & living[:, None]], axis=1)
+
+
+def observe(battle_map: BattleMap, columns: Columns, units: Units, available: Any) -> Any:
+    """[N, O] what each agent sees."""
+    xp = array_namespace(units.x)
+    n, e = battle_map.n_agents, battle_map.n_enemies
+    alive = units.health > 0
+    distance = _distance(units, n)
+    visible = (distance < SIGHT) & alive & alive[:n, None]
+    place = [
+        distance / SIGHT,
+        (units.x - units.x[:n, None]) / SIGHT,
+        (units.y - units.y[:n, None]) / SIGHT,
+    ]
+    own = _kind(battle_map, columns, units, slice(None, n), battle_map.ally_shields)
+    allies = xp.stack(
+        [
+            xp.ones((n, n), dtype=xp.float32),
+            *(x[:, :n] for x in place),
+            *(xp.broadcast_to(x, (n, n)) for x in own),
+        ],
+        axis=-1,
+    )
+    others = np.array([[j for j in range(n) if j != i] for i in range(n)], np.int32).reshape(n, -1)
+    allies = xp.where(visible[:, :n, None], allies, 0.0)[np.arange(n)[:, None], others]
+    kind = _kind(battle_map, columns, units, slice(n, None), battle_map.enemy_shields)
+    enemies = xp.stack(
+        [
+            xp.astype(available[:, N_ACTIONS_NO_ATTACK:], xp.float32),
+            *(x[:, n:] for x in place),
+            *(xp.broadcast_to(x, (n, e)) for x in kind),
+        ],
+        axis=-1,
+    )
+    enemies = xp.where(visible[:, n:, None], enemies, 0.0)
+    moves = xp.astype(available[:, NORTH : WEST + 1], xp.float32)
+    rows = [moves, xp.reshape(enemies, (n, -1)), xp.reshape(allies, (n, -1)), xp.stack(own, axis=1)]
+    return xp.where(alive[:n, None], xp.concat(rows, axis=1), 0.0)
+
+
+def global_state(battle_map: BattleMap, columns: Columns, units: Units, last_actions: Any) -> Any:
+    """[S] everything; `last_actions` [N] is −1 before the first step."""
+    xp = array_namespace(units.x)
+    n = battle_map.n_agents
+    alive = units.health > 0
+    kinds = battle_map.kinds[:n]
+    # a shooter shows its cooldown, a healer its energy
+    scale = np.array([ENERGY_MAX if k.heals else k.state_cooldown for k in kinds], np.float32)
+    heals = np.array([kind.heals for kind in kinds])
+    ready = xp.where(xp.asarray(heals), units.energy[:n], units.cooldown[:n]) / xp.asarray(scale)
+    x, y = (units.x - SIZE / 2) / SIZE, (units.y - SIZE / 2) / SIZE
+    health, *rest = _kind(battle_map, columns, units, slice(None, n), battle_map.ally_shields)
+    allies = xp.stack([health, ready, x[:n], y[:n], *rest], axis=1)
+    health, *rest = _kind(battle_map, columns, units, slice(n, None), battle_map.enemy_shields)
+    enemies = xp.stack([health, x[n:], y[n:], *rest], axis=1)
+    numbers = xp.arange(battle_map.n_actions, dtype=last_actions.dtype)
+    last = xp.astype(last_actions[:, None] == numbers, xp.float32)
+    rows = [xp.where(alive[:n, None], allies, 0.0), xp.where(alive[n:, None], enemies, 0.0), last]
+    return xp.concat([xp.reshape(row, (-1,)) for row in rows])
+
+
+def visibility(battle_map: BattleMap, units: Units) -> Any:
+    """[N, U] whom each agent sees; nobody counts as seeing itself."""
+    n = battle_map.n_agents
+    alive = units.health > 0
+    other = np.arange(n)[:, None] != np.arange(len(battle_map.kinds))
+    return (_distance(units, n) < SIGHT) & alive & alive[:n, None] & other
+
+
+class Outcome(NamedTuple):
+    """How a battle stands."""
+
+    over: Any
+    won: Any
+
+
+def outcome(battle_map: BattleMap, units: Units) -> Outcome:
+    """Whether the battle is decided, and for us; defeat is looked for first."""
+    xp = array_namespace(units.x)
+    n = battle_map.n_agents
+    alive = units.health > 0
+    allies, enemies = xp.any(alive[:n]), xp.any(alive[n:])
+    lost, won = ~allies & enemies, allies & ~enemies
+    if battle_map.ends_with_medivacs:
+        fighters = xp.asarray(np.array([not kind.heals for kind in battle_map.kinds]))
+        one_left = xp.sum(xp.astype(alive[n:], xp.int32)) == 1
+        lost = lost | ~xp.any((alive & fighters)[:n])
+        won = won | (one_left & ~xp.any((alive & fighters)[n:]))
+    won = won & ~lost
+    return Outcome(lost | won | ~(allies | enemies), won)
+
+
+class Rewards(NamedTuple):
+    """SMAC's choices of reward that studies vary; the defaults are SMAC's."""
+
+    sparse: bool = False
+    """Only 1 for a victory and −1 for a defeat (and scaled like everything else)."""
+    only_positive: bool = True
+    """Whether what happens to the allies is left out."""
+    regeneration: bool = True
+    """Whether health and shields that enemies regain are paid for as if they had been lost; without
+    it they count for nothing."""
+    negative_scale: float = 0.5
+    """Of what the allies suffer."""
+
+
+def reward(battle_map: BattleMap, before: Units, after: Units, choices: Rewards = Rewards()) -> Any:  # noqa: B008 (immutable)
+    """Of one env step: damage done to enemies, 10 for each that fell and 200 for the victory."""
+    xp = array_namespace(after.x)
+    n = battle_map.n_agents
+    over, won = outcome(battle_map, after)
+    if choices.sparse:
+        total = xp.where(won, 1.0, xp.where(over, -1.0, 0.0))
+        draw = ~xp.any(after.health > 0)
+        return xp.where(draw, 0.0, total) / battle_map.reward_divisor
+    lost = _endurance(before) - _endurance(after)
+    fell = xp.astype((before.health > 0) & ~(after.health > 0), xp.float32)
+    damage = lost[n:] if choices.regeneration else xp.maximum(lost[n:], xp.zeros_like(lost[n:]))
+    total = xp.sum(damage) + REWARD_KILL * xp.sum(fell[n:])
+    if choices.only_positive:
+        total = xp.abs(total)
+    else:
+        total = total - choices.negative_scale * (xp.sum(lost[:n]) + REWARD_KILL * xp.sum(fell[:n]))
+    return (total + REWARD_WIN * xp.astype(won, xp.float32)) / battle_map.reward_divisor
+
+
+def _endurance(units: Units) -> Any:
+    xp = array_namespace(units.x)
+    return xp.where(units.health > 0, units.health + units.shield, 0.0)
+
+
+def _distance(units: Units, n: int) -> Any:
+    """[N, U] between the centres of agents and all units."""
+    xp = array_namespace(units.x)
+    x, y = units.x - units.x[:n, None], units.y - units.y[:n, None]
+    return xp.sqrt(x * x + y * y)
+
+
+def _probes() -> list[tuple[float, float]]:
+    return [(_PROBE * x, _PROBE * y) for x, y in MOVES]
+
+
+def _walkable(battle_map: BattleMap, x: Any, y: Any) -> Any:
+    (left, right), (bottom, top) = battle_map.walkable
+    return (x >= left) & (x < right) & (y >= bottom) & (y < top)
+
+
+def _kind(
+    battle_map: BattleMap, columns: Columns, units: Units, side: slice, shields: bool
+) -> list[Any]:
+    """Columns that tell how a unit is and what it is: [U] each."""
+    xp = array_namespace(units.x)
+    rows = [units.health[side] / xp.asarray(columns.health_max[side])]
+    if shields:
+        rows.append(units.shield[side] / xp.asarray(columns.shield_max[side]))
+    return rows + [xp.asarray(columns.one_hot[side, k]) for k in range(battle_map.n_types)]

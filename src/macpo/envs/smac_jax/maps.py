@@ -1,0 +1,215 @@
+"""SMAC's maps: who fights whom, where, for how long, and what follows for the arrays' sizes."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+
+import numpy as np
+
+from macpo.envs.smac_jax.units import SC2, UnitType
+from macpo.errors import UsageError, nearest
+
+N_ACTIONS_NO_ATTACK = 6
+"""no-op, stop, north, south, east, west."""
+SIZE = 32
+"""Of every map, in cells."""
+REWARD_KILL, REWARD_WIN, REWARD_SCALE = 10.0, 200.0, 20.0
+_ALLY_COLUMNS = ("marauder", "marine", "medivac", "stalker", "zealot")
+_ENEMY_COLUMNS = ("marauder", "marine", "medivac", "zealot", "stalker")
+_PLACING = ("medivac", "marine", "marauder", "stalker", "zealot")
+_GAP = 0.05  # between the units of a side at the start
+_BAND = ((2.0, 30.0), (7.0, 25.0))  # walkable x and y, half-open: the game's pathing grid
+_SQUARE = ((2.0, 30.0), (2.0, 30.0))
+
+
+@dataclass(frozen=True)
+class BattleMap:
+    """One map. Units have fixed numbers: allies first, each side as SMAC orders it."""
+
+    name: str
+    allies: tuple[str, ...]
+    """Kinds in the order of the agents: by type, then by where they stand."""
+    enemies: tuple[str, ...]
+    """Kinds in the order in which the map creates them."""
+    episode_limit: int
+    """Env steps."""
+    walkable: tuple[tuple[float, float], tuple[float, float]] = _BAND
+    """x and y from … up to but not including …, of a unit's centre."""
+    ally_spawns: Sequence[tuple[float, float]] = ((9.0, 16.0),)
+    """Where the side is created: one point for all, or one for each."""
+    enemy_spawn: tuple[float, float] = (23.0, 16.0)
+    enemy_goal: tuple[float, float] = (9.0, 16.0)
+    """Where the enemies are sent, fighting what they meet."""
+    units: Mapping[str, UnitType] = field(default_factory=lambda: SC2)
+
+    @property
+    def n_agents(self) -> int:
+        """Allies."""
+        return len(self.allies)
+
+    @property
+    def n_enemies(self) -> int:
+        """Opponents."""
+        return len(self.enemies)
+
+    @property
+    def n_actions(self) -> int:
+        """The six without a target, then one for each enemy."""
+        return N_ACTIONS_NO_ATTACK + self.n_enemies
+
+    @cached_property
+    def kinds(self) -> tuple[UnitType, ...]:
+        """Of every unit, allies first."""
+        return tuple(self.units[kind] for kind in (*self.allies, *self.enemies))
+
+    @property
+    def ends_with_medivacs(self) -> bool:
+        """Whether a side is beaten once only Medivacs are left of it (the MMM maps)."""
+        return "medivac" in self.allies
+
+    @property
+    def n_types(self) -> int:
+        """Columns that tell kinds apart; none where a side has one kind only."""
+        kinds = len(set(self.allies))
+        return kinds if kinds > 1 else 0
+
+    @cached_property
+    def type_index(self) -> np.ndarray:
+        """[U] which of those columns is a unit's.
+
+        SMAC numbers the allies' kinds by its own type ids, the enemies' by the game's: on maps of
+        Stalkers and Zealots the two orders are opposite.
+        """
+        ally = [kind for kind in _ALLY_COLUMNS if kind in self.allies]
+        enemy = [kind for kind in _ENEMY_COLUMNS if kind in self.enemies]
+        return np.array([*map(ally.index, self.allies), *map(enemy.index, self.enemies)])
+
+    @property
+    def ally_shields(self) -> bool:
+        """Whether observations and state have a column for the allies' shields."""
+        return self.units[self.allies[0]].shield > 0
+
+    @property
+    def enemy_shields(self) -> bool:
+        """Whether they have one for the enemies'."""
+        return self.units[self.enemies[0]].shield > 0
+
+    @property
+    def obs_size(self) -> int:
+        """4 moves, a row per enemy, one per other ally, one's own."""
+        own = 1 + self.ally_shields + self.n_types
+        enemies = self.n_enemies * (5 + self.enemy_shields + self.n_types)
+        return 4 + enemies + (self.n_agents - 1) * (4 + own) + own
+
+    @property
+    def state_size(self) -> int:
+        """A row per ally, one per enemy, everybody's last action."""
+        allies = self.n_agents * (4 + self.ally_shields + self.n_types + self.n_actions)
+        return allies + self.n_enemies * (3 + self.enemy_shields + self.n_types)
+
+    @property
+    def max_reward(self) -> float:
+        """All damage, all kills and the victory, before scaling."""
+        enemies = self.kinds[self.n_agents :]
+        endurance = sum(kind.health + kind.shield for kind in enemies)
+        return endurance + REWARD_KILL * self.n_enemies + REWARD_WIN
+
+    @property
+    def reward_divisor(self) -> float:
+        """What makes a perfect episode without regeneration worth 20."""
+        return self.max_reward / REWARD_SCALE
+
+    @cached_property
+    def start(self) -> np.ndarray:
+        """[U, 2] where everybody stands at first.
+
+        The game creates a side at one point and spreads it by rules of its own; here it is a grid,
+        row by row, as SMAClite's, whose allies are then numbered as SMAC would.
+        """
+        if len(self.ally_spawns) > 1:
+            allies = np.array(self.ally_spawns)
+        else:
+            allies = self.ally_spawns[0] + self._grid(self.allies)
+        enemies = self.enemy_spawn - self._grid(self.enemies)
+        by_place = np.lexsort((allies[:, 1], allies[:, 0], self.type_index[: self.n_agents]))
+        return np.concatenate([allies[by_place], enemies]).astype(np.float32)
+
+    def _grid(self, kinds: Sequence[str]) -> np.ndarray:
+        """Places of a side around its point; half of the gaps' room is left below the first row."""
+        columns = math.ceil(math.sqrt(len(kinds)))
+        order = sorted(range(len(kinds)), key=lambda i: _PLACING.index(kinds[i]))
+        rows = [order[i : i + columns] for i in range(0, len(order), columns)]
+        radius = [self.units[kind].radius for kind in kinds]
+        heights = [2 * max(radius[i] for i in row) for row in rows]
+        width = max(sum(2 * radius[i] for i in row) for row in rows)
+        places = np.zeros((len(kinds), 2))
+        y = -(sum(heights) + (columns - 1) * _GAP) / 2
+        for row, height in zip(rows, heights, strict=True):
+            x = -width / 2
+            for i in row:
+                places[i] = x + radius[i], y + height / 2
+                x += 2 * radius[i] + _GAP
+            y += height + _GAP
+        return places
+
+
+def _team(text: str) -> tuple[str, ...]:
+    """'2 marauder 7 marine' → two marauders and seven marines."""
+    words = text.split()
+    pairs = zip(words[::2], words[1::2], strict=True)
+    return tuple(kind for count, kind in pairs for _ in range(int(count)))
+
+
+def _maps(*rows: BattleMap) -> Mapping[str, BattleMap]:
+    return MappingProxyType({row.name: row for row in rows})
+
+
+MAPS: Mapping[str, BattleMap] = _maps(
+    BattleMap("3m", _team("3 marine"), _team("3 marine"), 60),
+    BattleMap("8m", _team("8 marine"), _team("8 marine"), 120),
+    BattleMap("25m", _team("25 marine"), _team("25 marine"), 150),
+    BattleMap("5m_vs_6m", _team("5 marine"), _team("6 marine"), 70),
+    BattleMap("8m_vs_9m", _team("8 marine"), _team("9 marine"), 120),
+    BattleMap("10m_vs_11m", _team("10 marine"), _team("11 marine"), 150),
+    BattleMap("27m_vs_30m", _team("27 marine"), _team("30 marine"), 180),
+    BattleMap(
+        "MMM",
+        _team("2 marauder 7 marine 1 medivac"),
+        _team("7 marine 2 marauder 1 medivac"),
+        150,
+    ),
+    BattleMap(
+        "MMM2",
+        _team("2 marauder 7 marine 1 medivac"),
+        _team("8 marine 3 marauder 1 medivac"),
+        180,
+    ),
+    BattleMap("2s3z", _team("2 stalker 3 zealot"), _team("2 stalker 3 zealot"), 120),
+    BattleMap("3s5z", _team("3 stalker 5 zealot"), _team("3 stalker 5 zealot"), 150),
+    BattleMap("3s5z_vs_3s6z", _team("3 stalker 5 zealot"), _team("3 stalker 6 zealot"), 170),
+    BattleMap("3s_vs_3z", _team("3 stalker"), _team("3 zealot"), 150, walkable=_SQUARE),
+    BattleMap("3s_vs_4z", _team("3 stalker"), _team("4 zealot"), 200, walkable=_SQUARE),
+    BattleMap("3s_vs_5z", _team("3 stalker"), _team("5 zealot"), 250, walkable=_SQUARE),
+    BattleMap(
+        "2m_vs_1z",
+        _team("2 marine"),
+        _team("1 zealot"),
+        150,
+        ally_spawns=((13.0, 12.0), (19.0, 12.0)),
+        enemy_spawn=(16.0, 19.0),
+        enemy_goal=(19.0, 12.0),
+    ),
+)
+"""Rosters, limits and points as the maps' files have them. Where the walkable area of a map is not
+known, it is that of its family: open for Stalkers against Zealots, a band otherwise. SMAC's other
+seven maps need units whose data are incomplete (Colossus, Hydralisk, Zergling, Baneling, Spine
+Crawler)."""
+
+
+def battle_map(name: str) -> BattleMap:
+    """The map of that name; UsageError with the nearest one if there is none."""
+    if name not in MAPS:
+        raise UsageError(f"no map {name!r}; {nearest(name, MAPS)} Maps: {', '.join(MAPS)}.")
+    return MAPS[name]

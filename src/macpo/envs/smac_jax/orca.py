@@ -1,0 +1,178 @@
+"""Optimal reciprocal collision avoidance: every unit the velocity nearest to its wish that is safe.
+
+Each neighbour forbids half of all velocities: those that would lead to contact within `HORIZON`,
+both sides doing their part to avoid it. What is left of the disc of possible velocities is convex,
+and the point of it nearest to the wish is found one half-plane at a time; where nothing is left,
+the velocity that violates the worst half-plane least is taken.
+
+Source: van den Berg, Guy, Lin, Manocha, "Reciprocal n-body collision avoidance" (2011), sections
+4 and 5, with what SMAClite adds: who does not want to move stays, and others do all the avoiding.
+
+Points of the plane are complex numbers, arrays [U, E] or [U, U, E] as in `battle.dynamics`. Times
+are loops, distances cells.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Complex, Float, Int
+
+from macpo.envs.smac_jax.units import LOOPS_PER_SECOND
+
+HORIZON = float(LOOPS_PER_SECOND)
+_TINY = 1e-5  # below it, lines are parallel
+
+
+class Lines(NamedTuple):
+    """Borders of half-planes; velocities to the left of a border are allowed."""
+
+    point: Complex[Array, "U K E"]
+    direction: Complex[Array, "U K E"]
+    """Of length 1."""
+    binding: Bool[Array, "U K E"]
+    """Which of them count."""
+
+
+def avoid(
+    place: Complex[Array, "U E"],
+    velocity: Complex[Array, "U E"],
+    wish: Complex[Array, "U E"],
+    speed: Float[Array, "U E"],
+    radii: Float[Array, "U U E"],
+    neighbours: Bool[Array, "U U E"],
+) -> Complex[Array, "U E"]:
+    """The new velocities, no faster than `speed`; `radii` are those of both, added.
+
+    `neighbours` says whom the first of a pair avoids. Who wishes 0 gets 0.
+    """
+    moves = wish != 0
+    lines = _lines(place, velocity, moves, radii, neighbours & moves[:, None])
+    best, failed = _nearest(lines, speed, wish)
+    k = radii.shape[1]
+    best = jax.lax.cond(
+        (failed < k).any(), lambda: _least_violating(lines, speed, best, failed), lambda: best
+    )
+    return jnp.where(moves, best, 0)
+
+
+def _dot(a: Array, b: Array) -> Array:
+    return (a.conj() * b).real
+
+
+def _det(a: Array, b: Array) -> Array:
+    """> 0 if b points to the left of a."""
+    return (a.conj() * b).imag
+
+
+def _unit(a: Array) -> Array:
+    return a / jnp.maximum(jnp.abs(a), 1e-12)
+
+
+def _lines(place: Array, velocity: Array, moves: Array, radii: Array, neighbours: Array) -> Lines:
+    """The half-plane that each neighbour leaves: section 4."""
+    to = place - place[:, None]
+    relative = velocity[:, None] - velocity
+    far = jnp.abs(to)
+    apart = far > radii
+    # contact is avoided within the horizon, an overlap is resolved within one loop
+    time = jnp.where(apart, HORIZON, 1.0)
+    from_centre = relative - to / time
+    ahead = _dot(from_centre, to)
+    on_disc = ~apart | ((ahead < 0) & (ahead**2 > (radii * jnp.abs(from_centre)) ** 2))
+    outward = _unit(from_centre)
+    leg = jnp.sqrt(jnp.maximum(far**2 - radii**2, 0.0))
+    left = _det(to, from_centre) > 0
+    along = jnp.where(left, leg + 1j * radii, -(leg - 1j * radii)) * to
+    direction = jnp.where(on_disc, -1j * outward, _unit(along))
+    change = jnp.where(
+        on_disc,
+        (radii / time - jnp.abs(from_centre)) * outward,
+        _dot(relative, direction) * direction - relative,
+    )
+    share = jnp.where(moves, 0.5, 1.0)
+    return Lines(velocity[:, None] + share * change, direction, neighbours)
+
+
+def _beyond(lines: Lines, i: Array, velocity: Array) -> Array:
+    """[U, E] by how much a velocity is on the wrong side of line i."""
+    violation = _det(lines.direction[:, i], lines.point[:, i] - velocity)
+    return jnp.where(lines.binding[:, i], violation, -jnp.inf)
+
+
+def _on_line(
+    lines: Lines, i: Array, speed: Array, wish: Array, farthest: bool
+) -> tuple[Complex[Array, "U E"], Bool[Array, "U E"]]:
+    """The best point on line i that the earlier lines and the speed allow, and whether it exists.
+
+    Best is nearest to `wish` or, if `farthest`, farthest in its direction.
+    """
+    point, direction = lines.point[:, i], lines.direction[:, i]
+    centre = -_dot(point, direction)
+    room = centre**2 + speed**2 - jnp.abs(point) ** 2
+    half = jnp.sqrt(jnp.maximum(room, 0.0))
+    earlier = lines.binding & (jnp.arange(lines.point.shape[1]) < i)[:, None]
+    turn = _det(direction[:, None], lines.direction)
+    offset = _det(lines.direction, point[:, None] - lines.point)
+    parallel = jnp.abs(turn) <= _TINY
+    at = offset / jnp.where(parallel, 1.0, turn)
+    crosses = earlier & ~parallel
+    high = jnp.minimum(centre + half, jnp.where(crosses & (turn > 0), at, jnp.inf).min(1))
+    low = jnp.maximum(centre - half, jnp.where(crosses & (turn < 0), at, -jnp.inf).max(1))
+    exists = (room >= 0) & (low <= high) & ~(earlier & parallel & (offset < 0)).any(1)
+    if farthest:
+        t = jnp.where(_dot(wish, direction) > 0, high, low)
+    else:
+        t = jnp.clip(_dot(direction, wish - point), low, high)
+    return point + t * direction, exists
+
+
+def _nearest(
+    lines: Lines, speed: Array, wish: Array, farthest: bool = False
+) -> tuple[Complex[Array, "U E"], Int[Array, "U E"]]:
+    """The best velocity that all lines allow, and the line at which there is none left.
+
+    That is K if there is one; otherwise the best that the lines before it allow is given.
+    """
+    k = lines.point.shape[1]
+    start = _unit(wish) * speed if farthest else _unit(wish) * jnp.minimum(jnp.abs(wish), speed)
+
+    def add(i: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        best, failed = carry
+        asks = (_beyond(lines, i, best) > 0) & (failed == k)
+        there, exists = _on_line(lines, i, speed, wish, farthest)
+        best = jnp.where(asks & exists, there, best)
+        return best, jnp.where(asks & ~exists, i, failed)
+
+    return jax.lax.fori_loop(0, k, add, (start, jnp.full(start.shape, k)))
+
+
+def _least_violating(
+    lines: Lines, speed: Array, best: Array, failed: Array
+) -> Complex[Array, "U E"]:
+    """Where nothing is left, the velocity whose worst violation is least: section 5.3."""
+
+    def add(i: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        best, allowed = carry
+        asks = (i >= failed) & (_beyond(lines, i, best) > allowed)
+        # Bisectors: left of each, line i is violated more than the earlier one.
+        point, direction = lines.point[:, i, None], lines.direction[:, i, None]
+        turn = _det(direction, lines.direction)
+        parallel = jnp.abs(turn) <= _TINY
+        offset = _det(lines.direction, point - lines.point)
+        crossing = point + offset / jnp.where(parallel, 1.0, turn) * direction
+        halfway = (point + lines.point) / 2
+        same_way = parallel & (_dot(direction, lines.direction) > 0)
+        earlier = (jnp.arange(lines.point.shape[1]) < i)[:, None]
+        bisectors = Lines(
+            jnp.where(parallel, halfway, crossing),
+            _unit(lines.direction - direction),
+            lines.binding & earlier & ~same_way,
+        )
+        there, unsolved = _nearest(bisectors, speed, 1j * lines.direction[:, i], farthest=True)
+        there = jnp.where(unsolved == lines.point.shape[1], there, best)
+        best = jnp.where(asks, there, best)
+        return best, jnp.where(asks, _beyond(lines, i, best), allowed)
+
+    start = (best, jnp.zeros(best.shape))
+    return jax.lax.fori_loop(0, lines.point.shape[1], add, start)[0]

@@ -1,0 +1,39 @@
+"""A JAX environment played like any other: one episode, step by step, with NumPy arrays."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Int
+
+from macpo.envs.base import Environment
+from macpo.envs.host import HostEnvironment
+from macpo.types import TimeStep
+
+
+class OnHost(HostEnvironment):
+    """A JAX environment as a `HostEnvironment`; each step is a call of a compiled function."""
+
+    def __init__(self, env: Environment) -> None:
+        self.env, self.spec = env, env.spec
+        self.state: Any = None
+        """The environment's own state."""
+        self._reset, self._step = jax.jit(env.reset), jax.jit(env.step)
+
+    def reset(self, seed: int) -> TimeStep:
+        """Start an episode; its key, split once a step, is that of the seed."""
+        self._key, key = jax.random.split(jax.random.key(seed))
+        self.state, timestep = self._reset(key)
+        return jax.tree.map(np.asarray, timestep)
+
+    def step(self, actions: Int[np.ndarray, " N"]) -> TimeStep:
+        """Advance one env step."""
+        self._key, key = jax.random.split(self._key)
+        self.state, timestep = self._step(key, self.state, jnp.asarray(actions, jnp.int32))
+        return jax.tree.map(np.asarray, timestep)
+
+
+def on_host(env: Environment | HostEnvironment) -> HostEnvironment:
+    """The environment itself where it is no JAX environment."""
+    return env if isinstance(env, HostEnvironment) else OnHost(env)

@@ -1,0 +1,77 @@
+"""A batch of episodes shared out over devices: accelerators, or the cores of a CPU.
+
+A core as a device of its own works through its episodes without waiting for the others. Handing
+the many small products of an update to all cores one after another, as XLA does by default, costs
+a third more time (measured on two cores).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array
+
+from macpo.types import PyTree
+
+MIN_EPISODES, MAX_DEVICES = 16, 8
+"""Episodes that make a device's share worth the communication; devices that share a batch."""
+
+_AXIS = "episodes"
+
+
+def n_devices(batch_size: int) -> int:
+    """How many devices share a batch of so many episodes; each gets as many as the others."""
+    most = min(jax.device_count(), batch_size // MIN_EPISODES, MAX_DEVICES)
+    return max(n for n in range(1, max(most, 1) + 1) if batch_size % n == 0)
+
+
+def replicated(batch_size: int) -> NamedSharding:
+    """The sharding of what all those devices hold."""
+    return NamedSharding(_mesh(batch_size), PartitionSpec())
+
+
+def compiler_options(batch_size: int) -> dict[str, Any]:
+    """For `jax.jit` of what they compute: where every core is a device, one thread in each."""
+    if jax.default_backend() != "cpu" or n_devices(batch_size) == 1:
+        return {}
+    return {"xla_cpu_multi_thread_eigen": False, "xla_cpu_prefer_vector_width": 512}
+
+
+def map_over_devices(
+    fn: Callable[[PyTree, PyTree], PyTree], constants: PyTree, batch: PyTree
+) -> Any:
+    """`fn(constants, batch)`, computed by every device for its share of the batch.
+
+    Leaves of the batch and of the result are [B, ...]. A share is every n-th episode, so that
+    episodes sorted by length stay so and all devices have about as much to do. Gradients reach the
+    constants.
+    """
+    batch_size = jax.tree.leaves(batch)[0].shape[0]
+    n = n_devices(batch_size)
+    if n == 1:
+        return fn(constants, batch)
+
+    def share(constants: PyTree, batch: PyTree) -> PyTree:
+        def mine(x: Array) -> Array:
+            return x.reshape(-1, n, *x.shape[1:])[:, jax.lax.axis_index(_AXIS)]
+
+        def everyones(x: Array) -> Array:
+            x = jax.lax.all_gather(x, _AXIS, axis=1)
+            return x.reshape(batch_size, *x.shape[2:])
+
+        return jax.tree.map(everyones, fn(constants, jax.tree.map(mine, batch)))
+
+    return jax.shard_map(
+        share,
+        mesh=_mesh(batch_size),
+        in_specs=PartitionSpec(),
+        out_specs=PartitionSpec(),
+        check_vma=False,  # the loops inside end when a device's own episodes do
+    )(constants, batch)
+
+
+def _mesh(batch_size: int) -> Mesh:
+    n = n_devices(batch_size)
+    return Mesh(np.array(jax.devices()[:n]), (_AXIS,))

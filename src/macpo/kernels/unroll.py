@@ -1,0 +1,180 @@
+"""The recurrent network along the lanes of a packed batch, forwards and backwards.
+
+An update spends most of its time here, so this is the one place with a hand-written gradient. Only
+the recurrent state is kept for the backward pass; the gates are computed again from it, which on a
+CPU costs less than to store and reload them.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias, cast
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from macpo.kernels.packing import Packing
+from macpo.nets.agent import AgentNet
+from macpo.types import PyTree
+
+Encode: TypeAlias = Callable[[PyTree], Float[Array, "L N i"]]
+
+
+def unroll(
+    net: AgentNet, encode: Encode, inputs: PyTree, packing: Packing
+) -> Float[Array, "S L N A"]:
+    """The network's output in every state; zeros in empty places.
+
+    `inputs` has leaves [S, L, ...] (see `pack`); `encode` makes the network's input of one step of
+    them, and must be the same object in every call for compiled code to be shared. Each episode
+    starts from a recurrent state of zeros. Gradients reach `net` alone.
+    """
+    out, _ = cast(tuple[Array, None], _unroll(encode, False, net, inputs, packing))
+    return out
+
+
+def unroll_with_hidden(
+    net: AgentNet, encode: Encode, inputs: PyTree, packing: Packing
+) -> tuple[Float[Array, "S L N A"], Float[Array, "S L N h"]]:
+    """`unroll`, and the recurrent states that the outputs were made from, also with a gradient."""
+    return cast(tuple[Array, Array], _unroll(encode, True, net, inputs, packing))
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _unroll(
+    encode: Encode, show: bool, net: AgentNet, inputs: PyTree, packing: Packing
+) -> tuple[Array, Array | None]:
+    out, hidden = _play(encode, net, inputs, packing, keep=show)
+    return out, _shown(hidden, out, packing) if show else None
+
+
+def _forward(
+    encode: Encode, show: bool, net: AgentNet, inputs: PyTree, packing: Packing
+) -> tuple[tuple[Array, Array | None], tuple[PyTree, ...]]:
+    out, hidden = _play(encode, net, inputs, packing, keep=True)
+    shown = _shown(hidden, out, packing) if show else None
+    return (out, shown), (net, inputs, packing, hidden)
+
+
+def _shown(hidden: Array | None, out: Array, packing: Packing) -> Float[Array, "S L N h"]:
+    """The recurrent states after each step; zeros in empty places."""
+    assert hidden is not None
+    hidden = hidden.reshape(*out.shape[:3], -1)
+    return jnp.where(packing.filled[..., None, None], hidden, 0)
+
+
+def _play(
+    encode: Encode, net: AgentNet, inputs: PyTree, packing: Packing, keep: bool
+) -> tuple[Array, Array | None]:
+    """(outputs, recurrent states after each step if they are to be kept)."""
+    n_places = packing.filled.shape[0]
+    lanes, n_agents, _ = jax.eval_shape(encode, _at(inputs, 0)).shape
+    rows, width = lanes * n_agents, net.hidden_size
+    out = jnp.zeros((n_places, rows, net.head.bias.shape[-1]))
+    hidden = jax.lax.empty((n_places, rows, width), out.dtype) if keep else None
+
+    def step(s: Array, carry: tuple[Array, Array | None, Array]) -> tuple[Array | None, ...]:
+        out, hidden, h = carry
+        h = jnp.where(_per_row(packing.first[s], n_agents), 0, h)
+        h, y = net(_flat(encode(_at(inputs, s))), h)
+        if hidden is not None:
+            hidden = jax.lax.dynamic_update_index_in_dim(hidden, h, s, 0)
+        y = jnp.where(_per_row(packing.filled[s], n_agents), y, 0)
+        return jax.lax.dynamic_update_index_in_dim(out, y, s, 0), hidden, h
+
+    start = out, hidden, jnp.zeros((rows, width))
+    out, hidden, _ = jax.lax.fori_loop(0, packing.n_places, step, start)
+    return out.reshape(n_places, lanes, n_agents, -1), hidden
+
+
+def _backward(
+    encode: Encode, show: bool, kept: tuple[PyTree, ...], d: tuple[Array, Array | None]
+) -> tuple[AgentNet, None, None]:
+    (net, inputs, packing, hidden), (d_out, d_shown) = kept, d
+    n_agents = d_out.shape[2]
+
+    def step(i: Array, carry: tuple[Array, AgentNet]) -> tuple[Array, AgentNet]:
+        d_h, grads = carry
+        s = packing.n_places - 1 - i
+        filled, first = (_per_row(x[s], n_agents) for x in (packing.filled, packing.first))
+        d_y = jnp.where(filled, _flat(d_out[s]), 0)
+        if d_shown is not None:
+            d_h += jnp.where(filled, _flat(d_shown[s]), 0)
+        h = jnp.where(first, 0, hidden[jnp.maximum(s - 1, 0)])
+        d_h, d_net = _step_gradient(net, _flat(encode(_at(inputs, s))), h, d_h, d_y)
+        d_h = jnp.where(first, 0, d_h)
+        return d_h, jax.tree.map(jnp.add, grads, d_net)
+
+    start = jnp.zeros(hidden.shape[1:]), jax.tree.map(jnp.zeros_like, net)
+    _, grads = jax.lax.fori_loop(0, packing.n_places, step, start)
+    return grads, None, None
+
+
+_unroll.defvjp(_forward, _backward)
+
+
+def _step_gradient(
+    net: AgentNet,
+    x: Float[Array, "R i"],
+    h: Float[Array, "R h"],
+    d_next: Float[Array, "R h"],
+    d_y: Float[Array, "R A"],
+) -> tuple[Float[Array, "R h"], AgentNet]:
+    """Gradients of one step with respect to the previous recurrent state and the network."""
+    cell = net.cell
+    embedded = jax.nn.relu(net.embed(x))
+    r, z, n, n_h = cell.gates(embedded, h)
+
+    d_next = d_next + d_y @ net.head.weight.T
+    d_n = d_next * (1 - z) * (1 - n * n)
+    d_z = d_next * (h - n) * z * (1 - z)
+    d_r = d_n * n_h * r * (1 - r)
+    d_x_gates = jnp.concatenate([d_r, d_z, d_n], -1)
+    d_h_gates = jnp.concatenate([d_r, d_z, d_n * r], -1)
+    d_embedded = (d_x_gates @ cell.weight_x.T) * (embedded > 0)
+    d_net = eqx.tree_at(
+        _leaves,
+        net,
+        (
+            *_linear_gradient(x, d_embedded),
+            *_linear_gradient(embedded, d_x_gates),
+            *_linear_gradient(h, d_h_gates),
+            *_linear_gradient((1 - z) * n + z * h, d_y),
+        ),
+    )
+    return d_next * z + d_h_gates @ cell.weight_h.T, d_net
+
+
+def _leaves(net: AgentNet) -> tuple[Array, ...]:
+    embed, cell, head = net.embed, net.cell, net.head
+    return (
+        *(embed.weight, embed.bias),
+        *(cell.weight_x, cell.bias_x),
+        *(cell.weight_h, cell.bias_h),
+        *(head.weight, head.bias),
+    )
+
+
+def _linear_gradient(
+    x: Float[Array, "R i"], d_y: Float[Array, "R o"]
+) -> tuple[Float[Array, "i o"], Float[Array, " o"]]:
+    """Gradients of x W + b with respect to W and b; the sum over rows as a product is faster."""
+    # a product with so few columns is faster the other way round
+    weight = (d_y.T @ x).T if d_y.shape[1] < 16 else x.T @ d_y
+    return weight, jnp.ones(x.shape[0]) @ d_y
+
+
+def _at(inputs: PyTree, s: Array | int) -> PyTree:
+    """The inputs of step s."""
+    return jax.tree.map(lambda x: x[s], inputs)
+
+
+def _per_row(flags: Array, n_agents: int) -> Array:
+    """A lane's flag for each of its agents' rows."""
+    return jnp.repeat(flags, n_agents)[:, None]
+
+
+def _flat(x: Array) -> Array:
+    """Lanes and agents as one axis of rows."""
+    return x.reshape(-1, x.shape[-1])

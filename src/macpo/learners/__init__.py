@@ -1,0 +1,1 @@
+"""What algorithms share: the forward pass over stored episodes, returns, losses, updates."""

@@ -1,0 +1,209 @@
+"""Which episodes of a replay ring are drawn, and how much each draw counts.
+
+A table keeps one raw priority for each row of the ring. It is raised to the power alpha in one
+place only, `probabilities`; the sum tree is built afresh for every draw, so no error can add up.
+
+Source: Prioritized Experience Replay (Schaul et al. 2016); PyMARL2 for whole episodes.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from macpo.errors import require, require_choice
+
+Aggregate: TypeAlias = Literal["sqrt_len", "mean", "max", "r2d2", "sum"]
+Sampling: TypeAlias = Literal["uniform", "prioritized"]
+Order: TypeAlias = Literal["proportional", "rank"]
+
+
+@dataclass(frozen=True)
+class Replay:
+    """How episodes are drawn from replay; the values of Schaul et al. (2016) as in PyMARL2."""
+
+    sampling: Sampling = "uniform"
+    """`uniform`: different episodes, all equally likely (`replay.sample`, the MAC-PO paper);
+    `prioritized`: those with large TD errors more often, with replacement (`draw`)."""
+    order: Order = "proportional"
+    """`proportional`: P ∝ priority^alpha (PyMARL2); `rank`: P ∝ (1/rank)^alpha, which no outlier
+    can distort (there Schaul et al. use alpha 0.7 and beta 0.5)."""
+    per_alpha: float = 0.6
+    """How much priorities matter; 0: all episodes are equally likely."""
+    per_beta: float = 0.4
+    """How much of the sampling bias is corrected at env step 0; grows linearly to 1, all of it,
+    at the run's end."""
+    per_epsilon: float = 1e-6
+    """Added to priorities, in units of the TD error: an episode without error is still drawn."""
+    aggregate: Aggregate = "sqrt_len"
+    """An episode's priority from its steps' |δ|. `sqrt_len`: sum over the root of the length
+    (PyMARL2); `mean` (MuZero-general); `max`; `r2d2`: 0.9 max + 0.1 mean; `sum`."""
+
+    def __post_init__(self) -> None:
+        require_choice("replay", "sampling", self.sampling, Sampling)
+        require_choice("replay", "order", self.order, Order)
+        require_choice("replay", "aggregate", self.aggregate, Aggregate)
+        for name in ("per_alpha", "per_epsilon"):
+            value = getattr(self, name)
+            require(
+                0 <= value < math.inf,
+                f"replay: {name} must be a finite number not below 0, but is {value}; "
+                f"leave it out for the usual {getattr(Replay, name)}.",
+            )
+        require(
+            0 <= self.per_beta <= 1,
+            f"replay: per_beta must be between 0 (no correction) and 1 (full), not "
+            f"{self.per_beta}; leave it out for the usual {Replay.per_beta}.",
+        )
+
+
+class Priorities(NamedTuple):
+    """Raw priorities of a ring's rows, in units of the TD error."""
+
+    value: Float[Array, " capacity"]
+    """0 for rows without an episode: they are never drawn."""
+    largest: Float[Array, ""]
+    """The largest one ever given, or 1: what a new episode gets, so that it is soon drawn."""
+
+
+class Drawn(NamedTuple):
+    """A batch of rows, in no useful order; the same row may come twice."""
+
+    rows: Int[Array, " B"]
+    probability: Float[Array, " B"]
+    """With which one draw yields that row; the expected number in the batch is B times it."""
+    importance: Float[Array, " B"]
+    """Factor of the episode's loss, at most 1; see `importance`."""
+
+
+# --- the table ------------------------------------------------------------------------------------
+
+
+def init(capacity: int) -> Priorities:
+    """Of a ring without episodes."""
+    return Priorities(jnp.zeros(capacity), jnp.ones(()))
+
+
+def add(p: Priorities, rows: Int[Array, " n"]) -> Priorities:
+    """After new episodes were written to these rows: they get the largest priority so far."""
+    return p._replace(value=p.value.at[rows].set(p.largest))
+
+
+def update_priorities(
+    p: Priorities,
+    rows: Int[Array, " B"],
+    td_error_abs: Float[Array, "B T"],
+    mask: Bool[Array, "B T"],
+    config: Replay,
+) -> Priorities:
+    """After an update saw these TD errors, unweighted: aggregate of |δ| over valid steps + epsilon.
+
+    Where a row comes twice, the last one counts. An episode with a NaN or infinite error at a
+    valid step, or too large a sum, keeps the priority it had.
+    """
+    new = aggregate(td_error_abs, mask, config.aggregate) + config.per_epsilon
+    draws = jnp.where(jnp.isfinite(new), jnp.arange(len(rows)), -1)
+    # a maximum does not depend on the order of writing, as setting one row twice would
+    last = jnp.full(p.value.shape, -1).at[rows].max(draws)
+    value = jnp.where(last >= 0, new[last], p.value)
+    return Priorities(value, jnp.maximum(p.largest, value.max()))
+
+
+def aggregate(
+    td_error_abs: Float[Array, "B T"], mask: Bool[Array, "B T"], how: Aggregate
+) -> Float[Array, " B"]:
+    """One number for each episode from its valid steps' |δ| (a sign is dropped); 0 without any."""
+    error = jnp.where(mask, jnp.abs(td_error_abs), 0.0)
+    n, total, largest = jnp.maximum(mask.sum(-1), 1), error.sum(-1), error.max(-1)
+    return {
+        "sqrt_len": total / jnp.sqrt(n),  # PyMARL2, per_run
+        "mean": total / n,  # MuZero-general
+        "max": largest,
+        "r2d2": 0.9 * largest + 0.1 * total / n,  # Kapturowski et al. 2019
+        "sum": total,
+    }[how]
+
+
+# --- drawing --------------------------------------------------------------------------------------
+
+
+def probabilities(
+    p: Priorities, n_filled: Int[Array, ""] | int, config: Replay
+) -> Float[Array, " capacity"]:
+    """With which one draw yields each row; equal over the first `n_filled` if all priorities are 0.
+
+    Of equal priorities the lower row ranks first. Source: Schaul et al. 2016, section 3.3.
+    """
+    if config.order == "rank":
+        inverse_rank = 1.0 / jnp.arange(1, p.value.size + 1)
+        share = jnp.zeros_like(p.value).at[jnp.argsort(-p.value)].set(inverse_rank)
+    else:  # relative to the largest, so that no power overflows
+        share = p.value / jnp.maximum(p.value.max(), jnp.finfo(p.value.dtype).tiny)
+    share = jnp.where(p.value > 0, share**config.per_alpha, 0.0)  # 0⁰ is 0 here
+    is_filled = jnp.arange(share.size) < n_filled
+    share = jnp.where((share > 0).any(), share, is_filled.astype(share.dtype))
+    return share / sum_tree(share)[-1]  # Eq. (1)
+
+
+def importance(
+    probability: Float[Array, " capacity"], beta: Float[Array, ""] | float
+) -> Float[Array, " capacity"]:
+    """(N P)^−beta over its maximum among all stored episodes; 0 for rows that are never drawn.
+
+    N, the number of episodes, cancels. The maximum is the buffer's, as in PyMARL2 (`max_i` in
+    Schaul et al. 2016, Algorithm 1): the batch's own would scale the step size batch by batch.
+    """
+    drawable = probability > 0
+    smallest = jnp.where(drawable, probability, jnp.inf).min()
+    return jnp.where(drawable, (smallest / probability) ** beta, 0.0)  # section 3.4
+
+
+def draw(
+    key: PRNGKeyArray,
+    p: Priorities,
+    n_filled: Int[Array, ""] | int,
+    batch_size: int,
+    config: Replay,
+    beta: Float[Array, ""] | float,
+) -> Drawn:
+    """Rows with replacement, stratified: one draw from each of `batch_size` equal segments.
+
+    Each row comes as often as in independent draws on average, and that number varies less.
+    Probabilities are met to about 1e-7, the resolution of float32. Meaningless before an episode
+    is in. Source: Schaul et al. 2016, appendix.
+    """
+    probability = probabilities(p, n_filled, config)
+    tree = sum_tree(probability)
+    where = (jnp.arange(batch_size) + jax.random.uniform(key, (batch_size,))) / batch_size
+    rows = find(tree, where * tree[-1])
+    return Drawn(rows, probability[rows], importance(probability, beta)[rows])
+
+
+def sum_tree(leaves: Float[Array, " capacity"]) -> list[Float[Array, " _"]]:
+    """Levels from the leaves, padded with zeros to a power of two, to the total, [1]."""
+    width = 1 << (leaves.size - 1).bit_length()
+    levels = [jnp.pad(leaves, (0, width - leaves.size))]
+    while levels[-1].size > 1:
+        levels.append(levels[-1][0::2] + levels[-1][1::2])
+    return levels
+
+
+def find(tree: list[Float[Array, " _"]], u: Float[Array, " B"]) -> Int[Array, " B"]:
+    """The leaf in whose share of [0, total) each `u` lies; never one of 0, unless the total is."""
+    row = jnp.zeros(u.shape, jnp.int32)
+    for level in tree[-2::-1]:
+        left, right = level[2 * row], level[2 * row + 1]
+        # rounding may have left u at or above the sum of its subtree: then the last leaf above 0
+        goes_right = (u >= left) & (right > 0)
+        u = jnp.where(goes_right, u - left, u)
+        row = 2 * row + goes_right
+    return row
+
+
+def beta_at(env_steps: Int[Array, ""] | int, total_steps: int, config: Replay) -> Float[Array, ""]:
+    """Beta after so many env steps: linear from `per_beta` to 1 at `total_steps`, then 1."""
+    done = jnp.asarray(env_steps) / total_steps
+    return jnp.minimum(1.0, config.per_beta + (1.0 - config.per_beta) * done)  # section 3.4

@@ -1,0 +1,1 @@
+"""Runs: a directory that explains itself, records, checkpoints, signals."""

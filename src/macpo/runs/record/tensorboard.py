@@ -1,0 +1,39 @@
+"""TensorBoard event files (needs the extra `tensorboard`)."""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from macpo.errors import UsageError
+from macpo.runs.record import Row
+
+_AXES = ("kind", "seed", "env_steps", "episodes", "updates")
+
+
+class TensorBoard:
+    """Scalars over env steps, one run a seed."""
+
+    def __init__(self, directory: Path) -> None:
+        try:
+            self._writer_class: Any = importlib.import_module("tensorboardX").SummaryWriter
+        except ImportError as error:
+            raise UsageError(
+                "--tensorboard needs the package tensorboardX; pip install 'macpo[tensorboard]'."
+            ) from error
+        self.directory = directory
+        self._writers: dict[Any, Any] = {}
+
+    def write(self, row: Row) -> None:
+        """Add the row's metrics as scalars."""
+        seed = row["seed"]
+        if seed not in self._writers:
+            self._writers[seed] = self._writer_class(str(self.directory / f"seed{seed}"))
+        for name, value in row.items():
+            if name not in _AXES:
+                tag = f"{row['kind']}/{name}"
+                self._writers[seed].add_scalar(tag, value, global_step=row["env_steps"])
+
+    def close(self) -> None:
+        """Flush all files."""
+        for writer in self._writers.values():
+            writer.close()

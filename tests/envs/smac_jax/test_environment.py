@@ -1,0 +1,400 @@
+"""What SMAC promises of every battle, over whole episodes of scripted play on the paper's maps."""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.experimental import checkify
+from numpy.testing import assert_allclose, assert_array_equal
+
+from macpo import registry
+from macpo.envs.smac_jax import features, scripts
+from macpo.envs.smac_jax.environment import SmacJax, State
+from macpo.envs.smac_jax.features import EAST, NO_OP, REACH, SIGHT, STOP
+from macpo.envs.smac_jax.maps import MAPS
+from macpo.envs.smac_jax.scripts import Script
+from macpo.errors import UsageError
+from macpo.types import TimeStep
+
+FOCUS = ("3s_vs_5z", "5m_vs_6m", "MMM2")
+every_map = pytest.mark.parametrize("name", FOCUS)
+
+
+@functools.cache
+def environment(name: str, **options: Any) -> SmacJax:
+    return registry.make_config("envs", "smac-jax", map=name, **options).make()
+
+
+class Play(NamedTuple):
+    """Whole episodes, leaves [T+1, B, ...] from the first state on; `actions` are [T, B, N]."""
+
+    state: State
+    seen: TimeStep
+    actions: np.ndarray
+    going: np.ndarray
+    """[T, B] whether the step was made in an episode that was not over."""
+
+    @property
+    def returns(self) -> np.ndarray:
+        return np.where(self.going, self.seen.reward[1:], 0.0).sum(0)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return self.going.sum(0)
+
+    @property
+    def won(self) -> np.ndarray:
+        return (self.going & (self.seen.info["battle_won"][1:] > 0)).any(0)
+
+
+@functools.cache
+def play(name: str, script: Script, n: int, seed: int = 0) -> Play:
+    env = environment(name)
+
+    def step(carry: Any, key: jax.Array) -> Any:
+        state, seen = carry
+        act_key, env_key = jax.random.split(key)
+        act = functools.partial(script, dynamics=env.dynamics)
+        actions = jax.vmap(lambda k, b, a: act(k, battle=b, available=a))(
+            jax.random.split(act_key, n), state.battle, seen.avail_actions
+        )
+        after = jax.vmap(env.step)(jax.random.split(env_key, n), state, actions)
+        return after, (*after, actions)
+
+    @jax.jit
+    def whole(key: jax.Array) -> Any:
+        reset_key, step_key = jax.random.split(key)
+        first = jax.vmap(env.reset)(jax.random.split(reset_key, n))
+        keys = jax.random.split(step_key, env.spec.episode_limit)
+        state, seen, actions = jax.lax.scan(step, first, keys)[1]
+        whole = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, (state, seen))
+        return (*whole, actions)
+
+    state, seen, actions = jax.tree.map(np.asarray, whole(jax.random.key(seed)))
+    over = seen.terminated | seen.truncated
+    return Play(state, seen, actions, ~np.logical_or.accumulate(over[:-1], 0))
+
+
+def random_play(name: str) -> Play:
+    return play(name, scripts.at_random, 200)
+
+
+def living(name: str, recorded: Play) -> np.ndarray:
+    return recorded.state.battle.health[..., : environment(name).spec.n_agents] > 0
+
+
+# --- what is seen, in every state of random play -------------------------------------------------
+
+
+@every_map
+def test_observations_and_state_lie_between_minus_one_and_one_but_for_cooldowns(name: str) -> None:
+    seen, here = random_play(name).seen, MAPS[name]
+    assert np.isfinite(seen.obs).all()
+    assert np.abs(seen.obs).max() <= 1
+    width = 4 + here.ally_shields + here.n_types
+    state = seen.state.copy()
+    ready = state[..., 1 : here.n_agents * width : width].copy()
+    state[..., 1 : here.n_agents * width : width] = 0
+    assert np.abs(state).max() <= 1
+    assert ready.min() >= 0
+
+
+@every_map
+def test_the_dead_may_do_nothing_and_the_living_may_stop(name: str) -> None:
+    recorded = random_play(name)
+    available, alive = recorded.seen.avail_actions, living(name, recorded)
+    assert_array_equal(available[..., NO_OP], ~alive)
+    assert_array_equal(available[..., STOP], alive)
+    assert not available[~alive][:, 1:].any()
+
+
+@every_map
+def test_observations_agree_with_availability(name: str) -> None:
+    recorded, here = random_play(name), MAPS[name]
+    obs, available = recorded.seen.obs, recorded.seen.avail_actions
+    assert_array_equal(obs[..., :4] > 0, available[..., 2:6])
+    width = 5 + here.enemy_shields + here.n_types
+    rows = obs[..., 4 : 4 + here.n_enemies * width].reshape(*obs.shape[:-1], -1, width)
+    assert_array_equal(rows[..., 0] > 0, available[..., 6:] & rows[..., 1:].any(-1))
+
+
+@every_map
+def test_others_are_seen_if_and_only_if_both_live_within_sight(name: str) -> None:
+    recorded, here = random_play(name), MAPS[name]
+    n, battle = here.n_agents, recorded.state.battle
+    width = 5 + here.enemy_shields + here.n_types
+    rows = recorded.seen.obs[..., 4 : 4 + here.n_enemies * width]
+    rows = rows.reshape(*rows.shape[:-1], here.n_enemies, width)
+    x, y = battle.x, battle.y
+    far = np.hypot(x[..., None, n:] - x[..., :n, None], y[..., None, n:] - y[..., :n, None])
+    alive = battle.health > 0
+    visible = (far < SIGHT) & alive[..., None, n:] & alive[..., :n, None]
+    borderline = np.abs(far - SIGHT) < 1e-5
+    assert_array_equal((rows[..., 4] > 0) | borderline, visible | borderline)
+
+
+@every_map
+def test_allies_see_each_other_at_the_same_distance(name: str) -> None:
+    recorded, here = random_play(name), MAPS[name]
+    n, width = here.n_agents, 5 + here.ally_shields + here.n_types
+    start = 4 + here.n_enemies * (5 + here.enemy_shields + here.n_types)
+    rows = recorded.seen.obs[..., start : start + (n - 1) * width]
+    rows = rows.reshape(*rows.shape[:-1], n - 1, width)
+    distance = np.zeros((*rows.shape[:-2], n))
+    for i in range(n):
+        distance[..., i, [j for j in range(n) if j != i]] = rows[..., i, :, 1]
+    assert_allclose(distance, np.swapaxes(distance, -1, -2), atol=1e-6)
+
+
+@every_map
+def test_the_dead_see_zeros_and_stay_dead(name: str) -> None:
+    recorded = random_play(name)
+    alive = living(name, recorded)
+    assert not recorded.seen.obs[~alive].any()
+    assert not (alive[1:] & ~alive[:-1]).any()
+    assert (~alive).any()
+
+
+@every_map
+def test_the_state_ends_with_the_actions_sent_last(name: str) -> None:
+    recorded, here = random_play(name), MAPS[name]
+    size = here.n_agents * here.n_actions
+    last = recorded.seen.state[..., -size:].reshape(*recorded.seen.reward.shape, here.n_agents, -1)
+    assert not last[0].any()
+    assert_array_equal(last[1:], np.eye(here.n_actions)[recorded.actions])
+
+
+@every_map
+def test_agents_are_numbered_by_kind_then_place_at_reset(name: str) -> None:
+    here, battle = MAPS[name], random_play(name).state.battle
+    n = here.n_agents
+    rows = np.stack([here.type_index[:n], battle.x[0, 0, :n], battle.y[0, 0, :n]], 1).tolist()
+    assert rows == sorted(rows)
+
+
+# --- what is paid, and how battles end -----------------------------------------------------------
+
+
+@every_map
+def test_rewards_are_never_negative_and_sum_up_damage_kills_and_victory(name: str) -> None:
+    recorded, here = random_play(name), MAPS[name]
+    n, battle = here.n_agents, recorded.state.battle
+    endurance = (battle.health + battle.shield)[..., n:]
+    kills = (np.diff((battle.health[..., n:] > 0).sum(-1), axis=0) * -10.0).astype(float)
+    lost = np.abs(-np.diff(endurance.sum(-1), axis=0) + kills) / here.reward_divisor
+    won = recorded.seen.info["battle_won"][1:] * 200 / here.reward_divisor
+    assert_allclose(recorded.seen.reward[1:], lost + won, atol=1e-4)
+    assert (recorded.seen.reward >= 0).all()
+
+
+@every_map
+def test_an_episode_that_reaches_the_limit_is_truncated_and_not_won(name: str) -> None:
+    recorded = random_play(name)
+    timed_out = recorded.seen.truncated[-1]
+    assert not recorded.won[timed_out].any()
+    assert not (recorded.seen.truncated & recorded.seen.terminated).any()
+
+
+@every_map
+def test_random_play_never_wins_and_earns_a_little(name: str) -> None:
+    band = {"3s_vs_5z": (2.2, 3.6), "5m_vs_6m": (1.2, 1.9), "MMM2": (1.2, 2.1)}[name]
+    recorded = random_play(name)
+    assert not recorded.won.any()
+    assert band[0] < recorded.returns.mean() < band[1]
+
+
+@every_map
+def test_who_only_stands_loses_without_harming_anybody(name: str) -> None:
+    recorded = play(name, scripts.all_stop, 32)
+    assert not recorded.won.any()
+    assert (recorded.returns == 0).all()
+
+
+@every_map
+def test_going_for_the_nearest_enemy_does_not_win(name: str) -> None:
+    assert play(name, scripts.nearest, 100).won.mean() < 0.05
+
+
+def test_kiting_wins_three_stalkers_against_five_zealots_at_length() -> None:
+    recorded = play("3s_vs_5z", scripts.kite, 100)
+    assert recorded.won.mean() > 0.8
+    assert not recorded.seen.info["dead_allies"][1:][recorded.going].any()
+    assert 150 <= np.median(recorded.lengths) <= 230
+
+
+def test_five_marines_who_shoot_at_the_nearest_leave_two_to_five_of_six() -> None:
+    recorded = play("5m_vs_6m", scripts.nearest, 100)
+    left = 6 - np.where(recorded.going, recorded.seen.info["dead_enemies"][1:], 0).max(0)
+    assert 2 <= left.mean() <= 5
+
+
+def test_a_random_battle_of_marines_takes_as_long_as_in_the_game() -> None:
+    assert 22 <= random_play("5m_vs_6m").lengths.mean() <= 40
+
+
+def test_first_contact_comes_when_two_lines_have_closed_the_gap() -> None:
+    # 14 cells less the formation and the enemies' reach, at 1.125 a step
+    recorded = play("5m_vs_6m", scripts.all_stop, 8)
+    hurt = recorded.state.battle.health[:, 0, :5].sum(-1) < 5 * 45
+    assert 6 <= int(hurt.argmax()) <= 8
+
+
+def in_battle(env: SmacJax, **changes: dict[int, float]) -> State:
+    """The first state with the values of single units changed."""
+    state, _ = env.reset(jax.random.key(0))
+    battle = state.battle
+    for field, values in changes.items():
+        column = getattr(battle, field)
+        for unit, value in values.items():
+            column = column.at[unit].set(value)
+        battle = battle._replace(**{field: column})
+    return state._replace(battle=battle)
+
+
+def act(env: SmacJax, state: State, *actions: int) -> tuple[State, TimeStep]:
+    return jax.jit(env.step)(jax.random.key(1), state, jnp.array(actions))
+
+
+def test_a_victory_over_the_last_enemy_is_worth_20_in_all() -> None:
+    env = environment("5m_vs_6m")
+    dead = dict.fromkeys(range(6, 11), 0.0)
+    state = in_battle(env, health={**dead, 5: 6.0}, x={5: 13.0}, y={5: 16.0})
+    after, seen = act(env, state, *[6] * 5)
+    while not seen.terminated:
+        after, seen = act(env, after, *[6] * 5)
+    assert seen.info["battle_won"] == 1
+    assert_allclose(seen.reward, (6 + 10 + 200) / 26.5, rtol=1e-5)
+    # with the rest of the damage and kills, 20
+    assert_allclose(seen.reward + (5 * (45 + 10) + 39) / 26.5, 20, rtol=1e-5)
+
+
+def test_mmm2_is_won_with_the_enemy_medivac_still_flying() -> None:
+    env = environment("MMM2")
+    dead = dict.fromkeys(range(10, 20), 0.0)
+    state = in_battle(env, health={**dead, 20: 1.0}, x={20: 12.0}, y={20: 16.0})
+    _, seen = act(env, state, *[16] * 9, 1)
+    assert seen.terminated
+    assert seen.info["battle_won"] == 1
+
+
+def test_a_move_east_is_half_the_units_speed_at_most_and_needs_ground() -> None:
+    recorded = random_play("5m_vs_6m")
+    battle, went = recorded.state.battle, recorded.actions == EAST
+    moved = np.diff(battle.x[..., :5], axis=0)
+    alive = battle.health[1:, :, :5] > 0
+    assert moved[went & alive].max() <= 1.125 + 1e-3
+    edge = in_battle(environment("5m_vs_6m"), x={0: 29.5})
+    assert not environment("5m_vs_6m").observe(edge).avail_actions[0, EAST]
+
+
+def test_whoever_may_be_attacked_is_reached_within_three_steps() -> None:
+    env = environment("5m_vs_6m")
+    far = 5.9
+    state = in_battle(env, x={0: 10.0, 5: 10.0 + far}, y={0: 12.0, 5: 12.0})
+    assert env.observe(state).avail_actions[0, 6]
+    assert far < REACH
+    for _ in range(3):
+        state, _ = act(env, state, 6, 1, 1, 1, 1)
+    assert state.battle.health[5] < 45
+
+
+def test_an_unavailable_action_stops_the_agent_and_is_counted() -> None:
+    env = environment("5m_vs_6m")
+    state, _ = env.reset(jax.random.key(0))
+    after, _ = act(env, state, NO_OP, 6, STOP, STOP, STOP)
+    stopped, _ = act(env, state, *[STOP] * 5)
+    assert after.illegal_actions == 2
+    assert_array_equal(after.battle.x, stopped.battle.x)
+    assert after.last_actions.tolist() == [NO_OP, 6, STOP, STOP, STOP]  # what was sent
+
+
+def test_checkify_turns_an_unavailable_action_into_an_error() -> None:
+    env = environment("5m_vs_6m")
+    state, _ = env.reset(jax.random.key(0))
+    step = checkify.checkify(env.step)
+    error, _ = step(jax.random.key(0), state, jnp.array([6, 1, 1, 1, 1]))
+    with pytest.raises(checkify.JaxRuntimeError, match="an unavailable action was chosen"):
+        checkify.check_error(error)
+
+
+def test_who_cannot_hit_what_flies_goes_on_with_what_it_did() -> None:
+    env = environment("MMM2")
+    places = {"x": {0: 14.0, 10: 18.0, 21: 17.0}, "y": {0: 16.0, 10: 16.0, 21: 14.0}}
+    state = in_battle(env, **places)
+    available = env.observe(state).avail_actions
+    assert available[0, 6]
+    assert available[0, 17]  # SMAC offers a Marauder the Medivac all the same
+    state, _ = act(env, state, 6, *[1] * 9)
+    after, _ = act(env, state, 17, *[1] * 9)
+    assert after.battle.target[0] == 10
+
+
+# --- choices --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "option", ["acquire_range", "leash", "slop", "heal_range", "heal_least_energy"]
+)
+def test_what_the_data_do_not_settle_is_an_option(option: str) -> None:
+    assert getattr(environment("MMM2", **{option: 3.5}).dynamics.rules, option) == 3.5
+    with pytest.raises(UsageError, match=f"{option} must not be negative"):
+        environment("MMM2", **{option: -1.0})
+
+
+def test_permuted_enemies_are_the_same_battle_under_other_numbers() -> None:
+    env, permuted = environment("MMM2"), environment("MMM2", permute_enemies_on_reset=True)
+    state, seen = permuted.reset(jax.random.key(3))
+    order = np.asarray(state.enemy_order)
+    assert sorted(order.tolist()) == list(range(12))
+    assert order.tolist() != list(range(12))
+    plain = state._replace(enemy_order=None)
+    rows = np.asarray(env.observe(plain).state[70:142]).reshape(12, 6)
+    assert_array_equal(np.asarray(seen.state[70:142]).reshape(12, 6), rows[order])
+    k = int(np.flatnonzero(order == 4)[0])  # what the agents call the fifth enemy
+    near = state.battle._replace(x=state.battle.x.at[14].set(12.0), y=state.battle.y.at[14].set(16))
+    state = state._replace(battle=near)
+    after, _ = act(permuted, state, 6 + k, *[1] * 9)
+    assert after.battle.target[0] == 14
+
+
+def test_start_noise_moves_everybody_a_little_and_keeps_the_order_of_agents() -> None:
+    env = environment("MMM2", start_noise=0.5)
+    state, _ = env.reset(jax.random.key(0))
+    x, y = np.asarray(state.battle.x), np.asarray(state.battle.y)
+    start = MAPS["MMM2"].start
+    assert 0 < np.abs(x[10:] - start[10:, 0]).max() <= 0.5
+    rows = np.stack([MAPS["MMM2"].type_index[:10], x[:10], y[:10]], 1).tolist()
+    assert rows == sorted(rows)
+
+
+def test_sparse_rewards_pay_the_end_alone() -> None:
+    env = environment("5m_vs_6m", reward_sparse=True)
+    dead = dict.fromkeys(range(6, 11), 0.0)
+    state = in_battle(env, health={**dead, 5: 6.0}, x={5: 13.0}, y={5: 16.0})
+    _, seen = act(env, state, *[6] * 5)
+    assert_allclose(seen.reward, 1 / 26.5)
+
+
+def test_replay_keeps_a_twentieth_of_what_is_seen() -> None:
+    env = environment("MMM2")
+    state, seen = env.reset(jax.random.key(0))
+    kept = sum(x.nbytes for x in jax.tree.leaves(env.encode(state)))
+    shown = seen.obs.nbytes + seen.state.nbytes + seen.avail_actions.nbytes
+    assert kept * 20 <= shown
+
+
+@pytest.mark.parametrize("name", [name for name in MAPS if name not in FOCUS])
+def test_every_other_map_is_played_as_well(name: str) -> None:
+    env = environment(name)
+    state, seen = env.reset(jax.random.key(0))
+    step = jax.jit(env.step)
+    actions = features.STOP * jnp.ones(env.spec.n_agents, int)
+    for t in range(3):
+        state, seen = step(jax.random.key(t), state, actions)
+    assert np.isfinite(seen.obs).all()
+    assert (
+        np.asarray(state.battle.x[env.spec.n_agents :]) != MAPS[name].start[env.spec.n_agents :, 0]
+    ).all()

@@ -1,0 +1,471 @@
+"""What every algorithm promises; a new file in `macpo/algorithms` is tested without an edit here.
+
+Compilation would be nearly all of the time here. So an algorithm's update is compiled once, for one
+batch that all tests share, and what is computed only once runs operation by operation
+(`jax.disable_jit`): all algorithms and weightings share the small programs of the operations.
+"""
+
+import dataclasses
+import functools
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from rich.console import Console
+
+import macpo
+from macpo import registry
+from macpo.cli import main
+from macpo.errors import UsageError
+from macpo.experiment import Experiment, Run
+from macpo.learners.base import About, Algorithm, LearnerState
+from macpo.runs import checkpoint
+from macpo.training.trainer import make_trainer
+from macpo.types import Batch, Episodes, Observation
+from macpo.weighting.weighting import Weighed, Weighting
+from tests.support.paths import ROOT
+from tests.support.toys import CANVAS, Canvas, past_end, scribble, spoiled
+from tests.support.weighting_kinds import KINDS
+
+ALGORITHMS = list(registry.discover("algorithms"))
+WEIGHTINGS = list(registry.discover("weighting"))
+ON_POLICY = [a for a in ALGORITHMS if registry.config_class("algorithms", a).about.on_policy]
+WITH_REPLAY = [a for a in ALGORITHMS if a not in ON_POLICY]
+
+KEY = jax.random.key(0)
+SPEC = dataclasses.replace(CANVAS, episode_limit=3)
+LENGTH = [3, 2]
+EPISODES = scribble(SPEC, LENGTH, [False, True])
+MOST_EPISODES = 64  # in replay
+
+
+def config(name: str) -> Any:
+    """Its configuration with small networks and batches and large steps."""
+    fields = registry.config_class("algorithms", name).__dataclass_fields__
+    small = {field: 8 for field in fields if field.endswith(("_dim", "_embed"))}
+    quick = {field: 3e-3 for field in fields if field == "lr" or field.endswith("_lr")}
+    few = {field: 2 for field in fields if field.endswith("_batch_size")}
+    return registry.make_config("algorithms", name, **small, **quick, **few)
+
+
+def weighting(name: str) -> Weighting:
+    return registry.make_config("weighting", name).make()
+
+
+@functools.cache
+def algorithm(name: str) -> Algorithm:
+    return config(name).make(Canvas(SPEC), weighting("uniform"))
+
+
+@functools.cache
+def started(name: str) -> LearnerState:
+    return algorithm(name).init(KEY)
+
+
+@functools.cache
+def update(name: str) -> Any:
+    return jax.jit(algorithm(name).update)
+
+
+def batch_of(learner: Algorithm, episodes: Episodes = EPISODES) -> Batch:
+    """The episodes, which are also the newest ones where the algorithm asks for those."""
+    n = len(episodes.length)
+    batch = Batch(episodes, jnp.ones(n), env_steps=1000)
+    wanted = learner.recent(n, MOST_EPISODES)
+    if wanted is None:
+        return batch
+    rows = np.sort(np.arange(wanted.n_episodes) % n)  # keeps the longest first
+    return batch._replace(recent=jax.tree.map(lambda x: x[rows], episodes), recent_differs=True)
+
+
+def updated(name: str, episodes: Episodes = EPISODES, sync: bool = False) -> Any:
+    """(state, metrics, |δ|)."""
+    batch = batch_of(algorithm(name), episodes)
+    return update(name)(started(name), batch, KEY, jnp.array(sync))
+
+
+def assert_same(actual: Any, expected: Any) -> None:
+    jax.tree.map(np.testing.assert_array_equal, actual, expected)
+
+
+def assert_close(actual: Any, expected: Any) -> None:
+    """Equal but for the order of additions."""
+
+    def check(x: Any, y: Any) -> None:
+        np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-4 * max(np.abs(y).max(), 1e-3))
+
+    jax.tree.map(check, actual, expected)
+
+
+def differ(a: Any, b: Any) -> bool:
+    return any(
+        (np.asarray(x) != y).any() for x, y in zip(*map(jax.tree.leaves, (a, b)), strict=True)
+    )
+
+
+def wild(params: Any, seed: int) -> Any:
+    """Random parameters that saturate whatever they enter."""
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(lambda x: np.float32(1000 * rng.normal(size=x.shape)), params)
+
+
+every_algorithm = pytest.mark.parametrize("name", ALGORITHMS)
+
+
+# --- learning -------------------------------------------------------------------------------------
+
+
+def fitted(metrics: Any) -> float:
+    """The loss; of critics the TD error: a policy's loss need not fall, nor one in moving units."""
+    return float(metrics["td_error_abs" if "loss_critic" in metrics else "loss"])
+
+
+@every_algorithm
+def test_updates_on_a_frozen_batch_lower_the_loss(name: str) -> None:
+    state, losses = started(name), []
+    for _ in range(60):
+        batch = batch_of(algorithm(name))
+        state, metrics, _ = update(name)(state, batch, KEY, jnp.array(False))
+        losses.append(fitted(metrics))
+    assert losses[-1] < 0.8 * losses[0]
+
+
+@every_algorithm
+def test_what_padding_holds_changes_nothing(name: str) -> None:
+    clean = updated(name)
+    for garbage in (np.nan, np.inf, 1e30):
+        assert_same(updated(name, spoiled(EPISODES, garbage)), clean)
+
+
+@every_algorithm
+def test_td_errors_are_positive_on_real_steps_and_zero_on_padding(name: str) -> None:
+    td_error_abs = np.asarray(updated(name)[2])
+    padding = past_end(EPISODES.reward, LENGTH)
+    assert (td_error_abs[~padding] > 0).all()
+    assert not td_error_abs[padding].any()
+
+
+@every_algorithm
+def test_targets_change_only_when_a_copy_is_asked_for(name: str) -> None:
+    before, kept, copied = started(name), updated(name)[0], updated(name, sync=True)[0]
+    assert_same(kept.targets, before.targets)
+    assert_same(copied._replace(targets=()), kept._replace(targets=()))
+    if jax.tree.leaves(before.targets):
+        assert differ(copied.targets, before.targets)
+
+
+@every_algorithm
+def test_a_truncated_episode_bootstraps_from_its_final_state_and_a_terminated_one_does_not(
+    name: str,
+) -> None:
+    for terminated in (False, True):
+        episodes = scribble(SPEC, LENGTH, [terminated, terminated])
+        final = np.arange(SPEC.episode_limit + 1) == np.array(LENGTH)[:, None]
+        obs, state, avail = episodes.encoded_state
+        elsewhere = Observation(obs + final[..., None, None], state + final[..., None], avail)
+        one, other = (
+            updated(name, e) for e in (episodes, episodes._replace(encoded_state=elsewhere))
+        )
+        if terminated:
+            assert_same(other, one)
+        else:
+            assert fitted(other[1]) != fitted(one[1])
+
+
+@every_algorithm
+def test_seeds_side_by_side_learn_what_each_learns_alone(name: str) -> None:
+    learner = algorithm(name)
+    keys = jax.random.split(KEY, 2)
+    batches = [batch_of(learner, scribble(SPEC, LENGTH, [True, False], seed=i)) for i in range(2)]
+    stacked = jax.tree.map(lambda *x: jnp.stack(x), *map(_arrays, batches))
+    together_init = jax.vmap(learner.init)(keys)
+    together = jax.jit(jax.vmap(learner.update, in_axes=(0, 0, 0, None)))(
+        together_init, stacked, keys, jnp.array(True)
+    )
+    for i, (key, batch) in enumerate(zip(keys, batches, strict=True)):
+        state = learner.init(key)
+        alone = update(name)(state, batch, key, jnp.array(True))
+        assert_close(jax.tree.map(lambda x: x[i], together_init), state)  # noqa: B023
+        assert_close(jax.tree.map(lambda x: x[i], together), alone)  # noqa: B023
+
+
+def _arrays(tree: Any) -> Any:
+    return jax.tree.map(jnp.asarray, tree)
+
+
+# --- acting ---------------------------------------------------------------------------------------
+
+SUBSETS = [s for s in itertools.product([False, True], repeat=SPEC.n_actions) if any(s)]
+AVAIL = np.array(list(itertools.product(SUBSETS, repeat=SPEC.n_agents)))  # every case there is
+
+
+def acted(
+    name: str,
+    params: Any,
+    epsilon: float | None,
+    key: jax.Array = KEY,
+    copies: int = 1,
+    steps: int = 1,
+) -> np.ndarray:
+    """The last of some steps of agents with every choice of available actions."""
+    rng = np.random.default_rng(0)
+    avail = jnp.repeat(jnp.asarray(AVAIL), copies, 0)
+    n, learner = len(avail), algorithm(name)
+    hidden, actions = learner.initial_hidden(n), jnp.full((n, SPEC.n_agents), -1, jnp.int8)
+    for t in range(steps):
+        obs = jnp.float32(rng.normal(size=(n, SPEC.n_agents, SPEC.obs_size)))
+        state = jnp.float32(rng.normal(size=(n, SPEC.state_size)))
+        seen, now = Observation(obs, state, avail), jax.random.fold_in(key, t)
+        hidden, actions = learner.act(params, now, hidden, seen, actions, epsilon)
+    return np.asarray(actions)
+
+
+@every_algorithm
+@pytest.mark.parametrize("epsilon", [None, 0.0, 0.5, 1.0])
+def test_an_unavailable_action_is_never_chosen(name: str, epsilon: float | None) -> None:
+    fresh = started(name).params
+    for params in (fresh, *(wild(fresh, seed) for seed in range(3))):
+        for steps in (1, 3):
+            actions = acted(name, params, epsilon, steps=steps).astype(int)
+            assert np.take_along_axis(AVAIL, actions[..., None], -1).all()
+
+
+@every_algorithm
+def test_exploring_reaches_every_available_action(name: str) -> None:
+    actions = acted(name, started(name).params, epsilon=1.0, copies=64)
+    chosen = actions[..., None] == np.arange(SPEC.n_actions)
+    by_case = chosen.reshape(len(AVAIL), -1, *AVAIL.shape[1:])
+    np.testing.assert_array_equal(by_case.any(1), AVAIL)
+
+
+@every_algorithm
+def test_without_an_epsilon_chance_has_no_part_in_what_is_done(name: str) -> None:
+    params = started(name).params
+    one, other = (acted(name, params, epsilon=None, key=jax.random.key(i)) for i in range(2))
+    np.testing.assert_array_equal(one, other)
+
+
+@dataclasses.dataclass(frozen=True)
+class Showing(Weighting):
+    """Uniform weights for which the learner says how likely the stored actions are."""
+
+    learner_needs: tuple[str, ...] = ("pi_taken",)
+    policy_temperature: float = 1e-3
+
+    def apply(self, state: Any, signals: Any) -> Weighed:
+        weights, state, metrics = super().apply(state, signals)
+        pi_taken = jnp.where(signals.mask[..., None], signals.pi_taken, 0.0)
+        mean = pi_taken.sum() / (signals.mask.sum() * pi_taken.shape[-1])
+        return Weighed(weights, state, metrics | {"pi_taken_mean": mean})
+
+
+def played(learner: Algorithm, params: Any, episodes: Episodes) -> Episodes:
+    """The episodes with the best actions in the states that they hold."""
+    n, actions = len(episodes.length), []
+    hidden, last = learner.initial_hidden(n), jnp.full((n, SPEC.n_agents), -1, jnp.int8)
+    for t in range(SPEC.episode_limit):
+        seen = jax.tree.map(lambda x: x[:, t], episodes.encoded_state)  # noqa: B023
+        # in padding nothing is available
+        seen = seen._replace(
+            avail_actions=seen.avail_actions | (t >= episodes.length)[:, None, None]
+        )
+        hidden, last = learner.act(params, KEY, hidden, seen, last, None)
+        actions.append(last)
+    stored = jnp.where(past_end(episodes.reward, LENGTH)[..., None], 0, jnp.stack(actions, 1))
+    return episodes._replace(actions=stored.astype(jnp.int8))
+
+
+def observed_update(name: str) -> tuple[Algorithm, Any]:
+    """The algorithm as one that reports `pi_taken_mean`, and its update."""
+    if name in ON_POLICY:
+        return algorithm(name), update(name)
+    learner = config(name).make(Canvas(SPEC), Showing("showing", ()))
+
+    def observed(*arguments: Any) -> Any:
+        with jax.disable_jit():
+            return learner.update(*arguments)
+
+    return learner, observed
+
+
+@every_algorithm
+def test_learning_recomputes_the_policy_that_acted(name: str) -> None:
+    learner, observed = observed_update(name)
+    for seed in range(2):
+        state = learner.init(KEY)
+        state = state._replace(params=wild(state.params, seed))
+        episodes = played(learner, state.params, scribble(SPEC, LENGTH, [False, True], seed))
+        _, metrics, _ = observed(state, batch_of(learner, episodes), KEY, jnp.array(False))
+        assert metrics["pi_taken_mean"] == pytest.approx(1, abs=1e-3)
+
+
+# --- every algorithm with every weighting ---------------------------------------------------------
+
+
+def accepts(name: str, weighting: str) -> bool:
+    try:
+        config(name).make(Canvas(SPEC), weighting(weighting))
+    except UsageError:
+        return False
+    return True
+
+
+PAIRS = [(a, w) for a, w in itertools.product(WITH_REPLAY, WEIGHTINGS) if accepts(a, w)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "scheme"), PAIRS)
+def test_an_algorithm_trains_with_every_weighting_it_accepts(name: str, weighting: str) -> None:
+    learner = config(name).make(Canvas(SPEC), weighting(weighting))
+    before = state = learner.init(KEY)
+    with jax.disable_jit():
+        for i in range(2 if weighting in KINDS else 1):  # a second one sees what the first has left
+            key = jax.random.fold_in(KEY, i)
+            state, metrics, td_error_abs = learner.update(
+                state, batch_of(learner), key, jnp.array(i == 0)
+            )
+            assert all(np.isfinite(x).all() for x in jax.tree.leaves((metrics, td_error_abs)))
+    for path, moved in jax.tree_util.tree_leaves_with_path(
+        jax.tree.map(lambda x, y: np.abs(x - y).max(), state.params, before.params)
+    ):
+        assert 0 < moved < np.inf, jax.tree_util.keystr(path)
+
+
+@pytest.mark.parametrize("name", WITH_REPLAY)
+def test_an_algorithm_with_replay_refuses_a_weighting_only_by_both_names(name: str) -> None:
+    assert (name, "uniform") in PAIRS
+    for weighting in {*WEIGHTINGS} - {w for a, w in PAIRS if a == name}:
+        with pytest.raises(UsageError, match=rf"(?s){name}.*{scheme}|{scheme}.*{name}"):
+            config(name).make(Canvas(SPEC), weighting(weighting))
+
+
+@pytest.mark.parametrize("name", ON_POLICY)
+def test_an_algorithm_without_replay_refuses_every_weighting_but_uniform(name: str) -> None:
+    for weighting in {*WEIGHTINGS} - {"uniform"}:
+        with pytest.raises(UsageError, match=rf"^{name} learns on-policy: .* no replay to weigh"):
+            make_trainer(Experiment(env="two-step", algorithm=name, weighting=weighting))
+
+
+@pytest.mark.parametrize("name", ON_POLICY[:1])
+def test_the_command_line_answers_such_a_weighting_with_status_2(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", "--algorithm", name, "--weighting", "macpo"])
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.startswith(f"macpo: {name} learns on-policy")
+
+
+# --- whole runs -----------------------------------------------------------------------------------
+
+HALF = 32  # env steps
+
+
+def run(name: str, directory: Path, **options: int) -> Path:
+    """A run of the two-step game, eight iterations long unless asked for less."""
+    episodes = {"batch_size_run": 4, "batch_size": 4, "target_update_interval": 8}
+    every = {"test_interval": 16, "checkpoint_interval": 16, "test_nepisode": 2}
+    settings = Run(
+        **episodes,
+        **every,
+        buffer_size=4 if name in ON_POLICY else MOST_EPISODES,
+        epsilon_anneal_time=HALF,
+        **{"steps": 2 * HALF, **options},
+    )
+    experiment = Experiment(
+        env="two-step", algorithm=config(name), run=settings, weighting="uniform"
+    )
+    macpo.train(experiment, directory, console=Console(quiet=True))
+    return directory
+
+
+@functools.cache
+def two_seeds(name: str, directory: Path) -> Path:
+    return run(name, directory / name, seeds=2)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("algorithms")
+
+
+def metrics_of(directory: Path) -> bytes:
+    return (directory / "metrics.jsonl").read_bytes()
+
+
+@pytest.mark.slow
+@every_algorithm
+def test_a_run_resumed_from_a_checkpoint_is_the_uninterrupted_one_bit_for_bit(
+    name: str, runs: Path, tmp_path: Path
+) -> None:
+    whole, resumed = two_seeds(name, runs), run(name, tmp_path / "run", seeds=2, steps=HALF)
+    assert metrics_of(resumed) != metrics_of(whole)
+    macpo.resume(resumed, steps=2 * HALF, console=Console(quiet=True))
+    assert metrics_of(resumed) == metrics_of(whole)
+    assert (resumed / "model.safetensors").read_bytes() == (
+        whole / "model.safetensors"
+    ).read_bytes()
+
+
+@pytest.mark.slow
+@every_algorithm
+def test_a_seed_trained_beside_others_writes_what_it_writes_alone(
+    name: str, runs: Path, tmp_path: Path
+) -> None:
+    together = [json.loads(line) for line in metrics_of(two_seeds(name, runs)).splitlines()]
+    alone = metrics_of(run(name, tmp_path / "run", seed=1))
+    assert [row for row in together if row["seed"] == 1] == [
+        json.loads(line) for line in alone.splitlines()
+    ]
+
+
+@every_algorithm
+def test_everything_learned_survives_being_saved(name: str) -> None:
+    state = jax.device_get(updated(name)[0])
+    like = jax.eval_shape(algorithm(name).init, KEY)
+    restored = checkpoint.from_bytes(checkpoint.to_bytes(state), like, Path("nowhere"))
+    assert_same(restored, state)
+
+
+# --- what it says of itself -----------------------------------------------------------------------
+
+
+@every_algorithm
+def test_its_row_of_the_table_is_complete(name: str) -> None:
+    about = registry.config_class("algorithms", name).about
+    assert isinstance(about, About)
+    assert all(text.strip() for text in about if isinstance(text, str))
+
+
+def test_the_list_of_algorithms_shows_every_one(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["list", "algorithms"])
+    assert stopped.value.code == 0
+    names = {line.split()[0] for line in capsys.readouterr().out.splitlines() if line.strip()}
+    assert {*ALGORITHMS} <= names
+
+
+@every_algorithm
+def test_its_own_schedule_makes_a_run(name: str) -> None:
+    trainer = make_trainer(Experiment(env="two-step", algorithm=name))
+    schedule = registry.config_class("algorithms", name).schedule
+    assert {k: getattr(trainer.run, k) for k in schedule} == dict(schedule)
+
+
+@every_algorithm
+def test_it_says_how_much_memory_an_update_takes(name: str) -> None:
+    few, many = (algorithm(name).update_bytes(n) for n in (8, 128))
+    assert 0 < few < many
+
+
+@every_algorithm
+def test_its_metrics_are_scalars_that_the_documentation_explains(name: str) -> None:
+    explained = (ROOT / "docs" / "metrics.md").read_text()
+    for metric, value in updated(name)[1].items():
+        assert np.ndim(value) == 0, metric
+        assert f"`{metric}`" in explained, metric

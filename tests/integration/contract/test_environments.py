@@ -1,0 +1,72 @@
+"""What every environment promises; a new file in `macpo/envs` is tested without an edit here.
+
+The promises themselves are the checks of `macpo check-env`, here with exact equality.
+"""
+
+import functools
+from typing import Any
+
+import pytest
+
+from macpo import registry
+from macpo.envs.base import Environment
+from macpo.envs.host import HostEnvironment
+from macpo.interop import check
+from macpo.interop.to_host import OnHost, on_host
+
+N_EPISODES = 4
+CONFIGS = {name: registry.make_config("envs", name) for name in registry.discover("envs")}
+# healers, flyers and enemies numbered anew, none of which the default map has
+CONFIGS["smac-jax on MMM2"] = registry.make_config(
+    "envs", "smac-jax", map="MMM2", permute_enemies_on_reset=True
+)
+OF_ENVIRONMENTS = [*check.OF_JAX, *check.OF_HOST[1:]]  # the first is the same
+
+
+@functools.cache
+def environment(name: str) -> Environment | HostEnvironment:
+    return CONFIGS[name].make()
+
+
+@functools.cache
+def player(name: str) -> HostEnvironment:
+    return on_host(environment(name))
+
+
+@functools.cache
+def random_play(name: str) -> list[check.Episode]:
+    return [check.play(player(name), seed) for seed in range(N_EPISODES)]
+
+
+def assert_nothing_found(findings: Any) -> None:
+    assert [str(finding) for finding in findings] == []
+
+
+JAX_ENVIRONMENTS = [name for name in CONFIGS if not isinstance(environment(name), HostEnvironment)]
+every_environment = pytest.mark.parametrize("name", JAX_ENVIRONMENTS)
+
+
+@every_environment
+def test_the_spec_carries_the_registered_name(name: str) -> None:
+    assert environment(name).spec.name == registry.name_of(CONFIGS[name])
+
+
+@every_environment
+def test_the_spec_makes_sense(name: str) -> None:
+    assert_nothing_found(check.sizes(environment(name).spec))
+
+
+@every_environment
+@pytest.mark.parametrize("promise", check.OF_EPISODES, ids=lambda promise: promise.__name__)
+def test_random_play_breaks_no_promise(name: str, promise: check.Check) -> None:
+    assert_nothing_found(promise(environment(name).spec, random_play(name)))
+
+
+@every_environment
+@pytest.mark.parametrize("promise", OF_ENVIRONMENTS, ids=lambda promise: promise.__name__)
+def test_an_environment_breaks_no_promise(name: str, promise: check.Check) -> None:
+    if promise not in (check.OF_JAX if isinstance(player(name), OnHost) else check.OF_HOST):
+        pytest.skip("a promise of the other kind of environment")
+    exactly = {"tolerance": 0.0} if promise is check.compiled else {}
+    for episode in random_play(name)[:2]:
+        assert_nothing_found(promise(player(name), episode, **exactly))

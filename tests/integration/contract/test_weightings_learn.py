@@ -1,0 +1,117 @@
+"""What weightings promise inside the learner; a new file is tested without an edit here."""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from macpo import registry
+from macpo.algorithms.qmix import Config as Qmix
+from macpo.algorithms.vdn import Config as Vdn
+from macpo.experiment import Run
+from macpo.replay.priority import Replay
+from macpo.runs import checkpoint
+from macpo.training.trainer import Trainer
+from tests.support.toys import Counting
+from tests.support.weighting_kinds import KINDS
+
+RUN = Run(batch_size_run=4, batch_size=4, buffer_size=24, target_update_interval=8)
+FOREVER = jnp.array(10**6)
+
+
+@functools.cache
+def trainer(name: str, sampling: str = "uniform", algorithm: str = "qmix", **options: Any):
+    env = Counting(episode_limit=5, most_steps=5)
+    sizes = {"rnn_hidden_dim": 4, "central_mixing_embed_dim": 4}
+    if algorithm == "qmix":
+        config = Qmix(**sizes, mixing_embed_dim=4, hypernet_embed=4)
+    else:
+        config = Vdn(**sizes)
+    weighting = registry.make_config("weighting", name, **options).make()
+    return Trainer(env, config.make(env, weighting), Replay(sampling=sampling), RUN)
+
+
+@functools.cache
+def learned(name: str, **how: Any) -> tuple[Any, dict[str, np.ndarray]]:
+    """The state after six iterations, and their metrics."""
+    t = trainer(name, **how)
+    state, metrics = t.chunk(t.init(), FOREVER, 6)
+    return jax.device_get(state), {k: np.asarray(v)[0] for k, v in metrics.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KINDS)
+def test_updates_with_it_change_every_network_and_stay_finite(name: str) -> None:
+    before = jax.device_get(trainer(name).init())
+    state, metrics = learned(name)
+    assert metrics["updates"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert all(np.isfinite(x).all() for x in metrics.values())
+    assert metrics["weight_n_nonfinite"].max() == 0
+    for path, x in jax.tree_util.tree_leaves_with_path(state.learner.params):
+        y = functools.reduce(lambda tree, key: _child(tree, key), path, before.learner.params)
+        assert np.abs(x - y).max() > 0, jax.tree_util.keystr(path)
+
+
+def _child(tree: Any, key: Any) -> Any:
+    if hasattr(key, "name"):
+        return getattr(tree, key.name)
+    return tree[key.idx if hasattr(key, "idx") else key.key]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["macpo", "differ", "discor-net", "relo"])
+def test_it_learns_with_a_sum_of_utilities_too(name: str) -> None:
+    _, metrics = learned(name, algorithm="vdn")
+    assert all(np.isfinite(x).all() for x in metrics.values())
+
+
+@pytest.mark.slow
+def test_discor_is_macpo_without_its_joint_term_to_the_last_bit() -> None:
+    one, other = learned("discor")[0], learned("macpo-no-joint")[0]
+    jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("normalise", ["mean", "none"])
+def test_uniform_weights_are_one_to_the_last_bit_however_normalised(normalise: str) -> None:
+    one, other = learned("uniform", normalise=normalise)[0], learned("per", alpha=0.0)[0]
+    jax.tree.map(np.testing.assert_array_equal, one.learner.params, other.learner.params)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("remern-net", {}),  # running means, both estimators
+        ("macpo", {"normalise": "ema", "on_policy": 5.0}),
+        ("per", {"sampling": "prioritized"}),
+    ],
+    ids=["estimators", "running mean", "priorities"],
+)
+def test_a_run_that_was_saved_and_loaded_continues_bit_for_bit(
+    name: str, how: dict[str, Any], tmp_path: Path
+) -> None:
+    t = trainer(name, **how)
+    state, _ = t.chunk(t.init(), FOREVER, 3)
+    checkpoint.save(tmp_path, 3, jax.device_get(state), {})
+    found = checkpoint.load_latest(tmp_path, jax.eval_shape(t.init))
+    again, _ = t.chunk(jax.device_put(found.state, t.sharding), FOREVER, 3)
+    expected, _ = t.chunk(state, FOREVER, 3)
+    jax.tree.map(np.testing.assert_array_equal, jax.device_get(again), jax.device_get(expected))
+
+
+@pytest.mark.slow
+def test_prioritised_sampling_refreshes_what_it_drew_and_uniform_replay_keeps_no_priorities() -> (
+    None
+):
+    state, metrics = learned("uniform", sampling="prioritized")
+    filled = state.priorities.value[0] > 0
+    assert filled.all()  # six iterations of four episodes fill all rows
+    assert len(np.unique(state.priorities.value[0])) > 4  # errors, not only the first priority
+    assert (metrics["importance_min"] <= 1).all() and (metrics["importance_min"] > 0).all()
+    untouched, _ = learned("uniform")
+    assert (untouched.priorities.value[0] == 1).all()  # as new episodes get it

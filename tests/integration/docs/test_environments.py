@@ -1,0 +1,78 @@
+"""The examples of docs/environments.md run as printed."""
+
+import importlib.util
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from macpo.cli import main
+from tests.support.paths import ROOT
+
+PAGE = (ROOT / "docs" / "environments.md").read_text()
+SMALL = shlex.split(
+    "--steps 60 --batch-size 4 --buffer-size 8 --batch-size-run 4 --test-nepisode 4"
+)
+MODULE = r"```python\n# (\w+)\.py\n(.*?)```\n\n```bash\n(.*?)```"
+
+
+class Example(NamedTuple):
+    module: str
+    source: str
+    commands: list[list[str]]
+
+
+def lines(block: str) -> list[list[str]]:
+    return [shlex.split(line)[1:] for line in block.splitlines()]
+
+
+EXAMPLES = [Example(a, b, lines(c)) for a, b, c in re.findall(MODULE, PAGE, re.S)]
+
+
+def small(command: list[str]) -> list[str]:
+    """The command of a run, made short; any other as it is."""
+    if command[0] != "train":
+        return command
+    return [*command[: command.index("--steps")], *SMALL]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The current folder, whose modules are forgotten afterwards."""
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    for example in EXAMPLES:
+        sys.modules.pop(example.module, None)
+
+
+def test_every_kind_has_an_example() -> None:
+    assert [example.module for example in EXAMPLES] == [
+        *("my_doors", "my_lamp", "my_relay", "my_battle", "my_skirmish")
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.module)
+def test_the_commands_of_an_example_work(example: Example, folder: Path) -> None:
+    if "jaxmarl" in example.source and importlib.util.find_spec("jaxmarl") is None:
+        pytest.skip("needs another project: pip install jaxmarl==0.2.0")
+    (folder / f"{example.module}.py").write_text(example.source)
+    for command in example.commands:
+        with pytest.raises(SystemExit) as stop:
+            main(small(command))
+        assert stop.value.code == 0, command
+
+
+def test_the_snippet_of_the_way_back_runs() -> None:
+    (snippet,) = (
+        block
+        for block in re.findall(r"```python\n(.*?)```", PAGE, re.S)
+        if "to_pettingzoo" in block
+    )
+    names: dict[str, Any] = {}
+    exec(snippet, names)  # the page is ours
+    assert set(names["rewards"]) == set(names["env"].possible_agents)

@@ -1,0 +1,42 @@
+"""The examples run as their first lines say, and their parts train from the command line."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import macpo
+from macpo.cli import main
+from tests.support.paths import ROOT
+
+EXAMPLES = ROOT / "examples"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("custom_*.py")), ids=lambda p: p.stem)
+def test_the_example_runs(example: Path, tmp_path: Path):
+    arguments = [] if "weighting" in example.stem else [str(tmp_path / "run")]
+    done = subprocess.run(
+        [sys.executable, str(example), *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_parts_named_by_import_path_train_from_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    parts = ["env", "algorithm", "weighting"]
+    names = [f"custom_{'environment' if part == 'env' else part}:Config" for part in parts]
+    flags = [word for part, name in zip(parts, names, strict=True) for word in (f"--{part}", name)]
+    small = ["--steps", "2000", "--batch-size", "32", "--epsilon-anneal-time", "1000"]
+    with pytest.raises(SystemExit) as stop:
+        main(["train", *flags, *small, "--out", str(tmp_path / "run")])
+    assert stop.value.code == 0
+    policy = macpo.load(tmp_path / "run")
+    assert policy.experiment.title == " ".join(names)
+    door = np.eye(3)[[1, 1]]
+    np.testing.assert_array_equal(policy.act(door), [1, 1])  # it learned to name the door it sees

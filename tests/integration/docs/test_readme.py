@@ -1,0 +1,91 @@
+"""The README's commands and snippets run as printed, on a small experiment."""
+
+import dataclasses
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import macpo
+from macpo import registry
+from macpo.cli import main
+from tests.support.paths import ROOT
+
+README = (ROOT / "README.md").read_text()
+SMALL = shlex.split("--steps 200 --batch-size 8 --test-interval 100 --test-nepisode 2")
+SMALL_GRID = shlex.split("""--env.height 4 --env.width 4 --env.n-predators 2 --env.n-prey 2
+  --env.episode-limit 6""")
+WIDTHS = {"rnn_hidden_dim": 8, "mixing_embed_dim": 4, "hypernet_embed": 8}
+WIDTHS |= {"central_mixing_embed_dim": 8}
+EXTRA = {"bench": ["memory", "--rounds", "1"], "evaluate": ["--episodes", "4"]}
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.S)
+
+
+def commands() -> list[list[str]]:
+    lines = "".join(blocks("bash")).splitlines()
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("macpo ")]
+
+
+def small(command: list[str]) -> list[str]:
+    """The command of a run, and flags that make it small."""
+    name = command[command.index("--algorithm") + 1] if "--algorithm" in command else "qmix"
+    config = registry.config_class("algorithms", name)
+    has = {field.name for field in dataclasses.fields(config)}
+    widths = [
+        word
+        for option, width in WIDTHS.items()
+        if option in has
+        for word in (f"--algorithm.{option.replace('_', '-')}", str(width))
+    ]
+    buffer = ["--buffer-size", "8" if config.about.on_policy else "64"]
+    battle = "smac-jax" in command
+    return [*command, *SMALL, *([] if battle else SMALL_GRID), *buffer, *widths]
+
+
+@pytest.mark.slow
+def test_every_macpo_command_of_the_readme_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("XLA_FLAGS")  # the bench's full update is no small program
+    found = commands()
+    assert {"train", "resume", "evaluate", "render", "list", "doctor", "bench"} <= {
+        command[0] for command in found
+    }
+    for command in found:
+        if command[0] == "train":
+            command = [word for word in command if word != "1000000"]
+            if "--steps" in command:
+                command.remove("--steps")
+            command = small(command)
+        with pytest.raises(SystemExit) as stop:
+            main([*command, *EXTRA.get(command[0], [])])
+        assert stop.value.code == 0, command
+    for file in ("learning_curve.png", "episode.gif", "metrics.jsonl", "README.md"):
+        assert (tmp_path / "runs" / "official" / file).stat().st_size > 0
+    assert (tmp_path / "hunt.gif").exists() and (tmp_path / "bench.json").exists()
+
+
+@pytest.mark.parametrize("target", ["train", "test"])
+def test_the_two_make_targets_of_the_readme_exist(target: str):
+    assert f"make {target} " in README
+    done = subprocess.run(
+        ["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_snippet_for_a_foreign_learner_runs():
+    (snippet,) = (block for block in blocks("python") if "weighting.make" in block)
+    rng = np.random.default_rng(0)
+    q, y, q_star = rng.normal(size=(3, 4, 5))
+    names = {
+        **{"macpo": macpo, "q": q, "y": y, "q_star": q_star},
+        **{"pi": rng.uniform(size=(4, 5, 3)), "mask": np.ones((4, 5))},
+    }
+    exec(snippet, names)  # the README is ours
+    assert np.isfinite(names["loss"]) and names["w"].mean() == pytest.approx(1)

@@ -1,0 +1,84 @@
+"""JaxMARL 0.2.0 itself: SMAX and MPE keep our promises and are trained on."""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import macpo
+from macpo import registry
+from macpo.interop import check
+from macpo.interop.to_host import OnHost
+
+pytest.importorskip("jaxmarl", reason="needs another project: pip install jaxmarl==0.2.0")
+
+SPREAD: dict[str, Any] = {"options": {"env_id": "MPE_simple_spread_v3"}}
+RNG = np.random.default_rng(0)
+SMAX: dict[str, Any] = {"options": {"env_id": "HeuristicEnemySMAX"}, "team_reward": "mean"}
+
+
+@functools.cache
+def made(env_id: str) -> Any:
+    settings = SPREAD if "spread" in env_id else SMAX
+    return registry.make_config("envs", "jaxmarl:make", **settings).make()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("env_id", ["MPE_simple_spread_v3", "HeuristicEnemySMAX"])
+def test_it_keeps_every_promise_of_an_environment(env_id: str) -> None:
+    results = list(check.examine(made(env_id), episodes=1))
+    assert [result for result in results if result.findings] == []
+    assert len(results) > 10
+
+
+@pytest.mark.parametrize("env_id", ["MPE_simple_spread_v3", "HeuristicEnemySMAX"])
+def test_time_is_over_after_max_steps_and_not_one_step_later(env_id: str) -> None:
+    options = {"env_id": env_id, "max_steps": 3}
+    player = OnHost(registry.make_config("envs", "jaxmarl:make", options=options).make())
+    seen = [player.reset(0)]
+    for _ in range(3):
+        seen.append(player.step(check.random_actions(player.spec, RNG, seen[-1].avail_actions)))
+    assert [bool(timestep.truncated) for timestep in seen] == [False, False, False, True]
+    assert not seen[-1].terminated
+
+
+def test_smax_shows_its_own_state_and_masks() -> None:
+    import jaxmarl
+
+    theirs, ours = jaxmarl.make("HeuristicEnemySMAX"), made("HeuristicEnemySMAX")
+    key = jax.random.key(3)
+    obs, inner = theirs.reset(key)
+    _, seen = ours.reset(key)
+    np.testing.assert_array_equal(seen.state, obs["world_state"])
+    masks = theirs.get_avail_actions(inner)
+    for i, agent in enumerate(theirs.agents):
+        np.testing.assert_array_equal(seen.obs[i], obs[agent])
+        np.testing.assert_array_equal(seen.avail_actions[i], masks[agent].astype(bool))
+
+
+def test_a_step_is_theirs_with_the_mean_of_the_rewards() -> None:
+    import jaxmarl
+
+    theirs, ours = jaxmarl.make("HeuristicEnemySMAX"), made("HeuristicEnemySMAX")
+    key, actions = jax.random.key(5), jnp.zeros(5, jnp.int32)
+    _, inner = theirs.reset(key)
+    state, _ = ours.reset(key)
+    chosen = dict(zip(theirs.agents, actions, strict=True))
+    obs, _, rewards, _, _ = theirs.step_env(key, inner, chosen)
+    _, seen = jax.jit(ours.step)(key, state, actions)
+    np.testing.assert_allclose(seen.state, obs["world_state"], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(seen.reward, np.mean(list(rewards.values())), rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_short_training_runs(tmp_path: Path) -> None:
+    run = macpo.Run(steps=400, batch_size=8, buffer_size=64, test_interval=200, test_nepisode=8)
+    env = registry.make_config("envs", "jaxmarl:make", **SPREAD)
+    algorithm = registry.make_config("algorithms", "vdn", rnn_hidden_dim=8)
+    experiment = macpo.Experiment(env=env, algorithm=algorithm, run=run)
+    assert macpo.train(experiment, tmp_path / "run").finished
+    assert macpo.load(tmp_path / "run").experiment == experiment

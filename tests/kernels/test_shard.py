@@ -1,0 +1,65 @@
+"""A batch shared out over two devices gives what one device gives."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from macpo.algorithms.qmix import Config as Qmix
+from macpo.kernels import shard
+from macpo.kernels.shard import map_over_devices, n_devices
+from macpo.types import Batch
+from macpo.weighting.macpo import Config as Macpo
+from tests.support.toys import CANVAS, Canvas, scribble
+
+LENGTHS = sorted((5 * i % 7 for i in range(32)), reverse=True)
+BATCH = scribble(CANVAS, LENGTHS, [n % 2 == 0 for n in LENGTHS])
+
+
+@pytest.fixture
+def one_device(monkeypatch):
+    def use():
+        monkeypatch.setattr(shard, "n_devices", lambda batch_size: 1)
+
+    return use
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "devices"), [(1, 1), (16, 1), (31, 1), (32, 2), (33, 1), (128, 2)]
+)
+def test_devices_share_a_batch_where_each_gets_as_many_episodes_and_at_least_sixteen(
+    batch_size, devices
+):
+    assert n_devices(batch_size) == devices  # of the two that the tests have
+
+
+def test_every_device_gets_every_nth_episode_and_results_come_back_in_order():
+    number = jnp.arange(32)
+
+    def fn(constant, x):
+        return {"number": x + constant, "device": jnp.full_like(x, jax.lax.axis_index("episodes"))}
+
+    out = jax.jit(lambda: map_over_devices(fn, 100, number))()
+    assert out["number"].tolist() == list(range(100, 132))
+    assert out["device"].tolist() == [0, 1] * 16
+
+
+def test_loss_metrics_and_every_gradient_are_those_of_one_device(one_device):
+    learner = Qmix(rnn_hidden_dim=8, central_mixing_embed_dim=8).make(
+        Canvas(CANVAS), Macpo().make()
+    )
+    state = jax.jit(learner.init)(jax.random.key(0))
+
+    def value_and_gradients():
+        compiled = jax.jit(jax.value_and_grad(learner.loss, has_aux=True))
+        batch = Batch(BATCH, jnp.ones(32))
+        return jax.device_get(compiled(state.params, state, batch, jax.random.key(1)))
+
+    two = value_and_gradients()
+    one_device()
+    one = value_and_gradients()
+
+    def close(x, y):
+        np.testing.assert_allclose(x, y, rtol=2e-5, atol=2e-6 * max(np.abs(y).max(), 1e-3))
+
+    jax.tree.map(close, two, one)

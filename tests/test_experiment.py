@@ -1,0 +1,243 @@
+"""Experiments: built by name, written to JSON and read back, compared, named by a digest."""
+
+import dataclasses
+import json
+from typing import Any, get_args
+
+import pytest
+
+from macpo import registry
+from macpo.errors import UsageError
+from macpo.experiment import Experiment, Run, difference, digest, from_dict, to_dict
+
+PLUGINS = [(kind, name) for kind in get_args(registry.Kind) for name in registry.discover(kind)]
+PART = {"envs": "env", "algorithms": "algorithm", "weighting": "weighting"}
+
+
+def make(kind: registry.Kind, name: str, **options: Any) -> Any:
+    return registry.make_config(kind, name, **options)
+
+
+def data(**changes: Any) -> dict[str, Any]:
+    """The default experiment as JSON reads it, with settings changed: part__field=value."""
+    plain = json.loads(json.dumps(to_dict(Experiment())))
+    for place, value in changes.items():
+        part, name = place.split("__")
+        plain[part][name] = value
+    return plain
+
+
+# --- construction ---------------------------------------------------------------------------------
+
+
+def test_parts_may_be_given_by_name() -> None:
+    experiment = Experiment(env="two_step", algorithm="vdn", weighting="uniform")
+    assert experiment.env == make("envs", "two-step")
+    assert experiment.algorithm == make("algorithms", "vdn")
+    assert experiment.weighting == make("weighting", "uniform")
+
+
+def test_the_default_is_macpo_on_predator_prey() -> None:
+    assert Experiment().title == "predator-prey qmix macpo"
+
+
+def test_an_unknown_part_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"unknown weighting 'cw-qmix'; did you mean 'cwqmix'\?"):
+        Experiment(weighting="cw-qmix")
+
+
+def test_an_experiment_is_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Experiment().run = Run(seeds=2)  # type: ignore[misc]
+
+
+# --- JSON -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "name"), PLUGINS)
+def test_every_plug_in_survives_json(kind: registry.Kind, name: str) -> None:
+    experiment = Experiment(**{PART[kind]: name})
+    assert from_dict(json.loads(json.dumps(to_dict(experiment)))) == experiment
+
+
+def test_every_part_is_written_with_its_name_and_all_settings() -> None:
+    plain = to_dict(Experiment(env="two-step", weighting="owqmix"))
+    assert list(plain) == ["env", "algorithm", "weighting", "replay", "run"]
+    assert plain["env"] == {"name": "two-step", "reward_scale": 1.0}
+    assert plain["weighting"] == {
+        "name": "owqmix",
+        "alpha": 0.1,
+        "normalise": "none",
+        "clip": 0.0,
+        "nonfinite": "propagate",
+        "on_policy": 0.0,
+    }
+
+
+def test_tuples_nested_ones_and_none_survive_json() -> None:
+    experiment = Experiment(
+        env=make("envs", "matrix-game", payoff=((1.0, 2.0), (3.0, 4.0))),
+        algorithm=make("algorithms", "qmix", utility_clamp=(-5.0, 2.0)),
+    )
+    again = from_dict(json.loads(json.dumps(to_dict(experiment))))
+    assert again == experiment
+    assert again.env.payoff == ((1.0, 2.0), (3.0, 4.0))
+    assert from_dict(data()).algorithm.utility_clamp is None
+
+
+def test_settings_left_out_take_their_defaults() -> None:
+    plain = data()
+    del plain["run"]["seeds"], plain["weighting"]["normalise"]
+    assert from_dict(plain) == Experiment()
+
+
+def test_a_whole_number_is_read_as_a_float_where_one_is_meant() -> None:
+    punishment = from_dict(data(env__punishment=-2)).env.punishment
+    assert punishment == -2
+    assert isinstance(punishment, float)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("run__steps", "many", "run.steps must be int, not 'many'"),
+        ("run__steps", 1.5, "run.steps must be int, not 1.5"),
+        ("run__seeds", True, "run.seeds must be int, not True"),
+        ("env__punishment", False, "env.punishment must be float, not False"),
+        ("env__punishment", None, "env.punishment must be float, not None"),
+        ("env__block_occupied_moves", 1, "env.block_occupied_moves must be bool, not 1"),
+        (
+            "weighting__normalise",
+            "most",
+            "weighting.normalise must be one of 'mean'",
+        ),
+        ("algorithm__utility_clamp", [1.0], r"algorithm.utility_clamp must be .*, not \[1.0\]"),
+        ("algorithm__utility_clamp", ["a", "b"], "algorithm.utility_clamp must be "),
+    ],
+)
+def test_a_value_of_a_wrong_type_is_named_with_its_place(
+    place: str, value: Any, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        from_dict(data(**{place: value}))
+
+
+@pytest.mark.parametrize("payoff", [[1.0, 2.0], [["a"]], "no matrix", [[True]]])
+def test_a_payoff_that_is_no_matrix_of_numbers_is_refused(payoff: Any) -> None:
+    plain = data() | {"env": {"name": "matrix-game", "payoff": payoff}}
+    with pytest.raises(UsageError, match=r"env\.payoff must be"):
+        from_dict(plain)
+
+
+def test_an_unknown_setting_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"unknown setting run\.step; did you mean 'steps'\?"):
+        from_dict(data(run__step=1))
+
+
+def test_an_unknown_plug_in_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"unknown environment 'predator'; did you mean"):
+        from_dict(data(env__name="predator"))
+
+
+@pytest.mark.parametrize("part", ["env", "algorithm", "weighting", "replay", "run"])
+@pytest.mark.parametrize("content", ["nothing", [], None])
+def test_a_missing_section_is_named(part: str, content: Any) -> None:
+    with pytest.raises(UsageError, match=f"no section '{part}'"):
+        from_dict(data() | {part: content})
+
+
+def test_values_are_checked_by_the_plug_in_too() -> None:
+    with pytest.raises(UsageError, match="punishment must be 0 or negative, not 2"):
+        from_dict(data(env__punishment=2.0))
+
+
+# --- digest and difference ------------------------------------------------------------------------
+
+
+def test_a_digest_is_twelve_hexadecimal_digits() -> None:
+    assert len(digest(Experiment())) == 12
+    int(digest(Experiment()), 16)
+
+
+def test_equal_experiments_have_equal_digests() -> None:
+    assert digest(Experiment(env="two-step")) == digest(Experiment(env=make("envs", "two_step")))
+
+
+def test_a_digest_survives_json() -> None:
+    whole = Experiment(env=make("envs", "predator-prey", punishment=-2))
+    assert digest(from_dict(json.loads(json.dumps(to_dict(whole))))) == digest(whole)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"env": "two-step"},
+        {"algorithm": "vdn"},
+        {"weighting": "uniform"},
+        {"run": Run(seed=1)},
+        {"weighting": registry.make_config("weighting", "macpo", normalise="none")},
+    ],
+    ids=str,
+)
+def test_every_part_changes_the_digest(other: dict[str, Any]) -> None:
+    assert digest(Experiment(**other)) != digest(Experiment())
+
+
+def test_equal_experiments_differ_in_nothing() -> None:
+    assert difference(Experiment(), Experiment()) == []
+
+
+def test_a_difference_names_part_setting_and_both_values() -> None:
+    longer = Experiment(run=Run(steps=400_000, seed=7))
+    assert difference(Experiment(), longer) == ["run.seed: 0 → 7", "run.steps: 300000 → 400000"]
+
+
+def test_settings_that_only_one_plug_in_has_differ_from_none() -> None:
+    a, b = Experiment(weighting="uniform"), Experiment(weighting="owqmix")
+    assert difference(a, b) == [
+        "weighting.alpha: None → 0.1",
+        "weighting.name: uniform → owqmix",
+    ]
+
+
+# --- Run ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "steps",
+        "seeds",
+        "batch_size_run",
+        "batch_size",
+        "updates_per_iteration",
+        "buffer_size",
+        "target_update_interval",
+        "epsilon_anneal_time",
+        "test_interval",
+        "test_nepisode",
+        "checkpoint_interval",
+    ],
+)
+def test_counts_must_be_at_least_one(name: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} must be at least 1, not 0"):
+        Run(**{name: 0})
+
+
+def test_the_first_seed_must_not_be_negative() -> None:
+    with pytest.raises(UsageError, match="seed must not be negative, but is -1"):
+        Run(seed=-1)
+
+
+@pytest.mark.parametrize("name", ["epsilon_start", "epsilon_finish"])
+@pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
+def test_epsilon_is_a_probability(name: str, value: float) -> None:
+    with pytest.raises(UsageError, match=f"{name} must be between 0 and 1"):
+        Run(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["batch_size", "batch_size_run"])
+def test_the_buffer_must_hold_a_batch_and_an_iteration(name: str) -> None:
+    sizes = {"batch_size": 1, "batch_size_run": 1, "buffer_size": 10} | {name: 11}
+    with pytest.raises(UsageError, match=rf"{name} \(11 episodes\) is larger than buffer_size"):
+        Run(**sizes)

@@ -1,0 +1,335 @@
+"""The training loop: when it explores, learns, copies targets and stops; and that it repeats."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from macpo.algorithms.vdn import Config as Vdn
+from macpo.errors import UsageError
+from macpo.experiment import Experiment, Run
+from macpo.learners.base import LearnerState
+from macpo.registry import discover, make_config
+from macpo.replay.priority import Replay
+from macpo.training.trainer import Trainer, TrainState, make_trainer
+from macpo.weighting.uniform import Config as Uniform
+from tests.support.toys import Counting, Reporting
+
+
+class Tally:
+    """An algorithm that learns nothing but counts its updates and remembers when it copied."""
+
+    def __init__(self, env: Counting) -> None:
+        self.spec = env.spec
+
+    def init(self, key: Any) -> LearnerState:
+        zero = jnp.zeros(())
+        return LearnerState({"updates": zero}, {"copied_after": zero, "copies": zero}, (), {})
+
+    def initial_hidden(self, n_envs: int) -> Any:
+        return jnp.zeros((n_envs, 0))
+
+    def act(self, params, key, hidden, seen, last_action, epsilon):
+        u = jax.random.uniform(key, last_action.shape)
+        return hidden, jnp.floor(2 * u).astype(jnp.int8)
+
+    def recent(self, batch_size: int, buffer_size: int) -> None:
+        return None
+
+    def update_bytes(self, batch_size: int) -> int:
+        return 0
+
+    def update(self, state, batch, key, sync_targets):
+        updates = state.params["updates"] + 1
+        targets = {
+            "copied_after": jnp.where(sync_targets, updates, state.targets["copied_after"]),
+            "copies": state.targets["copies"] + sync_targets,
+        }
+        episodes = batch.episodes
+        metrics = {
+            "copied": sync_targets,
+            "batch_steps": episodes.length.sum(),
+            "batch_epsilon": batch.epsilon,
+        }
+        state = LearnerState({"updates": updates}, targets, (), {})
+        return state, metrics, jnp.abs(episodes.reward)
+
+
+@functools.cache
+def tally(**run: Any) -> Trainer:
+    env = Counting(episode_limit=4, most_steps=4)
+    return Trainer(env, Tally(env), Replay(), Run(**run))
+
+
+@functools.cache
+def tallied(trainer: Trainer, most: int, mark: int = 10**6) -> tuple[TrainState, dict[str, Any]]:
+    """The first seed's state and metrics after one chunk of a run that only counts."""
+    state, metrics = trainer.chunk(trainer.init(), jnp.array(mark), most)
+    return jax.tree.map(lambda x: np.asarray(x[0]), (state, metrics))
+
+
+def as_published() -> tuple[TrainState, dict[str, Any]]:
+    """Sixty iterations of eight episodes, with the default batch and target interval."""
+    trainer = tally(
+        batch_size_run=8,
+        batch_size=128,
+        buffer_size=200,
+        target_update_interval=200,
+        epsilon_anneal_time=1000,
+    )
+    return tallied(trainer, most=60)
+
+
+def six_iterations(mark: int = 10**6) -> tuple[TrainState, dict[str, Any]]:
+    """At most six iterations of four episodes; the batch is the buffer and holds twelve."""
+    trainer = tally(batch_size_run=4, batch_size=12, buffer_size=12, target_update_interval=8)
+    return tallied(trainer, most=6, mark=mark)
+
+
+# --- schedules ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("env_steps", "epsilon"), [(0, 1.0), (50_000, 0.525), (100_000, 0.05), (200_000, 0.05)]
+)
+def test_epsilon_falls_linearly_and_then_stays(env_steps, epsilon):
+    env = Counting()
+    trainer = Trainer(env, Tally(env), Replay(), Run())
+    np.testing.assert_allclose(trainer.epsilon(jnp.array(env_steps)), epsilon, rtol=1e-6)
+
+
+def test_an_iteration_plays_one_episode_in_each_parallel_environment():
+    _, metrics = as_published()
+    np.testing.assert_array_equal(metrics["episodes"], 8 * np.arange(1, 61))
+
+
+def test_env_steps_are_those_of_all_episodes_played():
+    _, metrics = as_published()
+    steps = np.cumsum(np.round(8 * metrics["ep_length_mean"]))
+    np.testing.assert_array_equal(metrics["env_steps"], steps)
+
+
+def test_epsilon_is_frozen_at_the_env_steps_before_the_iteration():
+    _, metrics = as_published()
+    before = np.array([0, *metrics["env_steps"][:-1]])
+    expected = np.maximum(1 - 0.95 * before / 1000, 0.05)
+    np.testing.assert_allclose(metrics["epsilon"], expected, rtol=1e-5)
+
+
+def test_updates_are_told_the_epsilon_that_the_newest_episodes_were_played_with():
+    _, metrics = as_published()
+    learned = metrics["updates"] > 0
+    assert len(set(metrics["epsilon"][learned].tolist())) > 1
+    np.testing.assert_array_equal(metrics["batch_epsilon"][learned], metrics["epsilon"][learned])
+
+
+def test_there_is_no_update_before_a_whole_batch_has_been_played():
+    _, metrics = as_published()
+    updates = np.maximum(np.arange(1, 61) - 15, 0)  # 128 episodes are in after iteration 16
+    np.testing.assert_array_equal(metrics["updates"], updates)
+
+
+def test_metrics_of_learning_are_nan_before_the_first_update():
+    _, metrics = as_published()
+    np.testing.assert_array_equal(np.isnan(metrics["batch_steps"]), np.arange(60) < 15)
+
+
+def test_every_update_sees_a_whole_batch():
+    _, metrics = six_iterations()
+    steps = np.diff(metrics["env_steps"], prepend=0)
+    of_the_last_three_iterations = np.convolve(steps, np.ones(3), mode="valid")
+    np.testing.assert_array_equal(metrics["batch_steps"][2:], of_the_last_three_iterations)
+
+
+def test_targets_are_copied_every_200_episodes():
+    state, metrics = as_published()
+    copied = np.flatnonzero(metrics["copied"] == 1) + 1
+    assert (8 * copied).tolist() == [200, 400]
+    assert state.last_sync == 400
+    assert state.learner.targets["copied_after"] == 400 / 8 - 15
+
+
+def test_copies_wait_for_the_first_update():
+    _, metrics = six_iterations()
+    np.testing.assert_array_equal(metrics["copied"], [np.nan, np.nan, 1, 0, 1, 0])
+
+
+def test_of_several_updates_in_an_iteration_only_the_last_is_followed_by_a_copy():
+    trainer = tally(
+        batch_size_run=4,
+        batch_size=4,
+        buffer_size=20,
+        target_update_interval=8,
+        updates_per_iteration=3,
+    )
+    state, metrics = tallied(trainer, most=3)
+    assert metrics["updates"].tolist() == [3, 6, 9]
+    assert metrics["copied"].tolist() == [0, 1, 0]
+    assert state.learner.targets == {"copied_after": 6, "copies": 1}
+
+
+def test_a_chunk_stops_at_the_first_iteration_that_reaches_the_mark():
+    state, metrics = six_iterations(mark=35)
+    made = int(state.iteration)
+    assert metrics["env_steps"][made - 2] < 35 <= metrics["env_steps"][made - 1]
+    assert state.env_steps == metrics["env_steps"][made - 1]
+    assert made < 6
+    assert not metrics["env_steps"][made:].any()
+
+
+def test_a_chunk_makes_no_more_iterations_than_it_has_room_for():
+    state, metrics = six_iterations()
+    assert state.iteration == 6
+    assert metrics["episodes"].tolist() == [4, 8, 12, 16, 20, 24]
+
+
+# --- the whole thing ------------------------------------------------------------------------------
+
+MOST = 4
+
+
+@functools.cache
+def trainer(seed: int = 0, seeds: int = 1) -> Trainer:
+    env = Counting(episode_limit=4, most_steps=6)
+    run = Run(
+        batch_size_run=2,
+        batch_size=2,
+        buffer_size=6,
+        target_update_interval=4,
+        test_nepisode=3,
+        seed=seed,
+        seeds=seeds,
+    )
+    return Trainer(env, Vdn(rnn_hidden_dim=8).make(env, Uniform().make()), Replay(), run)
+
+
+@functools.cache
+def trained(seed: int = 0, seeds: int = 1) -> Any:
+    """(state, metrics of training, metrics of evaluation)."""
+    # compiled programs do not depend on the number of the seed
+    compiled = trainer(0, seeds)
+    state, metrics = compiled.chunk(trainer(seed, seeds).init(), jnp.array(10**6), MOST)
+    return jax.tree.map(np.asarray, (state, metrics, compiled.evaluate(state)))
+
+
+def test_the_same_seed_gives_the_same_result():
+    again = trained.__wrapped__()
+    jax.tree.map(np.testing.assert_array_equal, trained(), again)
+
+
+def test_different_seeds_start_with_different_networks():
+    agents = [trainer(seed).init().learner.params.factored.agent for seed in (0, 1)]
+    assert (agents[0].embed.weight != agents[1].embed.weight).all()
+
+
+def test_different_seeds_play_different_games():
+    assert (trained(0)[1]["env_steps"] != trained(1)[1]["env_steps"]).any()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_each_of_two_seeds_is_bit_for_bit_the_one_trained_alone(seed):
+    together = jax.tree.map(lambda x: x[seed], trained(0, seeds=2))
+    alone = jax.tree.map(lambda x: x[0], trained(seed))
+    jax.tree.map(np.testing.assert_array_equal, together, alone)
+
+
+def test_metrics_have_a_row_per_seed_and_a_column_per_iteration():
+    _, metrics, evaluated = trained(0, seeds=2)
+    assert {x.shape for x in metrics.values()} == {(2, MOST)}
+    assert {x.shape for x in evaluated.values()} == {(2,)}
+
+
+def test_outcomes_are_averaged_over_episodes_of_training_and_of_evaluation():
+    env = Reporting(episode_limit=4, most_steps=6)
+    trainer = Trainer(env, Tally(env), Replay(), Run(batch_size_run=3, test_nepisode=5))
+    state, metrics = trainer.chunk(trainer.init(), jnp.array(10**6), 2)
+    np.testing.assert_array_equal(metrics["counted_mean"], metrics["ep_length_mean"])
+    evaluated = trainer.evaluate(state)
+    assert evaluated["test_counted_mean"] == evaluated["test_ep_length_mean"] > 0
+
+
+def test_all_parameters_have_moved_after_a_few_iterations():
+    state, metrics, _ = trained()
+    before = trainer().init().learner.params
+    for path, moved in jax.tree_util.tree_leaves_with_path(
+        jax.tree.map(lambda x, y: np.abs(x - y).max(), state.learner.params, before)
+    ):
+        assert moved > 0, jax.tree_util.keystr(path)
+    assert np.isfinite(metrics["loss"]).all()
+
+
+def test_the_ring_holds_the_latest_episodes():
+    state, metrics, _ = trained()
+    assert state.replay_buffer.n_added == 2 * MOST
+    lengths = np.diff(metrics["env_steps"][0], prepend=0)[-3:]
+    assert state.replay_buffer.episodes.length.sum() == lengths.sum()
+
+
+# --- on-policy algorithms -------------------------------------------------------------------------
+
+
+def on_policy(weighting: str = "uniform", sampling: Any = "uniform", **run: Any) -> Trainer:
+    """A trainer of COMA in the two-step game."""
+    return make_trainer(
+        Experiment(
+            env=make_config("envs", "two-step"),
+            algorithm=make_config("algorithms", "coma"),
+            weighting=make_config("weighting", weighting),
+            replay=Replay(sampling=sampling),
+            run=Run(**{"batch_size_run": 8, "batch_size": 8, "buffer_size": 8} | run),
+        )
+    )
+
+
+def refusal(**options: Any) -> str:
+    with pytest.raises(UsageError) as error:
+        on_policy(**options)
+    return str(error.value)
+
+
+def test_an_on_policy_algorithm_learns_from_the_episodes_just_played():
+    assert on_policy().run.batch_size == 8
+
+
+@pytest.mark.parametrize("options", [{"weighting": "macpo"}, {"sampling": "prioritized"}])
+def test_an_on_policy_algorithm_refuses_to_weigh_or_to_prioritise_replay(options):
+    message = refusal(**options)
+    assert message.startswith("coma learns on-policy: each episode is used once")
+    assert "leave out --weighting and --replay.sampling" in message
+    assert message.count(". ") == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"buffer_size": 16},
+        {"batch_size": 4},
+        {"batch_size": 16, "buffer_size": 16},
+        {"batch_size_run": 4},
+    ],
+)
+def test_an_on_policy_algorithm_refuses_a_batch_that_is_not_the_episodes_just_played(options):
+    sizes = {"batch_size_run": 8, "batch_size": 8, "buffer_size": 8} | options
+    assert refusal(**options) == (
+        "coma learns on-policy, from the episodes just played: batch_size "
+        f"({sizes['batch_size']}) and buffer_size ({sizes['buffer_size']}) must equal "
+        f"batch_size_run ({sizes['batch_size_run']})."
+    )
+
+
+def test_an_on_policy_algorithm_refuses_a_second_update_from_the_same_episodes():
+    assert "updates_per_iteration must be 1, not 3" in refusal(updates_per_iteration=3)
+
+
+def test_replay_must_hold_the_newest_episodes_that_an_algorithm_asks_for():
+    run = Run(batch_size=8, buffer_size=16)
+    with pytest.raises(UsageError, match=r"dop learns from 32 of the newest .* holds only 16"):
+        make_trainer(Experiment(env="two-step", algorithm="dop", run=run))
+
+
+@pytest.mark.parametrize("name", discover("algorithms"))
+def test_the_schedule_of_every_algorithm_fits_it(name):
+    make_trainer(Experiment(env="two-step", algorithm=name))
