@@ -10,6 +10,7 @@ from tests.support.paths import ROOT
 SOURCE = ROOT / "src" / "macpo"
 ORDER = [
     "errors",
+    "bounds",
     "types",
     "machine",
     "nets",

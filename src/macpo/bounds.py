@@ -1,0 +1,87 @@
+"""What the fields of a configuration may be: written in their types, checked, shown in --help.
+
+    @dataclass(frozen=True)
+    class PER(Weighting):
+        alpha: NonNegative = 1.0
+        beta: Fraction = 0.0
+
+A `Literal` allows its values; a number must be finite and within the `Bounds` in its type.
+"""
+
+import dataclasses
+import math
+import typing
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
+
+from macpo.errors import require
+
+
+class Bounds(NamedTuple):
+    """An interval of numbers; an end is open where `above` or `below` is given instead."""
+
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+
+    def __contains__(self, value: object) -> bool:
+        return (
+            isinstance(value, int | float)
+            and math.isfinite(value)
+            and (self.at_least is None or value >= self.at_least)
+            and (self.above is None or value > self.above)
+            and (self.at_most is None or value <= self.at_most)
+            and (self.below is None or value < self.below)
+        )
+
+    def __str__(self) -> str:
+        """In words: "above 0", "at least 1", "between 0 and 1"."""
+        if self.at_least is not None and self.at_most is not None:
+            return f"between {self.at_least:g} and {self.at_most:g}"
+        words = {"at_least": "at least", "above": "above", "at_most": "at most", "below": "below"}
+        given = zip(words.values(), self, strict=True)
+        return " and ".join(f"{word} {end:g}" for word, end in given if end is not None)
+
+
+Positive: TypeAlias = Annotated[float, Bounds(above=0)]
+NonNegative: TypeAlias = Annotated[float, Bounds(at_least=0)]
+Fraction: TypeAlias = Annotated[float, Bounds(at_least=0, at_most=1)]
+PositiveInt: TypeAlias = Annotated[int, Bounds(at_least=1)]
+NonNegativeInt: TypeAlias = Annotated[int, Bounds(at_least=0)]
+
+
+def check_fields(config: Any, owner: str) -> None:
+    """UsageError that starts with `owner` unless every field is what its type allows.
+
+    Fields without `Bounds` or a `Literal` are not checked, nor those that are None.
+    """
+    hints = typing.get_type_hints(type(config), include_extras=True)
+    prefix = f"{owner}: " if owner else ""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if value is None:
+            continue
+        if choices := choices_of(hints[field.name]):
+            listed = ", ".join(map(repr, choices))
+            message = f"{prefix}{field.name} must be one of {listed}, not {value!r}."
+            require(value in choices, message)
+        if bounds := bounds_of(hints[field.name]):
+            message = f"{prefix}{field.name} must be {bounds}, not {value!r}."
+            require(value in bounds, message)
+
+
+def bounds_of(hint: Any) -> Bounds | None:
+    """The bounds in an annotation, `X | None` included."""
+    for part in (hint, *typing.get_args(hint)):
+        for extra in getattr(part, "__metadata__", ()):
+            if isinstance(extra, Bounds):
+                return extra
+    return None
+
+
+def choices_of(hint: Any) -> tuple[Any, ...]:
+    """The values of a `Literal`, `Literal[…] | None` included; none for other types."""
+    for part in (hint, *typing.get_args(hint)):
+        if typing.get_origin(part) is Literal:
+            return typing.get_args(part)
+    return ()
