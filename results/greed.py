@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import macpo
-from macpo.nets.agent import epsilon_greedy
+from macpo.nets.action_selection import epsilon_greedy
 from macpo.training.rollout import collect
 
 EPISODES = 128

@@ -20,7 +20,7 @@ from macpo.bench.algorithms import contenders
 from macpo.bench.trace import share_outside_networks
 from macpo.bench.update import batch_of, full_lengths, typical_lengths, useful_flops
 from macpo.experiment import Run
-from macpo.nets.agent import gather_actions
+from macpo.nets.action_selection import gather_actions
 
 
 @pytest.mark.parametrize(("weighting", "gigaflops"), [("macpo", 142.4), ("uniform", 60.1)])

@@ -73,12 +73,12 @@ class Episodes(NamedTuple):
     terminated: Bool[Array, "*B"]
 
 
-class Played(NamedTuple):
+class Rollout(NamedTuple):
     """Episodes as they come from play."""
 
     episodes: Episodes
     outcome: dict[str, Num[Array, " B"]]
-    """`info` of the last time step of each."""
+    """The last time step's `info` of each."""
 
 
 class Batch(NamedTuple):

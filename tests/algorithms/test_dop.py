@@ -14,7 +14,7 @@ from macpo.nets.mixers import LinearMixer
 from macpo.types import Batch, Episodes
 from macpo.weighting.per import Config as Per
 from macpo.weighting.uniform import Config as Uniform
-from tests.algorithms import plain
+from tests.support import plain
 from tests.support.toys import CANVAS, Canvas, scribble, spoiled
 
 KEY = jax.random.key(0)

@@ -12,7 +12,7 @@ from macpo.algorithms.fop import Config, Critic, soft_value
 from macpo.nets.mixers import duel
 from macpo.types import Batch, Episodes
 from macpo.weighting.uniform import Config as Uniform
-from tests.algorithms import plain
+from tests.support import plain
 from tests.support.toys import CANVAS, Canvas, scribble, spoiled
 
 KEY = jax.random.key(0)

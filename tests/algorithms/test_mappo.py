@@ -12,7 +12,7 @@ from macpo.algorithms.mappo import Config
 from macpo.learners.base import LearnerState
 from macpo.types import Batch
 from macpo.weighting.uniform import Config as Uniform
-from tests.algorithms import plain
+from tests.support import plain
 from tests.support.toys import CANVAS, Canvas, scribble
 
 KEY = jax.random.key(0)

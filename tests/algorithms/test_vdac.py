@@ -13,7 +13,7 @@ from macpo.learners.base import LearnerState
 from macpo.nets.mixers import MonotonicMixer, SumMixer
 from macpo.types import Batch
 from macpo.weighting.uniform import Config as Uniform
-from tests.algorithms import plain
+from tests.support import plain
 from tests.support.toys import CANVAS, Canvas, scribble
 
 KEY = jax.random.key(0)

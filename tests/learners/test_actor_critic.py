@@ -17,11 +17,12 @@ from macpo.errors import UsageError
 from macpo.kernels.packing import unpack
 from macpo.learners.actor_critic import entropy
 from macpo.learners.base import LearnerState
-from macpo.learners.episodes import transitions
+from macpo.learners.episodes import pack_episodes, transitions
 from macpo.types import Batch, Episodes
 from macpo.weighting.uniform import Config as Uniform
-from tests.algorithms import plain
+from tests.support import plain
 from tests.support.toys import CANVAS, Canvas, scribble, spoiled
+from tests.support.updates import update_then_sync
 
 KEY = jax.random.key(0)
 LENGTH = [6, 4, 3]
@@ -50,14 +51,15 @@ def learner(name: str) -> Any:
 
 @functools.cache
 def started(name: str) -> LearnerState:
-    """Fresh networks; a slow copy of the critic lags behind."""
+    """Fresh networks; the critic's target network lags behind."""
     state = jax.device_get(jax.jit(learner(name).init)(KEY))
-    return state._replace(targets=jax.tree.map(lambda x: np.float32(0.5) * x, state.targets))
+    targets = jax.tree.map(lambda x: np.float32(0.5) * x, state.target_networks)
+    return state._replace(target_networks=targets)
 
 
 @functools.cache
 def update(name: str) -> Any:
-    return jax.jit(learner(name).update)
+    return jax.jit(update_then_sync(learner(name)))
 
 
 def updated(name: str, episodes: Episodes = BATCH, sync: bool = False) -> Any:
@@ -128,20 +130,20 @@ def test_seeds_under_vmap_learn_the_same_as_alone(name: str) -> None:
         plain.assert_close(one[0].params, alone[0].params, rtol=1e-3)
 
 
-# --- the slow copy --------------------------------------------------------------------------------
+# --- the target network ---------------------------------------------------------------------------
 
 
-def test_the_slow_critic_stays_until_a_copy_is_asked_for() -> None:
-    assert_equal(updated("coma", sync=False)[0].targets, started("coma").targets)
+def test_the_target_critic_stays_until_a_copy_is_asked_for() -> None:
+    assert_equal(updated("coma", sync=False)[0].target_networks, started("coma").target_networks)
 
 
 def test_the_copy_is_of_the_critic_after_the_update() -> None:
     state = updated("coma", sync=True)[0]
-    assert_equal(state.targets.critic, state.params.critic)
+    assert_equal(state.target_networks.critic, state.params.critic)
 
 
-def test_an_update_needs_no_episodes_beside_its_batch() -> None:
-    assert learner("coma").recent(8, 8) is None
+def test_an_update_needs_no_episodes_besides_its_batch() -> None:
+    assert learner("coma").recent_episodes(8, 8) is None
 
 
 # --- acting ---------------------------------------------------------------------------------------
@@ -186,7 +188,7 @@ def test_a_test_takes_the_likeliest_available_action() -> None:
 
 
 def test_the_last_real_step_of_a_terminated_episode_alone_is_terminal() -> None:
-    mask, terminal = transitions(BATCH)
+    _, terminal, mask, _ = transitions(BATCH)
     assert mask.sum(1).tolist() == LENGTH
     assert np.argwhere(terminal).tolist() == [[1, 3]]
 
@@ -197,8 +199,8 @@ def test_entropy_of_a_uniform_policy_over_two_of_three_actions_is_log_two() -> N
 
 
 def test_no_action_is_stored_in_a_final_state_however_short_the_episode() -> None:
-    replayed = learner("coma").replay(BATCH)
-    stored = np.asarray(unpack(replayed.packing, replayed.stored))
+    packed = pack_episodes(Canvas(CANVAS), BATCH)
+    stored = np.asarray(unpack(packed.packing, packed.actions))
     for b, end in enumerate(LENGTH):
         assert stored[b, end].tolist() == [-1, -1]
         np.testing.assert_array_equal(stored[b, :end], BATCH.actions[b, :end])

@@ -5,8 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from macpo.learners.auxiliary import error_loss, follow, log_density_ratio, make_ratio, ratio_loss
-from tests.support.toys import CANVAS
+from macpo.learners.auxiliary import (
+    Auxiliary,
+    AuxiliaryNetworks,
+    density_ratio_loss,
+    error_loss,
+    log_density_ratio,
+    make_density_ratio,
+)
+from tests.support.toys import CANVAS, Canvas
 
 ALL = jnp.ones((1, 2), bool)
 
@@ -16,7 +23,7 @@ def test_the_ratio_loss_is_the_jensen_shannon_bound_plus_two_log_two():
     replay, recent = jnp.array([[1.0, -0.5]]), jnp.array([[2.0, 0.0]])
     w, v = np.exp(replay), np.exp(recent)
     bound = np.log((1 + w) / 2).mean() - np.log(2 * v / (1 + v)).mean()
-    loss = ratio_loss(replay, ALL, recent, ALL)
+    loss = density_ratio_loss(replay, ALL, recent, ALL)
     np.testing.assert_allclose(loss, 1.303706932, rtol=1e-6)
     np.testing.assert_allclose(bound, -0.082587429, rtol=1e-5)
     np.testing.assert_allclose(loss - bound, 2 * np.log(2), rtol=1e-6)
@@ -25,7 +32,9 @@ def test_the_ratio_loss_is_the_jensen_shannon_bound_plus_two_log_two():
 def test_padding_changes_no_ratio_loss():
     z = jnp.array([[1.0, jnp.nan]])
     some = jnp.array([[True, False]])
-    np.testing.assert_allclose(ratio_loss(z, some, z, some), np.log1p(np.e) + np.log1p(1 / np.e))
+    np.testing.assert_allclose(
+        density_ratio_loss(z, some, z, some), np.log1p(np.e) + np.log1p(1 / np.e)
+    )
 
 
 def test_the_error_network_learns_the_error_and_the_discounted_error_after_it():
@@ -41,13 +50,19 @@ def test_no_gradient_flows_from_the_error_network_into_the_values():
     assert slope == 0
 
 
-def test_the_target_moves_by_half_a_percent():
-    np.testing.assert_allclose(follow(jnp.array(1.0), jnp.array(3.0)), 1.01)
+def test_the_error_networks_target_moves_by_half_a_percent_of_the_distance():
+    auxiliary = Auxiliary(Canvas(CANVAS), ("next_error_estimate",), False, 8, 8)
+    nets = AuxiliaryNetworks(None, error=jnp.array(3.0), density_ratio=None)  # any pytree
+    still = jax.tree.map(jnp.zeros_like, nets)
+    opt_state = auxiliary.init_optimiser(nets)
+    new, _, target = auxiliary.apply_gradients(still, opt_state, nets, jnp.array(1.0))
+    assert new.error == 3
+    np.testing.assert_allclose(target, 1.01)
 
 
 @pytest.mark.parametrize("rows", [1, 5])
 def test_the_classifier_sees_the_state_and_every_agents_action(rows: int):
-    net = make_ratio(jax.random.key(0), CANVAS)
+    net = make_density_ratio(jax.random.key(0), CANVAS)
     state = jnp.ones((rows, CANVAS.state_size))
     actions = jnp.zeros((rows, CANVAS.n_agents), jnp.int8)
     z = log_density_ratio(net, state, actions, CANVAS.n_actions)

@@ -1,4 +1,4 @@
-"""The sweep of a critic against a plain loop over time, in NumPy, that never sees padding."""
+"""Backward updates of a critic against a plain loop in NumPy that never sees padding."""
 
 import functools
 from typing import Any
@@ -10,7 +10,7 @@ import pytest
 
 from macpo.algorithms.coma import Config as Coma
 from macpo.kernels import shard
-from macpo.learners.backward_critic import Swept, sweep
+from macpo.learners.backward_critic import CriticUpdate, update_critic_backwards
 from macpo.nets.linear import Linear
 from macpo.types import Episodes
 from macpo.weighting.uniform import Config as Uniform
@@ -25,25 +25,25 @@ LEARNER = Coma(
 CRITIC = Linear(jax.random.key(0), 5 + 4 + 3 + 3, 1)
 
 
-def judge(critic: Any, seen: Any, actions: Any, last: Any) -> Any:
-    """A linear value of state, observation, action and last action; the judgement is its triple."""
+def evaluate(critic: Any, seen: Any, actions: Any, last: Any) -> Any:
+    """A linear value of state, observation and two actions; the further output is its triple."""
     state = jnp.broadcast_to(seen.state[:, None], (*actions.shape, 5))
     inputs = (state, seen.obs, jax.nn.one_hot(actions, 3), jax.nn.one_hot(last, 3))
     value = critic(jnp.concatenate(inputs, -1))
     return value[..., 0], {"triple": 3 * value}
 
 
-def judge_team(critic: Any, *seen: Any) -> Any:
+def evaluate_team(critic: Any, *seen: Any) -> Any:
     """One value for all agents: their mean."""
-    value, judgement = judge(critic, *seen)
-    return value.mean(-1), judgement
+    value, outputs = evaluate(critic, *seen)
+    return value.mean(-1), outputs
 
 
-JUDGES = {"each agent": judge, "the team": judge_team}
+CRITICS = {"each agent": evaluate, "the team": evaluate_team}
 
 
 def inputs_of(episodes: Episodes, t: int, rows: np.ndarray) -> np.ndarray:
-    """What the judges see at time t of some episodes: [rows, N, inputs]."""
+    """What the critics see at time t of some episodes: [rows, N, inputs]."""
     memory, actions = jax.tree.map(np.asarray, (episodes.encoded_state, episodes.actions))
     eye = np.eye(3)
     state = np.repeat(memory.state[rows, t][:, None], 2, 1)
@@ -96,19 +96,21 @@ def drawn(batch: int, *agents: int) -> tuple[np.ndarray, np.ndarray]:
 
 @functools.cache
 def compiled(name: str, devices: int, width: int) -> Any:
-    """The sweep as one program; `devices` tells programs of different sharding apart."""
+    """The updates as one program; `devices` tells programs of different sharding apart."""
 
     @jax.jit
-    def run(episodes: Episodes, target: Any, weight: Any) -> Swept:
+    def run(episodes: Episodes, target: Any, weight: Any) -> CriticUpdate:
         optimiser = LEARNER.config.make_optimiser(LEARNER.critic_lr).init(CRITIC)
         mask = jnp.arange(6) < episodes.length[:, None]
         data = episodes, target, weight, mask
-        return sweep(LEARNER, CRITIC, optimiser, JUDGES[name], *data, width=width)
+        return update_critic_backwards(
+            LEARNER, CRITIC, optimiser, CRITICS[name], *data, steps_per_update=width
+        )
 
     return run
 
 
-def swept(
+def updated(
     name: str,
     episodes: Episodes,
     target: np.ndarray,
@@ -116,7 +118,7 @@ def swept(
     devices: int = 1,
     width: int = 1,
 ) -> dict[str, Any]:
-    """What the sweep gives, NaN on padding."""
+    """What the updates give, NaN on padding."""
     out = jax.device_get(compiled(name, devices, width)(episodes, target, weight))
     mask = np.arange(6) < np.asarray(episodes.length)[:, None]
 
@@ -127,7 +129,7 @@ def swept(
         "weight": out.critic.weight[:, 0],
         "bias": out.critic.bias[0],
         "value": masked(out.value),
-        "triple": masked(out.judgement["triple"]),
+        "triple": masked(out.outputs["triple"]),
         "loss": out.loss,
     }
 
@@ -137,22 +139,22 @@ def assert_close(actual: dict[str, Any], expected: dict[str, Any]) -> None:
         np.testing.assert_allclose(actual[name], expected[name], 1e-4, 1e-5, err_msg=name)
 
 
-@pytest.mark.parametrize("name", JUDGES)
+@pytest.mark.parametrize("name", CRITICS)
 def test_it_is_a_step_for_every_env_step_from_the_last_to_the_first(name: str) -> None:
     target, weight = drawn(4, *[2] * (name == "each agent"))
-    assert_close(swept(name, BATCH, target, weight), plain_loop(BATCH, target, weight))
+    assert_close(updated(name, BATCH, target, weight), plain_loop(BATCH, target, weight))
 
 
 @pytest.mark.parametrize("width", [3, 4, 7], ids=["even", "with a rest", "all at once"])
 def test_several_env_steps_make_one_update_the_first_steps_a_smaller_one(width: int) -> None:
     target, weight = drawn(4, 2)
-    out = swept("each agent", BATCH, target, weight, width=width)
+    out = updated("each agent", BATCH, target, weight, width=width)
     assert_close(out, plain_loop(BATCH, target, weight, width))
 
 
-def test_the_judgement_of_a_step_is_from_before_its_update_and_after_those_of_later_steps() -> None:
+def test_the_output_of_a_step_is_from_before_its_update_and_after_those_of_later_steps() -> None:
     target, weight = drawn(4, 2)
-    out = swept("each agent", BATCH, target, weight)
+    out = updated("each agent", BATCH, target, weight)
     fresh = 3 * (inputs_of(BATCH, 5, np.array([0])) @ CRITIC.weight + CRITIC.bias)
     np.testing.assert_allclose(out["triple"][:1, 5], fresh, rtol=1e-4)
     stale = 3 * (inputs_of(BATCH, 4, np.array([0])) @ CRITIC.weight + CRITIC.bias)
@@ -166,10 +168,10 @@ def test_a_batch_has_as_many_updates_as_its_longest_episode_has_steps() -> None:
         optimiser = adam.config.make_optimiser(adam.critic_lr).init(CRITIC)
         episodes = scribble(CANVAS, length, [True] * 4)
         mask = jnp.arange(6) < episodes.length[:, None]
-        out = jax.jit(lambda *data: sweep(adam, CRITIC, optimiser, judge, *data))(
-            episodes, target, weight, mask
-        )
-        counts = [x for x in jax.tree.leaves(out.optimiser) if jnp.issubdtype(x.dtype, jnp.integer)]
+        out = jax.jit(
+            lambda *data: update_critic_backwards(adam, CRITIC, optimiser, evaluate, *data)
+        )(episodes, target, weight, mask)
+        counts = [x for x in jax.tree.leaves(out.opt_state) if jnp.issubdtype(x.dtype, jnp.integer)]
         return int(counts[0])
 
     assert [counted([6, 4, 4, 1]), counted([3, 2, 1, 1])] == [6, 3]
@@ -186,8 +188,10 @@ def test_a_seed_with_shorter_episodes_waits_for_the_others_under_vmap(width: int
         mask = jnp.arange(6) < episodes.length[:, None]
         for _ in range(2):
             data = episodes, target, weight, mask
-            out = sweep(adam, critic, optimiser, judge, *data, width=width)
-            critic, optimiser = out.critic, out.optimiser
+            out = update_critic_backwards(
+                adam, critic, optimiser, evaluate, *data, steps_per_update=width
+            )
+            critic, optimiser = out.critic, out.opt_state
         return critic, optimiser, jnp.where(mask[..., None], out.value, 0), out.loss
 
     together = jax.vmap(twice)(jax.tree.map(lambda *x: jnp.stack(x), *seeds))
@@ -199,13 +203,13 @@ def test_a_seed_with_shorter_episodes_waits_for_the_others_under_vmap(width: int
 def test_nonsense_in_padding_changes_nothing() -> None:
     target, weight = drawn(4, 2)
     past = np.arange(6) >= np.array(LENGTH)[:, None]
-    dirty = swept(
+    dirty = updated(
         "each agent",
         spoiled(BATCH),
         np.where(past[..., None], np.float32(np.nan), target),
         np.where(past, np.float32(np.nan), weight),
     )
-    clean = swept("each agent", BATCH, target, weight)
+    clean = updated("each agent", BATCH, target, weight)
     jax.tree.map(np.testing.assert_array_equal, dirty, clean)
 
 
@@ -214,6 +218,6 @@ def test_two_devices_that_share_a_batch_give_what_one_gives(monkeypatch) -> None
     episodes = scribble(CANVAS, lengths, [True] * 32)
     target, weight = drawn(32, 2)
     assert shard.n_devices(32) == 2
-    two = swept("each agent", episodes, target, weight, devices=2)
+    two = updated("each agent", episodes, target, weight, devices=2)
     monkeypatch.setattr(shard, "n_devices", lambda batch_size: 1)
-    assert_close(two, swept("each agent", episodes, target, weight, devices=1))
+    assert_close(two, updated("each agent", episodes, target, weight, devices=1))

@@ -26,6 +26,7 @@ from macpo.weighting.macpo import Config as Macpo
 from macpo.weighting.uniform import Config as Uniform
 from macpo.weighting.weighting import Weighed, Weighting
 from tests.support.toys import CANVAS, Canvas, scribble, spoiled
+from tests.support.updates import update_then_sync
 
 KEY = jax.random.key(0)
 LENGTH, TERMINATED = [6, 3], [False, True]
@@ -84,7 +85,7 @@ LEARNERS = {
 def started(name: str) -> LearnerState:
     """Fresh networks whose targets lag behind."""
     state = jax.tree.map(np.asarray, jax.jit(LEARNERS[name].init)(KEY))
-    return state._replace(targets=scaled(state.targets, 0.5))
+    return state._replace(target_networks=scaled(state.target_networks, 0.5))
 
 
 def scaled(tree: Any, factor: float) -> Any:
@@ -93,7 +94,7 @@ def scaled(tree: Any, factor: float) -> Any:
 
 @functools.cache
 def update(name: str) -> Any:
-    return jax.jit(LEARNERS[name].update)
+    return jax.jit(update_then_sync(LEARNERS[name]))
 
 
 def batch_of(episodes: Episodes) -> Batch:
@@ -109,7 +110,7 @@ def loss_of(learner: ValueBasedLearner, state: LearnerState, episodes: Episodes 
     """(networks, targets) → (loss, metrics)."""
 
     def loss(params: Any, targets: Any) -> Any:
-        state_now = state._replace(params=params, targets=targets)
+        state_now = state._replace(params=params, target_networks=targets)
         value, (metrics, _, _) = learner.loss(params, state_now, batch_of(episodes), KEY)
         return value, metrics
 
@@ -121,7 +122,7 @@ def gradients(name: str) -> Any:
     """((gradients of the networks, gradients of the targets), metrics)."""
     learner, state = LEARNERS[name], started(name)
     grad = jax.jit(jax.grad(loss_of(learner, state), argnums=(0, 1), has_aux=True))
-    return jax.tree.map(np.asarray, grad(state.params, state.targets))
+    return jax.tree.map(np.asarray, grad(state.params, state.target_networks))
 
 
 def assert_equal(actual: Any, expected: Any) -> None:
@@ -177,7 +178,7 @@ def test_no_gradient_flows_into_the_weights():
     def with_fixed(weights: jax.Array) -> Any:
         weighting = Fixed(**vars(learner.weighting), weights=weights)
         loss = loss_of(dataclasses.replace(learner, weighting=weighting), state)
-        return jax.grad(loss, has_aux=True)(state.params, state.targets)[0]
+        return jax.grad(loss, has_aux=True)(state.params, state.target_networks)[0]
 
     assert_close(grads, with_fixed(metrics["weight"]))
 
@@ -197,18 +198,18 @@ def test_every_network_learns(name):
 
 def test_targets_stay_until_a_copy_is_asked_for():
     state, _ = updated("qmix-macpo", sync=False)
-    assert_equal(state.targets, started("qmix-macpo").targets)
+    assert_equal(state.target_networks, started("qmix-macpo").targets)
 
 
 def test_copied_targets_are_the_central_networks_after_the_step():
     state, _ = updated("qmix-macpo", sync=True)
-    assert_equal(state.targets.value, state.params.central)
+    assert_equal(state.target_networks.value, state.params.central)
 
 
 def test_copied_targets_are_the_networks_themselves_without_a_central_one():
     state, _ = updated("vdn-uniform", sync=True)
-    assert state.params.central is None
-    assert_equal(state.targets.value, state.params.factored)
+    assert state.params.auxiliary.central_critic is None
+    assert_equal(state.target_networks.value, state.params.factored)
 
 
 def test_rmsprop_adds_epsilon_outside_the_root_and_sees_the_clipped_gradient():
@@ -247,7 +248,7 @@ def test_a_longer_episode_limit_changes_nothing():
 
     state = started("qmix-macpo")
     loss = loss_of(learner, state, jax.tree.map(longer, BATCH))
-    loss, metrics = jax.jit(loss)(state.params, state.targets)
+    loss, metrics = jax.jit(loss)(state.params, state.target_networks)
     _, expected = gradients("qmix-macpo")
     assert_close(loss, expected["loss"])
     assert_close(metrics["target"][:, :6], expected["target"])
@@ -266,7 +267,7 @@ def test_seeds_under_vmap_learn_the_same_as_alone():
     for i in range(2):
         alone, *_ = update("qmix-macpo")(states[i], batches[i], KEY, jnp.array(True))
         assert_close(jax.tree.map(lambda x: x[i], together.params), alone.params)  # noqa: B023
-        assert_close(jax.tree.map(lambda x: x[i], together.targets), alone.targets)  # noqa: B023
+        assert_close(jax.tree.map(lambda x: x[i], together.target_networks), alone.target_networks)  # noqa: B023
 
 
 # --- options --------------------------------------------------------------------------------------
@@ -278,32 +279,32 @@ def shapes(config: Any, weighting: Any) -> tuple[LearnerState, dict[str, Any]]:
 
     def run() -> tuple[LearnerState, Any]:
         state = learner.init(KEY)
-        return learner.update(state, batch_of(BATCH), KEY, jnp.array(True))[:2]
+        return learner.update(state, batch_of(BATCH), KEY)[:2]
 
     return jax.eval_shape(run)
 
 
 def test_uniform_weights_need_no_central_network():
     state, metrics = shapes(QMIX, Uniform())
-    assert state.params.central is None
+    assert state.params.auxiliary.central_critic is None
     assert "loss_central" not in metrics
 
 
 def test_uniform_weights_can_take_targets_from_a_central_network():
     state, metrics = shapes(dataclasses.replace(QMIX, target_source="central"), Uniform())
-    assert type(state.targets.value.mixer).__name__ == "CentralMixer"
+    assert type(state.target_networks.value.mixer).__name__ == "CentralMixer"
     assert "loss_central" in metrics
 
 
 def test_macpo_can_take_targets_from_the_factored_network():
     state, metrics = shapes(dataclasses.replace(QMIX, target_source="self"), Macpo())
-    assert type(state.targets.value.mixer).__name__ == "MonotonicMixer"
+    assert type(state.target_networks.value.mixer).__name__ == "MonotonicMixer"
     assert "loss_central" in metrics
 
 
 def test_macpo_takes_targets_from_the_central_network_by_default():
     state, _ = shapes(QMIX, Macpo())
-    assert type(state.targets.value.mixer).__name__ == "CentralMixer"
+    assert type(state.target_networks.value.mixer).__name__ == "CentralMixer"
 
 
 def utilities_of(agent: Any) -> np.ndarray:
@@ -318,7 +319,7 @@ def utilities_of(agent: Any) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("options", "scheme", "sentence"),
+    ("options", "weighting", "sentence"),
     [
         ({"target_source": "self"}, Cwqmix(), "'cwqmix' compares with Q"),
         ({"double_q": False}, Macpo(), "double_q must stay true"),
@@ -333,7 +334,7 @@ def test_without_double_q_targets_evaluate_what_the_target_network_prefers():
     config = dataclasses.replace(VDN, double_q=False)
     learner = dataclasses.replace(LEARNERS["vdn-uniform"], config=config)
     state = started("vdn-uniform")
-    target = scaled(state.targets, -1.0)  # disagrees with the online network
+    target = scaled(state.target_networks, -1.0)  # disagrees with the online network
     _, metrics = jax.jit(loss_of(learner, state))(state.params, target)
     available = np.asarray(BATCH.encoded_state.avail_actions)
     best = np.where(available, utilities_of(target.value.agent), -np.inf).max(-1)
@@ -349,7 +350,7 @@ def test_clamped_utilities_tie_at_the_bound(clamp, chosen):
     )
     params = scaled(started("vdn-uniform").params, 0.0)
     bias = jnp.array([3.0, 5.0, 4.0])
-    params = eqx.tree_at(lambda p: p.factored.agent.head.bias, params, bias)
+    params = eqx.tree_at(lambda p: p.value.agent.head.bias, params, bias)
     seen = Observation(*(x[:, 0] for x in BATCH.encoded_state))._replace(
         avail_actions=jnp.ones((2, 2, 3), bool)
     )

@@ -9,18 +9,15 @@ import pytest
 import scipy.stats
 
 from macpo.envs.predator_prey import Config as PredatorPrey
-from macpo.nets.agent import (
-    AgentNet,
-    GRUCell,
-    agent_input_size,
-    agent_inputs,
+from macpo.learners.episodes import last_actions
+from macpo.nets.action_selection import (
     epsilon_greedy,
     gather_actions,
     greedy,
-    last_actions,
     log_policy,
     mix_with_uniform,
 )
+from macpo.nets.agent import AgentNet, GRUCell, agent_input_size, agent_inputs
 from tests.support.toys import CANVAS
 
 KEY = jax.random.key(0)

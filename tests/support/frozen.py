@@ -10,10 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from macpo.learners.forward import JointValues
 from macpo.learners.value_based import ValueBasedLearner
 from macpo.registry import make_config
 from macpo.training.rollout import collect
 from macpo.types import Batch, Episodes
+from tests.support.updates import update_then_sync
 
 SYNC = 25  # updates between copies of the networks into the targets
 
@@ -41,8 +43,8 @@ class Learned(NamedTuple):
 
     q_tot: np.ndarray
     """[K, E, T] joint values of the actions stored."""
-    values: dict[str, np.ndarray]
-    """All that the learner says of every state, [K, E, T+1]."""
+    values: JointValues
+    """Of every state, [K, E, T+1]."""
     returns: np.ndarray
     """[K] of the greedy joint actions."""
 
@@ -69,8 +71,10 @@ def learn(
     episodes = every_episode(env)
     batch = Batch(episodes, jnp.ones(len(episodes.length)))
 
-    def update(i: Any, state: Any) -> Any:
-        return learner.update(state, batch, jax.random.key(0), i % SYNC == SYNC - 1)[0]
+    update = update_then_sync(learner)
+
+    def step(i: Any, state: Any) -> Any:
+        return update(state, batch, jax.random.key(0), i % SYNC == SYNC - 1).state
 
     def play(params: Any) -> Any:
         def act(key: Any, hidden: Any, seen: Any, last: Any) -> Any:
@@ -82,11 +86,11 @@ def learn(
     @jax.jit
     def run(keys: Any) -> Any:
         def one(key: Any) -> Any:
-            state = jax.lax.fori_loop(0, updates, update, learner.init(key))
-            values = learner._values((state.params, state.targets), batch.episodes)
+            state = jax.lax.fori_loop(0, updates, step, learner.init(key))
+            values = learner.forward((state.params, state.target_networks), batch.episodes).joint
             return values, play(state.params)
 
         return jax.vmap(one)(keys)
 
     values, returns = jax.device_get(run(jax.random.split(jax.random.key(0), seeds)))
-    return Learned(values["q_tot"][:, :, :-1], values, returns)
+    return Learned(values.q_tot[:, :, :-1], values, returns)

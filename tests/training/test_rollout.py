@@ -11,7 +11,8 @@ from macpo.algorithms.vdn import Config as Vdn
 from macpo.envs.predator_prey import Config as PredatorPrey
 from macpo.kernels.packing import pack, plan, unpack
 from macpo.kernels.unroll import unroll
-from macpo.nets.agent import agent_inputs, last_actions
+from macpo.learners.episodes import last_actions
+from macpo.nets.agent import agent_inputs
 from macpo.training.rollout import collect
 from macpo.types import Episodes, Observation
 from macpo.weighting.uniform import Config as Uniform

@@ -1,4 +1,4 @@
-"""The training loop: when it explores, learns, copies targets and stops; and that it repeats."""
+"""The training loop: when it explores, learns, syncs targets and stops; and that it repeats."""
 
 import functools
 from typing import Any
@@ -11,7 +11,7 @@ import pytest
 from macpo.algorithms.vdn import Config as Vdn
 from macpo.errors import UsageError
 from macpo.experiment import Experiment, Run
-from macpo.learners.base import LearnerState
+from macpo.learners.base import LearnerState, UpdateResult
 from macpo.registry import discover, make_config
 from macpo.replay.priority import Replay
 from macpo.training.trainer import Trainer, TrainState, make_trainer
@@ -20,7 +20,7 @@ from tests.support.toys import Counting, Reporting
 
 
 class Tally:
-    """An algorithm that learns nothing but counts its updates and remembers when it copied."""
+    """An algorithm that learns nothing but counts its updates and its targets' copies."""
 
     def __init__(self, env: Counting) -> None:
         self.spec = env.spec
@@ -36,26 +36,22 @@ class Tally:
         u = jax.random.uniform(key, last_action.shape)
         return hidden, jnp.floor(2 * u).astype(jnp.int8)
 
-    def recent(self, batch_size: int, buffer_size: int) -> None:
+    def recent_episodes(self, batch_size: int, buffer_size: int) -> None:
         return None
 
     def update_bytes(self, batch_size: int) -> int:
         return 0
 
-    def update(self, state, batch, key, sync_targets):
-        updates = state.params["updates"] + 1
-        targets = {
-            "copied_after": jnp.where(sync_targets, updates, state.targets["copied_after"]),
-            "copies": state.targets["copies"] + sync_targets,
-        }
+    def update(self, state, batch, key):
         episodes = batch.episodes
-        metrics = {
-            "copied": sync_targets,
-            "batch_steps": episodes.length.sum(),
-            "batch_epsilon": batch.epsilon,
-        }
-        state = LearnerState({"updates": updates}, targets, (), {})
-        return state, metrics, jnp.abs(episodes.reward)
+        metrics = {"batch_steps": episodes.length.sum(), "batch_epsilon": batch.epsilon}
+        state = state._replace(params={"updates": state.params["updates"] + 1})
+        return UpdateResult(state, metrics, jnp.abs(episodes.reward))
+
+    def sync_targets(self, state):
+        copies = state.target_networks["copies"] + 1
+        targets = {"copied_after": state.params["updates"], "copies": copies}
+        return state._replace(target_networks=targets)
 
 
 @functools.cache
@@ -73,20 +69,26 @@ def tallied(trainer: Trainer, most: int, mark: int = 10**6) -> tuple[TrainState,
 
 def as_published() -> tuple[TrainState, dict[str, Any]]:
     """Sixty iterations of eight episodes, with the default batch and target interval."""
-    trainer = tally(
+    return tallied(as_published_trainer(), most=60)
+
+
+def as_published_trainer() -> Trainer:
+    return tally(
         batch_size_run=8,
         batch_size=128,
         buffer_size=200,
         target_update_interval=200,
         epsilon_anneal_time=1000,
     )
-    return tallied(trainer, most=60)
 
 
 def six_iterations(mark: int = 10**6) -> tuple[TrainState, dict[str, Any]]:
     """At most six iterations of four episodes; the batch is the buffer and holds twelve."""
-    trainer = tally(batch_size_run=4, batch_size=12, buffer_size=12, target_update_interval=8)
-    return tallied(trainer, most=6, mark=mark)
+    return tallied(six_iterations_trainer(), most=6, mark=mark)
+
+
+def six_iterations_trainer() -> Trainer:
+    return tally(batch_size_run=4, batch_size=12, buffer_size=12, target_update_interval=8)
 
 
 # --- schedules ------------------------------------------------------------------------------------
@@ -144,17 +146,25 @@ def test_every_update_sees_a_whole_batch():
     np.testing.assert_array_equal(metrics["batch_steps"][2:], of_the_last_three_iterations)
 
 
+def copies_after_each_iteration(trainer: Trainer, n: int) -> list[int]:
+    state, copies = trainer.init(), []
+    for _ in range(n):
+        state, _ = trainer.chunk(state, jnp.array(10**6), 1)
+        copies.append(int(state.learner.target_networks["copies"][0]))
+    return copies
+
+
 def test_targets_are_copied_every_200_episodes():
-    state, metrics = as_published()
-    copied = np.flatnonzero(metrics["copied"] == 1) + 1
+    copies = copies_after_each_iteration(as_published_trainer(), 60)
+    copied = np.flatnonzero(np.diff(copies, prepend=0)) + 1
     assert (8 * copied).tolist() == [200, 400]
+    state, _ = as_published()
     assert state.last_sync == 400
-    assert state.learner.targets["copied_after"] == 400 / 8 - 15
+    assert state.learner.target_networks["copied_after"] == 400 / 8 - 15
 
 
 def test_copies_wait_for_the_first_update():
-    _, metrics = six_iterations()
-    np.testing.assert_array_equal(metrics["copied"], [np.nan, np.nan, 1, 0, 1, 0])
+    assert copies_after_each_iteration(six_iterations_trainer(), 6) == [0, 0, 1, 1, 2, 2]
 
 
 def test_of_several_updates_in_an_iteration_only_the_last_is_followed_by_a_copy():
@@ -167,8 +177,7 @@ def test_of_several_updates_in_an_iteration_only_the_last_is_followed_by_a_copy(
     )
     state, metrics = tallied(trainer, most=3)
     assert metrics["updates"].tolist() == [3, 6, 9]
-    assert metrics["copied"].tolist() == [0, 1, 0]
-    assert state.learner.targets == {"copied_after": 6, "copies": 1}
+    assert state.learner.target_networks == {"copied_after": 6, "copies": 1}
 
 
 def test_a_chunk_stops_at_the_first_iteration_that_reaches_the_mark():
@@ -221,7 +230,7 @@ def test_the_same_seed_gives_the_same_result():
 
 
 def test_different_seeds_start_with_different_networks():
-    agents = [trainer(seed).init().learner.params.factored.agent for seed in (0, 1)]
+    agents = [trainer(seed).init().learner.params.value.agent for seed in (0, 1)]
     assert (agents[0].embed.weight != agents[1].embed.weight).all()
 
 
@@ -326,7 +335,7 @@ def test_an_on_policy_algorithm_refuses_a_second_update_from_the_same_episodes()
 
 def test_replay_must_hold_the_newest_episodes_that_an_algorithm_asks_for():
     run = Run(batch_size=8, buffer_size=16)
-    with pytest.raises(UsageError, match=r"dop learns from 32 of the newest .* holds only 16"):
+    with pytest.raises(UsageError, match=r"dop also learns from the 32 newest .* holds only 16"):
         make_trainer(Experiment(env="two-step", algorithm="dop", run=run))
 
 

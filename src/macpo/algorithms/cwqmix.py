@@ -1,17 +1,18 @@
-"""CW-QMIX: QMIX that cares for joint actions that are, or beat, the greedy one.
+"""CW-QMIX: full weight for joint actions that are greedy or better than the greedy one.
 
-The target of both comes from an unrestricted value Q*, which a central network learns beside the
-mixture. Another weighting's weights multiply these: `--algorithm cwqmix` is published CW-QMIX, and
-the same as `--algorithm qmix --weighting cwqmix`.
+The targets of the mixture come from an unrestricted value Q*, which a central critic learns.
+Another weighting's weights multiply these: `--algorithm cwqmix` is the published algorithm and the
+same as `--algorithm qmix --weighting cwqmix`.
 
 Source: Rashid et al. 2020, "Weighted QMIX: Expanding Monotonic Value Function Factorisation for
 Deep Multi-Agent Reinforcement Learning", Eq. (8).
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from macpo.algorithms import qmix
+from macpo.algorithms.qmix import QMIX
+from macpo.bounds import Bounds
 from macpo.envs.base import Environment
 from macpo.learners.base import About
 from macpo.learners.value_based import ValueBasedLearner
@@ -20,8 +21,12 @@ from macpo.weighting.weighting import Weighting
 
 
 @dataclass(frozen=True)
-class Config(qmix.Config):
-    """CW-QMIX: QMIX with the centrally weighted operator (Rashid et al. 2020)."""
+class CWQMIX(QMIX):
+    """CW-QMIX: QMIX with the centrally weighted operator (Rashid et al. 2020).
+
+    >>> CWQMIX(alpha=0.5).mixing_embed_dim
+    32
+    """
 
     about: ClassVar[About] = About(
         agents="utilities",
@@ -31,13 +36,12 @@ class Config(qmix.Config):
         paper="Rashid et al. 2020",
     )
 
-    alpha: float = 0.1
+    alpha: Annotated[float, Bounds(above=0, at_most=1)] = 0.1
     """Weight of steps that are neither greedy nor better (PyMARL: `w`); 0.1 in both references."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        cwqmix.Config(alpha=self.alpha)  # refuses what is out of range
-
     def make(self, env: Environment, weighting: Weighting) -> ValueBasedLearner:
-        """The learner; its scheme is the weighting's times these weights."""
+        """The learner, with the product of the weighting and these weights."""
         return super().make(env, weighting.times(cwqmix.Config(alpha=self.alpha).make()))
+
+
+Config = CWQMIX

@@ -16,34 +16,39 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from macpo.bounds import Positive, PositiveInt
 from macpo.envs.base import Environment
 from macpo.kernels.chunked import map_states
 from macpo.kernels.packing import pack, unpack
 from macpo.kernels.shard import map_over_devices
 from macpo.learners.actor_critic import (
     ActorCriticLearner,
-    Learned,
+    ActorCriticUpdate,
     Networks,
     entropy,
 )
 from macpo.learners.base import About, LearnerState
-from macpo.learners.critic_weighting import Judged, OffPolicy, weigh
-from macpo.learners.episodes import transitions
+from macpo.learners.episodes import decode_rows, pack_episodes, transitions, unroll_agents
 from macpo.learners.hyperparameters import OptimiserName
 from macpo.learners.losses import masked_mean, weighted_squared_error
+from macpo.learners.replay_actor_critic import CriticOutput, ReplayActorCritic, weight_critics
 from macpo.learners.returns import lambda_return
-from macpo.nets.agent import gather_actions, greedy, possible_actions
+from macpo.nets.action_selection import gather_actions, greedy, possible_actions
 from macpo.nets.critics import AgentCritic
 from macpo.nets.linear import MLP
 from macpo.nets.mixers import DuelWeights, duel
-from macpo.types import Batch, Episodes, Observation, PyTree
+from macpo.types import Batch, Episodes, Metrics, Observation, PyTree
 from macpo.weighting.boltzmann import weighted_loss
-from macpo.weighting.weighting import Weighting
+from macpo.weighting.weighting import Weighting, WeightingState
 
 
 @dataclass(frozen=True)
-class Config(OffPolicy):
-    """FOP: factored soft policies (Zhang et al. 2021), with the released code's constants."""
+class FOP(ReplayActorCritic):
+    """FOP: factored soft policies (Zhang et al. 2021), with the released code's constants.
+
+    >>> FOP().temperature(45_000).item()  # half of the way from 0.5 to 0.05
+    0.2750000059604645
+    """
 
     about: ClassVar[About] = About(
         agents="policy",
@@ -60,35 +65,24 @@ class Config(OffPolicy):
 
     optimiser: OptimiserName = "rmsprop"
     """The released code."""
-    optim_eps: float = 1e-5
+    optim_eps: Positive = 1e-5
     """The released code."""
-    temperature_start: float = 0.5
+    temperature_start: Positive = 0.5
     """α, what a nat of entropy is worth, at env step 0."""
-    temperature_finish: float = 0.05
+    temperature_finish: Positive = 0.05
     """α once annealed."""
-    temperature_anneal_time: int = 90_000
+    temperature_anneal_time: PositiveInt = 90_000
     """Env steps over which α falls linearly."""
     entropy_in_return: bool = True
     """Whether the bootstrapped values contain the entropy; see the module."""
     epsilon_in_policy: bool = True
     """The released code."""
-    critic_hidden_dim: int = 64
+    critic_hidden_dim: PositiveInt = 64
     """Width of the critics' two hidden layers."""
-    mixing_embed_dim: int = 32
+    mixing_embed_dim: PositiveInt = 32
     """Width of the hidden layer of the mixers' state value."""
-    n_heads: int = 4
+    n_heads: PositiveInt = 4
     """Heads of the mixers' weights λ."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.require_positive(
-            "temperature_start",
-            "temperature_finish",
-            "temperature_anneal_time",
-            "critic_hidden_dim",
-            "mixing_embed_dim",
-            "n_heads",
-        )
 
     def make(self, env: Environment, weighting: Weighting) -> ActorCriticLearner:
         """The learner."""
@@ -111,7 +105,7 @@ class Config(OffPolicy):
             first, second = jax.random.split(key)
             return one(first), one(second)
 
-        return ActorCriticLearner(env, self, weighting, twins, _learn, critic_lr=self.critic_lr)
+        return ActorCriticLearner(env, self, weighting, twins, _update, critic_lr=self.critic_lr)
 
     def temperature(self, env_steps: Int[Array, ""] | int) -> Float[Array, ""]:
         """α after so many env steps: linear, then flat."""
@@ -154,135 +148,156 @@ def soft_value(
     return temperature * jax.nn.logsumexp(scaled, axis=-1)
 
 
-class _Said(NamedTuple):
-    """What all networks say of stored episodes."""
-
-    q_tot: Float[Array, "B Tp1 K"]
-    """Each twin's value of the actions taken."""
-    q_slow: Float[Array, "B Tp1 K"]
-    """The same of the slow twins."""
-    q_next: Float[Array, "B Tp1"]
-    """The smaller of the slow twins' values of actions drawn from the policies."""
-    log_pi_next: Float[Array, "B Tp1 N"]
-    """log π of those."""
-    pi_taken: Float[Array, "B Tp1 N"]
-    likeliest: Int[Array, "B Tp1 N"]
-    loss_policy: Float[Array, "B Tp1 N"]
-    """Σ_u π_i(u) (α log π_i(u) − min_k Q_i^k(u))."""
-    entropy: Float[Array, "B Tp1 N"]
-
-
-class _Now(NamedTuple):
-    """What is annealed."""
+class _Annealed(NamedTuple):
+    """What changes over the env steps of a run."""
 
     temperature: Float[Array, ""]
     epsilon: Float[Array, ""]
 
 
-def _evaluate(
+class _TwinValues(NamedTuple):
+    """Values of a chunk of states."""
+
+    q_tot: Float[Array, "R K"]
+    """Each twin's value of the actions taken."""
+    q_of_target_net: Float[Array, "R K"]
+    """The same of their target networks."""
+    q_next: Float[Array, " R"]
+    """The smaller of the target networks' values of actions drawn from the policies."""
+    q: Float[Array, "R N A"]
+    """The smaller of the twins' values of every action of every agent; constant."""
+
+
+class _ForwardOutput(NamedTuple):
+    """What all networks put out for stored episodes."""
+
+    q_tot: Float[Array, "B Tp1 K"]
+    q_of_target_net: Float[Array, "B Tp1 K"]
+    q_next: Float[Array, "B Tp1"]
+    log_pi_next: Float[Array, "B Tp1 N"]
+    """log π of the actions that `q_next` values."""
+    pi_taken: Float[Array, "B Tp1 N"]
+    greedy: Int[Array, "B Tp1 N"]
+    """The policies' likeliest actions."""
+    loss_policy: Float[Array, "B Tp1 N"]
+    """Σ_u π_i(u) (α log π_i(u) − min_k Q_i^k(u))."""
+    entropy: Float[Array, "B Tp1 N"]
+
+
+def _forward(
     learner: ActorCriticLearner,
-    constants: PyTree,
+    networks: tuple[Networks, tuple[tuple[Critic, Critic], _Annealed]],
     batch: tuple[Episodes, Float[Array, "B Tp1 N A"]],
-) -> _Said:
-    params, (targets, now) = constants
+) -> _ForwardOutput:
+    params, (targets, annealed) = networks
     episodes, noise = batch
-    replayed = learner.replay(episodes)
-    log_pi = learner.log_policy(learner.outputs(params.actor, replayed), replayed, now.epsilon)
-    drawn = greedy(log_pi + pack(replayed.packing, noise), replayed.observation.avail_actions)
+    packed = pack_episodes(learner.env, episodes)
+    available = packed.observation.avail_actions
+    outputs = unroll_agents(learner.spec, params.actor, packed)
+    log_pi = learner.log_policy(outputs, packed, annealed.epsilon)
+    drawn = greedy(log_pi + pack(packed.packing, noise), available)
 
-    needs_slow = "q_of_target_net" in learner.weighting.needs
+    reads_target = "q_of_target_net" in learner.weighting.needs
 
-    def of_states(twins: PyTree, frozen: PyTree, _: None, context: PyTree) -> tuple[Array, ...]:
-        (slow, temperature), (encoded_state, stored, drawn) = frozen, context
-        observation = learner.state_of(encoded_state)
+    def of_states(twins: PyTree, frozen: PyTree, _: None, context: PyTree) -> _TwinValues:
+        (targets, temperature), (encoded_state, taken, drawn) = frozen, context
+        observation = decode_rows(learner.env, encoded_state)
 
         def joint(critics: PyTree, q: list[Array], actions: Array) -> list[Array]:
             pairs = zip(critics, q, strict=True)
             return [critic.joint(x, actions, observation, temperature) for critic, x in pairs]
 
-        q, q_slow = ([c.all_actions(observation.obs) for c in critics] for critics in (twins, slow))
-        q_tot = joint(twins, q, stored)
-        of_slow = joint(slow, q_slow, stored) if needs_slow else q_tot
-        q_next = jnp.minimum(*joint(slow, q_slow, drawn))
+        q, target_q = ([c.all_actions(observation.obs) for c in nets] for nets in (twins, targets))
+        q_tot = joint(twins, q, taken)
+        of_target = joint(targets, target_q, taken) if reads_target else q_tot
+        q_next = jnp.minimum(*joint(targets, target_q, drawn))
         smaller = jax.lax.stop_gradient(jnp.minimum(*q))
-        return jnp.stack(q_tot, -1), jnp.stack(of_slow, -1), q_next, smaller
+        return _TwinValues(jnp.stack(q_tot, -1), jnp.stack(of_target, -1), q_next, smaller)
 
-    frozen, context = (targets, now.temperature), (replayed.encoded_state, replayed.stored, drawn)
-    q_tot, q_slow, q_next, q = map_states(
-        of_states, params.critic, frozen, None, context, replayed.packing
-    )
+    frozen = targets, annealed.temperature
+    context = packed.encoded_state, packed.actions, drawn
+    values = map_states(of_states, params.critic, frozen, None, context, packed.packing)
     pi = jnp.exp(log_pi)
-    said = _Said(
-        q_tot,
-        q_slow,
-        q_next,
-        gather_actions(log_pi, drawn),
-        jnp.exp(gather_actions(log_pi, replayed.stored)),
-        greedy(log_pi, replayed.observation.avail_actions),
-        (pi * (now.temperature * log_pi - q)).sum(-1),
-        entropy(log_pi),
+    out = _ForwardOutput(
+        values.q_tot,
+        values.q_of_target_net,
+        values.q_next,
+        log_pi_next=gather_actions(log_pi, drawn),
+        pi_taken=jnp.exp(gather_actions(log_pi, packed.actions)),
+        greedy=greedy(log_pi, available),
+        loss_policy=(pi * (annealed.temperature * log_pi - values.q)).sum(-1),
+        entropy=entropy(log_pi),
     )
-    return jax.tree.map(partial(unpack, replayed.packing), said)
+    return jax.tree.map(partial(unpack, packed.packing), out)
 
 
-def _learn(
+def _update(
     learner: ActorCriticLearner, state: LearnerState, batch: Batch, key: PRNGKeyArray
-) -> Learned:
+) -> ActorCriticUpdate:
     """One step of the policies on the twins' smaller values, one of the twins on soft returns."""
     config, episodes, spec = learner.config, batch.episodes, learner.spec
-    mask, terminal = transitions(episodes)
-    now = _Now(config.temperature(batch.env_steps), jnp.asarray(batch.epsilon))
-    n_states = episodes.reward.shape[1] + 1
+    reward, terminal, mask, _ = transitions(episodes)
+    annealed = _Annealed(config.temperature(batch.env_steps), jnp.asarray(batch.epsilon))
     noise_key, weigh_key = jax.random.split(key)
+    n_states = reward.shape[1] + 1
     noise = jax.random.gumbel(noise_key, (len(mask), n_states, spec.n_agents, spec.n_actions))
-    evaluate = partial(_evaluate, learner)
 
-    def loss(params: Networks) -> tuple[Array, tuple[dict[str, Array], PyTree, Array]]:
-        constants = params, jax.lax.stop_gradient((state.targets.critic, now))
-        said = map_over_devices(evaluate, constants, (episodes, noise))
+    def loss(
+        params: Networks,
+    ) -> tuple[Float[Array, ""], tuple[Metrics, WeightingState, Float[Array, "B T"]]]:
+        constants = jax.lax.stop_gradient((state.target_networks.critic, annealed))
+        out = map_over_devices(partial(_forward, learner), (params, constants), (episodes, noise))
 
         # 1. The target, with the entropy of what the policies would do next.
-        bonus = -now.temperature * jax.lax.stop_gradient(said.log_pi_next)  # [B, T+1, N]
-        value = said.q_next + (bonus.sum(-1) if config.entropy_in_return else 0.0)
-        target = lambda_return(
-            episodes.reward, terminal, mask, value, config.gamma, config.td_lambda
-        )
+        bonus = -annealed.temperature * jax.lax.stop_gradient(out.log_pi_next)  # [B, T+1, N]
+        value = out.q_next + (bonus.sum(-1) if config.entropy_in_return else 0.0)
+        target = lambda_return(reward, terminal, mask, value, config.gamma, config.td_lambda)
         if not config.entropy_in_return:
             target += bonus.mean(-1)[:, 1:]
 
         # 2. The twins.
-        judged = Judged(
-            q=said.q_tot[:, :-1],
-            q_of_target_net=said.q_slow[:, :-1],
+        q_tot = out.q_tot[:, :-1]
+        critic_output = CriticOutput(
+            q=q_tot,
+            q_of_target_net=out.q_of_target_net[:, :-1],
             target=target,
-            pi_taken=said.pi_taken[:, :-1],
-            likeliest=said.likeliest,
+            pi_taken=out.pi_taken[:, :-1],
+            greedy=out.greedy,
         )
-        made = weigh(learner, params.beside, state, batch, weigh_key, judged)
-        td_error = said.q_tot[:, :-1] - target[..., None]
-        of_twins = [
-            weighted_squared_error(td_error[..., k], made.weights[..., k], mask) for k in range(2)
-        ]
-        loss_critic = of_twins[0] + of_twins[1]
+        weighted = weight_critics(learner, params.auxiliary, state, batch, weigh_key, critic_output)
+        td_error = q_tot - target[..., None]
+        first, second = (
+            weighted_squared_error(td_error[..., k], weighted.weights[..., k], mask)
+            for k in range(2)
+        )
+        loss_critic = first + second
 
         # 3. The policies.
         of_agents = jnp.broadcast_to(mask[..., None], (*mask.shape, spec.n_agents))
-        importance = batch.importance[:, None, None]
-        loss_policy = weighted_loss(said.loss_policy[:, :-1], importance, of_agents)
+        loss_policy = weighted_loss(
+            out.loss_policy[:, :-1], batch.importance[:, None, None], of_agents
+        )
         total = loss_policy + loss_critic
         td_error_abs = jnp.abs(td_error).mean(-1)
-        metrics = made.metrics | {
+        metrics = weighted.metrics | {
             "loss": total,
             "loss_policy": loss_policy,
             "loss_critic": loss_critic,
-            "entropy": masked_mean(said.entropy[:, :-1], of_agents),
-            "temperature": now.temperature,
+            "entropy": masked_mean(out.entropy[:, :-1], of_agents),
+            "temperature": annealed.temperature,
             "td_error_abs": masked_mean(td_error_abs, mask),
-            "q_taken_mean": masked_mean(judged.q.mean(-1), mask),
+            "q_taken_mean": masked_mean(q_tot.mean(-1), mask),
             "target_mean": masked_mean(target, mask),
         }
-        return total + made.loss, (metrics, made.state, td_error_abs)
+        aux = metrics, weighted.weighting_state, td_error_abs
+        return total + weighted.auxiliary_loss, aux
 
-    grads, (metrics, weighting, td_error_abs) = jax.grad(loss, has_aux=True)(state.params)
+    grads, (metrics, weighting_state, td_error_abs) = jax.grad(loss, has_aux=True)(state.params)
     metrics["grad_norm"] = optax.tree.norm((grads.actor, grads.critic))
-    return Learned(*learner.descend(grads, state), weighting, metrics, td_error_abs)
+    params, target_error, opt_state = learner.apply_gradients(grads, state)
+    return ActorCriticUpdate(
+        params, target_error, opt_state, weighting_state, metrics, td_error_abs
+    )
+
+
+Config = FOP

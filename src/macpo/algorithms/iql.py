@@ -1,32 +1,39 @@
 """IQL: every agent learns on its own, from the team's reward.
 
-The agents share their networks, and nothing mixes their utilities: a batch is one of B·N learners.
-A weighting weighs each agent's own TD error. What it needs to know of joint actions (the joint
-policies, Q*, estimated errors, density ratios) is the team's and the same for all agents. Where it
-needs Q*, targets come from the central network as in the other algorithms: each agent then learns
-what the team's value is given its own action.
+The agents share their networks, and nothing mixes their utilities: a batch of B episodes is one of
+B·N independent learners. A weighting weighs each agent's own TD error; its signals about joint
+actions (the joint policies, Q*, estimated errors, density ratios) are the team's, the same for all
+agents. Where it needs Q*, targets come from the central critic as in the other algorithms: each
+agent then learns the team's value given its own action.
 
 Source: Tan 1993, "Multi-Agent Reinforcement Learning: Independent vs. Cooperative Agents". PyMARL2
-leaves IQL untuned beside VDN and QMIX (`--preset iql-pymarl2`); here all three have the same
-constants.
+leaves IQL untuned (`--preset iql-pymarl2`); here it has the constants of VDN and QMIX.
 """
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from jaxtyping import PRNGKeyArray
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Shaped
 
 from macpo.envs.base import Environment
 from macpo.errors import require
 from macpo.learners.base import About
+from macpo.learners.episodes import Transitions
+from macpo.learners.forward import ForwardOutput
 from macpo.learners.value_based import ValueBased, ValueBasedLearner
 from macpo.nets.mixers import NoMixer
 from macpo.weighting.weighting import Weighting
 
 
 @dataclass(frozen=True)
-class Config(ValueBased):
-    """IQL: independent learners of the team's reward (Tan 1993), with VDN's and QMIX's tuning."""
+class IQL(ValueBased):
+    """IQL: independent learners of the team's reward (Tan 1993), with VDN's and QMIX's tuning.
+
+    >>> IQL(gamma=0.95).double_q
+    True
+    """
 
     about: ClassVar[About] = About(
         agents="utilities",
@@ -37,15 +44,40 @@ class Config(ValueBased):
     )
 
     def make(self, env: Environment, weighting: Weighting) -> ValueBasedLearner:
-        """The learner."""
+        """The learner; UsageError for a weighting that needs a mixer's derivative."""
         require(
             not weighting.per_agent,
             f"weighting {weighting.name!r} splits the team's error among the agents by the mixer's "
             "derivative, and iql has no mixer; choose an algorithm with one (vdn, qmix), or "
-            "another weighting: with iql each weighs the agents' own errors.",
+            "another weighting: with iql every weighting weighs the agents' own errors.",
+        )
+        return ValueBasedLearner(
+            env, self, weighting, lambda key: NoMixer(), arrange=agents_as_rows
         )
 
-        def no_mixer(key: PRNGKeyArray) -> NoMixer:
-            return NoMixer()
 
-        return ValueBasedLearner(env, self, weighting, no_mixer)
+def agents_as_rows(out: ForwardOutput, steps: Transitions) -> tuple[ForwardOutput, Transitions]:
+    """B episodes of N agents as B·N rows, each with an agent's own values and TD errors.
+
+    Its own are the values that it learns and learns from; what concerns joint actions is the
+    team's.
+    """
+    assert out.joint.q_tot.ndim == 3  # nothing has mixed it
+    n_agents = out.joint.q_tot.shape[-1]
+
+    def repeated(x: Shaped[Array, "B *X"]) -> Shaped[Array, "R *X"]:
+        return jnp.repeat(x, n_agents, axis=0)
+
+    def own(x: Shaped[Array, "B Tp1 N"]) -> Shaped[Array, "R Tp1"]:
+        if x.ndim == 2:  # of the central critic
+            return repeated(x)
+        return jnp.moveaxis(x, -1, 1).reshape(-1, x.shape[1])
+
+    joint, learned = out.joint, ("q_tot", "target_q_tot", "q_of_target_net")
+    rows = {name: jax.tree.map(own, getattr(joint, name)) for name in learned}
+    team = jax.tree.map(repeated, joint._replace(**dict.fromkeys(learned)))
+    others = jax.tree.map(repeated, out._replace(joint=None))
+    return others._replace(joint=team._replace(**rows)), jax.tree.map(repeated, steps)
+
+
+Config = IQL

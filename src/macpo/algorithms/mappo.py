@@ -5,7 +5,8 @@ Source: Yu et al. 2022, "The Surprising Effectiveness of PPO in Cooperative Mult
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from macpo.bounds import Fraction, NonNegative, Positive, PositiveInt
 from macpo.envs.base import Environment
 from macpo.kernels.chunked import map_states
 from macpo.kernels.packing import unpack
@@ -20,24 +22,32 @@ from macpo.learners.actor_critic import (
     ON_POLICY,
     ActorCritic,
     ActorCriticLearner,
-    Learned,
+    ActorCriticUpdate,
     Networks,
-    Replayed,
     entropy,
 )
 from macpo.learners.base import About, LearnerState
-from macpo.learners.episodes import transitions
-from macpo.learners.losses import masked_mean
-from macpo.learners.returns import lambda_return
-from macpo.nets.agent import gather_actions
+from macpo.learners.episodes import (
+    PackedEpisodes,
+    decode_rows,
+    pack_episodes,
+    transitions,
+    unroll_agents,
+)
+from macpo.learners.losses import masked_mean, td_errors
+from macpo.nets.action_selection import gather_actions
 from macpo.nets.linear import MLP, orthogonal
-from macpo.types import Batch, PyTree
+from macpo.types import Batch, Metrics, PyTree
 from macpo.weighting.weighting import Weighting
 
 
 @dataclass(frozen=True)
-class Config(ActorCritic):
-    """MAPPO: clipped policy gradients and a central value (Yu et al. 2022)."""
+class MAPPO(ActorCritic):
+    """MAPPO: clipped policy gradients and a central value (Yu et al. 2022).
+
+    >>> MAPPO(epochs=15).clip
+    0.2
+    """
 
     about: ClassVar[About] = About(
         agents="policy",
@@ -53,27 +63,22 @@ class Config(ActorCritic):
         "epsilon_finish": 0.0,
     }
 
-    td_lambda: float = 0.95
+    td_lambda: Fraction = 0.95
     """λ of the generalised advantage estimate."""
-    critic_lr: float = 5e-4
+    critic_lr: Positive = 5e-4
     """As the policy's."""
-    optim_eps: float = 1e-5
+    optim_eps: Positive = 1e-5
     """Added to the root of Adam's second moment."""
-    epochs: int = 8
+    epochs: PositiveInt = 8
     """Gradient steps on each batch (the paper: 5 to 15, fewer on hard maps; PyMARL2 8)."""
-    clip: float = 0.2
+    clip: Positive = 0.2
     """How far from 1 a ratio of probabilities counts, and how far a normalised value moves."""
-    entropy_coef: float = 0.01
+    entropy_coef: NonNegative = 0.01
     """Coefficient of the policies' entropy."""
-    huber_delta: float = 10.0
+    huber_delta: Positive = 10.0
     """Where the loss of the value turns from quadratic to linear, in standard deviations."""
-    critic_hidden_dim: int = 128
+    critic_hidden_dim: PositiveInt = 128
     """Width of the critic's two hidden layers (EPyMARL)."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.require_positive("critic_lr", "epochs", "clip", "huber_delta", "critic_hidden_dim")
-        self.require_not_negative("entropy_coef")
 
     def make(self, env: Environment, weighting: Weighting) -> ActorCriticLearner:
         """The learner."""
@@ -88,7 +93,7 @@ class Config(ActorCritic):
             self,
             weighting,
             critic,
-            _learn,
+            _update,
             initialise=_orthogonal,
             critic_lr=self.critic_lr,
             has_target=False,
@@ -100,7 +105,7 @@ NORM_RATE = 1e-5
 
 
 class CentralValue(eqx.Module):
-    """The value of a state, in units of the returns seen so far."""
+    """The value of a state, normalised by the moments of all returns so far."""
 
     net: MLP
     mean: Float[Array, ""]
@@ -121,8 +126,10 @@ class CentralValue(eqx.Module):
         variance = jnp.maximum(self.square / weight - mean**2, 1e-2)
         return jax.lax.stop_gradient((mean, jnp.where(seen, jnp.sqrt(variance), 1.0)))
 
-    def having_seen(self, returns: Float[Array, "B T"], mask: Bool[Array, "B T"]) -> "CentralValue":
-        """The same value with these returns in its moments."""
+    def update_moments(
+        self, returns: Float[Array, "B T"], mask: Bool[Array, "B T"]
+    ) -> "CentralValue":
+        """The same network with these returns in its moments."""
 
         def moved(old: Array, new: Array) -> Array:
             return old + NORM_RATE * (new - old)
@@ -135,83 +142,94 @@ class CentralValue(eqx.Module):
         return eqx.tree_at(lambda v: (v.mean, v.square, v.weight), self, new)
 
 
-def _learn(
+class _Values(NamedTuple):
+    """What the networks put out for stored episodes."""
+
+    log_pi: Float[Array, "B T N"]
+    """Of the actions taken."""
+    entropy: Float[Array, "B T N"]
+    value: Float[Array, "B Tp1"]
+    """Normalised."""
+
+
+def _update(
     learner: ActorCriticLearner, state: LearnerState, batch: Batch, key: PRNGKeyArray
-) -> Learned:
+) -> ActorCriticUpdate:
     """Several steps on policies and value, from one estimate of the advantages."""
-    config, episodes = learner.config, batch.episodes
-    mask, terminal = transitions(episodes)
-    replayed = learner.replay(episodes)
+    config, steps = learner.config, transitions(batch.episodes)
+    mask = steps.mask
+    packed = pack_episodes(learner.env, batch.episodes)
 
-    log_pi_old, _, value_old = _evaluate(learner, state.params, replayed, batch.epsilon)
+    old = _forward(learner, state.params, packed, batch.epsilon)
     mean, std = state.params.critic.moments
-    value = value_old * std + mean
-    returns = lambda_return(episodes.reward, terminal, mask, value, config.gamma, config.td_lambda)
-    td_error = value[:, :-1] - returns
+    value = old.value * std + mean
+    td = td_errors(value, value, steps, config.gamma, config.td_lambda)
     # the generalised advantage estimate is the λ-return less the value
-    advantage = -td_error - masked_mean(-td_error, mask)
+    advantage = -td.error - masked_mean(-td.error, mask)
     advantage /= jnp.sqrt(masked_mean(jnp.square(advantage), mask)) + 1e-8
-    critic = state.params.critic.having_seen(returns, mask)
+    critic = state.params.critic.update_moments(td.target, mask)
     mean, std = critic.moments
-    target = (returns - mean) / std
+    target = (td.target - mean) / std
 
-    def loss(params: Networks) -> tuple[Array, dict[str, Array]]:
-        log_pi, h, value = _evaluate(learner, params, replayed, batch.epsilon)
-        ratio, of_agents = jnp.exp(log_pi - log_pi_old), jnp.broadcast_to(mask[..., None], h.shape)
+    def loss(params: Networks) -> tuple[Float[Array, ""], Metrics]:
+        new = _forward(learner, params, packed, batch.epsilon)
+        ratio = jnp.exp(new.log_pi - old.log_pi)
+        of_agents = jnp.broadcast_to(mask[..., None], ratio.shape)
         near = jnp.clip(ratio, 1 - config.clip, 1 + config.clip)
         gain = jnp.minimum(ratio * advantage[..., None], near * advantage[..., None])
-        value = value[:, :-1]
-        moved = value - value_old[:, :-1]  # of the network's output, whatever its unit was then
-        value_near = value_old[:, :-1] + jnp.clip(moved, -config.clip, config.clip)
+        value, old_value = new.value[:, :-1], old.value[:, :-1]
+        moved = value - old_value  # of the network's output, whatever its unit was then
+        value_near = old_value + jnp.clip(moved, -config.clip, config.clip)
         of_value = jnp.maximum(
             *(optax.huber_loss(v, target, delta=config.huber_delta) for v in (value, value_near))
         )
+        clipped = jnp.float32(jnp.abs(ratio - 1) > config.clip)
         metrics = {
             "loss_policy": -masked_mean(gain, of_agents),
             "loss_critic": masked_mean(of_value, mask),
-            "entropy": masked_mean(h, of_agents),
-            "pi_taken_mean": masked_mean(jnp.exp(log_pi), of_agents),
-            "clip_fraction": masked_mean(jnp.float32(jnp.abs(ratio - 1) > config.clip), of_agents),
+            "entropy": masked_mean(new.entropy, of_agents),
+            "pi_taken_mean": masked_mean(jnp.exp(new.log_pi), of_agents),
+            "clip_fraction": masked_mean(clipped, of_agents),
         }
         total = metrics["loss_policy"] + metrics["loss_critic"]
         total -= config.entropy_coef * metrics["entropy"]
         return total, metrics | {"loss": total}
 
-    def epoch(state: LearnerState, _: None) -> tuple[LearnerState, dict[str, Array]]:
+    def epoch(state: LearnerState, _: None) -> tuple[LearnerState, Metrics]:
         grads, metrics = jax.grad(loss, has_aux=True)(state.params)
-        params, _nothing, optimisers = learner.descend(grads, state)
+        params, _target_error, opt_state = learner.apply_gradients(grads, state)
         metrics["grad_norm"] = optax.tree.norm(grads)
-        return state._replace(params=params, optimiser=optimisers), metrics
+        return state._replace(params=params, opt_state=opt_state), metrics
 
     start = state._replace(params=state.params._replace(critic=critic))
-    after, metrics = jax.lax.scan(epoch, start, length=config.epochs)
+    end, metrics = jax.lax.scan(epoch, start, length=config.epochs)
     metrics = {name: x[-1] for name, x in metrics.items()} | {
-        "td_error_abs": masked_mean(jnp.abs(td_error), mask),
-        "value_mean": masked_mean(value[:, :-1], mask),
-        "target_mean": masked_mean(returns, mask),
+        "td_error_abs": masked_mean(jnp.abs(td.error), mask),
+        "value_mean": masked_mean(td.q, mask),
+        "target_mean": masked_mean(td.target, mask),
     }
-    td_error_abs = jnp.abs(td_error)
-    return Learned(after.params, None, after.optimiser, state.weighting, metrics, td_error_abs)
+    target_error, weighting_state = state.target_networks.error, state.weighting_state
+    return ActorCriticUpdate(
+        end.params, target_error, end.opt_state, weighting_state, metrics, jnp.abs(td.error)
+    )
 
 
-def _evaluate(
+def _forward(
     learner: ActorCriticLearner,
     params: Networks,
-    replayed: Replayed,
+    packed: PackedEpisodes,
     epsilon: Float[Array, ""] | float,
-) -> tuple[Float[Array, "B T N"], Float[Array, "B T N"], Float[Array, "B Tp1"]]:
-    """(log π of the actions taken, entropies, normalised values)."""
-    log_pi = learner.log_policy(learner.outputs(params.actor, replayed), replayed, epsilon)
+) -> _Values:
+    out = unroll_agents(learner.spec, params.actor, packed)
+    log_pi = learner.log_policy(out, packed, epsilon)
 
     def of_state(critic: CentralValue, _: None, __: None, encoded_state: PyTree) -> Array:
-        return critic(learner.state_of(encoded_state).state)
+        return critic(decode_rows(learner.env, encoded_state).state)
 
-    value = map_states(
-        of_state, params.critic, None, None, replayed.encoded_state, replayed.packing
-    )
-    packed = gather_actions(log_pi, replayed.stored), entropy(log_pi), value
-    log_pi, h, value = (unpack(replayed.packing, x) for x in packed)
-    return log_pi[:, :-1], h[:, :-1], value
+    value = map_states(of_state, params.critic, None, None, packed.encoded_state, packed.packing)
+    of_states = gather_actions(log_pi, packed.actions), entropy(log_pi), value
+    log_pi, h, value = map(partial(unpack, packed.packing), of_states)
+    return _Values(log_pi[:, :-1], h[:, :-1], value)
 
 
 def _orthogonal(key: PRNGKeyArray, params: Networks) -> Networks:
@@ -223,3 +241,6 @@ def _orthogonal(key: PRNGKeyArray, params: Networks) -> Networks:
     net = orthogonal(k_critic, params.critic.net)
     critic = eqx.tree_at(lambda value: value.net, params.critic, net)
     return params._replace(actor=actor, critic=critic)
+
+
+Config = MAPPO

@@ -12,8 +12,8 @@ from typing import ClassVar
 
 from jaxtyping import PRNGKeyArray
 
+from macpo.bounds import PositiveInt
 from macpo.envs.base import Environment
-from macpo.errors import require
 from macpo.learners.base import About
 from macpo.learners.value_based import ValueBased, ValueBasedLearner
 from macpo.nets.mixers import DuplexMixer
@@ -21,8 +21,12 @@ from macpo.weighting.weighting import Weighting
 
 
 @dataclass(frozen=True)
-class Config(ValueBased):
-    """QPLEX: duplex dueling (Wang et al. 2021), with PyMARL2's tuning."""
+class QPLEX(ValueBased):
+    """QPLEX: duplex dueling (Wang et al. 2021), with PyMARL2's tuning.
+
+    >>> QPLEX(n_heads=10).n_layers
+    2
+    """
 
     about: ClassVar[About] = About(
         agents="utilities",
@@ -32,18 +36,12 @@ class Config(ValueBased):
         paper="Wang et al. 2021",
     )
 
-    hypernet_embed: int = 64
+    hypernet_embed: PositiveInt = 64
     """Width of the hidden layers of the transformation and of λ."""
-    n_heads: int = 4
+    n_heads: PositiveInt = 4
     """Heads that λ is a sum of (the released code 4, and 10 for matrix games)."""
-    n_layers: int = 2
+    n_layers: PositiveInt = 2
     """Layers of each head's networks (PyMARL2 2; the released code 1, and 3 for matrix games)."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("hypernet_embed", "n_heads", "n_layers"):
-            value = getattr(self, name)
-            require(value > 0, f"qplex: {name} must be positive, not {value}.")
 
     def make(self, env: Environment, weighting: Weighting) -> ValueBasedLearner:
         """The learner."""
@@ -55,3 +53,6 @@ class Config(ValueBased):
             return DuplexMixer(key, *sizes, *hidden)
 
         return ValueBasedLearner(env, self, weighting, mixer)
+
+
+Config = QPLEX

@@ -1,8 +1,9 @@
 """QTRAN: an unrestricted joint value, and a sum of utilities that agrees with it on what is best.
 
-The joint network sees the global state, and what each agent remembers and does: its TD loss trains
-the agents' recurrent network too. A state value V makes up for what the agents cannot see. The sum
-Σ q_i + V is regressed on Q_jt at the greedy joint action, and pushed up to it at others.
+The joint network Q_jt sees the global state and every agent's recurrent state and action; its TD
+loss also trains the agents' recurrent network. A state value V makes up for what the agents cannot
+see. The sum Σ q_i + V is regressed on Q_jt at the greedy joint action, and pushed up to it at the
+others.
 
 A weighting weighs the TD loss of Q_jt, which is its Q*; its Q_tot is Σ q_i + V.
 
@@ -12,26 +13,33 @@ the recurrent states.)
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
+from macpo.bounds import Fraction, NonNegative, Positive, PositiveInt
 from macpo.envs.base import Environment
 from macpo.errors import require
 from macpo.learners.base import About
+from macpo.learners.episodes import Transitions
 from macpo.learners.losses import weighted_squared_error
-from macpo.learners.value_based import Auxiliary, ValueBased, ValueBasedLearner
+from macpo.learners.value_based import ValueBased, ValueBasedLearner
 from macpo.nets.critics import JointValue
-from macpo.nets.mixers import Extras
+from macpo.nets.mixers import Extras, Mixer
 from macpo.types import Metrics
+from macpo.weighting.signals import Signals
 from macpo.weighting.weighting import Weighting
 
 
 @dataclass(frozen=True)
-class Config(ValueBased):
-    """QTRAN-base: a joint value, and utilities that sum up to it (Son et al. 2019)."""
+class QTRAN(ValueBased):
+    """QTRAN-base: a joint value, and utilities that sum up to it (Son et al. 2019).
+
+    >>> QTRAN(nopt_loss=1.0).td_lambda
+    0.0
+    """
 
     about: ClassVar[About] = About(
         agents="utilities",
@@ -41,27 +49,19 @@ class Config(ValueBased):
         paper="Son et al. 2019",
     )
 
-    lr: float = 5e-4
+    lr: Positive = 5e-4
     """PyMARL and PyMARL2."""
-    td_lambda: float = 0.0
+    td_lambda: Fraction = 0.0
     """One-step returns, in both references."""
-    joint_embed_dim: int = 64
+    joint_embed_dim: PositiveInt = 64
     """Width of the hidden layers of Q_jt and V."""
-    opt_loss: float = 1.0
+    opt_loss: NonNegative = 1.0
     """λ_opt (PyMARL and paper)."""
-    nopt_loss: float = 0.1
+    nopt_loss: NonNegative = 0.1
     """λ_nopt (PyMARL; the paper has 1)."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        width = self.joint_embed_dim
-        require(width > 0, f"qtran: joint_embed_dim must be positive, not {width}.")
-        for name in ("opt_loss", "nopt_loss"):
-            value = getattr(self, name)
-            require(value >= 0, f"qtran: {name} must not be negative, but is {value}.")
-
     def make(self, env: Environment, weighting: Weighting) -> ValueBasedLearner:
-        """The learner."""
+        """The learner; UsageError for a weighting that needs a mixer's derivative."""
         require(
             not weighting.per_agent,
             f"weighting {weighting.name!r} splits the team's TD error among the agents by the "
@@ -74,40 +74,57 @@ class Config(ValueBased):
             width, embed = self.rnn_hidden_dim, self.joint_embed_dim
             return JointValue(key, spec.n_actions, spec.state_size, width, embed)
 
-        auxiliary = Auxiliary(("q", "q_star"), factored_values, self.factorisation_loss)
-        return ValueBasedLearner(env, self, weighting, joint_value, auxiliary)
+        further_loss = FactorisationLoss(self.opt_loss, self.nopt_loss)
+        return ValueBasedLearner(env, self, weighting, joint_value, further_loss)
 
-    def factorisation_loss(
+
+class FactorisedValues(NamedTuple):
+    """Σ q_i + V and Q_jt, at the joint action taken and at the greedy one."""
+
+    q: Float[Array, " R"]
+    q_jt: Float[Array, " R"]
+    q_best: Float[Array, " R"]
+    q_jt_best: Float[Array, " R"]
+
+
+@dataclass(frozen=True)
+class FactorisationLoss:
+    """λ_opt L_opt + λ_nopt L_nopt; no gradient reaches Q_jt."""
+
+    opt_loss: float
+    nopt_loss: float
+    provides: tuple[str, ...] = ("q", "q_star")
+
+    def values(
         self,
-        values: dict[str, Array],
-        importance: Float[Array, "B T"],
-        mask: Bool[Array, "B T"],
+        mixer: Mixer,
+        q_tot: Float[Array, " R"],
+        utilities: Float[Array, "R N"],
+        extras_of_greedy: Extras,
+        state: Float[Array, "R S"],
+    ) -> FactorisedValues:
+        """Both values of a chunk of states; `q_tot` is Q_jt."""
+        best = extras_of_greedy.best
+        assert isinstance(mixer, JointValue) and best is not None
+        v = mixer.state_value(state)
+        q_jt_best = jax.lax.stop_gradient(mixer(best, state, extras_of_greedy))
+        return FactorisedValues(utilities.sum(-1) + v, q_tot, best.sum(-1) + v, q_jt_best)
+
+    def signals(self, signals: Signals, values: FactorisedValues) -> Signals:
+        """Q_tot is the factorised value, Q* the joint one."""
+        return signals._replace(q=values.q, q_star=values.q_jt)
+
+    def loss(
+        self, values: FactorisedValues, steps: Transitions
     ) -> tuple[Float[Array, ""], Metrics]:
-        """λ_opt L_opt + λ_nopt L_nopt; no gradient reaches Q_jt."""
-        q_jt, q_jt_best = jax.lax.stop_gradient((values["q_tot"], values["q_jt_best"]))
-        opt = values["q_best"] - q_jt_best  # Eq. (6)
-        nopt = jnp.minimum(values["q"] - q_jt, 0.0)  # Eq. (7)
-        losses = {
-            "loss_opt": weighted_squared_error(opt, importance, mask),
-            "loss_nopt": weighted_squared_error(nopt, importance, mask),
-        }
-        return self.opt_loss * losses["loss_opt"] + self.nopt_loss * losses["loss_nopt"], losses
+        """The two squared errors of the factorised value."""
+        q_jt, q_jt_best = jax.lax.stop_gradient((values.q_jt, values.q_jt_best))
+        opt = values.q_best - q_jt_best  # Eq. (6)
+        nopt = jnp.minimum(values.q - q_jt, 0.0)  # Eq. (7)
+        loss_opt = weighted_squared_error(opt, steps.importance, steps.mask)
+        loss_nopt = weighted_squared_error(nopt, steps.importance, steps.mask)
+        loss = self.opt_loss * loss_opt + self.nopt_loss * loss_nopt
+        return loss, {"loss_opt": loss_opt, "loss_nopt": loss_nopt}
 
 
-def factored_values(
-    joint: JointValue,
-    q_jt: Float[Array, " R"],
-    utilities: Float[Array, "R N"],
-    extras_best: Extras,
-    state: Float[Array, "R S"],
-) -> dict[str, Any]:
-    """Σ q_i + V and Q_jt, each at the stored and at the greedy joint action."""
-    v = joint.state_value(state)
-    best = extras_best.best
-    assert best is not None
-    return {
-        "q": utilities.sum(-1) + v,
-        "q_star": q_jt,
-        "q_best": best.sum(-1) + v,
-        "q_jt_best": jax.lax.stop_gradient(joint(best, state, extras_best)),
-    }
+Config = QTRAN

@@ -6,8 +6,6 @@ Source: Sunehag et al. 2018, "Value-Decomposition Networks for Cooperative Multi
 from dataclasses import dataclass
 from typing import ClassVar
 
-from jaxtyping import PRNGKeyArray
-
 from macpo.envs.base import Environment
 from macpo.learners.base import About
 from macpo.learners.value_based import ValueBased, ValueBasedLearner
@@ -16,8 +14,12 @@ from macpo.weighting.weighting import Weighting
 
 
 @dataclass(frozen=True)
-class Config(ValueBased):
-    """VDN: the sum of utilities (Sunehag et al. 2018), with PyMARL2's tuning."""
+class VDN(ValueBased):
+    """VDN: the sum of utilities (Sunehag et al. 2018), with PyMARL2's tuning.
+
+    >>> VDN(rnn_hidden_dim=32).td_lambda
+    0.6
+    """
 
     about: ClassVar[About] = About(
         agents="utilities",
@@ -29,8 +31,7 @@ class Config(ValueBased):
 
     def make(self, env: Environment, weighting: Weighting) -> ValueBasedLearner:
         """The learner."""
+        return ValueBasedLearner(env, self, weighting, lambda key: SumMixer())
 
-        def mixer(key: PRNGKeyArray) -> SumMixer:
-            return SumMixer()
 
-        return ValueBasedLearner(env, self, weighting, mixer)
+Config = VDN

@@ -85,7 +85,7 @@ def _compiled(name: str, env: Environment, episodes: Episodes) -> tuple[Any, Cal
 def _batch(algorithm: Algorithm, episodes: Episodes) -> Batch:
     """The episodes, and as many of them again as newest ones where the algorithm needs those."""
     n = len(episodes.length)
-    recent = algorithm.recent(n, Run().buffer_size)
+    recent = algorithm.recent_episodes(n, Run().buffer_size)
     batch = Batch(episodes, jnp.ones(n), env_steps=jnp.zeros((), jnp.int32), epsilon=jnp.ones(()))
     if recent is None:
         return batch

@@ -1,28 +1,20 @@
-"""What a weighting needs to have estimated beside the algorithm, for any learner.
+"""Networks that a weighting needs besides the algorithm's own, for every learner.
 
 | network | signals | learns | optimiser |
 |---|---|---|---|
-| central value Q* | `q_star` | the learner's targets | the learner's |
+| central critic Q* | `q_star`, `q_star_greedy` | the learner's targets | the learner's |
 | error network Δ, its target | `error_estimate`, `next_error_estimate` | accumulated errors | own |
-| classifier z | `log_density_ratio` | recent play from replay | own |
+| density ratio z | `log_density_ratio` | recent play from replay | own |
 
-Each exists where the scheme's `needs` name what it says. No gradient passes between them and the
-algorithm's networks.
-
-A learner plugs them in with one `Estimation`. Its networks have the members `central` and
-`estimators`, its targets the member `error`, and it calls, in this order:
-
-1. `init` beside its own networks, and `optimiser` for the state of the estimators' optimiser;
-2. `utilities` once the stored and the greedy actions of a packed batch are known: what goes through
-   `map_states` with a gradient, and without one;
-3. `joint_values` where a chunk of states is in hand, inside the function of `map_states`;
-4. `signals` for the weighting, then `central_losses` and `own_losses`;
-5. `step` for the estimators and the slow copy; `central` learns with the learner's own networks.
+Each exists where the weighting's `needs` name one of its signals. No gradient passes between them
+and the algorithm's networks. A learner holds one `Auxiliary` and calls, in this order: `init`;
+`utilities` over the packed states; `mix` inside `map_states`; `signals` for the weighting;
+`central_critic_loss` and `losses`; `apply_gradients`.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,214 +25,260 @@ from macpo.envs.base import Environment
 from macpo.kernels.chunked import map_states
 from macpo.kernels.packing import pack, plan, unpack
 from macpo.kernels.shard import map_over_devices
-from macpo.learners.base import Recent
-from macpo.learners.episodes import global_state, stored_actions
+from macpo.learners.base import RecentEpisodes
+from macpo.learners.episodes import (
+    Transitions,
+    ValueNetwork,
+    actions_taken,
+    decode_rows,
+    make_agent,
+    transitions,
+)
+from macpo.learners.hyperparameters import optimiser_step
 from macpo.learners.losses import masked_mean, weighted_squared_error
-from macpo.nets.agent import AgentNet, agent_input_size, gather_actions
+from macpo.nets.action_selection import gather_actions
+from macpo.nets.agent import AgentNet
 from macpo.nets.linear import MLP
-from macpo.nets.mixers import CentralMixer
+from macpo.nets.mixers import CentralMixer, Mixer
 from macpo.types import Batch, Episodes, Metrics, PyTree, Spec
+from macpo.weighting.signals import Signals
 
-LEARNING_RATE = 3e-4  # of both (DisCor; LFIW)
+LEARNING_RATE = 3e-4  # of error network and density ratio (DisCor; LFIW)
 POLYAK = 0.005  # share of the error network that its target takes over per update (DisCor)
-RECENT_SHARE = 20  # one in so many episodes of a full replay counts as recent play
-RATIO_WIDTH = 128  # of the classifier's two hidden layers (ReMERN)
+RECENT_SHARE = 20  # one in so many episodes of a full replay buffer counts as recent play
+RATIO_WIDTH = 128  # of the density ratio's two hidden layers (ReMERN)
 
 
-class Value(NamedTuple):
-    """A joint value: the agents' network and the mixer on top of it."""
+class AuxiliaryNetworks(NamedTuple):
+    """The networks that exist; None for those that the weighting does not need."""
 
-    agent: AgentNet
-    mixer: Any
-
-
-class Estimators(NamedTuple):
-    """Networks that exist where the weighting needs their output."""
-
-    error: Value | None
-    """Accumulated error of a joint action, shaped like the central value."""
-    ratio: MLP | None
+    central_critic: ValueNetwork | None
+    """The unrestricted joint value Q*."""
+    error: ValueNetwork | None
+    """Accumulated error of a joint action, shaped like the central critic."""
+    density_ratio: MLP | None
     """Logit of a classifier between recent play and replay."""
 
 
-class Nets(Protocol):
-    """What an `Estimation` reads of a learner's networks."""
+class AuxiliaryMixers(NamedTuple):
+    """Their parts that see a whole state."""
 
-    @property
-    def central(self) -> Value | None:
-        """The unrestricted joint value Q*."""
-        ...
+    central_critic: Mixer | None
+    error: Mixer | None
+    density_ratio: MLP | None
 
-    @property
-    def estimators(self) -> Estimators:
-        """Those with an optimiser of their own."""
-        ...
+
+class OnlineUtilities(NamedTuple):
+    """Utilities of the actions taken, which learn."""
+
+    q_star: Float[Array, "S L N"] | None
+    error: Float[Array, "S L N"] | None
+
+
+class TargetUtilities(NamedTuple):
+    """Utilities of greedy actions, constants."""
+
+    q_star_greedy: Float[Array, "S L N"] | None
+    next_error: Float[Array, "S L N"] | None
+
+
+class AuxiliaryValues(NamedTuple):
+    """Joint values of every state, [B, T+1]; None without their network."""
+
+    q_star: Float[Array, "B Tp1"] | None = None
+    q_star_greedy: Float[Array, "B Tp1"] | None = None
+    error_estimate: Float[Array, "B Tp1"] | None = None
+    next_error_estimate: Float[Array, "B Tp1"] | None = None
+    """The target's estimate for the greedy action of this state."""
+    log_density_ratio: Float[Array, "B Tp1"] | None = None
 
 
 @dataclass(frozen=True)
-class Estimation:
+class Auxiliary:
     """The functions of these networks; see the module's docstring."""
 
     env: Environment
     needs: tuple[str, ...]
-    """What the weighting needs."""
-    has_central: bool
-    """Whether there is a central network: for the scheme's sake, or for the learner's targets."""
+    """The signals that the weighting reads."""
+    has_central_critic: bool
     rnn_hidden_dim: int
     central_mixing_embed_dim: int
 
     # --- networks -----------------------------------------------------------------------------
 
-    def init(self, keys: PRNGKeyArray) -> tuple[Value | None, Estimators]:
-        """(central value, estimators) from four keys."""
+    def init(self, keys: PRNGKeyArray) -> AuxiliaryNetworks:
+        """Fresh networks from four keys."""
         *k_central, k_error, k_ratio = keys
-        spec = self.env.spec
-        central = self._joint_value(*k_central) if self.has_central else None
-        error = ratio = None
+        central_critic = error = density_ratio = None
+        if self.has_central_critic:
+            central_critic = self._value_network(*k_central)
         if "next_error_estimate" in self.needs:
-            error = self._joint_value(*jax.random.split(k_error))
+            error = self._value_network(*jax.random.split(k_error))
         if "log_density_ratio" in self.needs:
-            ratio = make_ratio(k_ratio, spec)
-        return central, Estimators(error, ratio)
+            density_ratio = make_density_ratio(k_ratio, self.env.spec)
+        return AuxiliaryNetworks(central_critic, error, density_ratio)
 
-    def _joint_value(self, k_agent: PRNGKeyArray, k_mixer: PRNGKeyArray) -> Value:
+    def _value_network(self, k_agent: PRNGKeyArray, k_mixer: PRNGKeyArray) -> ValueNetwork:
         spec = self.env.spec
-        agent = AgentNet(k_agent, agent_input_size(spec), self.rnn_hidden_dim, spec.n_actions)
+        agent = make_agent(k_agent, spec, self.rnn_hidden_dim, spec.n_actions)
         width = self.central_mixing_embed_dim
-        return Value(agent, CentralMixer(k_mixer, spec.n_agents, spec.state_size, width))
+        return ValueNetwork(agent, CentralMixer(k_mixer, spec.n_agents, spec.state_size, width))
 
-    def recent(self, batch_size: int, buffer_size: int) -> Recent | None:
-        """For a density ratio: a batch of the newest twentieth."""
+    def recent_episodes(self, batch_size: int, buffer_size: int) -> RecentEpisodes | None:
+        """For a density ratio: a batch drawn from the newest twentieth of the buffer."""
         if "log_density_ratio" not in self.needs:
             return None
-        return Recent(batch_size, max(buffer_size // RECENT_SHARE, batch_size))
+        return RecentEpisodes(batch_size, max(buffer_size // RECENT_SHARE, batch_size))
 
-    # --- what they say ------------------------------------------------------------------------
+    # --- forward ------------------------------------------------------------------------------
 
     def utilities(
         self,
-        nets: Nets,
-        slow_error: Value | None,
-        utilities_of: Callable[[AgentNet], Float[Array, "S L N A"]],
-        stored: Int[Array, "S L N"],
-        best: Int[Array, "S L N"],
-    ) -> tuple[dict[str, Array], dict[str, Array]]:
-        """Utilities of the stored or the greedy actions: (with a gradient, without one)."""
-        learned: dict[str, Array] = {}
-        frozen: dict[str, Array] = {}
-        if nets.central is not None:
-            learned["q_star"] = gather_actions(utilities_of(nets.central.agent), stored)
-        if nets.estimators.error is not None and slow_error is not None:
-            learned["error_estimate"] = gather_actions(
-                utilities_of(nets.estimators.error.agent), stored
-            )
-            frozen["next_error_estimate"] = gather_actions(utilities_of(slow_error.agent), best)
-        return learned, frozen
+        nets: AuxiliaryNetworks,
+        target_error: ValueNetwork | None,
+        unrolled: Callable[[AgentNet], Float[Array, "S L N A"]],
+        taken: Int[Array, "S L N"],
+        greedy: Int[Array, "S L N"],
+        with_greedy_q_star: bool = False,
+    ) -> tuple[OnlineUtilities, TargetUtilities]:
+        """Utilities of the actions taken and of the greedy ones; `unrolled` runs a network."""
+        q_star = q_star_greedy = error = next_error = None
+        if nets.central_critic is not None:
+            of_actions = unrolled(nets.central_critic.agent)
+            q_star = gather_actions(of_actions, taken)
+            if with_greedy_q_star:
+                q_star_greedy = gather_actions(of_actions, greedy)
+        if nets.error is not None and target_error is not None:
+            error = gather_actions(unrolled(nets.error.agent), taken)
+            next_error = gather_actions(unrolled(target_error.agent), greedy)
+        return OnlineUtilities(q_star, error), TargetUtilities(q_star_greedy, next_error)
 
-    def joint_values(
+    def mix(
         self,
-        mixers: Any,
-        slow_error: Value | None,
-        learned: dict[str, Float[Array, "R N"]],
-        frozen: dict[str, Float[Array, "R N"]],
+        mixers: AuxiliaryMixers,
+        target_error: ValueNetwork | None,
+        online: OnlineUtilities,
+        target: TargetUtilities,
         state: Float[Array, "R S"],
-        stored: Int[Array, "R N"],
-    ) -> dict[str, Float[Array, " R"]]:
-        """What they say of a chunk of states; `mixers` are the parts `mixers_of` a learner's."""
-        joint: dict[str, Array] = {}
-        if "q_star" in learned:
-            joint["q_star"] = mixers.central(learned["q_star"], state)
-        if slow_error is not None:  # positive, as an error is
-            joint["error_estimate"] = jax.nn.softplus(
-                mixers.estimators.error(learned["error_estimate"], state)
+        taken: Int[Array, "R N"],
+    ) -> AuxiliaryValues:
+        """Joint values of a chunk of states."""
+        values = AuxiliaryValues()
+        if mixers.central_critic is not None and online.q_star is not None:
+            values = values._replace(q_star=mixers.central_critic(online.q_star, state))
+            if target.q_star_greedy is not None:
+                q_star_greedy = mixers.central_critic(target.q_star_greedy, state)
+                values = values._replace(q_star_greedy=q_star_greedy)
+        if mixers.error is not None and target_error is not None:
+            assert online.error is not None and target.next_error is not None
+            values = values._replace(  # positive, as an error is
+                error_estimate=jax.nn.softplus(mixers.error(online.error, state)),
+                next_error_estimate=jax.nn.softplus(target_error.mixer(target.next_error, state)),
             )
-            joint["next_error_estimate"] = jax.nn.softplus(
-                slow_error.mixer(frozen["next_error_estimate"], state)
-            )
-        if mixers.estimators.ratio is not None:
-            ratio = mixers.estimators.ratio
-            joint["log_density_ratio"] = log_density_ratio(
-                ratio, state, stored, self.env.spec.n_actions
-            )
-        return joint
+        if mixers.density_ratio is not None:
+            n_actions = self.env.spec.n_actions
+            logit = log_density_ratio(mixers.density_ratio, state, taken, n_actions)
+            values = values._replace(log_density_ratio=logit)
+        return values
 
     def signals(
         self,
-        values: dict[str, Float[Array, "B Tp1"]],
+        signals: Signals,
+        values: AuxiliaryValues,
         discount: Float[Array, "B T"],
         recent_differs: Bool[Array, ""] | bool,
-    ) -> dict[str, Float[Array, "B T"]]:
-        """What the weighting reads of them; `discount` is γ, or 0 where the episode ends."""
-        read = {
-            k: values[k][:, :-1]
-            for k in ("q_star", "error_estimate", "log_density_ratio")
-            if k in values
-        }
-        if "next_error_estimate" in values:
-            read["next_error_estimate"] = discount * values["next_error_estimate"][:, 1:]
-        if "log_density_ratio" in values:
-            read["log_density_ratio"] = jnp.where(recent_differs, read["log_density_ratio"], 0.0)
-        return read
+    ) -> Signals:
+        """The signals with those of these networks; `discount` is γ, or 0 where an episode ends."""
+        q_star, q_star_greedy, error, next_error, ratio = values
+        if q_star is not None:
+            signals = signals._replace(q_star=q_star[:, :-1])
+        if q_star_greedy is not None:
+            signals = signals._replace(q_star_greedy=q_star_greedy[:, :-1])
+        if error is not None and next_error is not None:
+            next_error = discount * next_error[:, 1:]
+            signals = signals._replace(error_estimate=error[:, :-1], next_error_estimate=next_error)
+        if ratio is not None:
+            ratio = jnp.where(recent_differs, ratio[:, :-1], 0.0)
+            signals = signals._replace(log_density_ratio=ratio)
+        return signals
 
-    # --- what they learn ----------------------------------------------------------------------
+    # --- learning -----------------------------------------------------------------------------
 
-    def own_losses(
+    def losses(
         self,
-        nets: Nets,
-        values: dict[str, Float[Array, "B Tp1"]],
-        signals: dict[str, Float[Array, "B T"]],
+        nets: AuxiliaryNetworks,
+        values: AuxiliaryValues,
+        signals: Signals,
         td_error: Float[Array, "B T"],
-        mask: Bool[Array, "B T"],
         batch: Batch,
     ) -> Metrics:
-        """Losses of the networks with an optimiser of their own; their sum is to be minimised."""
+        """Losses of the networks with an optimiser of their own; their sum is minimised."""
         losses: Metrics = {}
-        if "error_estimate" in signals:
+        if nets.error is not None:
             losses["loss_error"] = error_loss(
-                signals["error_estimate"], td_error, signals["next_error_estimate"], mask
+                signals.error_estimate, td_error, signals.next_error_estimate, signals.mask
             )
-        if "log_density_ratio" in values:
+        if nets.density_ratio is not None and values.log_density_ratio is not None:
             assert batch.recent is not None
-            recent_mask = jnp.arange(mask.shape[1]) < batch.recent.length[:, None]
-            z_recent = map_over_devices(self._ratio, nets.estimators.ratio, batch.recent)
-            losses["loss_ratio"] = ratio_loss(
-                values["log_density_ratio"][:, :-1], mask, z_recent[:, :-1], recent_mask
+            recent_mask = transitions(batch.recent).mask
+            recent = map_over_devices(self._log_density_ratio, nets.density_ratio, batch.recent)
+            losses["loss_ratio"] = density_ratio_loss(
+                values.log_density_ratio[:, :-1], signals.mask, recent[:, :-1], recent_mask
             )
         return losses
 
-    def _ratio(self, net: MLP, batch: Episodes) -> Float[Array, "B Tp1"]:
+    def _log_density_ratio(self, net: MLP, episodes: Episodes) -> Float[Array, "B Tp1"]:
         """The density ratio's logit in every state of other episodes."""
-        packing = plan(batch.length, batch.reward.shape[1] + 1)
-        rows = jax.tree.map(
-            lambda x: pack(packing, x), (batch.encoded_state, stored_actions(batch))
-        )
-        return unpack(packing, map_states(self._ratio_of, net, None, None, rows, packing))
+        packing = plan(episodes.length, episodes.reward.shape[1] + 1)
+        record = episodes.encoded_state, actions_taken(episodes)
+        rows = jax.tree.map(lambda x: pack(packing, x), record)
+        return unpack(packing, map_states(self._logit_of_rows, net, None, None, rows, packing))
 
-    def _ratio_of(self, net: MLP, _: None, __: None, rows: PyTree) -> Float[Array, " R"]:
-        encoded_state, stored = rows
-        return log_density_ratio(
-            net, global_state(self.env, encoded_state), stored, self.env.spec.n_actions
-        )
+    def _logit_of_rows(self, net: MLP, _: None, __: None, rows: PyTree) -> Float[Array, " R"]:
+        encoded_state, taken = rows
+        state = decode_rows(self.env, encoded_state).state
+        return log_density_ratio(net, state, taken, self.env.spec.n_actions)
 
-    def step(
-        self, grads: Estimators, optimiser_state: PyTree, nets: Estimators, slow_error: Value | None
-    ) -> tuple[Estimators, PyTree, Value | None]:
-        """(estimators, their optimiser's state, slow copy) after one step."""
-        updates, optimiser_state = optimiser().update(grads, optimiser_state, nets)  # pyright: ignore[reportArgumentType]
-        new: Any = optax.apply_updates(nets, updates)  # pyright: ignore[reportArgumentType]
-        return new, optimiser_state, follow(slow_error, new.error)
+    def init_optimiser(self, nets: AuxiliaryNetworks) -> optax.OptState:
+        """The state of the optimiser of error network and density ratio."""
+        optimised: PyTree = nets.error, nets.density_ratio
+        return _optimiser().init(optimised)
+
+    def apply_gradients(
+        self,
+        grads: AuxiliaryNetworks,
+        opt_state: optax.OptState,
+        nets: AuxiliaryNetworks,
+        target_error: ValueNetwork | None,
+    ) -> tuple[AuxiliaryNetworks, optax.OptState, ValueNetwork | None]:
+        """A step of error network and density ratio, then of the error network's target."""
+        (error, density_ratio), opt_state = optimiser_step(
+            _optimiser(),
+            (grads.error, grads.density_ratio),
+            opt_state,
+            (nets.error, nets.density_ratio),
+        )
+        target: PyTree = target_error
+        target = optax.incremental_update(error, target, POLYAK)
+        return AuxiliaryNetworks(nets.central_critic, error, density_ratio), opt_state, target
 
 
 # --- parts ------------------------------------------------------------------------------------
 
 
-def mixers_of(nets: Nets) -> tuple[Any, Estimators]:
-    """(central, estimators): the parts of these networks that see a whole state."""
-    central, (error, ratio) = nets.central, nets.estimators
-    return central and central.mixer, Estimators(error and error.mixer, ratio)  # pyright: ignore[reportArgumentType]
+def mixers_of(nets: AuxiliaryNetworks) -> AuxiliaryMixers:
+    """The parts of these networks that see a whole state."""
+    central_critic, error, density_ratio = nets
+    return AuxiliaryMixers(
+        central_critic and central_critic.mixer, error and error.mixer, density_ratio
+    )
 
 
-def make_ratio(key: PRNGKeyArray, spec: Spec) -> MLP:
+def _optimiser() -> optax.GradientTransformation:
+    return optax.adam(LEARNING_RATE)
+
+
+def make_density_ratio(key: PRNGKeyArray, spec: Spec) -> MLP:
     """A classifier of joint actions in global states."""
     inputs = spec.state_size + spec.n_agents * spec.n_actions
     return MLP(key, inputs, RATIO_WIDTH, RATIO_WIDTH, 1)
@@ -254,21 +292,19 @@ def log_density_ratio(
     return net(jnp.concatenate([state, one_hot], -1))[:, 0]
 
 
-def central_losses(
+def central_critic_loss(
     q: Float[Array, "B T"],
     q_star: Float[Array, "B T"],
     target: Float[Array, "B T"],
-    importance: Float[Array, "B T"],
-    mask: Bool[Array, "B T"],
-) -> Metrics:
-    """`loss_central`, the unweighted squared error of Q*, and how far Q_tot is from it."""
-    return {
-        "loss_central": weighted_squared_error(q_star - target, importance, mask),
-        "q_star_gap": masked_mean(jnp.abs(q - q_star), mask),
-    }
+    steps: Transitions,
+) -> tuple[Float[Array, ""], Metrics]:
+    """The unweighted squared error of Q*, and metrics: that, and how far Q_tot is from Q*."""
+    loss = weighted_squared_error(q_star - target, steps.importance, steps.mask)
+    gap = masked_mean(jnp.abs(q - q_star), steps.mask)
+    return loss, {"loss_central": loss, "q_star_gap": gap}
 
 
-def ratio_loss(
+def density_ratio_loss(
     z_replay: Float[Array, "B T"],
     mask: Bool[Array, "B T"],
     z_recent: Float[Array, "B T"],
@@ -282,19 +318,9 @@ def ratio_loss(
 def error_loss(
     error: Float[Array, "B T"],
     td_error: Float[Array, "B T"],
-    next_error_estimate: Float[Array, "B T"],
+    next_error: Float[Array, "B T"],
     mask: Bool[Array, "B T"],
 ) -> Float[Array, ""]:
     """(Δ − (|δ| + γ Δ̄(s′, u′)))².   Source: DisCor (Kumar et al. 2020), Algorithm 1."""
-    target = jax.lax.stop_gradient(jnp.abs(td_error) + next_error_estimate)
+    target = jax.lax.stop_gradient(jnp.abs(td_error) + next_error)
     return masked_mean(jnp.square(jnp.where(mask, error - target, 0.0)), mask)
-
-
-def optimiser() -> optax.GradientTransformation:
-    """Of both networks."""
-    return optax.adam(LEARNING_RATE)
-
-
-def follow(target: PyTree, online: PyTree) -> PyTree:
-    """The target a little nearer to its online network."""
-    return optax.incremental_update(online, target, POLYAK)

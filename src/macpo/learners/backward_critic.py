@@ -1,4 +1,4 @@
-"""A critic's updates, one for every few env steps of the episodes, from the last to the first.
+"""A critic's updates over the episodes of a batch, from their last env steps to their first.
 
 COMA and DOP train their critics so: an update of the policy comes with many of the critic, for the
 price of one pass over the episodes. The references make one for each env step.
@@ -12,69 +12,71 @@ from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import optax
 from jaxtyping import Array, Bool, Float, Int
 
 from macpo.kernels.common_max import common_max
 from macpo.kernels.shard import map_over_devices
 from macpo.learners.actor_critic import ActorCriticLearner
+from macpo.learners.episodes import decode_rows, last_actions
 from macpo.learners.losses import weighted_squared_error
-from macpo.nets.agent import last_actions
 from macpo.types import Episodes, Observation, PyTree
 
-Judge: TypeAlias = Callable[
+CriticFunction: TypeAlias = Callable[
     [PyTree, Observation, Int[Array, "B N"], Int[Array, "B N"]], tuple[Array, PyTree]
 ]
-"""(critic, observation, actions, last actions) → (value to fit [B] or [B, N], judgement)."""
+"""(critic, observation, actions, last actions) → (value to fit [B] or [B, N], further outputs)."""
 
 
-class Swept(NamedTuple):
+class CriticUpdate(NamedTuple):
     """A critic after its updates."""
 
     critic: PyTree
-    optimiser: PyTree
+    opt_state: optax.OptState
     value: Float[Array, "B T *N"]
     """Of the actions taken, each before the update on its own step."""
-    judgement: PyTree
-    """The same for all that the critic said of a step: leaves [B, T, ...]."""
+    outputs: PyTree
+    """The critic's further outputs, likewise: leaves [B, T, ...]."""
     loss: Float[Array, ""]
     """Weighted; mean over the updates."""
 
 
-def sweep(
+def update_critic_backwards(
     learner: ActorCriticLearner,
     critic: PyTree,
-    optimiser: PyTree,
-    judge: Judge,
+    opt_state: optax.OptState,
+    critic_function: CriticFunction,
     episodes: Episodes,
     target: Float[Array, "B T *N"],
     weight: Float[Array, "B T"],
     mask: Bool[Array, "B T"],
-    width: int = 1,
-) -> Swept:
-    """Weighted regression of the critic on the targets of `width` env steps at a time."""
-    record = (episodes.encoded_state, episodes.actions, last_actions(episodes.actions))
+    steps_per_update: int = 1,
+) -> CriticUpdate:
+    """Weighted regression of the critic on the targets of a few env steps at a time."""
+    record = episodes.encoded_state, episodes.actions, last_actions(episodes.actions)
     rows, length = jnp.arange(episodes.length.size)[:, None], episodes.length[:, None]
     longest, n_steps = episodes.length.max(), target.shape[1]
-    n_updates = -(-longest // width)
+    n_updates = -(-longest // steps_per_update)
     turns = common_max(n_updates)
-    waits = n_updates < turns  # never but under `vmap`, for a seed with shorter episodes
+    waits = n_updates < turns  # only under `vmap`, for a seed with shorter episodes
 
     def times(i: Array | int) -> Int[Array, " W"]:
         """The env steps of an update; those before the first are negative."""
-        return longest - 1 - i * width - jnp.arange(width)
+        return longest - 1 - i * steps_per_update - jnp.arange(steps_per_update)
 
     def at(t: Int[Array, " W"]) -> PyTree:
         # an episode that is over shows its last step: 0 times what padding holds may be NaN
         t = jnp.clip(t, 0, length - 1)  # [B, W]
         return jax.tree.map(lambda x: x[rows, t], record)
 
-    def of_steps(critic: PyTree, now: PyTree) -> tuple[Array, PyTree]:
-        encoded_state, actions, last = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), now)
-        said = judge(critic, learner.state_of(encoded_state), actions, last)
-        return jax.tree.map(lambda x: x.reshape(-1, width, *x.shape[1:]), said)
+    def of_steps(critic: PyTree, steps: PyTree) -> tuple[Array, PyTree]:
+        encoded_state, actions, last = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), steps)
+        observation = decode_rows(learner.env, encoded_state)
+        out = critic_function(critic, observation, actions, last)
+        return jax.tree.map(lambda x: x.reshape(-1, steps_per_update, *x.shape[1:]), out)
 
     def update(i: Array, carry: tuple[PyTree, ...]) -> tuple[PyTree, ...]:
-        critic, optimiser, kept, losses = carry
+        critic, opt_state, outputs, losses = carry
         t = times(i)
         y = target[:, t]
         w, m = weight[:, t], mask[:, t] & (t >= 0)
@@ -82,19 +84,19 @@ def sweep(
         m = jnp.broadcast_to(m, y.shape)
 
         def loss(critic: PyTree) -> tuple[Array, PyTree]:
-            said = map_over_devices(of_steps, critic, at(t))
-            return weighted_squared_error(said[0] - y, w, m), said
+            out = map_over_devices(of_steps, critic, at(t))
+            return weighted_squared_error(out[0] - y, w, m), out
 
-        (loss_now, said), grads = jax.value_and_grad(loss, has_aux=True)(critic)
-        stepped = learner.step(grads, optimiser, critic, learner.critic_lr)
+        (loss_now, out), grads = jax.value_and_grad(loss, has_aux=True)(critic)
+        stepped = learner.optimise(grads, opt_state, critic, learner.critic_lr)
         done = waits & (i >= n_updates)  # a step without a gradient would move it all the same
-        critic, optimiser = jax.tree.map(partial(jnp.where, done), (critic, optimiser), stepped)
+        critic, opt_state = jax.tree.map(partial(jnp.where, done), (critic, opt_state), stepped)
         real = jnp.where(t >= 0, t, n_steps)
-        kept = jax.tree.map(lambda old, new: old.at[:, real].set(new, mode="drop"), kept, said)
-        return critic, optimiser, kept, losses + loss_now
+        outputs = jax.tree.map(lambda old, new: old.at[:, real].set(new, mode="drop"), outputs, out)
+        return critic, opt_state, outputs, losses + loss_now
 
     one = jax.eval_shape(lambda: of_steps(critic, at(times(0))))
     room = jax.tree.map(lambda s: jnp.zeros((len(rows), n_steps, *s.shape[2:]), s.dtype), one)
-    start = critic, optimiser, room, jnp.zeros(())
-    critic, optimiser, (value, judgement), losses = jax.lax.fori_loop(0, turns, update, start)
-    return Swept(critic, optimiser, value, judgement, losses / n_updates)
+    start = critic, opt_state, room, jnp.zeros(())
+    critic, opt_state, (value, outputs), losses = jax.lax.fori_loop(0, turns, update, start)
+    return CriticUpdate(critic, opt_state, value, outputs, losses / n_updates)

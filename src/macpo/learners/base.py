@@ -3,28 +3,37 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple, Protocol
 
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from macpo.envs.base import Environment
 from macpo.types import Batch, Metrics, Observation, PyTree, Spec
-from macpo.weighting.weighting import State, Weighting
+from macpo.weighting.weighting import Weighting, WeightingState
 
 
 class LearnerState(NamedTuple):
     """Everything that learning changes."""
 
     params: PyTree
-    targets: PyTree
-    optimiser: PyTree
-    weighting: State
+    target_networks: PyTree
+    opt_state: PyTree
+    weighting_state: WeightingState
 
 
-class Recent(NamedTuple):
-    """Which of the newest episodes an update needs beside its batch."""
+class UpdateResult(NamedTuple):
+    """A learner after one update."""
+
+    state: LearnerState
+    metrics: Metrics
+    td_error_abs: Float[Array, "B T"]
+    """Unweighted absolute TD errors of the batch's steps; 0 on padding."""
+
+
+class RecentEpisodes(NamedTuple):
+    """Which of the newest episodes an update needs besides its batch."""
 
     n_episodes: int
-    """How many."""
     window: int
-    """From how many newest ones they are drawn; as many as `n_episodes`: exactly those."""
+    """How many of the newest episodes they are drawn from; if `n_episodes`, exactly those."""
 
 
 class About(NamedTuple):
@@ -42,7 +51,7 @@ class About(NamedTuple):
 
 
 class Algorithm(Protocol):
-    """Pure functions over a `LearnerState`; the same ones whether one seed runs or many."""
+    """Pure functions of a `LearnerState`; the same ones whether one seed runs or many."""
 
     @property
     def spec(self) -> Spec:
@@ -50,7 +59,7 @@ class Algorithm(Protocol):
         ...
 
     def init(self, key: PRNGKeyArray) -> LearnerState:
-        """Fresh networks and optimiser."""
+        """Fresh networks and optimisers; target networks are copies."""
         ...
 
     def initial_hidden(self, n_envs: int) -> PyTree:
@@ -66,34 +75,37 @@ class Algorithm(Protocol):
         last_action: Int[Array, "B N"],
         epsilon: Float[Array, ""] | float | None,
     ) -> tuple[PyTree, Int[Array, "B N"]]:
-        """(next recurrent state, actions); without an epsilon the best actions, as in a test."""
+        """(next recurrent state, actions); greedy, as in a test, where epsilon is None."""
         ...
 
     def update_bytes(self, batch_size: int) -> int:
         """About how many bytes an update works in."""
         ...
 
-    def recent(self, batch_size: int, buffer_size: int) -> Recent | None:
-        """The newest episodes that updates need beside the batch, where they need any."""
+    def recent_episodes(self, batch_size: int, buffer_size: int) -> RecentEpisodes | None:
+        """The newest episodes that an update needs besides its batch, if any."""
         ...
 
-    def update(
-        self, state: LearnerState, batch: Batch, key: PRNGKeyArray, sync_targets: Bool[Array, ""]
-    ) -> tuple[LearnerState, Metrics, Float[Array, "B T"]]:
-        """One gradient step on episodes sorted from longest to shortest; then, where asked, the
-        copy of the online networks into the targets. The last result is the unweighted absolute TD
-        error of every step, 0 on padding. One without replay also reports `pi_taken_mean`, the
-        mean probability that its policies give to the actions taken."""
+    def update(self, state: LearnerState, batch: Batch, key: PRNGKeyArray) -> UpdateResult:
+        """One gradient step on episodes sorted from longest to shortest.
+
+        An on-policy algorithm also reports `pi_taken_mean`, the mean probability that its policies
+        give to the actions taken.
+        """
+        ...
+
+    def sync_targets(self, state: LearnerState) -> LearnerState:
+        """The state with the target networks replaced by copies of the online ones."""
         ...
 
 
 class AlgorithmConfig(Protocol):
-    """The `Config` of an algorithm module: a frozen dataclass that builds the algorithm."""
+    """The configuration of an algorithm: a frozen dataclass that builds it."""
 
     about: ClassVar[About]
-    schedule: ClassVar[Mapping[str, Any]]
-    """Settings of `Run` that differ from the defaults where nothing else is asked for."""
+    schedule: ClassVar[Mapping[str, Any]]  # the settings of `Run` have several types
+    """Settings of `Run` that differ from its defaults where nothing else is asked for."""
 
-    def make(self, env: Any, weighting: Weighting) -> Algorithm:
+    def make(self, env: Environment, weighting: Weighting) -> Algorithm:
         """Build the algorithm for an environment and a weighting."""
         ...

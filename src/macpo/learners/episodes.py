@@ -1,26 +1,112 @@
-"""What every learner reads from stored episodes: real steps, ends, actions, global states."""
+"""From stored episodes to what networks put out in every state, without computing padding.
+
+Stored episodes [B, T+1, ...] are packed end to end on a few lanes, [S, L, ...] (`kernels.packing`);
+networks run over the lanes, and `unpack` brings their outputs back to [B, T+1, ...].
+"""
+
+import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from macpo.envs.base import Environment
-from macpo.types import Episodes, PyTree
+from macpo.kernels.packing import Packing, pack, plan
+from macpo.kernels.unroll import Encode, unroll
+from macpo.nets.agent import AgentNet, agent_input_size, agent_inputs
+from macpo.nets.mixers import Mixer
+from macpo.types import Episodes, Observation, PyTree, Spec
 
 
-def transitions(episodes: Episodes) -> tuple[Bool[Array, "B T"], Bool[Array, "B T"]]:
-    """(which steps are real transitions, which of them end the decision process)."""
-    t = jnp.arange(episodes.reward.shape[1])
-    mask = t < episodes.length[:, None]
-    return mask, (t == episodes.length[:, None] - 1) & episodes.terminated[:, None]
+class Transitions(NamedTuple):
+    """The steps of stored episodes; padding holds anything."""
+
+    reward: Float[Array, "B T"]
+    terminal: Bool[Array, "B T"]
+    """Whether a step ends the decision process; false where an episode is truncated."""
+    mask: Bool[Array, "B T"]
+    """Whether a step exists."""
+    importance: Float[Array, "B T"]
+    """Correction for how the episodes were drawn; ones for uniform sampling."""
 
 
-def stored_actions(episodes: Episodes) -> Int[Array, "B Tp1 N"]:
-    """The action taken in every state; −1 (none) in the final one, wherever it lies."""
-    actions = jnp.where(transitions(episodes)[0][..., None], episodes.actions, -1)
+class PackedEpisodes(NamedTuple):
+    """Stored episodes as networks see them: [S, L, ...], one state after another."""
+
+    packing: Packing
+    encoded_state: PyTree
+    actions: Int[Array, "S L N"]
+    """The actions taken in each state; −1 in final states."""
+    last_actions: Int[Array, "S L N"]
+    """The actions that led to each state; −1 in first states."""
+    observation: Observation
+
+
+class ValueNetwork(NamedTuple):
+    """A joint action value: the agents' network and the mixer of their utilities."""
+
+    agent: AgentNet
+    mixer: Mixer
+
+
+def transitions(episodes: Episodes, importance: Float[Array, " B"] | None = None) -> Transitions:
+    """The steps of stored episodes; without an `importance`, every episode has 1."""
+    batch_size, n_steps = episodes.reward.shape
+    t, length = jnp.arange(n_steps), episodes.length[:, None]
+    terminal = (t == length - 1) & episodes.terminated[:, None]
+    importance = jnp.ones(batch_size) if importance is None else importance
+    importance = jnp.broadcast_to(importance[:, None], (batch_size, n_steps))
+    return Transitions(episodes.reward, terminal, t < length, importance)
+
+
+def actions_taken(episodes: Episodes) -> Int[Array, "B Tp1 N"]:
+    """The actions taken in every state; −1 (none) in the final one, wherever it lies."""
+    actions = jnp.where(transitions(episodes).mask[..., None], episodes.actions, -1)
     return jnp.pad(actions, ((0, 0), (0, 1), (0, 0)), constant_values=-1)
 
 
-def global_state(env: Environment, encoded_state: PyTree) -> Float[Array, "R S"]:
-    """The global states of encoded ones."""
-    return jax.vmap(env.decode)(encoded_state).state.astype(jnp.float32)
+def last_actions(actions: Int[Array, "B T N"]) -> Int[Array, "B Tp1 N"]:
+    """The actions that led to every state; −1 (none) in the first one."""
+    return jnp.pad(actions, ((0, 0), (1, 0), (0, 0)), constant_values=-1)
+
+
+def pack_episodes(env: Environment, episodes: Episodes) -> PackedEpisodes:
+    """Every state that exists, packed and decoded."""
+    packing = plan(episodes.length, episodes.reward.shape[1] + 1)
+    record = episodes.encoded_state, actions_taken(episodes), last_actions(episodes.actions)
+    encoded_state, actions, last = jax.tree.map(lambda x: pack(packing, x), record)
+    observation = jax.vmap(jax.vmap(env.decode))(encoded_state)
+    return PackedEpisodes(packing, encoded_state, actions, last, observation)
+
+
+def decode_rows(env: Environment, encoded_state: PyTree) -> Observation:
+    """The observations of rows of encoded states, [R, ...], as float32."""
+    obs, state, avail_actions = jax.vmap(env.decode)(encoded_state)
+    return Observation(obs.astype(jnp.float32), state.astype(jnp.float32), avail_actions)
+
+
+def unroll_agents(spec: Spec, agent: AgentNet, packed: PackedEpisodes) -> Float[Array, "S L N A"]:
+    """What the agents' recurrent network puts out in every state; zeros in empty places."""
+    return unroll(agent, encoder(spec), agent_history(packed), packed.packing)
+
+
+def agent_history(packed: PackedEpisodes) -> tuple[Array, Array]:
+    """What the agents' network sees of every state: observations and last actions."""
+    return packed.observation.obs, packed.last_actions
+
+
+@functools.cache
+def encoder(spec: Spec) -> Encode:
+    """From `agent_history` to the network's input; always the same object for the same spec."""
+    return lambda history: agent_inputs(spec, *history)
+
+
+def make_agent(key: PRNGKeyArray, spec: Spec, hidden_size: int, n_outputs: int) -> AgentNet:
+    """The agents' recurrent network with `n_outputs` outputs for each agent."""
+    return AgentNet(key, agent_input_size(spec), hidden_size, n_outputs)
+
+
+def initial_hidden(spec: Spec, hidden_size: int, n_envs: int) -> Float[Array, "B N h"]:
+    """The agents' recurrent states at the start of an episode: zeros."""
+    return jnp.zeros((n_envs, spec.n_agents, hidden_size))

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 import optax
 
-from macpo.errors import require, require_choice
+from macpo.bounds import Fraction, Positive, PositiveInt, check_fields
+from macpo.types import PyTree
 
 OptimiserName: TypeAlias = Literal["adam", "rmsprop"]
 
@@ -17,45 +18,25 @@ class Hyperparameters:
 
     schedule: ClassVar[Mapping[str, Any]] = {}
 
-    lr: float = 1e-3
+    lr: Positive = 1e-3
     """Learning rate (PyMARL2 with Adam; PyMARL has 5e-4 with RMSprop)."""
     optimiser: OptimiserName = "adam"
     """`adam`: PyMARL2; `rmsprop`: PyMARL."""
-    optim_alpha: float = 0.99
+    optim_alpha: Fraction = 0.99
     """RMSprop's decay (PyMARL)."""
-    optim_eps: float = 1e-8
+    optim_eps: Positive = 1e-8
     """Added to the root of the second moment; PyMARL uses 1e-5 with RMSprop."""
     grad_norm_clip: float = 10.0
     """Largest norm of the gradient of all networks of an optimiser; 0 or less: no clipping."""
-    gamma: float = 0.99
+    gamma: Fraction = 0.99
     """Discount per env step."""
-    td_lambda: float = 0.6
+    td_lambda: Fraction = 0.6
     """λ of the return."""
-    rnn_hidden_dim: int = 64
+    rnn_hidden_dim: PositiveInt = 64
     """Width of the agents' recurrent state."""
 
     def __post_init__(self) -> None:
-        require_choice("algorithm", "optimiser", self.optimiser, OptimiserName)
-        self.require_positive("lr", "rnn_hidden_dim", "optim_eps")
-        self.require_fraction("gamma", "td_lambda")
-
-    def require_positive(self, *names: str) -> None:
-        """UsageError unless each of these options is above zero."""
-        for name in names:
-            value = getattr(self, name)
-            require(value > 0, f"algorithm: {name} must be positive, not {value}.")
-
-    def require_fraction(self, *names: str) -> None:
-        """UsageError unless each of these options is between 0 and 1."""
-        for name in names:
-            value = getattr(self, name)
-            require(0 <= value <= 1, f"algorithm: {name} must be between 0 and 1, not {value}.")
-
-    def require_not_negative(self, *names: str) -> None:
-        """UsageError if one of these options is below zero."""
-        for name in names:
-            value = getattr(self, name)
-            require(value >= 0, f"algorithm: {name} must not be negative, but is {value}.")
+        check_fields(self, "algorithm")
 
     def make_optimiser(self, lr: float | None = None) -> optax.GradientTransformation:
         """The references' RMSprop or Adam for networks that learn at one rate, by default `lr`.
@@ -71,3 +52,14 @@ class Hyperparameters:
         if self.grad_norm_clip <= 0:
             return step
         return optax.chain(optax.clip_by_global_norm(self.grad_norm_clip), step)
+
+
+def optimiser_step(
+    optimiser: optax.GradientTransformation,
+    grads: PyTree,
+    opt_state: optax.OptState,
+    params: PyTree,
+) -> tuple[PyTree, optax.OptState]:
+    """(networks, the optimiser's state) after one step."""
+    updates, opt_state = optimiser.update(grads, opt_state, params)
+    return optax.apply_updates(params, updates), opt_state

@@ -1,29 +1,78 @@
-"""Masked means and errors."""
+"""Losses over the steps of stored episodes, whatever padding holds."""
 
-from typing import Literal
+from typing import Literal, NamedTuple, TypeAlias
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from macpo.learners.episodes import Transitions
+from macpo.learners.returns import lambda_return
 from macpo.weighting import normalise
 from macpo.weighting.boltzmann import weighted_loss
 
+Reduction: TypeAlias = Literal["mean", "sum"]
 
-def masked_mean(x: Float[Array, "*B"], mask: Bool[Array, "*B"]) -> Float[Array, ""]:
-    """Mean over the valid entries, whatever the others hold; 0 where none is valid."""
-    return normalise.masked_mean(x, mask, jnp)
+
+class TDErrors(NamedTuple):
+    """Temporal-difference errors of the steps of stored episodes."""
+
+    q: Float[Array, "B T"]
+    """The value that learns."""
+    target: Float[Array, "B T"]
+    """What it is regressed on; no gradient."""
+    error: Float[Array, "B T"]
+    """q − target."""
+
+
+def td_errors(
+    q_tot: Float[Array, "B Tp1"],
+    target_q_tot: Float[Array, "B Tp1"],
+    steps: Transitions,
+    gamma: float,
+    td_lambda: float,
+) -> TDErrors:
+    """Errors of the values of the actions taken, against λ-returns of the target network's."""
+    reward, terminal, mask, _ = steps
+    target = lambda_return(reward, terminal, mask, target_q_tot, gamma, td_lambda)
+    return TDErrors(q_tot[:, :-1], target, q_tot[:, :-1] - target)
 
 
 def weighted_squared_error(
     error: Float[Array, "*B"],
     weight: Float[Array, "*B"],
     mask: Bool[Array, "*B"],
-    reduction: Literal["mean", "sum"] = "mean",
+    reduction: Reduction = "mean",
 ) -> Float[Array, ""]:
     """Σ w δ² / Σ mask: the weights shape the loss, the number of valid steps scales it.
 
-    With `sum` the weights scale it themselves. Steps of weight zero contribute nothing, not even
-    where their error is NaN.
+    With `sum` the weights alone scale it. Steps of weight zero contribute nothing, not even where
+    their error is NaN.
     """
     error = jnp.where(mask & (weight != 0), error, 0.0)  # before the square: 0 · NaN is NaN
     return weighted_loss(jnp.square(error), weight, mask, reduction)
+
+
+def individual_td_loss(
+    td_error: Float[Array, "B T"],
+    utilities: Float[Array, "B T N"],
+    dq_tot_dq: Float[Array, "B T N"],
+    weights: Float[Array, "B T N"],
+    steps: Transitions,
+    reduction: Reduction = "mean",
+) -> Float[Array, ""]:
+    """The mixer learns from the team's error, unweighted; each agent from its own, weighted.
+
+    An agent's own error is δ_i = ∂Q_tot/∂q_i · δ.   Source: DIFFER (Hu et al. 2023), section 3.
+    """
+    own_error = dq_tot_dq * td_error[..., None]
+    own_error = utilities - jax.lax.stop_gradient(utilities - own_error)
+    own_weights = weights * steps.importance[..., None]
+    team = weighted_squared_error(td_error, steps.importance, steps.mask)
+    own = weighted_squared_error(own_error, own_weights, steps.mask[..., None], reduction)
+    return team + own
+
+
+def masked_mean(x: Float[Array, "*B"], mask: Bool[Array, "*B"]) -> Float[Array, ""]:
+    """Mean over the valid entries, whatever the others hold; 0 where none is valid."""
+    return normalise.masked_mean(x, mask, jnp)

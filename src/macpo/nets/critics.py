@@ -95,10 +95,13 @@ class JointValue(eqx.Module):
         self.n_actions = n_actions
 
     def __call__(
-        self, utilities: Float[Array, "*B N"], state: Float[Array, "*B S"], extras: Extras
+        self,
+        utilities: Float[Array, "*B N"],
+        state: Float[Array, "*B S"],
+        extras: Extras | None = None,
     ) -> Float[Array, "*B"]:
         """Q_jt(τ, u): no function of the utilities."""
-        assert extras.hidden is not None
+        assert extras is not None and extras.hidden is not None
         actions = jax.nn.one_hot(extras.actions, self.n_actions)
         encoded = self.encoder(jnp.concatenate([extras.hidden, actions], -1)).sum(-2)
         return self.joint(jnp.concatenate([state, encoded], -1))[..., 0]

@@ -1,10 +1,9 @@
 """Mixers: from the agents' utilities and the global state to one joint value.
 
-All have the signature `(utilities [*B, N], state [*B, S], extras) -> [*B]`, and `needs` says which
-extras a mixer reads; without any it may be called without.
+A mixer whose `needs` are empty may be called without extras.
 """
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Protocol
 
 import equinox as eqx
 import jax
@@ -15,7 +14,7 @@ from macpo.nets.linear import MLP, Linear
 
 
 class Extras(NamedTuple):
-    """What a mixer may see beside utilities and state; the optional members on request."""
+    """What a mixer may see besides utilities and state; the optional members on request."""
 
     actions: Int[Array, "*B N"]
     """The joint action that the utilities belong to."""
@@ -23,6 +22,22 @@ class Extras(NamedTuple):
     """The largest utility of each agent's available actions."""
     hidden: Float[Array, "*B N h"] | None = None
     """The agents' recurrent states, the present observation included."""
+
+
+class Mixer(Protocol):
+    """From utilities and global state to a joint value."""
+
+    needs: ClassVar[tuple[str, ...]]
+    """The optional members of `Extras` that it reads."""
+
+    def __call__(
+        self,
+        utilities: Float[Array, "*B N"],
+        state: Float[Array, "*B S"],
+        extras: Extras | None = None,
+    ) -> Float[Array, "*B"]:
+        """The joint value; [*B, N] where nothing is mixed."""
+        ...
 
 
 class NoMixer(eqx.Module):
@@ -245,10 +260,13 @@ class DuplexMixer(eqx.Module):
         self.duel_weights = DuelWeights(k3, n_agents, n_actions, state_size, n_heads, *hidden)
 
     def __call__(
-        self, utilities: Float[Array, "*B N"], state: Float[Array, "*B S"], extras: Extras
+        self,
+        utilities: Float[Array, "*B N"],
+        state: Float[Array, "*B S"],
+        extras: Extras | None = None,
     ) -> Float[Array, "*B"]:
         """Largest where every agent takes its best action."""
-        assert extras.best is not None
+        assert extras is not None and extras.best is not None
         w, b = jnp.abs(self.weight(state)) + 1e-10, self.bias(state)
         weights = self.duel_weights(state, extras.actions)
         return duel(w * utilities + b, w * extras.best + b, weights)

@@ -6,7 +6,6 @@ place only, `probabilities`; the sum tree is built afresh for every draw, so no 
 Source: Prioritized Experience Replay (Schaul et al. 2016); PyMARL2 for whole episodes.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -14,7 +13,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from macpo.errors import require, require_choice
+from macpo.bounds import Fraction, NonNegative, check_fields
+from macpo.replay import buffer
+from macpo.replay.buffer import ReplayBuffer
 
 Aggregate: TypeAlias = Literal["sqrt_len", "mean", "max", "r2d2", "sum"]
 Sampling: TypeAlias = Literal["uniform", "prioritized"]
@@ -26,38 +27,24 @@ class Replay:
     """How episodes are drawn from replay; the values of Schaul et al. (2016) as in PyMARL2."""
 
     sampling: Sampling = "uniform"
-    """`uniform`: different episodes, all equally likely (`replay.sample`, the MAC-PO paper);
+    """`uniform`: different episodes, all equally likely (`buffer.sample`, the MAC-PO paper);
     `prioritized`: those with large TD errors more often, with replacement (`draw`)."""
     order: Order = "proportional"
     """`proportional`: P ∝ priority^alpha (PyMARL2); `rank`: P ∝ (1/rank)^alpha, which no outlier
     can distort (there Schaul et al. use alpha 0.7 and beta 0.5)."""
-    per_alpha: float = 0.6
+    per_alpha: NonNegative = 0.6
     """How much priorities matter; 0: all episodes are equally likely."""
-    per_beta: float = 0.4
+    per_beta: Fraction = 0.4
     """How much of the sampling bias is corrected at env step 0; grows linearly to 1, all of it,
     at the run's end."""
-    per_epsilon: float = 1e-6
+    per_epsilon: NonNegative = 1e-6
     """Added to priorities, in units of the TD error: an episode without error is still drawn."""
     aggregate: Aggregate = "sqrt_len"
     """An episode's priority from its steps' |δ|. `sqrt_len`: sum over the root of the length
     (PyMARL2); `mean` (MuZero-general); `max`; `r2d2`: 0.9 max + 0.1 mean; `sum`."""
 
     def __post_init__(self) -> None:
-        require_choice("replay", "sampling", self.sampling, Sampling)
-        require_choice("replay", "order", self.order, Order)
-        require_choice("replay", "aggregate", self.aggregate, Aggregate)
-        for name in ("per_alpha", "per_epsilon"):
-            value = getattr(self, name)
-            require(
-                0 <= value < math.inf,
-                f"replay: {name} must be a finite number not below 0, but is {value}; "
-                f"leave it out for the usual {getattr(Replay, name)}.",
-            )
-        require(
-            0 <= self.per_beta <= 1,
-            f"replay: per_beta must be between 0 (no correction) and 1 (full), not "
-            f"{self.per_beta}; leave it out for the usual {Replay.per_beta}.",
-        )
+        check_fields(self, "replay")
 
 
 class Priorities(NamedTuple):
@@ -69,7 +56,7 @@ class Priorities(NamedTuple):
     """The largest one ever given, or 1: what a new episode gets, so that it is soon drawn."""
 
 
-class Drawn(NamedTuple):
+class SampledRows(NamedTuple):
     """A batch of rows, in no useful order; the same row may come twice."""
 
     rows: Int[Array, " B"]
@@ -127,7 +114,27 @@ def aggregate(
     }[how]
 
 
-# --- drawing --------------------------------------------------------------------------------------
+# --- sampling ------------------------------------------------------------------------------------
+
+
+def sample(
+    key: PRNGKeyArray,
+    stored: ReplayBuffer,
+    priorities: Priorities,
+    batch_size: int,
+    config: Replay,
+    beta: Float[Array, ""] | float,
+) -> tuple[Int[Array, " B"], Float[Array, " B"]]:
+    """(rows, importance) of a batch drawn as `config` says, longest episodes first."""
+    if config.sampling == "prioritized":
+        n_stored = jnp.minimum(stored.n_added, priorities.value.size)
+        drawn = draw(key, priorities, n_stored, batch_size, config, beta)
+        rows, importance = drawn.rows, drawn.importance
+    else:
+        rows = buffer.uniform_rows(key, stored, batch_size)
+        importance = jnp.ones(batch_size)
+    order = buffer.longest_first(stored, rows)
+    return rows[order], importance[order]
 
 
 def probabilities(
@@ -168,7 +175,7 @@ def draw(
     batch_size: int,
     config: Replay,
     beta: Float[Array, ""] | float,
-) -> Drawn:
+) -> SampledRows:
     """Rows with replacement, stratified: one draw from each of `batch_size` equal segments.
 
     Each row comes as often as in independent draws on average, and that number varies less.
@@ -179,7 +186,7 @@ def draw(
     tree = sum_tree(probability)
     where = (jnp.arange(batch_size) + jax.random.uniform(key, (batch_size,))) / batch_size
     rows = find(tree, where * tree[-1])
-    return Drawn(rows, probability[rows], importance(probability, beta)[rows])
+    return SampledRows(rows, probability[rows], importance(probability, beta)[rows])
 
 
 def sum_tree(leaves: Float[Array, " capacity"]) -> list[Float[Array, " _"]]:

@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
 from macpo.envs.base import Environment
 from macpo.kernels.common_max import common_max
-from macpo.types import Episodes, Observation, Played, PyTree, TimeStep
+from macpo.types import Episodes, Observation, PyTree, Rollout, TimeStep
 
 Act: TypeAlias = Callable[[PRNGKeyArray, PyTree, Observation, Array], tuple[PyTree, Array]]
 """(key, recurrent state, observation, last actions) → (recurrent state, actions), all batched."""
@@ -33,7 +33,7 @@ def collect(
     key: PRNGKeyArray,
     n_envs: int,
     keep_states: bool = True,
-) -> Played:
+) -> Rollout:
     """One whole episode in each of `n_envs` parallel environments.
 
     The loop ends when the last of them is over. Without `keep_states` the states are not kept (for
@@ -95,7 +95,7 @@ def collect(
     done = end.episodes
     time_major = (done.encoded_state, done.actions, done.reward)
     encoded_state, actions, reward = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), time_major)
-    return Played(
+    return Rollout(
         done._replace(encoded_state=encoded_state, actions=actions, reward=reward), end.outcome
     )
 

@@ -1,4 +1,4 @@
-"""The only training loop: collect → add → sample → update → target copy, compiled.
+"""The only training loop: collect, add, sample, update, sync, compiled.
 
 An iteration plays one episode in each parallel environment, stores them, and makes the updates that
 follow. A chunk is as many iterations as fit before the next evaluation, in one compiled program;
@@ -8,17 +8,17 @@ Several seeds are one program too. On an accelerator they run side by side under
 decides a branch or a loop is then common to all (`common_max`), so that a seed never pays for a
 branch of another. On a CPU, which one seed keeps busy, they take turns: `vmap` would turn the
 matrix products into batches, for which XLA has no fast code there. Where an update is shared out
-over devices (`shard`), all of them play and remember the same.
+over devices (`kernels.shard`), each of them collects and stores the same episodes.
 
 Random keys: a seed's root key is `key(seed)`. Fold in 0 for the networks, 1 for training (then the
 iteration), 2 for evaluation (then the number of env steps). Nothing carries a key from one
-iteration to the next, so any iteration can be repeated alone.
+iteration to the next, so any iteration can be repeated by itself.
 """
 
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,30 +33,29 @@ from macpo.errors import require
 from macpo.experiment import Experiment, Run
 from macpo.kernels import shard
 from macpo.kernels.common_max import common_max
-from macpo.learners.base import Algorithm, LearnerState
+from macpo.learners.base import Algorithm, LearnerState, UpdateResult
 from macpo.replay import buffer, priority
+from macpo.replay.buffer import ReplayBuffer
 from macpo.replay.priority import Priorities, Replay
 from macpo.training.rollout import collect
-from macpo.types import Batch, Episodes, Metrics, Played, PyTree
+from macpo.types import Batch, Episodes, Metrics, Observation, PyTree, Rollout
 from macpo.weighting.weighting import Weighting
 
 _NETWORKS, _TRAINING, _EVALUATION = range(3)
-
-_Learned: TypeAlias = tuple[LearnerState, Priorities]
 
 
 class TrainState(NamedTuple):
     """Everything a run needs to continue bit for bit; with several seeds every leaf is [K, ...]."""
 
     learner: LearnerState
-    replay_buffer: buffer.ReplayBuffer
+    replay_buffer: ReplayBuffer
     priorities: Priorities
     seed: Int[Array, "*K"]
     env_steps: Int[Array, "*K"]
     iteration: Int[Array, "*K"]
     updates: Int[Array, "*K"]
     last_sync: Int[Array, "*K"]
-    """Episodes played when the targets were last copied."""
+    """Episodes played when the target networks were last copied."""
 
 
 class Exploration(NamedTuple):
@@ -67,9 +66,23 @@ class Exploration(NamedTuple):
     epsilon: Float[Array, ""]
 
 
+class Evaluation(NamedTuple):
+    """What greedy episodes are played with."""
+
+    params: PyTree
+    key: PRNGKeyArray
+
+
+class Learned(NamedTuple):
+    """What the updates of an iteration change."""
+
+    learner: LearnerState
+    priorities: Priorities
+
+
 @dataclass(frozen=True)
 class Trainer:
-    """The compiled functions of one experiment. Those that play need an environment in JAX."""
+    """The compiled functions of one experiment; those that play need an environment in JAX."""
 
     env: Environment
     algorithm: Algorithm
@@ -91,165 +104,18 @@ class Trainer:
             last_sync=zero,
         )
 
-    def epsilon(self, env_steps: Int[Array, ""]) -> Float[Array, ""]:
-        """Exploration after so many env steps: linear, then flat."""
-        run = self.run
-        left = jnp.clip(1.0 - env_steps / run.epsilon_anneal_time, 0.0, 1.0)
-        return run.epsilon_finish + left * (run.epsilon_start - run.epsilon_finish)
-
-    def _iteration(self, state: TrainState) -> tuple[TrainState, Metrics]:
-        params, key, epsilon = self._exploration(state)
-        return self._learn(state, self._play(params, key, self.run.batch_size_run, epsilon, True))
-
-    def _exploration(self, state: TrainState) -> Exploration:
-        params, key = state.learner.params, _iteration_keys(state)[0]
-        return Exploration(params, key, self.epsilon(state.env_steps))
-
-    def _learn(self, state: TrainState, played: Played) -> tuple[TrainState, Metrics]:
-        """All of an iteration that follows its episodes."""
-        run, episodes = self.run, played.episodes
-        learn_key, epsilon = _iteration_keys(state)[1], self.epsilon(state.env_steps)
-        n_episodes = (state.iteration + 1) * run.batch_size_run
-        # all seeds have played as many episodes: the branches taken are common to them
-        ready = _common(n_episodes >= run.batch_size)
-        due = n_episodes - state.last_sync >= run.target_update_interval
-        sync = ready & _common(due)
-        state = state._replace(
-            replay_buffer=buffer.add(state.replay_buffer, episodes),
-            priorities=priority.add(
-                state.priorities, buffer.next_rows(state.replay_buffer, episodes)
-            ),
-            env_steps=state.env_steps + episodes.length.sum(),
-            iteration=state.iteration + 1,
-            updates=state.updates + ready * run.updates_per_iteration,
-            last_sync=jnp.where(sync, n_episodes, state.last_sync),
-        )
-        (learner, priorities), learned = self._updates(state, learn_key, epsilon, ready, sync)
-        metrics = {
-            **outcome_means(played),
-            "return_mean": episodes.reward.sum(-1).mean(),
-            "ep_length_mean": episodes.length.mean(dtype=jnp.float32),
-            "epsilon": epsilon,
-            "episodes": n_episodes,
-            "env_steps": state.env_steps,
-            "updates": state.updates,
-        }
-        return state._replace(learner=learner, priorities=priorities), metrics | learned
-
-    @functools.cached_property
-    def _update(self) -> Callable[..., Any]:
-        """The algorithm's, traced once however often a program mentions it."""
-        return jax.jit(self.algorithm.update)
-
-    def _updates(
-        self, state: TrainState, key: PRNGKeyArray, epsilon: Array, ready: Array, sync: Array
-    ) -> tuple[_Learned, Metrics]:
-        """The updates of one iteration; before there is a full batch, none and metrics of NaN."""
-        run = self.run
-
-        def one(i: Array | int, learned: _Learned) -> tuple[_Learned, Metrics]:
-            learner, priorities = learned
-            sample_key, update_key = jax.random.split(jax.random.fold_in(key, i))
-            batch, rows = self._sample(sample_key, state._replace(priorities=priorities), epsilon)
-            last = i == run.updates_per_iteration - 1
-            learner, metrics, td_error_abs = self._update(learner, batch, update_key, sync & last)
-            if self.replay.sampling == "prioritized":
-                valid = jnp.arange(td_error_abs.shape[1]) < batch.episodes.length[:, None]
-                priorities = priority.update_priorities(
-                    priorities, rows, td_error_abs, valid, self.replay
-                )
-                metrics["priority_mean"] = priorities.value.sum() / (priorities.value > 0).sum()
-                metrics["importance_min"] = batch.importance.min()
-            return (learner, priorities), metrics
-
-        def several() -> tuple[_Learned, Metrics]:
-            learned = jax.lax.fori_loop(
-                0,
-                run.updates_per_iteration - 1,
-                lambda i, learned: one(i, learned)[0],
-                (state.learner, state.priorities),
-            )
-            return one(run.updates_per_iteration - 1, learned)
-
-        def none() -> tuple[_Learned, Metrics]:
-            shapes = jax.eval_shape(several)[1]
-            metrics = jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan), shapes)
-            return (state.learner, state.priorities), metrics
-
-        def as_float() -> tuple[_Learned, Metrics]:
-            learned, metrics = several()
-            return learned, jax.tree.map(lambda x: x.astype(jnp.float32), metrics)
-
-        return jax.lax.cond(ready, as_float, none)
-
-    def _sample(
-        self, key: PRNGKeyArray, state: TrainState, epsilon: Array
-    ) -> tuple[Batch, Int[Array, " B"]]:
-        """A batch, and the rows of replay that its episodes come from."""
-        run, ring = self.run, state.replay_buffer
-        n_stored = jnp.minimum(ring.n_added, run.buffer_size)
-        if self.replay.sampling == "prioritized":
-            beta = priority.beta_at(state.env_steps, run.steps, self.replay)
-            drawn = priority.draw(
-                key, state.priorities, n_stored, run.batch_size, self.replay, beta
-            )
-            rows, importance = drawn.rows, drawn.importance
-        else:
-            rows = buffer.uniform_rows(key, ring, run.batch_size)
-            importance = jnp.ones(run.batch_size)
-        order = buffer.longest_first(ring, rows)
-        rows, importance = rows[order], importance[order]
-        batch = Batch(
-            buffer.take(ring, rows),
-            importance,
-            env_steps=state.env_steps,
-            epsilon=epsilon,
-        )
-        wanted = self.algorithm.recent(run.batch_size, run.buffer_size)
-        if wanted is None:
-            return batch, rows
-        recent = buffer.sample(jax.random.fold_in(key, 1), ring, wanted.n_episodes, wanted.window)
-        differs = n_stored > 4 * wanted.window
-        return batch._replace(recent=recent, recent_differs=differs), rows
-
-    def _play(
-        self,
-        params: PyTree,
-        key: PRNGKeyArray,
-        n: int,
-        epsilon: Float[Array, ""] | float | None,
-        keep_states: bool,
-    ) -> Played:
-        def act(
-            key: PRNGKeyArray, hidden: PyTree, observation: Any, last: Array
-        ) -> tuple[PyTree, Array]:
-            return self.algorithm.act(params, key, hidden, observation, last, epsilon)
-
-        hidden = self.algorithm.initial_hidden(n)
-        return collect(self.env, act, hidden, key, n, keep_states)
-
-    def fresh_episodes(
-        self, params: PyTree, seed: int, n: int, epsilon: float | None = None
-    ) -> Played:
-        """n episodes, without memory; greedy without an epsilon."""
-        play = jax.jit(lambda params, key: self._play(params, key, n, epsilon, False))
-        return play(params, evaluation_key(seed))
-
-    def _evaluate(self, state: TrainState) -> Metrics:
-        params, key = _evaluation(state)
-        return evaluation_metrics(self._play(params, key, self.run.test_nepisode, None, False))
-
     def _chunk(
-        self, state: TrainState, mark: Int[Array, ""], most: int
+        self, state: TrainState, until_env_steps: Int[Array, ""], max_iterations: int
     ) -> tuple[TrainState, Metrics]:
         iteration = jax.jit(self._iteration)  # traced once
         shapes = jax.eval_shape(iteration, state)[1]
-        metrics = jax.tree.map(lambda s: jnp.zeros((most, *s.shape), s.dtype), shapes)
+        metrics = jax.tree.map(lambda s: jnp.zeros((max_iterations, *s.shape), s.dtype), shapes)
         start = state.iteration
 
-        def unfinished(carry: tuple[TrainState, Metrics]) -> Array:
+        def unfinished(carry: tuple[TrainState, Metrics]) -> Bool[Array, ""]:
             state, _ = carry
-            return _common((state.env_steps < mark) & (state.iteration - start < most))
+            has_steps_left = state.env_steps < until_env_steps
+            return _any_seed(has_steps_left & (state.iteration - start < max_iterations))
 
         def step(carry: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
             state, metrics = carry
@@ -259,60 +125,211 @@ class Trainer:
 
         return jax.lax.while_loop(unfinished, step, (state, metrics))
 
+    def _iteration(self, state: TrainState) -> tuple[TrainState, Metrics]:
+        params, key, epsilon = self._exploration(state)
+        rollout = self.play(params, key, self.run.batch_size_run, epsilon, keep_states=True)
+        return self._learn(state, rollout)
+
+    def _learn(self, state: TrainState, rollout: Rollout) -> tuple[TrainState, Metrics]:
+        """The part of an iteration that follows its episodes: add, sample, update, sync."""
+        key, epsilon = _iteration_keys(state)[1], self.epsilon(state.env_steps)
+        state = self._add(state, rollout.episodes)
+        # all seeds have played as many episodes: the branches taken are common to them
+        n_episodes = state.iteration * self.run.batch_size_run
+        ready = _any_seed(n_episodes >= self.run.batch_size)
+        due = n_episodes - state.last_sync >= self.run.target_update_interval
+        sync = ready & _any_seed(due)
+
+        updates = functools.partial(self._updates, state, key, epsilon)
+        skip = functools.partial(self._skip, state, updates)
+        (learner, priorities), update_metrics = jax.lax.cond(ready, updates, skip)
+        targets = jax.lax.cond(
+            sync,
+            lambda: self.algorithm.sync_targets(learner).target_networks,
+            lambda: learner.target_networks,
+        )
+        state = state._replace(
+            learner=learner._replace(target_networks=targets),
+            priorities=priorities,
+            updates=state.updates + ready * self.run.updates_per_iteration,
+            last_sync=jnp.where(sync, n_episodes, state.last_sync),
+        )
+        metrics = {
+            **outcome_means(rollout),
+            "return_mean": rollout.episodes.reward.sum(-1).mean(),
+            "ep_length_mean": rollout.episodes.length.mean(dtype=jnp.float32),
+            "epsilon": epsilon,
+            "episodes": n_episodes,
+            "env_steps": state.env_steps,
+            "updates": state.updates,
+        }
+        return state, metrics | update_metrics
+
+    def _add(self, state: TrainState, episodes: Episodes) -> TrainState:
+        """The state with these episodes in replay; new ones have the largest priority so far."""
+        rows = buffer.next_rows(state.replay_buffer, episodes)
+        return state._replace(
+            replay_buffer=buffer.add(state.replay_buffer, episodes),
+            priorities=priority.add(state.priorities, rows),
+            env_steps=state.env_steps + episodes.length.sum(),
+            iteration=state.iteration + 1,
+        )
+
+    def _updates(
+        self, state: TrainState, key: PRNGKeyArray, epsilon: Float[Array, ""]
+    ) -> tuple[Learned, Metrics]:
+        """The updates of one iteration, and metrics of the last of them."""
+
+        def update(learned: Learned, i: Int[Array, ""]) -> tuple[Learned, Metrics]:
+            sample_key, update_key = jax.random.split(jax.random.fold_in(key, i))
+            batch, rows = self._sample(sample_key, state, learned.priorities, epsilon)
+            learner, metrics, td_error_abs = self._update(learned.learner, batch, update_key)
+            priorities = learned.priorities
+            if self.replay.sampling == "prioritized":
+                valid = jnp.arange(td_error_abs.shape[1]) < batch.episodes.length[:, None]
+                priorities = priority.update_priorities(
+                    priorities, rows, td_error_abs, valid, self.replay
+                )
+                metrics["priority_mean"] = priorities.value.sum() / (priorities.value > 0).sum()
+                metrics["importance_min"] = batch.importance.min()
+            return Learned(learner, priorities), jax.tree.map(jnp.float32, metrics)
+
+        before = Learned(state.learner, state.priorities)
+        numbers = jnp.arange(self.run.updates_per_iteration)
+        after, metrics = jax.lax.scan(update, before, numbers)
+        return after, jax.tree.map(lambda x: x[-1], metrics)
+
+    def _skip(
+        self, state: TrainState, updates: Callable[[], tuple[Learned, Metrics]]
+    ) -> tuple[Learned, Metrics]:
+        """Before replay holds a full batch: no updates, and metrics of NaN."""
+        shapes = jax.eval_shape(updates)[1]
+        metrics = jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan), shapes)
+        return Learned(state.learner, state.priorities), metrics
+
+    @functools.cached_property
+    def _update(self) -> Callable[[LearnerState, Batch, PRNGKeyArray], UpdateResult]:
+        """The algorithm's, traced once however often a program mentions it."""
+        return jax.jit(self.algorithm.update)
+
+    def _sample(
+        self,
+        key: PRNGKeyArray,
+        state: TrainState,
+        priorities: Priorities,
+        epsilon: Float[Array, ""],
+    ) -> tuple[Batch, Int[Array, " B"]]:
+        """A batch, and the rows of the replay buffer that its episodes come from."""
+        run, stored = self.run, state.replay_buffer
+        beta = priority.beta_at(state.env_steps, run.steps, self.replay)
+        rows, importance = priority.sample(
+            key, stored, priorities, run.batch_size, self.replay, beta
+        )
+        episodes = buffer.take(stored, rows)
+        batch = Batch(episodes, importance, env_steps=state.env_steps, epsilon=epsilon)
+        wanted = self.algorithm.recent_episodes(run.batch_size, run.buffer_size)
+        if wanted is None:
+            return batch, rows
+        recent_key = jax.random.fold_in(key, 1)
+        recent = buffer.sample(recent_key, stored, wanted.n_episodes, wanted.window)
+        n_stored = jnp.minimum(stored.n_added, run.buffer_size)
+        differs = n_stored > 4 * wanted.window
+        return batch._replace(recent=recent, recent_differs=differs), rows
+
+    def play(
+        self,
+        params: PyTree,
+        key: PRNGKeyArray,
+        n_episodes: int,
+        epsilon: Float[Array, ""] | float | None = None,
+        *,
+        keep_states: bool = False,
+    ) -> Rollout:
+        """Episodes, one in each of so many parallel environments; greedy where epsilon is None."""
+
+        def act(
+            key: PRNGKeyArray, hidden: PyTree, observation: Observation, last_action: Array
+        ) -> tuple[PyTree, Array]:
+            return self.algorithm.act(params, key, hidden, observation, last_action, epsilon)
+
+        hidden = self.algorithm.initial_hidden(n_episodes)
+        return collect(self.env, act, hidden, key, n_episodes, keep_states)
+
+    def fresh_episodes(
+        self, params: PyTree, seed: int, n: int, epsilon: float | None = None
+    ) -> Rollout:
+        """n episodes, without memory; greedy without an epsilon."""
+        play = jax.jit(lambda params, key: self.play(params, key, n, epsilon))
+        return play(params, evaluation_key(seed))
+
+    def epsilon(self, env_steps: Int[Array, ""]) -> Float[Array, ""]:
+        """Exploration after so many env steps: linear, then flat."""
+        run = self.run
+        left = jnp.clip(1.0 - env_steps / run.epsilon_anneal_time, 0.0, 1.0)
+        return run.epsilon_finish + left * (run.epsilon_start - run.epsilon_finish)
+
+    def _exploration(self, state: TrainState) -> Exploration:
+        params, key = state.learner.params, _iteration_keys(state)[0]
+        return Exploration(params, key, self.epsilon(state.env_steps))
+
+    def _evaluate(self, state: TrainState) -> Metrics:
+        params, key = _evaluation(state)
+        return evaluation_metrics(self.play(params, key, self.run.test_nepisode))
+
     # --- all seeds ----------------------------------------------------------------------------
 
     @functools.cached_property
     def init(self) -> Callable[[], TrainState]:
         """A fresh state of every seed."""
         seeds = self.run.seed + np.arange(self.run.seeds, dtype=np.int32)
-        return self._jit(lambda: self._over_seeds(self._init, jnp.asarray(seeds)))
+        return self._jit(lambda: self._over_seeds(self._init)(jnp.asarray(seeds)))
 
     @functools.cached_property
-    def chunk(self) -> Callable[[TrainState, Array, int], tuple[TrainState, Metrics]]:
-        """(state, mark, most) → (state, metrics [K, most]); the state given is consumed.
+    def chunk(
+        self,
+    ) -> Callable[[TrainState, Int[Array, ""], int], tuple[TrainState, Metrics]]:
+        """(state, until_env_steps, max_iterations) → (state, metrics [K, max_iterations]).
 
-        Iterations until a seed has played `mark` env steps, but at most `most` (a constant of the
-        compiled program). Metrics of iterations that were not made are zeros. Under `vmap` seeds
-        go on until the last of them has reached the mark.
+        Iterations until every seed has played `until_env_steps`, but at most `max_iterations` (a
+        constant of the compiled program). Metrics of iterations that were not made are zeros. The
+        state given is consumed. Under `vmap` seeds go on until the last of them is done.
         """
 
-        def chunk(state: TrainState, mark: Array, most: int) -> tuple[TrainState, Metrics]:
-            return self._over_seeds(lambda s: self._chunk(s, mark, most), state)
-
-        return self._jit(chunk, static_argnums=2, donate_argnums=0)
+        return self._jit(self._over_seeds(self._chunk), static_argnums=2, donate_argnums=0)
 
     @functools.cached_property
     def evaluate(self) -> Callable[[TrainState], Metrics]:
         """Metrics [K] of greedy episodes."""
-        return self._jit(lambda state: self._over_seeds(self._evaluate, state))
+        return self._jit(self._over_seeds(self._evaluate))
 
     # --- where something else plays -----------------------------------------------------------
 
     @functools.cached_property
     def exploration(self) -> Callable[[TrainState, int], Exploration]:
         """(state, k) → what the next episodes of the k-th seed are to be played with."""
-        return self._jit(lambda state, k: self._exploration(self._one(state, k)))
+        return self._jit(lambda state, k: self._exploration(self._seed(state, k)))
 
     @functools.cached_property
-    def evaluation(self) -> Callable[[TrainState, int], tuple[PyTree, PRNGKeyArray]]:
-        """(state, k) → the parameters and the random key of the k-th seed's next evaluation."""
-        return self._jit(lambda state, k: _evaluation(self._one(state, k)))
+    def evaluation(self) -> Callable[[TrainState, int], Evaluation]:
+        """(state, k) → what the k-th seed's next evaluation is to be played with."""
+        return self._jit(lambda state, k: _evaluation(self._seed(state, k)))
 
     @functools.cached_property
     def learn(self) -> Callable[[TrainState, int, Episodes], tuple[TrainState, Metrics]]:
         """(state, k, episodes) → (state, metrics of the k-th seed): the iteration that they end.
 
-        The state given is consumed."""
+        The state given is consumed.
+        """
 
         def learn(state: TrainState, k: Array, episodes: Episodes) -> tuple[TrainState, Metrics]:
-            one, metrics = self._learn(self._one(state, k), Played(episodes, {}))
+            one, metrics = self._learn(self._seed(state, k), Rollout(episodes, {}))
             if self.run.seeds == 1:
                 return jax.tree.map(lambda x: x[None], one), metrics
             return jax.tree.map(lambda old, new: old.at[k].set(new), state, one), metrics
 
         return self._jit(learn, donate_argnums=0)
 
-    def _one(self, state: TrainState, k: Array) -> TrainState:
+    def _seed(self, state: TrainState, k: Array) -> TrainState:
         """The k-th seed's slice."""
         return jax.tree.map(lambda x: x[0 if self.run.seeds == 1 else k], state)
 
@@ -322,6 +339,7 @@ class Trainer:
         return shard.replicated(self.run.batch_size)
 
     def _jit(self, fn: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+        # of any signature, as jax.jit
         return jax.jit(
             fn,
             in_shardings=self.sharding,
@@ -330,14 +348,21 @@ class Trainer:
             **options,
         )
 
-    def _over_seeds(self, fn: Callable[[Any], Any], states: Any) -> Any:
-        """fn of every seed's slice, stacked."""
-        if self.run.seeds == 1:
-            out = fn(jax.tree.map(lambda x: x[0], states))
-            return jax.tree.map(lambda x: x[None], out)
-        if jax.default_backend() == "cpu":
-            return jax.lax.map(fn, states)
-        return jax.vmap(fn)(states)
+    def _over_seeds(self, fn: Callable[..., PyTree]) -> Callable[..., PyTree]:
+        """fn(one seed's slice, …) → what it gives for every seed, stacked."""
+
+        def over_seeds(states: PyTree, *args: Any) -> PyTree:
+            if self.run.seeds == 1:
+                out = fn(jax.tree.map(lambda x: x[0], states), *args)
+                return jax.tree.map(lambda x: x[None], out)
+            map_seeds = jax.lax.map if jax.default_backend() == "cpu" else _vmap
+            return map_seeds(lambda state: fn(state, *args), states)
+
+        return over_seeds
+
+
+def _vmap(fn: Callable[[PyTree], PyTree], xs: PyTree) -> PyTree:
+    return jax.vmap(fn)(xs)
 
 
 def make_trainer(experiment: Experiment) -> Trainer:
@@ -349,12 +374,12 @@ def make_trainer(experiment: Experiment) -> Trainer:
     if experiment.algorithm.about.on_policy:
         _check_on_policy(experiment, weighting)
     algorithm, run = experiment.algorithm.make(env, weighting), experiment.run
-    newest = algorithm.recent(run.batch_size, run.buffer_size)
+    newest = algorithm.recent_episodes(run.batch_size, run.buffer_size)
     if newest is not None:
         name, n = registry.name_of(experiment.algorithm), newest.n_episodes
         require(
             n <= run.buffer_size,
-            f"{name} learns from {n} of the newest episodes as well, but replay holds only "
+            f"{name} also learns from the {n} newest episodes, but replay holds only "
             f"{run.buffer_size}; raise buffer_size.",
         )
     return Trainer(env, algorithm, experiment.replay, run)
@@ -381,23 +406,23 @@ def _check_on_policy(experiment: Experiment, weighting: Weighting) -> None:
     )
 
 
-def outcome_means(played: Played, prefix: str = "") -> Metrics:
+def outcome_means(rollout: Rollout, prefix: str = "") -> Metrics:
     """`NAME_mean` for each NAME in the last `info` of the episodes; where it is an array, over all
     its numbers."""
     return {
         f"{prefix}{name}_mean": values.mean(dtype=jnp.float32)
-        for name, values in played.outcome.items()
+        for name, values in rollout.outcome.items()
     }
 
 
-def evaluation_metrics(played: Played) -> Metrics:
+def evaluation_metrics(rollout: Rollout) -> Metrics:
     """What an evaluation reports of its episodes, of JAX or NumPy arrays."""
-    returns = played.episodes.reward.sum(-1)
+    returns = rollout.episodes.reward.sum(-1)
     return {
-        **outcome_means(played, "test_"),
+        **outcome_means(rollout, "test_"),
         "test_return_mean": returns.mean(),
         "test_return_std": returns.std(),
-        "test_ep_length_mean": played.episodes.length.mean(dtype=jnp.float32),
+        "test_ep_length_mean": rollout.episodes.length.mean(dtype=jnp.float32),
     }
 
 
@@ -406,9 +431,9 @@ def evaluation_key(seed: int) -> PRNGKeyArray:
     return _key(jnp.asarray(seed), _EVALUATION)
 
 
-def _evaluation(state: TrainState) -> tuple[PyTree, PRNGKeyArray]:
+def _evaluation(state: TrainState) -> Evaluation:
     key = jax.random.fold_in(_key(state.seed, _EVALUATION), state.env_steps)
-    return state.learner.params, key
+    return Evaluation(state.learner.params, key)
 
 
 def _iteration_keys(state: TrainState) -> tuple[PRNGKeyArray, PRNGKeyArray]:
@@ -418,7 +443,7 @@ def _iteration_keys(state: TrainState) -> tuple[PRNGKeyArray, PRNGKeyArray]:
     return play_key, learn_key
 
 
-def _common(flag: Bool[Array, ""]) -> Bool[Array, ""]:
+def _any_seed(flag: Bool[Array, ""]) -> Bool[Array, ""]:
     """Whether the flag is set for any seed of the surrounding `vmap`."""
     return common_max(flag.astype(jnp.int32)) > 0
 

@@ -26,7 +26,7 @@ from macpo.weighting.normalise import (
 )
 from macpo.weighting.signals import PER_AGENT, Signals, check, clean, constant, shape_of
 
-State: TypeAlias = dict[str, Any]
+WeightingState: TypeAlias = dict[str, Any]
 """Running means by name; part of the checkpoint."""
 
 
@@ -46,7 +46,7 @@ class Weighed(NamedTuple):
 
     weights: Any
     """[B, T], or [B, T, N] for schemes that weigh each agent."""
-    state: State
+    state: WeightingState
     metrics: dict[str, Any]
     """Scalars by name, explained in `docs/metrics.md`."""
 
@@ -76,7 +76,7 @@ class Weighting:
         parts = [*(f.needs for f in self.factors), *(m.needs for m in self.moving)]
         return tuple(dict.fromkeys(name for part in [*parts, self.learner_needs] for name in part))
 
-    def init(self) -> State:
+    def init(self) -> WeightingState:
         """The state before the first batch."""
         scale = {"scale": 0.0} if self.normalise == "ema" else {}
         return {m.name: m.initial for m in self.moving} | scale
@@ -113,7 +113,7 @@ class Weighting:
         keeps_axis = keeps_axis and not self.per_agent
         return made.weights[..., None] if keeps_axis else made.weights
 
-    def apply(self, state: State, signals: Signals) -> Weighed:
+    def apply(self, state: WeightingState, signals: Signals) -> Weighed:
         """Weigh a batch, move the running means along, and say what the weights are like."""
         made = self._weigh(state, signals)
         xp, mask = made.xp, made.mask
@@ -130,7 +130,7 @@ class Weighting:
         metrics |= {f"weight_{name}": value for name, value in made.state.items()}
         return Weighed(made.weights, made.state, {name: constant(x) for name, x in metrics.items()})
 
-    def _weigh(self, state: State, signals: Signals) -> "_Made":
+    def _weigh(self, state: WeightingState, signals: Signals) -> "_Made":
         xp = check(self.name, signals, self.needs)
         s = clean(signals, self.needs, xp)
         s = s._replace(moving=state)  # as it was before this batch
@@ -162,7 +162,7 @@ class _Made(NamedTuple):
     """A weighing and what was computed on the way."""
 
     weights: Any
-    state: State
+    state: WeightingState
     signals: Signals
     logs: dict[str, Any]
     log_total: Any

@@ -30,6 +30,7 @@ from macpo.types import Batch, Episodes, Observation
 from macpo.weighting.weighting import Weighed, Weighting
 from tests.support.paths import ROOT
 from tests.support.toys import CANVAS, Canvas, past_end, scribble, spoiled
+from tests.support.updates import update_then_sync
 from tests.support.weighting_kinds import KINDS
 
 ALGORITHMS = list(registry.discover("algorithms"))
@@ -69,14 +70,14 @@ def started(name: str) -> LearnerState:
 
 @functools.cache
 def update(name: str) -> Any:
-    return jax.jit(algorithm(name).update)
+    return jax.jit(update_then_sync(algorithm(name)))
 
 
 def batch_of(learner: Algorithm, episodes: Episodes = EPISODES) -> Batch:
     """The episodes, which are also the newest ones where the algorithm asks for those."""
     n = len(episodes.length)
     batch = Batch(episodes, jnp.ones(n), env_steps=1000)
-    wanted = learner.recent(n, MOST_EPISODES)
+    wanted = learner.recent_episodes(n, MOST_EPISODES)
     if wanted is None:
         return batch
     rows = np.sort(np.arange(wanted.n_episodes) % n)  # keeps the longest first
@@ -153,10 +154,10 @@ def test_td_errors_are_positive_on_real_steps_and_zero_on_padding(name: str) -> 
 @every_algorithm
 def test_targets_change_only_when_a_copy_is_asked_for(name: str) -> None:
     before, kept, copied = started(name), updated(name)[0], updated(name, sync=True)[0]
-    assert_same(kept.targets, before.targets)
-    assert_same(copied._replace(targets=()), kept._replace(targets=()))
-    if jax.tree.leaves(before.targets):
-        assert differ(copied.targets, before.targets)
+    assert_same(kept.target_networks, before.target_networks)
+    assert_same(copied._replace(target_networks=()), kept._replace(target_networks=()))
+    if jax.tree.leaves(before.target_networks):
+        assert differ(copied.target_networks, before.target_networks)
 
 
 @every_algorithm
@@ -184,7 +185,7 @@ def test_seeds_side_by_side_learn_what_each_learns_alone(name: str) -> None:
     batches = [batch_of(learner, scribble(SPEC, LENGTH, [True, False], seed=i)) for i in range(2)]
     stacked = jax.tree.map(lambda *x: jnp.stack(x), *map(_arrays, batches))
     together_init = jax.vmap(learner.init)(keys)
-    together = jax.jit(jax.vmap(learner.update, in_axes=(0, 0, 0, None)))(
+    together = jax.jit(jax.vmap(update_then_sync(learner), in_axes=(0, 0, 0, None)))(
         together_init, stacked, keys, jnp.array(True)
     )
     for i, (key, batch) in enumerate(zip(keys, batches, strict=True)):
@@ -288,7 +289,7 @@ def observed_update(name: str) -> tuple[Algorithm, Any]:
 
     def observed(*arguments: Any) -> Any:
         with jax.disable_jit():
-            return learner.update(*arguments)
+            return update_then_sync(learner)(*arguments)
 
     return learner, observed
 
@@ -307,9 +308,9 @@ def test_learning_recomputes_the_policy_that_acted(name: str) -> None:
 # --- every algorithm with every weighting ---------------------------------------------------------
 
 
-def accepts(name: str, weighting: str) -> bool:
+def accepts(name: str, chosen: str) -> bool:
     try:
-        config(name).make(Canvas(SPEC), weighting(weighting))
+        config(name).make(Canvas(SPEC), weighting(chosen))
     except UsageError:
         return False
     return True
@@ -319,12 +320,12 @@ PAIRS = [(a, w) for a, w in itertools.product(WITH_REPLAY, WEIGHTINGS) if accept
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "scheme"), PAIRS)
-def test_an_algorithm_trains_with_every_weighting_it_accepts(name: str, weighting: str) -> None:
-    learner = config(name).make(Canvas(SPEC), weighting(weighting))
+@pytest.mark.parametrize(("name", "chosen"), PAIRS)
+def test_an_algorithm_trains_with_every_weighting_it_accepts(name: str, chosen: str) -> None:
+    learner = config(name).make(Canvas(SPEC), weighting(chosen))
     before = state = learner.init(KEY)
     with jax.disable_jit():
-        for i in range(2 if weighting in KINDS else 1):  # a second one sees what the first has left
+        for i in range(2 if chosen in KINDS else 1):  # a second one sees what the first has left
             key = jax.random.fold_in(KEY, i)
             state, metrics, td_error_abs = learner.update(
                 state, batch_of(learner), key, jnp.array(i == 0)

@@ -16,9 +16,11 @@ import numpy as np
 import pytest
 
 from macpo.algorithms.qmix import Config as Qmix
-from macpo.learners.auxiliary import Estimators
+from macpo.learners.auxiliary import AuxiliaryNetworks
 from macpo.learners.base import LearnerState
-from macpo.learners.value_based import Networks, Targets, Value, ValueBasedLearner
+from macpo.learners.episodes import ValueNetwork
+from macpo.learners.forward import Networks, TargetNetworks
+from macpo.learners.value_based import ValueBasedLearner
 from macpo.types import Batch, Episodes, Observation, Spec
 from macpo.weighting.factors import joint_probability
 from macpo.weighting.macpo import Config as Macpo
@@ -105,15 +107,18 @@ def networks(kind: str) -> Networks:
     """`kind` is param, grad or param_after."""
     template = fresh().params
     return Networks(
-        factored=Value(
-            load(kind, "agent", template.factored.agent, AGENT),
-            load(kind, "mixer", template.factored.mixer, MIXER),
+        ValueNetwork(
+            load(kind, "agent", template.value.agent, AGENT),
+            load(kind, "mixer", template.value.mixer, MIXER),
         ),
-        central=Value(
-            load(kind, "central_agent", template.central.agent, AGENT),
-            load(kind, "central_mixer", template.central.mixer, CENTRAL_MIXER),
+        AuxiliaryNetworks(
+            ValueNetwork(
+                load(kind, "central_agent", template.auxiliary.central_critic.agent, AGENT),
+                load(kind, "central_mixer", template.auxiliary.central_critic.mixer, CENTRAL_MIXER),
+            ),
+            error=None,
+            density_ratio=None,
         ),
-        estimators=Estimators(None, None),
     )
 
 
@@ -165,17 +170,21 @@ def fresh() -> LearnerState:
 def updated() -> tuple[Networks, dict[str, np.ndarray], Networks]:
     """(gradients, everything exposed, parameters after one step of Adam)."""
     params = networks("param")
-    target = Value(
-        load("param", "target_central_agent", params.central.agent, AGENT),
-        load("param", "target_central_mixer", params.central.mixer, CENTRAL_MIXER),
+    target = ValueNetwork(
+        load("param", "target_central_agent", params.auxiliary.central_critic.agent, AGENT),
+        load("param", "target_central_mixer", params.auxiliary.central_critic.mixer, CENTRAL_MIXER),
     )
 
     @jax.jit
     def update() -> Any:
         key, given = jax.random.key(0), Batch(batch(), jnp.ones(4))
-        state = learner().init(key)._replace(params=params, targets=Targets(target, None))
+        state = (
+            learner()
+            .init(key)
+            ._replace(params=params, target_networks=TargetNetworks(target, None))
+        )
         grads, _ = jax.grad(learner().loss, has_aux=True)(params, state, given, key)
-        state, metrics, _ = learner().update(state, given, key, jnp.array(False))
+        state, metrics, _ = learner().update(state, given, key)
         return grads, metrics, state.params
 
     return jax.tree.map(np.asarray, update())

@@ -28,7 +28,7 @@ from macpo.training.trainer import (
     evaluation_metrics,
     outcome_means,
 )
-from macpo.types import Episodes, Metrics, Observation, Played, PyTree, Spec
+from macpo.types import Episodes, Metrics, Observation, PyTree, Rollout, Spec
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class HostRollout:
         Metrics are [K, 1], zeros where nothing was played. All play before any learns: if play
         fails, the state is still whole.
         """
-        run, played = self.trainer.run, dict[int, tuple[Played, int]]()
+        run, played = self.trainer.run, dict[int, tuple[Rollout, int]]()
         for k in np.flatnonzero(np.asarray(state.env_steps) < int(mark)).tolist():
             params, key, epsilon = self.trainer.exploration(state, k)
             played[k] = self.play(params, key, epsilon, run.batch_size_run)
@@ -74,7 +74,7 @@ class HostRollout:
         n: int,
         epsilon: float | None = None,
         keep_states: bool = False,
-    ) -> Played:
+    ) -> Rollout:
         """n episodes, as `Trainer.fresh_episodes`."""
         return self.play(params, evaluation_key(seed), epsilon, n, keep_states)[0]
 
@@ -85,7 +85,7 @@ class HostRollout:
         epsilon: Float[Array, ""] | float | None,
         n: int,
         keep_states: bool = True,
-    ) -> tuple[Played, int]:
+    ) -> tuple[Rollout, int]:
         """n episodes, of NumPy arrays, and how many were lost and played again with a new seed.
 
         The policy answers all that wait for it as soon as nothing else is heard, so that it works
@@ -235,7 +235,7 @@ class _Book:
         self.waiting[:] = False
         return answered
 
-    def played(self) -> Played:
+    def played(self) -> Rollout:
         """All episodes; every row must be over."""
         names = set(self.outcomes[0])
         require(
@@ -246,7 +246,7 @@ class _Book:
             name: np.array([outcome[name] for outcome in self.outcomes], np.float32)
             for name in sorted(names)
         }
-        return Played(self.episodes, outcome)
+        return Rollout(self.episodes, outcome)
 
 
 def _zeros(shape: int | tuple[int, ...], dtype: Any) -> Any:

@@ -1,0 +1,284 @@
+"""The forward pass of value-based learners: every network over every state of a batch, once.
+
+pack → unroll the agents → gather the actions to be valued → mix → unpack. Everything that the loss
+and the weighting read comes out as one `ForwardOutput`.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from macpo.envs.base import Environment
+from macpo.kernels.chunked import map_states
+from macpo.kernels.packing import unpack
+from macpo.kernels.unroll import unroll_with_hidden
+from macpo.learners.auxiliary import (
+    Auxiliary,
+    AuxiliaryMixers,
+    AuxiliaryNetworks,
+    AuxiliaryValues,
+    OnlineUtilities,
+    TargetUtilities,
+    mixers_of,
+)
+from macpo.learners.episodes import (
+    PackedEpisodes,
+    Transitions,
+    ValueNetwork,
+    agent_history,
+    decode_rows,
+    encoder,
+    pack_episodes,
+    unroll_agents,
+)
+from macpo.nets.action_selection import gather_actions, greedy
+from macpo.nets.mixers import Extras, Mixer
+from macpo.types import Episodes, Metrics, PyTree
+from macpo.weighting.boltzmann import taken_probs
+from macpo.weighting.signals import Signals
+from macpo.weighting.weighting import Weighting
+
+
+class Networks(NamedTuple):
+    """What learns: the factored value that acts, and what the weighting or the targets need."""
+
+    value: ValueNetwork
+    auxiliary: AuxiliaryNetworks
+
+
+class TargetNetworks(NamedTuple):
+    """Earlier copies: of the value that targets come from, and of the error network."""
+
+    value: ValueNetwork
+    error: ValueNetwork | None
+
+
+class JointActions(NamedTuple):
+    """The joint actions that are valued in every state."""
+
+    taken: Int[Array, "S L N"]
+    greedy: Int[Array, "S L N"]
+    """Of the online network."""
+    bootstrap: Int[Array, "S L N"]
+    """Those that the targets assume in the next state."""
+
+
+class OnlineAgents(NamedTuple):
+    """What the online mixers mix; gradients flow back to the agents."""
+
+    taken: Float[Array, "S L N"]
+    """Utilities of the actions taken."""
+    best: Float[Array, "S L N"] | None
+    """Utilities of the greedy actions, where the mixer reads them."""
+    hidden: Float[Array, "S L N h"] | None
+    """Recurrent states, where the mixer reads them."""
+    auxiliary: OnlineUtilities
+
+
+class TargetAgents(NamedTuple):
+    """What the target mixers mix; constants."""
+
+    bootstrap: Float[Array, "S L N"]
+    """The target network's utilities of the bootstrap actions."""
+    taken: Float[Array, "S L N"] | None
+    """Those of the actions taken, where the weighting reads their joint value."""
+    best: Float[Array, "S L N"] | None
+    hidden: Float[Array, "S L N h"] | None
+    auxiliary: TargetUtilities
+
+
+class MixerContext(NamedTuple):
+    """What the joint values of a state depend on without a gradient."""
+
+    encoded_state: PyTree
+    actions: JointActions
+    target: TargetAgents
+
+
+class JointValues(NamedTuple):
+    """Joint values of every state, [B, T+1] once unpacked."""
+
+    q_tot: Float[Array, "B Tp1"]
+    """Of the actions taken. [B, T+1, N] where nothing mixes the utilities (IQL)."""
+    target_q_tot: Float[Array, "B Tp1"]
+    """The target network's value of the bootstrap actions: what is bootstrapped from."""
+    q_of_target_net: Float[Array, "B Tp1"] | None
+    """The target network's value of the actions taken."""
+    dq_tot_dq: Float[Array, "B Tp1 N"] | None
+    """Derivative of `q_tot` by each agent's utility."""
+    auxiliary: AuxiliaryValues
+    further: PyTree
+    """The values of the algorithm's further loss (`FurtherLoss`), or None."""
+
+
+class ForwardOutput(NamedTuple):
+    """What all networks make of stored episodes, [B, T+1, ...]."""
+
+    joint: JointValues
+    utilities: Float[Array, "B Tp1 N"] | None
+    """Of the actions taken, where agents have weights of their own."""
+    pi_taken: Float[Array, "B Tp1 N"]
+    """Each agent's probability of the action taken, under its Boltzmann policy."""
+    is_greedy: Bool[Array, "B Tp1"]
+    """Whether the joint action taken is the bootstrap action."""
+
+
+class Mixers(NamedTuple):
+    """The parts of the online networks that see a whole state."""
+
+    value: Mixer
+    auxiliary: AuxiliaryMixers
+
+
+class FurtherLoss(Protocol):
+    """A loss of the algorithm's own besides the TD loss, of joint values that it defines."""
+
+    @property
+    def provides(self) -> tuple[str, ...]:
+        """The signals for the weighting that are among these values."""
+        ...
+
+    def values(
+        self,
+        mixer: Mixer,
+        q_tot: Float[Array, " R"],
+        utilities: Float[Array, "R N"],
+        extras_of_greedy: Extras,
+        state: Float[Array, "R S"],
+    ) -> PyTree:
+        """Values [R] of a chunk of states."""
+        ...
+
+    def signals(self, signals: Signals, values: PyTree) -> Signals:
+        """The signals with those that it provides; values are [B, T]."""
+        ...
+
+    def loss(self, values: PyTree, steps: Transitions) -> tuple[Float[Array, ""], Metrics]:
+        """(loss, metrics) of values [B, T]."""
+        ...
+
+
+@dataclass(frozen=True)
+class ForwardPass:
+    """From stored episodes to joint values; see the module's docstring."""
+
+    env: Environment
+    weighting: Weighting
+    auxiliary: Auxiliary
+    further_loss: FurtherLoss | None
+    double_q: bool
+    """Whether the online network chooses the bootstrap actions."""
+    targets_central: bool
+    """Whether the target network is one of the central critic."""
+    utility_clamp: tuple[float, float] | None
+    """Bounds of the utilities of the value that acts."""
+
+    def __call__(
+        self, networks: tuple[Networks, TargetNetworks], episodes: Episodes
+    ) -> ForwardOutput:
+        """What all networks make of every state of stored episodes, in one pass."""
+        params, targets = networks
+        packed = pack_episodes(self.env, episodes)  # [S, L, ...]: from here on without padding
+        available = packed.observation.avail_actions
+
+        # 1. Utilities of every action, and the joint actions to be valued.
+        q, hidden = self._unroll(params.value, packed)
+        target_q, target_hidden = self._unroll(targets.value, packed)
+        q = self.clamp(q)
+        target_q = target_q if self.targets_central else self.clamp(target_q)
+        best, target_best = greedy(q, available), greedy(target_q, available)
+        actions = JointActions(packed.actions, best, best if self.double_q else target_best)
+
+        # 2. Utilities of those.
+        def reads(value: ValueNetwork, name: str) -> bool:
+            return name in value.mixer.needs
+
+        utilities = gather_actions(q, actions.taken)
+        online, target = self.auxiliary.utilities(
+            params.auxiliary,
+            targets.error,
+            lambda agent: unroll_agents(self.env.spec, agent, packed),
+            actions.taken,
+            actions.bootstrap,
+        )
+        online = OnlineAgents(
+            jax.lax.stop_gradient(utilities) if self.weighting.per_agent else utilities,
+            gather_actions(q, best) if reads(params.value, "best") else None,
+            hidden,
+            online,
+        )
+        reads_target = "q_of_target_net" in self.weighting.needs
+        target = TargetAgents(
+            gather_actions(target_q, actions.bootstrap),
+            gather_actions(target_q, actions.taken) if reads_target else None,
+            gather_actions(target_q, target_best) if reads(targets.value, "best") else None,
+            target_hidden,
+            target,
+        )
+
+        # 3. Joint values.
+        mixers = Mixers(params.value.mixer, mixers_of(params.auxiliary))
+        context = MixerContext(packed.encoded_state, actions, jax.lax.stop_gradient(target))
+        joint = map_states(self._mix, mixers, targets, online, context, packed.packing)
+
+        # 4. What else weights depend on.
+        pi_taken = self._pi_taken(q, actions.taken, available)
+        is_greedy = (actions.taken == actions.bootstrap).all(-1)
+        shown = utilities if self.weighting.per_agent else None
+        out = ForwardOutput(joint, shown, pi_taken, is_greedy)
+        return jax.tree.map(lambda x: unpack(packed.packing, x), out)
+
+    def _mix(
+        self, mixers: Mixers, targets: TargetNetworks, online: OnlineAgents, context: MixerContext
+    ) -> JointValues:
+        """Joint values of a chunk of states."""
+        encoded_state, actions, target = context
+        state = decode_rows(self.env, encoded_state).state
+        mixer, target_mixer = mixers.value, targets.value.mixer
+        extras = Extras(actions.taken, online.best, online.hidden)
+        target_extras = Extras(actions.bootstrap, target.best, target.hidden)
+        q_tot = mixer(online.taken, state, extras)
+        target_q_tot = target_mixer(target.bootstrap, state, target_extras)
+        q_of_target_net = dq_tot_dq = further = None
+        if target.taken is not None:
+            extras_of_taken = target_extras._replace(actions=actions.taken)
+            q_of_target_net = target_mixer(target.taken, state, extras_of_taken)
+        if "dq_tot_dq" in self.weighting.needs:
+            by_utility = jax.grad(lambda utilities, mixer: mixer(utilities, state, extras).sum())
+            dq_tot_dq = by_utility(*jax.lax.stop_gradient((online.taken, mixer)))
+        if self.further_loss is not None:
+            of_greedy = extras._replace(actions=actions.greedy)
+            further = self.further_loss.values(mixer, q_tot, online.taken, of_greedy, state)
+        auxiliary = self.auxiliary.mix(
+            mixers.auxiliary,
+            targets.error,
+            online.auxiliary,
+            target.auxiliary,
+            state,
+            actions.taken,
+        )
+        return JointValues(q_tot, target_q_tot, q_of_target_net, dq_tot_dq, auxiliary, further)
+
+    def _unroll(
+        self, value: ValueNetwork, packed: PackedEpisodes
+    ) -> tuple[Float[Array, "S L N A"], Float[Array, "S L N h"] | None]:
+        """(utilities, recurrent states where the mixer reads them)"""
+        if "hidden" not in value.mixer.needs:
+            return unroll_agents(self.env.spec, value.agent, packed), None
+        history = agent_history(packed)
+        return unroll_with_hidden(value.agent, encoder(self.env.spec), history, packed.packing)
+
+    def _pi_taken(
+        self, q: Float[Array, "S L N A"], taken: Int[Array, "S L N"], available: Bool[Array, "..."]
+    ) -> Float[Array, "S L N"]:
+        weighting = self.weighting
+        return taken_probs(
+            q, taken, available, weighting.policy_temperature, weighting.include_unavailable
+        )
+
+    def clamp(self, q: Float[Array, "*B"]) -> Float[Array, "*B"]:
+        """The utilities within their bounds."""
+        return q if self.utility_clamp is None else jnp.clip(q, *self.utility_clamp)

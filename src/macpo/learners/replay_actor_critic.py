@@ -1,0 +1,175 @@
+"""Actor-critics with replay: the weights of their critics' TD errors.
+
+The auxiliary networks that a weighting needs (Q*, accumulated errors, density ratios) learn from
+the critic's targets, with optimisers of their own.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from macpo.bounds import Positive, PositiveInt
+from macpo.errors import require
+from macpo.kernels.chunked import map_states
+from macpo.kernels.packing import pack, unpack
+from macpo.kernels.shard import map_over_devices
+from macpo.learners.actor_critic import ActorCritic, ActorCriticLearner
+from macpo.learners.auxiliary import (
+    AuxiliaryMixers,
+    AuxiliaryNetworks,
+    AuxiliaryValues,
+    OnlineUtilities,
+    central_critic_loss,
+    mixers_of,
+)
+from macpo.learners.base import LearnerState
+from macpo.learners.episodes import (
+    ValueNetwork,
+    decode_rows,
+    pack_episodes,
+    transitions,
+    unroll_agents,
+)
+from macpo.types import Batch, Episodes, Metrics, PyTree
+from macpo.weighting.signals import Signals
+from macpo.weighting.weighting import Weighting, WeightingState
+
+
+@dataclass(frozen=True)
+class ReplayActorCritic(ActorCritic):
+    """Hyper-parameters shared by the actor-critic algorithms with replay."""
+
+    critic_lr: Positive = 5e-4
+    """Learning rate of the critic, and of Q* where a weighting needs it."""
+    central_mixing_embed_dim: PositiveInt = 256
+    """Width of the mixer of Q*."""
+
+    def require_team_weights(self, name: str, weighting: Weighting) -> None:
+        """UsageError for a weighting that splits the team's error among utilities."""
+        require(
+            not weighting.per_agent,
+            f"weighting {weighting.name!r} splits the team's TD error among the utilities that a "
+            f"mixer mixes, and {name} has a critic instead; choose an algorithm with a mixer of "
+            "utilities (vdn, qmix), or another weighting.",
+        )
+
+
+class CriticOutput(NamedTuple):
+    """What weights depend on in every step of a batch, of K critics; constants."""
+
+    q: Float[Array, "B T K"]
+    """Each critic's joint value of the actions taken."""
+    q_of_target_net: Float[Array, "B T K"]
+    """The same of the target networks."""
+    target: Float[Array, "B T"]
+    pi_taken: Float[Array, "B T N"]
+    """The policies' probabilities of the actions taken."""
+    greedy: Int[Array, "B Tp1 N"]
+    """The policies' likeliest actions in every state."""
+
+
+class CriticWeights(NamedTuple):
+    """Weights of a batch, and what the auxiliary networks learn from it."""
+
+    weights: Float[Array, "B T K"]
+    """Of every critic's squared TD error, with the correction for how episodes were drawn."""
+    auxiliary_loss: Float[Array, ""]
+    weighting_state: WeightingState
+    metrics: Metrics
+
+
+def weight_critics(
+    learner: ActorCriticLearner,
+    auxiliary: AuxiliaryNetworks,
+    state: LearnerState,
+    batch: Batch,
+    key: PRNGKeyArray,
+    out: CriticOutput,
+) -> CriticWeights:
+    """Weigh every step of a batch, each critic's error by itself."""
+    out = jax.lax.stop_gradient(out)
+    episodes, steps = batch.episodes, transitions(batch.episodes, batch.importance)
+    values = AuxiliaryValues()
+    if any(net is not None for net in auxiliary):
+        networks = auxiliary, state.target_networks.error
+        values = map_over_devices(partial(_forward, learner), networks, (episodes, out.greedy))
+
+    # the critics lie one after another along the axis of episodes
+    n_critics = out.q.shape[-1]
+
+    def tiled(x: Array) -> Array:
+        return jnp.concatenate([x] * n_critics)
+
+    def stacked(x: Array) -> Array:
+        return jnp.moveaxis(x, -1, 0).reshape(-1, x.shape[1])
+
+    is_greedy = (out.greedy[:, :-1] == episodes.actions).all(-1)
+    team = Signals(steps.mask, target=out.target, pi_taken=out.pi_taken, is_greedy=is_greedy)
+    discount = learner.config.gamma * ~steps.terminal
+    team = learner.auxiliary.signals(team, values, discount, batch.recent_differs)
+    signals = jax.tree.map(tiled, team)._replace(
+        q=stacked(out.q),
+        q_of_target_net=stacked(out.q_of_target_net),
+        uniform_noise=jax.random.uniform(key),
+    )
+    weighted = learner.weighting.apply(state.weighting_state, signals)
+    weights = jnp.moveaxis(weighted.weights.reshape(n_critics, *steps.mask.shape), 0, -1)
+
+    loss, metrics = jnp.zeros(()), weighted.metrics
+    if values.q_star is not None:
+        q, q_star = out.q.mean(-1), values.q_star[:, :-1]
+        loss_central, more = central_critic_loss(q, q_star, out.target, steps)
+        loss, metrics = loss + loss_central, metrics | more
+    td_error = jnp.abs(out.q - out.target[..., None]).mean(-1)
+    own = learner.auxiliary.losses(auxiliary, values, team, td_error, batch)
+    return CriticWeights(
+        weights * steps.importance[..., None],
+        loss + sum(own.values()),
+        weighted.state,
+        metrics | own,
+    )
+
+
+class _Context(NamedTuple):
+    """What the joint values of a state depend on without a gradient."""
+
+    encoded_state: PyTree
+    taken: Int[Array, "S L N"]
+    target: PyTree
+
+
+def _forward(
+    learner: ActorCriticLearner,
+    networks: tuple[AuxiliaryNetworks, ValueNetwork | None],
+    batch: tuple[Episodes, Int[Array, "B Tp1 N"]],
+) -> AuxiliaryValues:
+    """The auxiliary networks' values of every state."""
+    (nets, target_error), (episodes, greedy) = networks, batch
+    packed = pack_episodes(learner.env, episodes)
+    online, target = learner.auxiliary.utilities(
+        nets,
+        target_error,
+        lambda agent: unroll_agents(learner.spec, agent, packed),
+        packed.actions,
+        pack(packed.packing, greedy),
+        with_greedy_q_star="q_star_greedy" in learner.weighting.needs,
+    )
+
+    def mix(
+        mixers: AuxiliaryMixers,
+        target_error: ValueNetwork | None,
+        online: OnlineUtilities,
+        context: _Context,
+    ) -> AuxiliaryValues:
+        state = decode_rows(learner.env, context.encoded_state).state
+        return learner.auxiliary.mix(
+            mixers, target_error, online, context.target, state, context.taken
+        )
+
+    context = _Context(packed.encoded_state, packed.actions, jax.lax.stop_gradient(target))
+    values = map_states(mix, mixers_of(nets), target_error, online, context, packed.packing)
+    return jax.tree.map(partial(unpack, packed.packing), values)

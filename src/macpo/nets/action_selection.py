@@ -1,0 +1,75 @@
+"""Which actions agents take: the only argmax and softmax over actions, always of available ones."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+
+def greedy(q: Float[Array, "*B A"], avail_actions: Bool[Array, "*B A"]) -> Int[Array, "*B"]:
+    """The best available action; the lowest number wins ties."""
+    q = jax.lax.stop_gradient(jnp.where(avail_actions, q, -jnp.inf))
+    return _first(q == q.max(-1, keepdims=True))
+
+
+def _first(flags: Bool[Array, "*B A"]) -> Int[Array, "*B"]:
+    """Number of the first flag set; a minimum, which XLA vectorises, unlike argmax."""
+    numbers = jnp.arange(flags.shape[-1], dtype=jnp.int8)
+    return jnp.where(flags, numbers, jnp.int8(flags.shape[-1] - 1)).min(-1)
+
+
+def epsilon_greedy(
+    key: PRNGKeyArray,
+    q: Float[Array, "*B A"],
+    avail_actions: Bool[Array, "*B A"],
+    epsilon: Float[Array, ""],
+) -> Int[Array, "*B"]:
+    """With probability epsilon, per agent, a uniform available action; else the greedy one."""
+    u = jax.random.uniform(key, (2, *q.shape[:-1]))
+    n_available = avail_actions.sum(-1)
+    ordinal = jnp.floor(u[0] * n_available).astype(jnp.int32)
+    # the ordinal-th available action is where the running count first exceeds it
+    count = jnp.cumsum(avail_actions, -1)
+    random = _first(count > ordinal[..., None])
+    return jnp.where(u[1] < epsilon, random, greedy(q, avail_actions))
+
+
+IMPOSSIBLE = -1e30
+"""Log probability of an unavailable action: exp makes it exactly 0, and 0 times it is no NaN."""
+
+
+def possible_actions(avail_actions: Bool[Array, "*B A"]) -> Bool[Array, "*B A"]:
+    """The available actions; all where none is available (padding)."""
+    return avail_actions | ~avail_actions.any(-1, keepdims=True)
+
+
+def log_policy(
+    logits: Float[Array, "*B A"], avail_actions: Bool[Array, "*B A"]
+) -> Float[Array, "*B A"]:
+    """log π over the available actions; over all where none is available (padding)."""
+    possible = possible_actions(avail_actions)
+    log_pi = jax.nn.log_softmax(jnp.where(possible, logits, IMPOSSIBLE))
+    return jnp.where(possible, log_pi, IMPOSSIBLE)
+
+
+def mix_with_uniform(
+    log_pi: Float[Array, "*B A"], avail_actions: Bool[Array, "*B A"], epsilon: Float[Array, ""]
+) -> Float[Array, "*B A"]:
+    """log of (1 − ε) π + ε / n, n the number of available actions."""
+    floor = epsilon / jnp.maximum(avail_actions.sum(-1, keepdims=True), 1)
+    mixed = jnp.where(avail_actions, (1 - epsilon) * jnp.exp(log_pi) + floor, 1.0)
+    # nearly 0 where neither the policy nor the floor leaves anything
+    log_mixed = jnp.log(jnp.maximum(mixed, jnp.finfo(mixed.dtype).tiny))
+    return jnp.where(avail_actions, log_mixed, log_pi)
+
+
+def sample_actions(
+    key: PRNGKeyArray, log_pi: Float[Array, "*B A"], avail_actions: Bool[Array, "*B A"]
+) -> Int[Array, "*B"]:
+    """An available action of each agent, drawn from its policy."""
+    return greedy(log_pi + jax.random.gumbel(key, log_pi.shape), avail_actions)
+
+
+def gather_actions(q: Float[Array, "*B A"], actions: Int[Array, "*B"]) -> Float[Array, "*B"]:
+    """The value of the action taken, per agent; compared, not indexed, for the gradient's sake."""
+    chosen = actions[..., None] == jnp.arange(q.shape[-1], dtype=actions.dtype)
+    return jnp.where(chosen, q, 0.0).sum(-1)
