@@ -15,7 +15,7 @@ from macpo.algorithms import qmix
 from macpo.envs.base import Environment
 from macpo.learners.base import About
 from macpo.learners.value_based import ValueBasedLearner
-from macpo.weighting import cwqmix
+from macpo.weighting.cwqmix import CWQMIX
 from macpo.weighting.weighting import Weighting
 
 
@@ -36,8 +36,8 @@ class Config(qmix.Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        cwqmix.Config(alpha=self.alpha)  # refuses what is out of range
+        CWQMIX(alpha=self.alpha)  # refuses what is out of range
 
     def make(self, env: Environment, weighting: Weighting) -> ValueBasedLearner:
         """The learner; its scheme is the weighting's times these weights."""
-        return super().make(env, weighting.times(cwqmix.Config(alpha=self.alpha).make()))
+        return super().make(env, weighting.times(CWQMIX(alpha=self.alpha)))

@@ -37,7 +37,7 @@ from macpo.nets.critics import AgentCritic
 from macpo.nets.linear import MLP
 from macpo.nets.mixers import DuelWeights, duel
 from macpo.types import Batch, Episodes, Observation, PyTree
-from macpo.weighting.boltzmann import weighted_loss
+from macpo.weighting.loss import weighted_loss
 from macpo.weighting.weighting import Weighting
 
 

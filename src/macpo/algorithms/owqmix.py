@@ -15,7 +15,7 @@ from macpo.algorithms import qmix
 from macpo.envs.base import Environment
 from macpo.learners.base import About
 from macpo.learners.value_based import ValueBasedLearner
-from macpo.weighting import owqmix
+from macpo.weighting.owqmix import OWQMIX
 from macpo.weighting.weighting import Weighting
 
 
@@ -36,8 +36,8 @@ class Config(qmix.Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        owqmix.Config(alpha=self.alpha)  # refuses what is out of range
+        OWQMIX(alpha=self.alpha)  # refuses what is out of range
 
     def make(self, env: Environment, weighting: Weighting) -> ValueBasedLearner:
         """The learner; its scheme is the weighting's times these weights."""
-        return super().make(env, weighting.times(owqmix.Config(alpha=self.alpha).make()))
+        return super().make(env, weighting.times(OWQMIX(alpha=self.alpha)))

@@ -38,7 +38,7 @@ from macpo.nets.agent import (
     sample_actions,
 )
 from macpo.types import Batch, Episodes, Metrics, Observation, PyTree, Spec
-from macpo.weighting.weighting import State, Weighting
+from macpo.weighting.weighting import Weighting, WeightingState
 
 ON_POLICY: Mapping[str, Any] = MappingProxyType(
     {
@@ -104,7 +104,7 @@ class Learned(NamedTuple):
     params: Networks
     slow_error: Value | None
     optimisers: Optimisers
-    weighting: State
+    weighting: WeightingState
     metrics: Metrics
     td_error_abs: Float[Array, "B T"]
     """Unweighted; anything on padding."""

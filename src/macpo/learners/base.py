@@ -6,7 +6,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from macpo.types import Batch, Metrics, Observation, PyTree, Spec
-from macpo.weighting.weighting import State, Weighting
+from macpo.weighting.weighting import Weighting, WeightingState
 
 
 class LearnerState(NamedTuple):
@@ -15,7 +15,7 @@ class LearnerState(NamedTuple):
     params: PyTree
     targets: PyTree
     optimiser: PyTree
-    weighting: State
+    weighting: WeightingState
 
 
 class Recent(NamedTuple):

@@ -23,7 +23,7 @@ from macpo.learners.episodes import transitions
 from macpo.nets.agent import gather_actions
 from macpo.types import Batch, Episodes, Metrics, PyTree
 from macpo.weighting.signals import Signals
-from macpo.weighting.weighting import State, Weighting
+from macpo.weighting.weighting import Weighting, WeightingState
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Weights(NamedTuple):
     """Of every critic's squared TD error, with the correction for how episodes were drawn."""
     loss: Float[Array, ""]
     """Of the networks beside the algorithm."""
-    state: State
+    state: WeightingState
     metrics: Metrics
 
 

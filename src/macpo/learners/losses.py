@@ -5,13 +5,10 @@ from typing import Literal
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from macpo.weighting import normalise
-from macpo.weighting.boltzmann import weighted_loss
+from macpo.weighting.loss import weighted_loss
+from macpo.weighting.normalise import masked_mean
 
-
-def masked_mean(x: Float[Array, "*B"], mask: Bool[Array, "*B"]) -> Float[Array, ""]:
-    """Mean over the valid entries, whatever the others hold; 0 where none is valid."""
-    return normalise.masked_mean(x, mask, jnp)
+__all__ = ["masked_mean", "weighted_squared_error"]
 
 
 def weighted_squared_error(

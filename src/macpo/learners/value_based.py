@@ -49,10 +49,8 @@ from macpo.nets.agent import (
 )
 from macpo.nets.mixers import Extras
 from macpo.types import Batch, Episodes, Metrics, Observation, PyTree, Spec
-from macpo.weighting import differ
-from macpo.weighting.boltzmann import taken_probs
 from macpo.weighting.signals import Signals
-from macpo.weighting.weighting import State, Weighting
+from macpo.weighting.weighting import Weighting, WeightingState
 
 TargetSource: TypeAlias = Literal["auto", "self", "central"]
 
@@ -275,7 +273,7 @@ class ValueBasedLearner:
 
     def loss(
         self, params: Networks, state: LearnerState, batch: Batch, key: PRNGKeyArray
-    ) -> tuple[Array, tuple[Metrics, State, Array]]:
+    ) -> tuple[Array, tuple[Metrics, WeightingState, Array]]:
         """(loss, (metrics, the weighting's new state, |δ|)) of whole episodes, longest first."""
         config, n_agents = self.config, self.spec.n_agents
         values = map_over_devices(self._values, (params, state.targets), batch.episodes)
@@ -308,7 +306,7 @@ class ValueBasedLearner:
         if (
             self.weighting.per_agent
         ):  # the mixer learns from the team's error, each agent from its own
-            own = differ.individual_errors(td_error, now["dq_tot_dq"])
+            own = now["dq_tot_dq"] * td_error[..., None]
             own = now["utilities"] - jax.lax.stop_gradient(now["utilities"] - own)
             weights *= importance[..., None]
             loss_td = weighted_squared_error(td_error, importance, mask)
@@ -397,13 +395,7 @@ class ValueBasedLearner:
 
         # 4. What else weights and losses depend on.
         values["is_greedy"] = (stored == chosen).all(-1)
-        values["pi_taken"] = taken_probs(
-            q,
-            stored,
-            observation.avail_actions,
-            self.weighting.policy_temperature,
-            self.weighting.include_unavailable,
-        )
+        values["pi_taken"] = self.weighting.taken_probs(q, stored, observation.avail_actions)
         if self.weighting.per_agent:
             values["utilities"] = own
         return jax.tree.map(lambda x: unpack(packing, x), values)

@@ -27,7 +27,8 @@ from macpo.learners.base import About, Algorithm, LearnerState
 from macpo.runs import checkpoint
 from macpo.training.trainer import make_trainer
 from macpo.types import Batch, Episodes, Observation
-from macpo.weighting.weighting import Weighed, Weighting
+from macpo.weighting.factors import Factor
+from macpo.weighting.weighting import BoltzmannWeighting, Weighting, WeightingOutput
 from tests.support.paths import ROOT
 from tests.support.toys import CANVAS, Canvas, past_end, scribble, spoiled
 from tests.support.weighting_kinds import KINDS
@@ -54,7 +55,7 @@ def config(name: str) -> Any:
 
 
 def weighting(name: str) -> Weighting:
-    return registry.make_config("weighting", name).make()
+    return registry.make_config("weighting", name)
 
 
 @functools.cache
@@ -251,17 +252,19 @@ def test_without_an_epsilon_chance_has_no_part_in_what_is_done(name: str) -> Non
 
 
 @dataclasses.dataclass(frozen=True)
-class Showing(Weighting):
-    """Uniform weights for which the learner says how likely the stored actions are."""
+class Showing(BoltzmannWeighting):
+    """Uniform weights that need `pi_taken`, and show its mean."""
 
-    learner_needs: tuple[str, ...] = ("pi_taken",)
     policy_temperature: float = 1e-3
 
-    def apply(self, state: Any, signals: Any) -> Weighed:
+    def factors(self) -> tuple[Factor, ...]:
+        return (Factor("one", ("pi_taken",), lambda s, xp: 0.0 * s.pi_taken[..., 0]),)
+
+    def apply(self, state: Any, signals: Any) -> WeightingOutput:
         weights, state, metrics = super().apply(state, signals)
         pi_taken = jnp.where(signals.mask[..., None], signals.pi_taken, 0.0)
         mean = pi_taken.sum() / (signals.mask.sum() * pi_taken.shape[-1])
-        return Weighed(weights, state, metrics | {"pi_taken_mean": mean})
+        return WeightingOutput(weights, state, metrics | {"pi_taken_mean": mean})
 
 
 def played(learner: Algorithm, params: Any, episodes: Episodes) -> Episodes:
@@ -284,7 +287,7 @@ def observed_update(name: str) -> tuple[Algorithm, Any]:
     """The algorithm as one that reports `pi_taken_mean`, and its update."""
     if name in ON_POLICY:
         return algorithm(name), update(name)
-    learner = config(name).make(Canvas(SPEC), Showing("showing", ()))
+    learner = config(name).make(Canvas(SPEC), Showing())
 
     def observed(*arguments: Any) -> Any:
         with jax.disable_jit():
