@@ -184,7 +184,7 @@ def test_the_mean_of_f_over_five_uniform_probabilities_is_1_15625() -> None:
     assert joint_probability(pi, xp).mean() == pytest.approx(1 + 5 * 0.5**5, abs=1e-3)
 
 
-# --- how on-policy a step is, from the logit of a classifier between recent play and replay --------
+# --- how on-policy a step is, from the logit of a classifier between recent play and replay -------
 
 # the weights of z = 1, −½, 2, 0
 WORKED = {
