@@ -318,7 +318,7 @@ def utilities_of(agent: Any) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("options", "scheme", "sentence"),
+    ("options", "weighting", "sentence"),
     [
         ({"target_source": "self"}, Cwqmix(), "'cwqmix' compares with Q"),
         ({"double_q": False}, Macpo(), "double_q must stay true"),
