@@ -169,9 +169,9 @@ def test_weights_and_running_means_in_torch_carry_no_gradient(name: str) -> None
 
 def agrees_compiled(name: str, backend: str) -> None:
     library = torch()
-    weigh = weighting.make(name, normalise="mean", **on_policy)
+    by_torch = weighting.make(name, normalise="mean", **on_policy)
     library.compiler.reset()
-    compiled = library.compile(lambda batch: weigh(**batch), backend=backend)
+    compiled = library.compile(lambda batch: by_torch(**batch), backend=backend)
     reference = weigh(name, fixture(), **on_policy)
     np.testing.assert_allclose(compiled(as_torch(fixture())).numpy(), reference, rtol=2e-6)
 
