@@ -60,8 +60,10 @@ _MODULES = {
 """Where the names above live; those that are missing here are modules."""
 
 
-def make_env(name: str, **options: Any) -> "Environment | HostEnvironment":
+def make_env(name: str, **options: Any) -> Any:
     """The environment called `name` (see `macpo list environments`), or made by module:factory.
+
+    It is an `Environment` or a `HostEnvironment`; which one depends on the name, hence `Any`.
 
     Raises UsageError for a name or an option that does not exist.
     """

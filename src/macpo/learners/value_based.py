@@ -292,11 +292,8 @@ class ValueBasedLearner:
         discount = config.gamma * ~terminal
         estimated = self.estimation.signals(values, discount, batch.recent_differs)
         given = {"q": now["q_tot"], "q_star_greedy": now["bootstrap"]} | now | estimated
-        signals = Signals(
-            mask=mask,
-            target=y,
-            uniform_noise=jax.random.uniform(key),
-            **{name: given[name] for name in Signals._fields if name in given},
+        signals = Signals(mask=mask, target=y, uniform_noise=jax.random.uniform(key))._replace(
+            **{name: given[name] for name in Signals._fields if name in given}
         )
         weights, weighting, metrics = self.weighting.apply(state.weighting, signals)
 
