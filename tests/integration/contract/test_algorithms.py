@@ -54,13 +54,13 @@ def config(name: str) -> Any:
     return registry.make_config("algorithms", name, **small, **quick, **few)
 
 
-def weighting(name: str) -> Weighting:
+def make_weighting(name: str) -> Weighting:
     return registry.make_config("weighting", name)
 
 
 @functools.cache
 def algorithm(name: str) -> Algorithm:
-    return config(name).make(Canvas(SPEC), weighting("uniform"))
+    return config(name).make(Canvas(SPEC), make_weighting("uniform"))
 
 
 @functools.cache
@@ -312,7 +312,7 @@ def test_learning_recomputes_the_policy_that_acted(name: str) -> None:
 
 def accepts(name: str, weighting: str) -> bool:
     try:
-        config(name).make(Canvas(SPEC), weighting(weighting))
+        config(name).make(Canvas(SPEC), make_weighting(weighting))
     except UsageError:
         return False
     return True
@@ -322,9 +322,9 @@ PAIRS = [(a, w) for a, w in itertools.product(WITH_REPLAY, WEIGHTINGS) if accept
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "scheme"), PAIRS)
+@pytest.mark.parametrize(("name", "weighting"), PAIRS)
 def test_an_algorithm_trains_with_every_weighting_it_accepts(name: str, weighting: str) -> None:
-    learner = config(name).make(Canvas(SPEC), weighting(weighting))
+    learner = config(name).make(Canvas(SPEC), make_weighting(weighting))
     before = state = learner.init(KEY)
     with jax.disable_jit():
         for i in range(2 if weighting in KINDS else 1):  # a second one sees what the first has left
@@ -343,8 +343,8 @@ def test_an_algorithm_trains_with_every_weighting_it_accepts(name: str, weightin
 def test_an_algorithm_with_replay_refuses_a_weighting_only_by_both_names(name: str) -> None:
     assert (name, "uniform") in PAIRS
     for weighting in {*WEIGHTINGS} - {w for a, w in PAIRS if a == name}:
-        with pytest.raises(UsageError, match=rf"(?s){name}.*{scheme}|{scheme}.*{name}"):
-            config(name).make(Canvas(SPEC), weighting(weighting))
+        with pytest.raises(UsageError, match=rf"(?s){name}.*{weighting}|{weighting}.*{name}"):
+            config(name).make(Canvas(SPEC), make_weighting(weighting))
 
 
 @pytest.mark.parametrize("name", ON_POLICY)
