@@ -28,7 +28,7 @@ from macpo.runs import checkpoint
 from macpo.training.trainer import make_trainer
 from macpo.types import Batch, Episodes, Observation
 from macpo.weighting.factors import Factor
-from macpo.weighting.weighting import BoltzmannWeighting, Weighting, WeightingOutput
+from macpo.weighting.weighting import BoltzmannWeighting, Product, Weighting, WeightingOutput
 from tests.support.paths import ROOT
 from tests.support.toys import CANVAS, Canvas, past_end, scribble, spoiled
 from tests.support.weighting_kinds import KINDS
@@ -251,20 +251,31 @@ def test_without_an_epsilon_chance_has_no_part_in_what_is_done(name: str) -> Non
     np.testing.assert_array_equal(one, other)
 
 
-@dataclasses.dataclass(frozen=True)
-class Showing(BoltzmannWeighting):
-    """Uniform weights that need `pi_taken`, and show its mean."""
-
-    policy_temperature: float = 1e-3
-
-    def factors(self) -> tuple[Factor, ...]:
-        return (Factor("one", ("pi_taken",), lambda s, xp: 0.0 * s.pi_taken[..., 0]),)
+class ShowsPolicy(Weighting):
+    """A weighting that adds the mean of `pi_taken` to its metrics, as its products do."""
 
     def apply(self, state: Any, signals: Any) -> WeightingOutput:
         weights, state, metrics = super().apply(state, signals)
         pi_taken = jnp.where(signals.mask[..., None], signals.pi_taken, 0.0)
         mean = pi_taken.sum() / (signals.mask.sum() * pi_taken.shape[-1])
         return WeightingOutput(weights, state, metrics | {"pi_taken_mean": mean})
+
+    def times(self, other: Weighting) -> Weighting:
+        return ShowingProduct(**vars(super().times(other)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Showing(ShowsPolicy, BoltzmannWeighting):
+    """Uniform weights that need `pi_taken`."""
+
+    policy_temperature: float = 1e-3
+
+    def factors(self) -> tuple[Factor, ...]:
+        return (Factor("one", ("pi_taken",), lambda s, xp: 0.0 * s.pi_taken[..., 0]),)
+
+
+class ShowingProduct(ShowsPolicy, Product):
+    """The product of such a weighting and another."""
 
 
 def played(learner: Algorithm, params: Any, episodes: Episodes) -> Episodes:
