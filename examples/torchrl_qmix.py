@@ -36,18 +36,18 @@ OPTIONS = {"macpo": {"value_temperature": 8.0}}
 def play(choose, n_episodes: int) -> TensorDict:
     """Whole episodes [B, T]; `choose` maps observations [B, N, S] to actions [B, N]."""
 
-    def seen(state: Tensor) -> dict:
+    def observed(state: Tensor) -> dict:
         state = nn.functional.one_hot(state, N_STATES).float()  # and every agent observes it
         return {"state": state, "agents": {"observation": state[:, None].expand(-1, N_AGENTS, -1)}}
 
     steps, state = [], torch.zeros(n_episodes, dtype=torch.long)
     for t in range(T):
-        before = seen(state)
+        before = observed(state)
         before["agents"]["action"] = action = choose(before["agents"]["observation"])
         reward = REWARD[state, action[:, 0], action[:, 1]][:, None]
         over = torch.full((n_episodes, 1), t == T - 1)
         state = 1 + action[:, 0]
-        after = seen(state) | {"reward": reward, "done": over, "terminated": over}
+        after = observed(state) | {"reward": reward, "done": over, "terminated": over}
         valid = torch.ones(n_episodes, dtype=torch.bool)  # no episode ends early: no padding
         steps.append(TensorDict(before | {"next": after, "mask": valid}, [n_episodes]))
     return torch.stack(steps, 1)
@@ -64,7 +64,7 @@ class Compared(TD0Estimator):
 
 
 class Learner:
-    """TorchRL's QMIX, and beside it the unrestricted central Q* that weights compare it with."""
+    """TorchRL's QMIX, and the unrestricted central Q* that the weights compare it with."""
 
     def __init__(self, name: str) -> None:
         agents = MultiAgentMLP(
@@ -116,9 +116,9 @@ class Learner:
     @torch.no_grad()
     def act(self, observation: Tensor) -> Tensor:
         """Greedy actions [B, N]."""
-        seen = TensorDict({"agents": {"observation": observation}}, observation.shape[:1])
+        obs = TensorDict({"agents": {"observation": observation}}, observation.shape[:1])
         with self.qmix.local_value_network_params.to_module(self.qmix.local_value_network):
-            return self.qmix.local_value_network(seen)["agents", "action"]
+            return self.qmix.local_value_network(obs)["agents", "action"]
 
 
 def train(name: str, seed: int = 0, n_updates: int = 300, say=print):
@@ -126,7 +126,7 @@ def train(name: str, seed: int = 0, n_updates: int = 300, say=print):
     torch.manual_seed(seed)
     learner = Learner(name)
     dice = torch.Generator().manual_seed(seed)  # the same replay, whatever the weighting
-    replay = play(lambda seen: torch.randint(N_ACTIONS, seen.shape[:2], generator=dice), 512)
+    replay = play(lambda obs: torch.randint(N_ACTIONS, obs.shape[:2], generator=dice), 512)
     parameters = [*learner.qmix.parameters(), *learner.central.parameters()]
     optimiser = torch.optim.Adam(parameters, lr=0.01)
     losses, weights = [], []

@@ -4,6 +4,7 @@ import ast
 import importlib.metadata
 import inspect
 import itertools
+import re
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import pytest
 
 from macpo import registry, weighting
 from macpo.errors import UsageError
-from macpo.experiment import from_dict, to_dict
+from macpo.experiment import Experiment, from_dict, to_dict
 
 KINDS: tuple[registry.Kind, ...] = get_args(registry.Kind)
 PLUGINS = [(kind, name) for kind in KINDS for name in registry.discover(kind)]
@@ -31,7 +32,7 @@ def test_every_module_with_a_config_is_a_plug_in(kind: registry.Kind) -> None:
     with_config = {
         registry.canonical(file.stem)
         for file in folder.glob("*.py")
-        if "\nclass Config" in file.read_text(encoding="utf-8")
+        if re.search(r"^(class Config|Config = )", file.read_text(encoding="utf-8"), re.MULTILINE)
     }
     assert set(registry.discover(kind)) >= with_config
     assert with_config
@@ -122,21 +123,24 @@ THROW_AWAY = '''
 
 from dataclasses import dataclass
 
+from macpo.weighting.factors import Factor, bellman
 from macpo.weighting.weighting import Weighting
-from macpo.weighting.factors import bellman
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Weighting):
     """The TD error to some power."""
 
     power: float = 1.0
     """Its exponent."""
 
-    def make(self) -> Weighting:
-        """The weighting."""
-        return Weighting("td-power", (bellman(self.power),))
+    def factors(self) -> tuple[Factor, ...]:
+        """The error."""
+        return (bellman(self.power),)
 '''
+
+
+COMMON_OPTIONS = {"normalise": "mean", "clip": 0.0, "nonfinite": "propagate", "on_policy": 0.0}
 
 
 @pytest.fixture
@@ -185,9 +189,9 @@ def test_a_weighting_from_an_entry_point_weighs() -> None:
 
 @pytest.mark.usefixtures("entry_point")
 def test_an_experiment_with_a_weighting_from_an_entry_point_survives_json() -> None:
-    experiment = config.Experiment(weighting=registry.make_config("weighting", "td-power"))
+    experiment = Experiment(weighting=registry.make_config("weighting", "td-power"))
     data: Any = to_dict(experiment)
-    assert data["weighting"] == {"name": "td-power", "power": 1.0}
+    assert data["weighting"] == {"name": "td-power", "power": 1.0} | COMMON_OPTIONS
     assert from_dict(data) == experiment
 
 
@@ -211,9 +215,9 @@ def test_an_import_path_names_a_weighting_without_an_entry_point(td_power: str) 
 
 
 def test_an_experiment_with_an_import_path_survives_json(td_power: str) -> None:
-    experiment = config.Experiment(weighting=td_power)
+    experiment = Experiment(weighting=td_power)
     data: Any = to_dict(experiment)
-    assert data["weighting"] == {"name": td_power, "power": 1.0}
+    assert data["weighting"] == {"name": td_power, "power": 1.0} | COMMON_OPTIONS
     assert from_dict(data) == experiment
 
 
@@ -231,7 +235,9 @@ def test_an_import_path_to_something_else_is_refused(path: str) -> None:
 
 
 def test_what_is_called_as_a_factory_of_environments_must_make_one() -> None:
-    with pytest.raises(UsageError, match=r"macpo\.config:Run returned a macpo\.config\.Run, which"):
+    with pytest.raises(
+        UsageError, match=r"macpo\.experiment:Run returned a macpo\.experiment\.Run, which"
+    ):
         registry.make_config("envs", "macpo.experiment:Run").make()
     with pytest.raises(UsageError, match="'math:pi' is no environment, but 3"):
         registry.make_config("envs", "math:pi")

@@ -2,9 +2,10 @@
 
     python docs/weightings/make.py
 
-A page holds the module's own text (rule, source, choices), its options with their reasons, the
-signals it reads, a picture of its weights, and, where `results/weightings.csv` has the scheme, what
-its weights were like during those runs. `--check` writes nothing; it fails if a page is stale.
+A page holds the module's own text (rule, source, choices), an example, the signals that the
+weighting reads, a picture of its weights, its options with their reasons, and, if
+`results/weightings.csv` has it, what its weights were like during those runs. `--check` writes
+nothing; it fails if a page is out of date.
 """
 
 import csv
@@ -12,16 +13,26 @@ import dataclasses
 import inspect
 import re
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from macpo import registry, weighting
-from macpo.weighting.signals import MEANING
+from macpo.weighting import MEANING, Weighting
 
 HERE = Path(__file__).resolve().parent
 RUNS = HERE.parents[1] / "results" / "weightings.csv"
+SHORT = {
+    "mean raw weight": "raw",
+    "ESS share": "ESS",
+    "largest weight": "max.",
+    "share below 0.001": "< 0.001",
+    "mean abs. TD error": "error",
+    "mean gap to Q*": "gap",
+}
+"""Columns of that file under names short enough for a page."""
 GAPS = (0.0, 1.0, 4.0)
 EPISODE = np.array([0.2, 0.1, 0.3, 0.1, 0.2, 0.4, 0.1, 4.0, 0.3, 0.2, 1.5, 0.1, 0.2, 0.3, 1.0])
 
@@ -30,11 +41,11 @@ def page(name: str) -> str:
     """The page of one weighting."""
     config = registry.config_class("weighting", name)
     module = sys.modules[config.__module__]
-    scheme = config().make()
+    default = config()
     first, _, rest = (inspect.getdoc(module) or "").partition("\n")
-    signals = [f"| `{n}` | {MEANING[n]} |" for n in ("mask", *scheme.needs)]
+    signals = [f"| `{n}` | {MEANING[n]} |" for n in ("mask", *default.needs)]
     options = [
-        f"| `--weighting.{f.name.replace('_', '-')}` | `{f.default!r}` | {reason(config, f.name)} |"
+        item(f"`--weighting.{f.name.replace('_', '-')} {f.default}`: {reason(config, f.name)}")
         for f in dataclasses.fields(config)
     ]
     return "\n".join(
@@ -47,14 +58,15 @@ def page(name: str) -> str:
             "",
             f"![weights]({name}.png)",
             "",
-            caption(scheme),
+            caption(default),
             "",
+            *example(config),
             "| signal | what it is |",
             "|---|---|",
             *signals,
             "",
-            "| option | default | |",
-            "|---|---|---|",
+            "Options with their defaults:",
+            "",
             *options,
             "",
             *measured(name),
@@ -64,6 +76,24 @@ def page(name: str) -> str:
     )
 
 
+def example(config: type[Any]) -> list[str]:
+    """The example in the docstring, with the sentence above it."""
+    _, _, text = (inspect.getdoc(config) or "").partition("\n")
+    before, _, code = text.partition(">>>")
+    return [
+        "## Example",
+        "",
+        *([before.strip(), ""] if before.strip() else []),
+        "```pycon",
+        f">>> from macpo.weighting import {config.__name__}",
+        f">>> {code.strip()}",
+        "```",
+        "",
+        "## Signals and options",
+        "",
+    ]
+
+
 def reason(config: type[Any], field: str) -> str:
     """The sentence under a field of a dataclass or of one it inherits from."""
     for cls in config.__mro__:
@@ -71,23 +101,40 @@ def reason(config: type[Any], field: str) -> str:
             text = inspect.getsource(cls)
             found = re.search(rf'\n    {field}: [^\n]*\n    """(.*?)"""', text, re.DOTALL)
             if found:
-                return re.sub(r"\s+", " ", found.group(1)).replace("|", "\\|")
+                return re.sub(r"\s+", " ", found.group(1))
     return ""
 
 
-def caption(scheme: weighting.Weighting) -> str:
+def wrapped(text: str, indent: str = "") -> str:
+    """Text in lines of at most 100 characters."""
+    return textwrap.fill(
+        text, 100, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def item(text: str) -> str:
+    """An item of a Markdown list."""
+    return wrapped(f"* {text}", indent="  ")
+
+
+def reads_gap(of: Weighting) -> bool:
+    """Whether the size of |Q_tot − Q*| enters a weight."""
+    return any(factor.name == "value" for factor in of.factors())
+
+
+def caption(of: Weighting) -> str:
     """What the picture shows."""
     left = "Left: weight of a step against its TD error"
-    if "q_star" in {n for factor in scheme.factors for n in factor.needs}:
+    if reads_gap(of):
         left += ", for three gaps |Q_tot − Q*|"
-    return (
+    return wrapped(
         f"{left}, before normalisation. Right: weights of mean one (black) along an episode with "
         "these TD errors (grey), whose gaps are as large as its errors."
     )
 
 
 def signals(delta: np.ndarray, gap: np.ndarray) -> dict[str, np.ndarray]:
-    """One episode [1, T] with these TD errors and gaps; two agents who play their part."""
+    """One episode [1, T] with these TD errors and gaps, of two agents."""
     q = np.zeros((1, delta.size))
     like = np.ones_like(q)
     return {
@@ -118,8 +165,8 @@ def draw(name: str, file: Path) -> None:
     used = weighting.make(name, normalise="mean")
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
     delta = np.linspace(0, 8, 161)
-    for gap in GAPS if "q_star" in {n for f in raw.factors for n in f.needs} else GAPS[:1]:
-        # each error in an episode of its own, so that schemes along time see one step
+    for gap in GAPS if reads_gap(raw) else GAPS[:1]:
+        # each error in an episode of its own, for weightings that look along time
         given = {
             k: v if k == "uniform_noise" else np.moveaxis(v, 0, 1)
             for k, v in signals(delta, np.full_like(delta, gap)).items()
@@ -154,12 +201,17 @@ def measured(name: str) -> list[str]:
     return [
         "## During a run",
         "",
-        "Means over all seeds and over the updates in each span of env steps; "
-        "[results](../../results/README.md) has the commands.",
+        wrapped(
+            "Means over all seeds and over the updates in each span of env steps: the mean raw "
+            "weight, the effective sample size as a share of the batch, the largest weight, the "
+            "share of weights below 0.001, mean and standard deviation of f (where there is one), "
+            "the mean |δ| and the mean gap |Q_tot − Q*|. [The results](../../results/README.md) "
+            "have the commands."
+        ),
         "",
-        f"| {' | '.join(columns)} |",
+        f"|{'|'.join(SHORT.get(c, c) for c in columns)}|",
         f"|{'---|' * len(columns)}",
-        *(f"| {' | '.join(row[c] for c in columns)} |" for row in rows),
+        *(f"|{'|'.join(row[c] for c in columns)}|" for row in rows),
         "",
     ]
 
@@ -170,17 +222,17 @@ def main(check: bool) -> None:
     index = [
         "# Weightings",
         "",
-        "One page each. `macpo list weightings` has the same lines; "
-        "[how to add one](../../examples/custom_weighting.py).",
+        wrapped(
+            "One page each, here with the signals that each needs besides `mask`. "
+            "`macpo list weightings` has the same names; "
+            "[how to add one](../../examples/custom_weighting.py)."
+        ),
         "",
-        "| name | weight | reads |",
-        "|---|---|---|",
     ]
     for name in names:
         config = registry.config_class("weighting", name)
-        rule = registry.summary(config).replace("|", "\\|")
-        needs = ", ".join(f"`{n}`" for n in config().make().needs) or "nothing"
-        index.append(f"| [`{name}`]({name}.md) | {rule} | {needs} |")
+        needs = ", ".join(f"`{n}`" for n in config().needs) or "nothing"
+        index.append(item(f"[`{name}`]({name}.md): {registry.summary(config)} Needs {needs}."))
     pages = {HERE / f"{name}.md": page(name) for name in names}
     pages[HERE / "README.md"] = "\n".join([*index, ""])
     if check:

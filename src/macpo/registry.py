@@ -1,11 +1,11 @@
 """Plug-ins, found by their place: no list to edit.
 
-Every module of `macpo.envs`, `macpo.algorithms` and `macpo.weighting` that defines a frozen
-dataclass `Config` is a plug-in, named after the module (`predator_prey` and `predator-prey` are the
-same name). Other distributions add theirs with the entry-point groups `macpo.envs`,
-`macpo.algorithms` and `macpo.weighting`, each entry naming a `Config`. Anything importable can be
-named directly, too: `my_package.my_module:Config`. In place of an environment's `Config` stands,
-where that is simpler, a function that makes the environment (`macpo.interop.factory`).
+Every module of `macpo.envs`, `macpo.algorithms` and `macpo.weighting` in which `Config` is a frozen
+dataclass is a plug-in, named after the module (`predator_prey` and `predator-prey` are the same
+name). Other distributions add theirs through the entry-point groups `macpo.envs`,
+`macpo.algorithms` and `macpo.weighting`, each entry naming a class. Anything importable can also be
+named directly: `my_package.my_module:MyWeighting`. For an environment this may be a function that
+makes it (see `macpo.interop.factory`).
 """
 
 import dataclasses
@@ -19,7 +19,6 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from macpo.errors import UsageError, describe_exception, nearest
-from macpo.interop import factory
 
 Kind: TypeAlias = Literal["envs", "algorithms", "weighting"]
 _NOUN = {"envs": "environment", "algorithms": "algorithm", "weighting": "weighting"}
@@ -94,12 +93,24 @@ def _imported(kind: Kind, name: str) -> type[Any]:
 
 
 def _plugin(kind: Kind, name: str, found: Any) -> type[Any]:
-    """`found` where it is a `Config`, or the `Config` of an environment's factory."""
-    if inspect.isclass(found) and dataclasses.is_dataclass(found) and hasattr(found, "make"):
+    """The class of a plug-in: `found` itself, or one for an environment's factory."""
+    is_class = inspect.isclass(found) and dataclasses.is_dataclass(found)
+    if kind == "weighting":
+        from macpo.weighting.weighting import Weighting
+
+        if is_class and issubclass(found, Weighting) and not inspect.isabstract(found):
+            return found
+        raise UsageError(
+            f"{name!r} is no weighting: expected a frozen dataclass that inherits from "
+            "macpo.weighting.Weighting and has a method factors()."
+        )
+    if is_class and hasattr(found, "make"):
         return found
-    if kind == "envs" and callable(found):
-        return factory.config_class(name, found)
     if kind == "envs":
+        if callable(found):
+            from macpo.interop import factory
+
+            return factory.config_class(name, found)
         raise UsageError(
             f"{name!r} is no environment, but {found!r}: expected a frozen dataclass with a "
             "method make(), or a function that makes an environment."

@@ -32,7 +32,7 @@ N, A = CANVAS.n_agents, CANVAS.n_actions
 
 
 def learner(**options: Any) -> Any:
-    return Config(**{**vars(CONFIG), **options}).make(Canvas(CANVAS), Uniform().make())
+    return Config(**{**vars(CONFIG), **options}).make(Canvas(CANVAS), Uniform())
 
 
 def batch() -> Episodes:

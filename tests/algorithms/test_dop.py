@@ -36,7 +36,7 @@ OLD, NEW = scribble(CANVAS, [6, 4, 3], [False, True, False]), scribble(CANVAS, [
 
 
 def learner(weighting: Any = None) -> Any:
-    return CONFIG.make(Canvas(CANVAS), (weighting or Uniform()).make())
+    return CONFIG.make(Canvas(CANVAS), weighting or Uniform())
 
 
 @functools.cache
@@ -170,7 +170,7 @@ def test_content_of_padding_changes_nothing() -> None:
 
 def test_old_episodes_leave_the_policies_alone_but_for_what_the_critic_learns() -> None:
     config = CONFIG.__class__(**{**vars(CONFIG), "critic_lr": 1e-12})
-    update = jax.jit(config.make(Canvas(CANVAS), Uniform().make()).update)
+    update = jax.jit(config.make(Canvas(CANVAS), Uniform()).update)
     other = scribble(CANVAS, [6, 5, 1], [False, True, False], seed=2)
     actors = [
         update(started(), Batch(old, jnp.ones(3), NEW), KEY, jnp.array(False))[0].params.actor

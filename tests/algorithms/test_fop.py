@@ -39,7 +39,7 @@ def config(**options: Any) -> Config:
 
 @functools.cache
 def started() -> Any:
-    learner = config().make(Canvas(CANVAS), Uniform().make())
+    learner = config().make(Canvas(CANVAS), Uniform())
     state = jax.device_get(jax.jit(learner.init)(KEY))
     return state._replace(targets=jax.tree.map(lambda x: np.float32(0.5) * x, state.targets))
 
@@ -47,7 +47,7 @@ def started() -> Any:
 @functools.cache
 def update(entropy_in_return: bool) -> Any:
     options = config(entropy_in_return=entropy_in_return)
-    return jax.jit(options.make(Canvas(CANVAS), Uniform().make()).update)
+    return jax.jit(options.make(Canvas(CANVAS), Uniform()).update)
 
 
 def updated(
@@ -89,7 +89,7 @@ def test_the_temperature_falls_from_a_half_to_a_twentieth_in_90_000_steps() -> N
 def test_a_twin_of_predator_prey_has_9926_parameters_and_its_mixer_31669() -> None:
     from macpo.envs.predator_prey import Config as PredatorPrey
 
-    learner = Config().make(PredatorPrey().make(), Uniform().make())
+    learner = Config().make(PredatorPrey().make(), Uniform())
     twin = jax.eval_shape(learner.make_critic, KEY)[0]
     sizes = [sum(x.size for x in jax.tree.leaves(t)) for t in (twin.agents, twin[1:])]
     assert sizes == [9_926, 31_669]

@@ -34,7 +34,7 @@ def test_agents_become_rows_with_their_own_values_and_the_teams():
 
 
 def test_every_agent_learns_from_the_teams_reward_and_its_own_next_value():
-    learner = Iql(rnn_hidden_dim=8, td_lambda=0.0).make(Canvas(CANVAS), Uniform().make())
+    learner = Iql(rnn_hidden_dim=8, td_lambda=0.0).make(Canvas(CANVAS), Uniform())
     state = learner.init(KEY)
 
     @jax.jit
@@ -57,4 +57,4 @@ def test_every_agent_learns_from_the_teams_reward_and_its_own_next_value():
 
 def test_a_weighting_that_needs_a_mixer_is_refused():
     with pytest.raises(UsageError, match="iql has no mixer"):
-        Iql().make(Canvas(CANVAS), Differ().make())
+        Iql().make(Canvas(CANVAS), Differ())

@@ -33,7 +33,7 @@ CONFIG = Config(
 
 
 def learner(**options: Any) -> Any:
-    return Config(**{**vars(CONFIG), **options}).make(Canvas(CANVAS), Uniform().make())
+    return Config(**{**vars(CONFIG), **options}).make(Canvas(CANVAS), Uniform())
 
 
 @functools.cache

@@ -74,10 +74,10 @@ def test_the_sum_and_the_joint_value_judge_the_same_joint_actions():
 
 
 def test_the_joint_value_is_the_q_star_of_weightings_so_there_is_no_central_network():
-    learner = Qtran().make(Canvas(CANVAS), Macpo().make())
+    learner = Qtran().make(Canvas(CANVAS), Macpo())
     assert not learner.uses_central
 
 
 def test_a_weighting_that_needs_a_mixer_is_refused():
     with pytest.raises(UsageError, match="in qtran no utility"):
-        Qtran().make(Canvas(CANVAS), Differ().make())
+        Qtran().make(Canvas(CANVAS), Differ())

@@ -39,12 +39,12 @@ def config(mixer: Any, **options: Any) -> Config:
 
 @functools.cache
 def started(mixer: str) -> LearnerState:
-    return jax.jit(config(mixer).make(Canvas(CANVAS), Uniform().make()).init)(KEY)
+    return jax.jit(config(mixer).make(Canvas(CANVAS), Uniform()).init)(KEY)
 
 
 @functools.cache
 def updated(mixer: str, in_policy: bool) -> tuple[LearnerState, Any, Any]:
-    learner = config(mixer, epsilon_in_policy=in_policy).make(Canvas(CANVAS), Uniform().make())
+    learner = config(mixer, epsilon_in_policy=in_policy).make(Canvas(CANVAS), Uniform())
     batch = Batch(BATCH, jnp.ones(3), epsilon=EPSILON)
     return jax.jit(learner.update)(started(mixer), batch, KEY, jnp.array(True))
 

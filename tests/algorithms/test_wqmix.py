@@ -24,7 +24,7 @@ SIZES = {
 
 def updated(algorithm: str, weighting: str):
     """The state after an update, and its metrics."""
-    weighting = make_config("weighting", weighting).make()
+    weighting = make_config("weighting", weighting)
     learner = make_config("algorithms", algorithm, **SIZES).make(Canvas(CANVAS), weighting)
     return jax.jit(lambda: learner.update(learner.init(KEY), BATCH, KEY, jnp.array(True)))()
 
@@ -36,8 +36,8 @@ def test_the_algorithm_is_qmix_with_the_weighting_to_the_last_bit(name: str):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_another_weighting_multiplies_the_algorithms_weights(name: str):
-    weighting = make_config("weighting", "per", normalise="none", alpha=1.0).make()
-    published = make_config("weighting", name, alpha=0.5).make()
+    weighting = make_config("weighting", "per", normalise="none", alpha=1.0)
+    published = make_config("weighting", name, alpha=0.5)
     signals = {
         "q": np.array([[1.0, 3.0]], np.float32),
         "target": np.array([[2.0, 1.0]], np.float32),  # undervalued by 1, overvalued by 2
@@ -51,7 +51,7 @@ def test_another_weighting_multiplies_the_algorithms_weights(name: str):
 
 
 def test_a_weighting_multiplies_itself_too():
-    weighting = make_config("weighting", "owqmix", alpha=0.5).make()
+    weighting = make_config("weighting", "owqmix", alpha=0.5)
     q, target = np.array([[3.0]], np.float32), np.array([[1.0]], np.float32)
     weights = weighting.times(weighting)(mask=np.ones((1, 1), bool), q=q, target=target, q_star=q)
     np.testing.assert_allclose(weights, [[0.25]], rtol=1e-6)

@@ -44,7 +44,7 @@ def trained() -> Any:
     """(state, metrics) after ten iterations, half of whose actions are explored."""
     env = Unlike()
     sizes = {"rnn_hidden_dim": 8, "mixing_embed_dim": 4, "hypernet_embed": 4}
-    learner = Qmix(lr=1e-2, **sizes).make(env, Uniform().make())
+    learner = Qmix(lr=1e-2, **sizes).make(env, Uniform())
     trainer = Trainer(env, learner, Replay(), RUN)
     return jax.device_get(trainer.chunk(trainer.init(), jnp.array(10**6), 10))
 

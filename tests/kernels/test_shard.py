@@ -45,9 +45,7 @@ def test_every_device_gets_every_nth_episode_and_results_come_back_in_order():
 
 
 def test_loss_metrics_and_every_gradient_are_those_of_one_device(one_device):
-    learner = Qmix(rnn_hidden_dim=8, central_mixing_embed_dim=8).make(
-        Canvas(CANVAS), Macpo().make()
-    )
+    learner = Qmix(rnn_hidden_dim=8, central_mixing_embed_dim=8).make(Canvas(CANVAS), Macpo())
     state = jax.jit(learner.init)(jax.random.key(0))
 
     def value_and_gradients():

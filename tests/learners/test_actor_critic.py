@@ -46,7 +46,7 @@ BATCH = without(2, scribble(CANVAS, LENGTH, [False, True, False]))
 
 
 def learner(name: str) -> Any:
-    return CONFIGS[name].make(Canvas(CANVAS), Uniform().make())
+    return CONFIGS[name].make(Canvas(CANVAS), Uniform())
 
 
 @functools.cache

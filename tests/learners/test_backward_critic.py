@@ -21,7 +21,7 @@ BATCH = scribble(CANVAS, LENGTH, [True, False, True, False])
 LR, DECAY, EPS, CLIP = 0.2, 0.9, 0.5, 1.0
 LEARNER = Coma(
     critic_lr=LR, optimiser="rmsprop", optim_alpha=DECAY, optim_eps=EPS, grad_norm_clip=CLIP
-).make(Canvas(CANVAS), Uniform().make())
+).make(Canvas(CANVAS), Uniform())
 CRITIC = Linear(jax.random.key(0), 5 + 4 + 3 + 3, 1)
 
 
@@ -164,7 +164,7 @@ def test_the_output_of_a_step_is_from_before_its_update_and_after_those_of_later
 def test_a_batch_has_as_many_updates_as_its_longest_episode_has_steps() -> None:
     def counted(length: list[int]) -> int:
         target, weight = drawn(4, 2)
-        adam = Coma().make(Canvas(CANVAS), Uniform().make())
+        adam = Coma().make(Canvas(CANVAS), Uniform())
         optimiser = adam.config.make_optimiser(adam.critic_lr).init(CRITIC)
         episodes = scribble(CANVAS, length, [True] * 4)
         mask = jnp.arange(6) < episodes.length[:, None]
@@ -179,7 +179,7 @@ def test_a_batch_has_as_many_updates_as_its_longest_episode_has_steps() -> None:
 
 @pytest.mark.parametrize("width", [1, 2])
 def test_a_seed_with_shorter_episodes_waits_for_the_others_under_vmap(width: int) -> None:
-    adam = Coma().make(Canvas(CANVAS), Uniform().make())  # it moves without a gradient too
+    adam = Coma().make(Canvas(CANVAS), Uniform())  # it moves without a gradient too
     target, weight = map(jnp.asarray, drawn(4, 2))
     seeds = [scribble(CANVAS, length, [True] * 4) for length in ([6, 4, 4, 1], [3, 2, 1, 1])]
 

@@ -24,7 +24,7 @@ from macpo.types import Batch, Episodes, Observation
 from macpo.weighting.cwqmix import Config as Cwqmix
 from macpo.weighting.macpo import Config as Macpo
 from macpo.weighting.uniform import Config as Uniform
-from macpo.weighting.weighting import Weighed, Weighting
+from macpo.weighting.weighting import Product, Weighting, WeightingOutput
 from tests.support.toys import CANVAS, Canvas, scribble, spoiled
 from tests.support.updates import update_then_sync
 
@@ -45,38 +45,38 @@ VDN = Vdn(
 
 
 @dataclass(frozen=True)
-class Exposing(Weighting):
-    """The scheme that also shows what it was given and what it made of it."""
+class Exposing(Product):
+    """A weighting whose metrics also hold its signals and weights."""
 
-    def apply(self, state: Any, signals: Any) -> Weighed:
+    def apply(self, state: Any, signals: Any) -> WeightingOutput:
         weights, state, metrics = super().apply(state, signals)
         given = {k: v for k, v in signals._asdict().items() if v is not None}
-        return Weighed(weights, state, metrics | given | {"weight": weights})
+        return WeightingOutput(weights, state, metrics | given | {"weight": weights})
 
 
 @dataclass(frozen=True)
-class Fixed(Weighting):
-    """The same needs, but weights that were made elsewhere."""
+class Fixed(Product):
+    """A weighting with the same needs, but fixed weights."""
 
     weights: Any = None
 
-    def apply(self, state: Any, signals: Any) -> Weighed:
-        return Weighed(self.weights, state, {})
+    def apply(self, state: Any, signals: Any) -> WeightingOutput:
+        return WeightingOutput(self.weights, state, {})
 
 
 def exposing(weighting: Weighting) -> Weighting:
-    return Exposing(**vars(weighting))
+    return Exposing(**vars(weighting.times(Uniform())))  # times 1 it is the same
 
 
 LEARNERS = {
-    "qmix-macpo": QMIX.make(Canvas(CANVAS), exposing(Macpo().make())),
-    "vdn-uniform": VDN.make(Canvas(CANVAS), exposing(Uniform().make())),
-    "iql-macpo": Iql(**SMALL).make(Canvas(CANVAS), exposing(Macpo().make())),
+    "qmix-macpo": QMIX.make(Canvas(CANVAS), exposing(Macpo())),
+    "vdn-uniform": VDN.make(Canvas(CANVAS), exposing(Uniform())),
+    "iql-macpo": Iql(**SMALL).make(Canvas(CANVAS), exposing(Macpo())),
     "qplex-macpo": Qplex(**SMALL, hypernet_embed=4, n_heads=2).make(
-        Canvas(CANVAS), exposing(Macpo().make())
+        Canvas(CANVAS), exposing(Macpo())
     ),
     "qtran-macpo": Qtran(**SMALL | {"lr": 0.01}, joint_embed_dim=8).make(
-        Canvas(CANVAS), exposing(Macpo().make())
+        Canvas(CANVAS), exposing(Macpo())
     ),
 }
 
@@ -275,7 +275,7 @@ def test_seeds_under_vmap_learn_the_same_as_alone():
 
 def shapes(config: Any, weighting: Any) -> tuple[LearnerState, dict[str, Any]]:
     """Shapes of a learner's state and of its metrics."""
-    learner = config.make(Canvas(CANVAS), weighting.make())
+    learner = config.make(Canvas(CANVAS), weighting)
 
     def run() -> tuple[LearnerState, Any]:
         state = learner.init(KEY)
@@ -327,7 +327,7 @@ def utilities_of(agent: Any) -> np.ndarray:
 )
 def test_what_q_star_cannot_be_asked_for_is_refused(options, weighting, sentence):
     with pytest.raises(UsageError, match=sentence):
-        dataclasses.replace(QMIX, **options).make(Canvas(CANVAS), weighting.make())
+        dataclasses.replace(QMIX, **options).make(Canvas(CANVAS), weighting)
 
 
 def test_without_double_q_targets_evaluate_what_the_target_network_prefers():
@@ -346,7 +346,7 @@ def test_without_double_q_targets_evaluate_what_the_target_network_prefers():
 @pytest.mark.parametrize(("clamp", "chosen"), [(None, 1), ((-5.0, 2.0), 0)])
 def test_clamped_utilities_tie_at_the_bound(clamp, chosen):
     learner: ValueBasedLearner = dataclasses.replace(VDN, utility_clamp=clamp).make(
-        Canvas(CANVAS), Uniform().make()
+        Canvas(CANVAS), Uniform()
     )
     params = scaled(started("vdn-uniform").params, 0.0)
     bias = jnp.array([3.0, 5.0, 4.0])

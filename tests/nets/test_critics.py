@@ -21,7 +21,7 @@ def n_parameters(make) -> int:
 
 
 def test_critic_of_coma_in_predator_prey_has_78726_parameters():
-    learner = Coma().make(PredatorPrey().make(), Uniform().make())
+    learner = Coma().make(PredatorPrey().make(), Uniform())
     assert n_parameters(lambda: learner.init(KEY).params.critic) == 78_726
 
 

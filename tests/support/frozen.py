@@ -67,7 +67,7 @@ def learn(
 ) -> Learned:
     """What `algorithm` makes of the game; `weighting` is a configuration."""
     config = make_config("algorithms", algorithm, **SMALL | OPTIONS[algorithm] | options)
-    learner: ValueBasedLearner = config.make(env, weighting.make())
+    learner: ValueBasedLearner = config.make(env, weighting)
     episodes = every_episode(env)
     batch = Batch(episodes, jnp.ones(len(episodes.length)))
 

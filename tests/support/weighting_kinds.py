@@ -7,7 +7,7 @@ from macpo import registry
 
 
 def _asks(name: str) -> tuple[frozenset[str], bool]:
-    weighting = registry.make_config("weighting", name).make()
+    weighting = registry.make_config("weighting", name)
     return frozenset(weighting.needs), weighting.per_agent
 
 

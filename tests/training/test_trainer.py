@@ -212,7 +212,7 @@ def trainer(seed: int = 0, seeds: int = 1) -> Trainer:
         seed=seed,
         seeds=seeds,
     )
-    return Trainer(env, Vdn(rnn_hidden_dim=8).make(env, Uniform().make()), Replay(), run)
+    return Trainer(env, Vdn(rnn_hidden_dim=8).make(env, Uniform()), Replay(), run)
 
 
 @functools.cache

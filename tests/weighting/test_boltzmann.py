@@ -1,8 +1,6 @@
-"""Probabilities of stored actions and the weighted loss, in every array library."""
+"""Probabilities of stored actions, in every array library."""
 
 import re
-from types import ModuleType
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,27 +8,12 @@ import numpy as np
 import pytest
 
 from macpo.errors import UsageError
-from macpo.weighting import taken_probs, weighted_loss
+from macpo.weighting import taken_probs
+from tests.support.weighting_libraries import every_library, given, library
 
 Q = np.log(np.array([[1.0, 2, 3, 4]]))
 SOME = np.array([[True, True, False, True]])
 ACTION = np.array([3])
-
-
-def library(name: str) -> ModuleType:
-    if name == "jax":
-        return jnp
-    if name == "numpy":
-        return np
-    return pytest.importorskip("torch", reason="torch is not installed (extra: macpo[bench])")
-
-
-def given(name: str, *arrays: Any) -> list[Any]:
-    make = library(name).tensor if name == "torch" else library(name).asarray
-    return [make(x) for x in arrays]
-
-
-every_library = pytest.mark.parametrize("name", ["numpy", "jax", "torch"])
 
 
 @every_library
@@ -140,50 +123,3 @@ def test_availability_of_another_shape_is_refused(name: str) -> None:
 def test_the_temperature_must_be_positive(temperature: float) -> None:
     with pytest.raises(UsageError, match=f"temperature must be positive, not {temperature}"):
         taken_probs(Q, ACTION, temperature=temperature)
-
-
-# --- the loss -------------------------------------------------------------------------------------
-
-LOSS, WEIGHTS = np.array([[4.0, 1, np.nan]]), np.array([[0.5, 2, 1.0]])
-MASK = np.array([[1.0, 1, 0]])
-
-
-@every_library
-def test_the_loss_is_the_weighted_sum_over_the_number_of_valid_steps(name: str) -> None:
-    assert weighted_loss(*given(name, LOSS, WEIGHTS, MASK)) == (2 + 2) / 2
-
-
-@every_library
-def test_weights_that_sum_to_one_scale_the_loss_themselves(name: str) -> None:
-    assert weighted_loss(*given(name, LOSS, WEIGHTS, MASK), reduction="sum") == 2 + 2
-
-
-@every_library
-def test_a_step_of_weight_zero_contributes_nothing_even_if_its_loss_is_nan(name: str) -> None:
-    loss, weights = np.array([[np.nan, 3.0]]), np.array([[0.0, 1]])
-    assert weighted_loss(*given(name, loss, weights, np.ones((1, 2)))) == 1.5
-
-
-@every_library
-def test_a_batch_of_padding_alone_costs_nothing(name: str) -> None:
-    assert weighted_loss(*given(name, LOSS, WEIGHTS, 0 * MASK)) == 0
-
-
-@every_library
-def test_one_mask_serves_the_losses_of_all_agents(name: str) -> None:
-    loss, mask = np.array([[[1.0, 3], [5, 7]]]), np.array([[[1], [0]]])
-    assert weighted_loss(*given(name, loss, np.ones((1, 2, 2)), mask)) == 4
-
-
-@every_library
-@pytest.mark.parametrize("shape", [(3, 1), (3, 2), (1, 3, 1), (2,)])
-def test_weights_or_a_mask_that_do_not_fit_the_loss_are_refused(
-    name: str, shape: tuple[int, ...]
-) -> None:
-    other = np.ones(shape)
-    for problem, arrays in {
-        "weights": (LOSS, other, MASK),
-        "mask": (LOSS, WEIGHTS, other),
-    }.items():
-        with pytest.raises(UsageError, match=f"{problem} have shape {re.escape(str(shape))}"):
-            weighted_loss(*given(name, *arrays))

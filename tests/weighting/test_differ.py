@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from macpo.weighting.differ import individual_errors
+from macpo.weighting import Signals
 from tests.support.weighting_samples import Arrays, quick, raw, signals, weigh
 
 D_Q_TOT, DELTA = np.array([[[0.8, 0.5]]]), np.array([[1.5]])
@@ -12,13 +12,15 @@ ONE = {"q": DELTA, "target": 0 * DELTA, "dq_tot_dq": D_Q_TOT, "mask": np.ones((1
 
 
 def test_individual_errors_equal_the_worked_numbers() -> None:
-    assert individual_errors(DELTA, D_Q_TOT)[0, 0].tolist() == pytest.approx([1.2, 0.75], rel=1e-15)
+    assert Signals(**ONE).individual_td_error[0, 0].tolist() == pytest.approx(
+        [1.2, 0.75], rel=1e-15
+    )
 
 
 def test_individual_errors_are_those_under_the_individual_rewards() -> None:
     q, q_next, reward = np.array([1, 0.3]), np.array([0.9, 0.4]), np.array([-1.091, -0.846])
     own = q - (reward + 0.99 * q_next)
-    np.testing.assert_allclose(individual_errors(DELTA, D_Q_TOT)[0, 0], own, rtol=1e-12)
+    np.testing.assert_allclose(Signals(**ONE).individual_td_error[0, 0], own, rtol=1e-12)
 
 
 def test_raw_weights_are_powers_of_individual_errors() -> None:

@@ -9,14 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from macpo.weigh.normalise import Normalise
 
 from macpo import weighting
 from macpo.learners.losses import weighted_squared_error
+from macpo.weighting.normalise import Normalise
 from tests.support.weighting_samples import Arrays, fixture, golden, one_step, weigh
 
 MODES = get_args(Normalise)
-every_scheme = pytest.mark.parametrize("name", weighting.available())
+every_weighting = pytest.mark.parametrize("name", weighting.available())
 on_policy = {"on_policy": 5.0}  # so that this factor is seen, too
 
 
@@ -55,25 +55,25 @@ def as_torch(batch: Arrays, dtype: str = "float32", device: str = "cpu") -> Arra
 # --- equal numbers --------------------------------------------------------------------------------
 
 
-@every_scheme
+@every_weighting
 def test_single_precision_agrees_with_double(name: str) -> None:
     single = {k: x if x.dtype == bool else np.float32(x) for k, x in fixture().items()}
     agree(in_all_modes(name, single), name, rtol=2e-6)
 
 
-@every_scheme
+@every_weighting
 def test_compiled_jax_agrees_with_numpy(name: str) -> None:
     compiled = jax.jit(lambda batch: in_all_modes(name, batch))
     agree(compiled(as_jax(fixture())), name, rtol=2e-6)
 
 
-@every_scheme
+@every_weighting
 def test_jax_agrees_with_numpy(name: str) -> None:
     weights = weigh(name, as_jax(fixture()))
     np.testing.assert_allclose(weights, weigh(name, fixture()), rtol=2e-6)
 
 
-@every_scheme
+@every_weighting
 def test_torch_agrees_with_numpy(name: str) -> None:
     agree(in_all_modes(name, as_torch(fixture(), "float32")), name, rtol=2e-6)
     single = weighting.make(name).needs == ()  # the mask alone is read, in single precision
@@ -90,27 +90,27 @@ def test_jax_and_torch_give_the_worked_numbers_of_macpo() -> None:
 # --- dtypes and devices ---------------------------------------------------------------------------
 
 
-@every_scheme
+@every_weighting
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision_gives_float32_weights_in_jax(name: str, dtype: str) -> None:
     narrow = {k: x.astype(dtype) for k, x in as_jax(fixture()).items()}
     assert jax.eval_shape(lambda batch: weigh(name, batch), narrow).dtype == jnp.float32
 
 
-@every_scheme
+@every_weighting
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision_gives_float32_weights_in_torch(name: str, dtype: str) -> None:
     assert weigh(name, as_torch(fixture(), dtype)).dtype == torch().float32
 
 
-@every_scheme
+@every_weighting
 def test_double_precision_stays_so_in_torch(name: str) -> None:
     reads_a_signal = weighting.make(name).needs != ()
     dtype = torch().float64 if reads_a_signal else torch().float32
     assert weigh(name, as_torch(fixture(), "float64")).dtype == dtype
 
 
-@every_scheme
+@every_weighting
 def test_nothing_leaves_the_device_of_the_mask(name: str) -> None:
     # torch's "meta" device holds no data, and refuses arithmetic with other devices
     batch = as_torch(fixture(), device="meta")
@@ -135,7 +135,7 @@ def jax_loss(q: jax.Array, batch: Arrays, name: str, mode: str) -> jax.Array:
     return weighted_squared_error(error, weights, mask)
 
 
-@every_scheme
+@every_weighting
 def test_the_gradient_of_the_loss_is_that_of_constant_weights(name: str) -> None:
     batch = as_jax(fixture())
     for mode in ("mean", "none"):
@@ -153,7 +153,7 @@ def test_the_gradient_of_one_step_equals_the_worked_number() -> None:
     assert float(gradient[0, 0]) == pytest.approx(numbers["grad_detached"], rel=1e-6)
 
 
-@every_scheme
+@every_weighting
 def test_weights_and_running_means_in_torch_carry_no_gradient(name: str) -> None:
     batch = as_torch(fixture())
     for signal in {*batch} - {"mask", "is_greedy", "uniform_noise"}:
@@ -169,15 +169,15 @@ def test_weights_and_running_means_in_torch_carry_no_gradient(name: str) -> None
 
 def agrees_compiled(name: str, backend: str) -> None:
     library = torch()
-    weigh = weighting.make(name, normalise="mean", **on_policy)
+    by_torch = weighting.make(name, normalise="mean", **on_policy)
     library.compiler.reset()
-    compiled = library.compile(lambda batch: weigh(**batch), backend=backend)
+    compiled = library.compile(lambda batch: by_torch(**batch), backend=backend)
     reference = weigh(name, fixture(), **on_policy)
     np.testing.assert_allclose(compiled(as_torch(fixture())).numpy(), reference, rtol=2e-6)
 
 
 @pytest.mark.filterwarnings("ignore:Dynamo:UserWarning")
-@every_scheme
+@every_weighting
 def test_compiled_torch_agrees_with_numpy(name: str) -> None:
     agrees_compiled(name, backend="eager")
 

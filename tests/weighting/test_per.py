@@ -130,9 +130,9 @@ def test_the_order_of_rewards_and_values_does_not_matter_to_the_size_of_an_error
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"alpha": -0.5}, "per: alpha must not be negative, but is -0.5."),
+        ({"alpha": -0.5}, "per: alpha must be at least 0, not -0.5."),
         ({"beta": 1.5}, "per: beta must be between 0 and 1, not 1.5."),
-        ({"epsilon": -1e-6}, "per: epsilon must not be negative, but is -1e-06."),
+        ({"epsilon": -1e-6}, "per: epsilon must be at least 0, not -1e-06."),
     ],
 )
 def test_options_out_of_range_are_named(options: dict[str, float], message: str) -> None:

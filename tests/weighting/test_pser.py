@@ -7,18 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from macpo.weighting.pser import sweep
+from macpo.weighting.pser import decayed_window_max
 from tests.support.weighting_samples import Arrays, errors, quick, raw, signals, weigh, xp
 
 SIZE = (0.1, 0.2, 0.05, 3, 0.1, 1)
 
 
-def swept(*size: float, mask: list[int] | None = None, **options: Any) -> list[float]:
+def weights_of(*size: float, mask: list[int] | None = None, **options: Any) -> list[float]:
     return raw("pser", errors(*size, mask=mask), **options)[0].tolist()
 
 
 def test_weights_equal_the_worked_numbers() -> None:
-    assert swept(*SIZE) == pytest.approx([0.192, 0.48, 1.2, 3, 0.4, 1], rel=1e-14)
+    assert weights_of(*SIZE) == pytest.approx([0.192, 0.48, 1.2, 3, 0.4, 1], rel=1e-14)
 
 
 def test_weights_of_mean_one_equal_the_worked_numbers() -> None:
@@ -27,19 +27,19 @@ def test_weights_of_mean_one_equal_the_worked_numbers() -> None:
 
 
 def test_a_window_of_two_reaches_two_steps_back() -> None:
-    assert swept(*SIZE, window=2) == pytest.approx([0.1, 0.48, 1.2, 3, 0.4, 1], rel=1e-14)
+    assert weights_of(*SIZE, window=2) == pytest.approx([0.1, 0.48, 1.2, 3, 0.4, 1], rel=1e-14)
 
 
 def test_padding_neither_gives_nor_receives() -> None:
     mask = [1, 1, 1, 1, 0, 0]
-    assert swept(*SIZE, mask=mask) == pytest.approx([0.192, 0.48, 1.2, 3, 0, 0], rel=1e-14)
+    assert weights_of(*SIZE, mask=mask) == pytest.approx([0.192, 0.48, 1.2, 3, 0, 0], rel=1e-14)
     expected = [0.157635468, 0.394088670, 0.985221675, 2.463054187, 0, 0]
     weights = weigh("pser", errors(*SIZE, mask=mask))
     assert weights[0].tolist() == pytest.approx(expected, abs=6e-10)
 
 
 def test_a_surprise_does_not_leak_over_padding() -> None:
-    assert swept(1, 1, 0, 100, mask=[1, 1, 0, 1]) == pytest.approx([1, 1, 0, 100], rel=1e-14)
+    assert weights_of(1, 1, 0, 100, mask=[1, 1, 0, 1]) == pytest.approx([1, 1, 0, 100], rel=1e-14)
 
 
 def test_a_surprise_does_not_leak_into_another_episode() -> None:
@@ -50,26 +50,26 @@ def test_a_surprise_does_not_leak_into_another_episode() -> None:
 
 def test_a_spike_decays_as_far_as_the_window_and_not_beyond() -> None:
     expected = [0.1, 1.024, 2.56, 6.4, 16, 40, 100]
-    assert swept(*[0.1] * 6, 100) == pytest.approx(expected, rel=1e-14)
+    assert weights_of(*[0.1] * 6, 100) == pytest.approx(expected, rel=1e-14)
 
 
 @pytest.mark.parametrize("window", [6, 7, 100])
 def test_a_window_longer_than_the_episode_reaches_its_start(window: int) -> None:
     expected = [0.4096, 1.024, 2.56, 6.4, 16, 40, 100]
-    assert swept(*[0.1] * 6, 100, window=window) == pytest.approx(expected, rel=1e-14)
+    assert weights_of(*[0.1] * 6, 100, window=window) == pytest.approx(expected, rel=1e-14)
 
 
 def test_decayed_values_are_not_propagated_again() -> None:
     p, mask = np.array([[0.1] * 6 + [100]]), np.ones((1, 7), bool)
-    once = sweep(p, mask, 0.4, 2, xp)
-    twice = sweep(once, mask, 0.4, 2, xp)
+    once = decayed_window_max(p, mask, 0.4, 2, xp)
+    twice = decayed_window_max(once, mask, 0.4, 2, xp)
     assert once[0].tolist() == pytest.approx([0.1, 0.1, 0.1, 0.1, 16, 40, 100])
     assert twice[0].tolist() == pytest.approx([0.1, 0.1, 2.56, 6.4, 16, 40, 100])
-    assert swept(*[0.1] * 6, 100, window=2) == pytest.approx(once[0].tolist(), rel=1e-14)
+    assert weights_of(*[0.1] * 6, 100, window=2) == pytest.approx(once[0].tolist(), rel=1e-14)
 
 
-def test_the_exponent_is_of_the_swept_error() -> None:
-    assert swept(0, 4, decay=0.25, alpha=0.5) == [1, 2]
+def test_the_exponent_is_of_the_decayed_maximum() -> None:
+    assert weights_of(0, 4, decay=0.25, alpha=0.5) == [1, 2]
 
 
 @quick

@@ -25,12 +25,12 @@ from macpo.learners.actor_critic import (
 from macpo.learners.backward_critic import update_critic_backwards
 from macpo.learners.base import About, LearnerState
 from macpo.learners.episodes import decode_rows, pack_episodes, transitions, unroll_agents
-from macpo.learners.losses import masked_mean
 from macpo.learners.returns import lambda_return
 from macpo.nets.action_selection import gather_actions, sample_actions
 from macpo.nets.agent import AgentNet
 from macpo.nets.critics import AgentCritic, counterfactual_inputs
 from macpo.types import Batch, Metrics, Observation, PyTree
+from macpo.weighting.normalise import masked_mean
 from macpo.weighting.weighting import Weighting
 
 

@@ -41,7 +41,7 @@ class CWQMIX(QMIX):
 
     def make(self, env: Environment, weighting: Weighting) -> ValueBasedLearner:
         """The learner, with the product of the weighting and these weights."""
-        return super().make(env, weighting.times(cwqmix.Config(alpha=self.alpha).make()))
+        return super().make(env, weighting.times(cwqmix.CWQMIX(alpha=self.alpha)))
 
 
 Config = CWQMIX

@@ -30,7 +30,6 @@ from macpo.learners.episodes import (
     unroll_agents,
 )
 from macpo.learners.hyperparameters import OptimiserName
-from macpo.learners.losses import masked_mean
 from macpo.learners.replay_actor_critic import (
     CriticOutput,
     CriticWeights,
@@ -43,6 +42,7 @@ from macpo.nets.agent import AgentNet
 from macpo.nets.critics import AgentCritic, dueling
 from macpo.nets.mixers import LinearMixer
 from macpo.types import Batch, Observation, PyTree
+from macpo.weighting.normalise import masked_mean
 from macpo.weighting.weighting import Weighting
 
 

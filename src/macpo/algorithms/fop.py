@@ -30,7 +30,7 @@ from macpo.learners.actor_critic import (
 from macpo.learners.base import About, LearnerState
 from macpo.learners.episodes import decode_rows, pack_episodes, transitions, unroll_agents
 from macpo.learners.hyperparameters import OptimiserName
-from macpo.learners.losses import masked_mean, weighted_squared_error
+from macpo.learners.losses import weighted_squared_error
 from macpo.learners.replay_actor_critic import CriticOutput, ReplayActorCritic, weight_critics
 from macpo.learners.returns import lambda_return
 from macpo.nets.action_selection import gather_actions, greedy, possible_actions
@@ -38,7 +38,8 @@ from macpo.nets.critics import AgentCritic
 from macpo.nets.linear import MLP
 from macpo.nets.mixers import DuelWeights, duel
 from macpo.types import Batch, Episodes, Metrics, Observation, PyTree
-from macpo.weighting.boltzmann import weighted_loss
+from macpo.weighting.loss import weighted_loss
+from macpo.weighting.normalise import masked_mean
 from macpo.weighting.weighting import Weighting, WeightingState
 
 

@@ -34,10 +34,11 @@ from macpo.learners.episodes import (
     transitions,
     unroll_agents,
 )
-from macpo.learners.losses import masked_mean, td_errors
+from macpo.learners.losses import td_errors
 from macpo.nets.action_selection import gather_actions
 from macpo.nets.linear import MLP, orthogonal
 from macpo.types import Batch, Metrics, PyTree
+from macpo.weighting.normalise import masked_mean
 from macpo.weighting.weighting import Weighting
 
 

@@ -41,7 +41,7 @@ class OWQMIX(QMIX):
 
     def make(self, env: Environment, weighting: Weighting) -> ValueBasedLearner:
         """The learner, with the product of the weighting and these weights."""
-        return super().make(env, weighting.times(owqmix.Config(alpha=self.alpha).make()))
+        return super().make(env, weighting.times(owqmix.OWQMIX(alpha=self.alpha)))
 
 
 Config = OWQMIX

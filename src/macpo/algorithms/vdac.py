@@ -29,10 +29,11 @@ from macpo.learners.actor_critic import (
 from macpo.learners.base import About, LearnerState
 from macpo.learners.episodes import decode_rows, pack_episodes, transitions, unroll_agents
 from macpo.learners.hyperparameters import OptimiserName
-from macpo.learners.losses import masked_mean, td_errors
+from macpo.learners.losses import td_errors
 from macpo.nets.action_selection import gather_actions
 from macpo.nets.mixers import Mixer, MonotonicMixer, SumMixer
 from macpo.types import Batch, Episodes, Metrics, PyTree
+from macpo.weighting.normalise import masked_mean
 from macpo.weighting.weighting import Weighting
 
 MixerName: TypeAlias = Literal["mix", "sum"]

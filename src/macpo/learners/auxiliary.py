@@ -35,12 +35,13 @@ from macpo.learners.episodes import (
     transitions,
 )
 from macpo.learners.hyperparameters import optimiser_step
-from macpo.learners.losses import masked_mean, weighted_squared_error
+from macpo.learners.losses import weighted_squared_error
 from macpo.nets.action_selection import gather_actions
 from macpo.nets.agent import AgentNet
 from macpo.nets.linear import MLP
 from macpo.nets.mixers import CentralMixer, Mixer
 from macpo.types import Batch, Episodes, Metrics, PyTree, Spec
+from macpo.weighting.normalise import masked_mean
 from macpo.weighting.signals import Signals
 
 LEARNING_RATE = 3e-4  # of error network and density ratio (DisCor; LFIW)

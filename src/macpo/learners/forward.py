@@ -37,7 +37,6 @@ from macpo.learners.episodes import (
 from macpo.nets.action_selection import gather_actions, greedy
 from macpo.nets.mixers import Extras, Mixer
 from macpo.types import Episodes, Metrics, PyTree
-from macpo.weighting.boltzmann import taken_probs
 from macpo.weighting.signals import Signals
 from macpo.weighting.weighting import Weighting
 
@@ -225,7 +224,7 @@ class ForwardPass:
         joint = map_states(self._mix, mixers, targets, online, context, packed.packing)
 
         # 4. What else weights depend on.
-        pi_taken = self._pi_taken(q, actions.taken, available)
+        pi_taken = self.weighting.taken_probs(q, actions.taken, available)
         is_greedy = (actions.taken == actions.bootstrap).all(-1)
         shown = utilities if self.weighting.per_agent else None
         out = ForwardOutput(joint, shown, pi_taken, is_greedy)
@@ -270,14 +269,6 @@ class ForwardPass:
             return unroll_agents(self.env.spec, value.agent, packed), None
         history = agent_history(packed)
         return unroll_with_hidden(value.agent, encoder(self.env.spec), history, packed.packing)
-
-    def _pi_taken(
-        self, q: Float[Array, "S L N A"], taken: Int[Array, "S L N"], available: Bool[Array, "..."]
-    ) -> Float[Array, "S L N"]:
-        weighting = self.weighting
-        return taken_probs(
-            q, taken, available, weighting.policy_temperature, weighting.include_unavailable
-        )
 
     def clamp(self, q: Float[Array, "*B"]) -> Float[Array, "*B"]:
         """The utilities within their bounds."""

@@ -8,8 +8,7 @@ from jaxtyping import Array, Bool, Float
 
 from macpo.learners.episodes import Transitions
 from macpo.learners.returns import lambda_return
-from macpo.weighting import normalise
-from macpo.weighting.boltzmann import weighted_loss
+from macpo.weighting.loss import weighted_loss
 
 Reduction: TypeAlias = Literal["mean", "sum"]
 
@@ -71,8 +70,3 @@ def individual_td_loss(
     team = weighted_squared_error(td_error, steps.importance, steps.mask)
     own = weighted_squared_error(own_error, own_weights, steps.mask[..., None], reduction)
     return team + own
-
-
-def masked_mean(x: Float[Array, "*B"], mask: Bool[Array, "*B"]) -> Float[Array, ""]:
-    """Mean over the valid entries, whatever the others hold; 0 where none is valid."""
-    return normalise.masked_mean(x, mask, jnp)

@@ -40,17 +40,12 @@ from macpo.learners.forward import (
     TargetNetworks,
 )
 from macpo.learners.hyperparameters import Hyperparameters, optimiser_step
-from macpo.learners.losses import (
-    TDErrors,
-    individual_td_loss,
-    masked_mean,
-    td_errors,
-    weighted_squared_error,
-)
+from macpo.learners.losses import TDErrors, individual_td_loss, td_errors, weighted_squared_error
 from macpo.nets.action_selection import epsilon_greedy, greedy
 from macpo.nets.agent import agents_step
 from macpo.nets.mixers import Mixer
 from macpo.types import Batch, Episodes, Metrics, Observation, PyTree, Spec
+from macpo.weighting.normalise import masked_mean
 from macpo.weighting.signals import Signals
 from macpo.weighting.weighting import Weighting, WeightingState
 

@@ -370,7 +370,7 @@ def make_trainer(experiment: Experiment) -> Trainer:
     env = experiment.env.make()
     if isinstance(env, HostEnvironment):
         env = HostEnvStub(env.spec)
-    weighting = experiment.weighting.make()
+    weighting = experiment.weighting
     if experiment.algorithm.about.on_policy:
         _check_on_policy(experiment, weighting)
     algorithm, run = experiment.algorithm.make(env, weighting), experiment.run
@@ -389,7 +389,7 @@ def _check_on_policy(experiment: Experiment, weighting: Weighting) -> None:
     """UsageError unless every update learns from exactly the episodes just played."""
     run, name = experiment.run, registry.name_of(experiment.algorithm)
     require(
-        not weighting.factors and experiment.replay.sampling == "uniform",
+        not weighting.all_factors and experiment.replay.sampling == "uniform",
         f"{name} learns on-policy: each episode is used once, while it is new, so there is no "
         "replay to weigh or to prioritise; leave out --weighting and --replay.sampling, or choose "
         "an algorithm with replay (`macpo list algorithms`).",

@@ -1,28 +1,31 @@
-"""How probable the stored actions are now, and the loss that weights go into."""
+"""Boltzmann policies: the current probabilities of stored actions."""
 
 import math
-from typing import Any, Literal
+from typing import Any
 
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, is_torch_array
+from jaxtyping import Bool, Float, Int
 
 from macpo.errors import require
-from macpo.weighting.signals import wide
+from macpo.weighting.arrays import Array, at_least_float32
 
 
 def taken_probs(
-    utilities: Any,
-    actions: Any,
-    avail_actions: Any = None,
+    utilities: Float[Array, "*B A"],
+    actions: Int[Array, "*B"],
+    avail_actions: Bool[Array, "*B A"] | None = None,
     temperature: float = 1.0,
     include_unavailable: bool = False,
-) -> Any:
-    """Boltzmann probability [*B] of the action taken, π_i(u_i) ∝ exp(q_i(u_i)/temperature).
+) -> Float[Array, "*B"]:
+    """Boltzmann probability of the action taken, π_i(u_i) ∝ exp(q_i(u_i)/temperature).
 
-    `utilities` and `avail_actions` are [*B, A], `actions` whole numbers [*B] or [*B, 1] (as PyMARL
-    keeps them). Unavailable actions get no mass, so an agent with one action left (a dead one) has
-    π = 1 and drops out of every product; where nothing is available (padding) all actions count.
-    `include_unavailable` is the released MAC-PO code, which ranges over all actions. Give the
-    utilities as the network made them, not with −10⁷ written over unavailable ones.
+    `actions` are whole numbers [*B], or [*B, 1] as in PyMARL. Unavailable actions have probability
+    zero, so an agent with one action left (a dead one) has π = 1 and drops out of every product.
+    Where no action is available (padding), all actions count. `include_unavailable` ranges over all
+    actions everywhere, as in the released MAC-PO code. Pass the utilities as the network returns
+    them, without −10⁷ at unavailable actions.
+
+    Raises UsageError if the shapes do not match or the temperature is not positive.
 
     Source: MAC-PO, section 4.1 and Eq. (6).
     """
@@ -41,42 +44,18 @@ def taken_probs(
         f"taken_probs: avail_actions must have the shape {tuple(utilities.shape)} of utilities.",
     )
     require(temperature > 0, f"taken_probs: temperature must be positive, not {temperature}.")
-    logits = wide(utilities, xp) / temperature
+    logits = at_least_float32(utilities, xp) / temperature
     if avail_actions is not None and not include_unavailable:
         available = avail_actions != 0
         nothing = ~xp.any(available, axis=-1)[..., None]
         logits = xp.where(available | nothing, logits, xp.full_like(logits, -math.inf))
     mass = xp.exp(logits - xp.max(logits, axis=-1)[..., None])
     numbers = xp.arange(n_actions, dtype=actions.dtype, **_device_of(utilities))
-    # compared, not indexed: for the compilers' sake, and a number out of range has no probability
+    # Compared rather than indexed: it compiles better, and numbers out of range get probability 0.
     chosen = actions[..., None] == numbers
     return xp.sum(xp.where(chosen, mass, xp.zeros_like(mass)), axis=-1) / xp.sum(mass, axis=-1)
 
 
-def weighted_loss(
-    loss: Any, weights: Any, mask: Any, reduction: Literal["mean", "sum"] = "mean"
-) -> Any:
-    """Σ w · loss / Σ mask over valid steps, whatever padding holds; `sum` leaves out the division.
-
-    Steps of weight zero contribute exactly nothing. `weights` and `mask` are [B, T] (or broadcast
-    to the shape of `loss`).
-    """
-    xp = array_namespace(loss, weights, mask)
-    for name, x in (("weights", weights), ("mask", mask)):
-        pairs = zip(reversed(x.shape), reversed(loss.shape), strict=False)
-        require(
-            x.ndim <= loss.ndim and all(n in (1, of_loss) for n, of_loss in pairs),
-            f"weighted_loss: {name} have shape {tuple(x.shape)}, which does not broadcast to "
-            f"the shape {tuple(loss.shape)} of the loss.",
-        )
-    counts = (mask != 0) & (weights != 0)
-    total = xp.sum(xp.where(counts, weights * loss, xp.zeros_like(loss)))
-    if reduction == "sum":
-        return total
-    n_valid = xp.sum(xp.astype(mask != 0, loss.dtype))
-    return total / xp.where(n_valid > 0, n_valid, xp.ones_like(n_valid))
-
-
-def _device_of(x: Any) -> dict[str, Any]:
-    """torch makes new arrays on the CPU unless told otherwise."""
-    return {"device": x.device} if type(x).__module__.startswith("torch") else {}
+def _device_of(x: Array) -> dict[str, Any]:
+    """The device argument for new arrays: torch alone puts them on the CPU by default."""
+    return {"device": x.device} if is_torch_array(x) else {}

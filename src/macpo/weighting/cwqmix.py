@@ -1,35 +1,50 @@
 """CW-QMIX: full weight where the stored action is, or beats, the greedy one."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
-from macpo.errors import require
+from macpo.bounds import Bounds
+from macpo.weighting.arrays import Array, Namespace
 from macpo.weighting.factors import Factor
 from macpo.weighting.normalise import Normalise
 from macpo.weighting.signals import Signals
-from macpo.weighting.weighting import Options, Weighting
+from macpo.weighting.weighting import Weighting
 
 
 @dataclass(frozen=True)
-class Config(Options):
-    """1 where the action is greedy or y > Q*(greedy), else α (Weighted QMIX, Eq. 8)."""
+class CWQMIX(Weighting):
+    """1 where the action is greedy or y > Q*(greedy), else α (Weighted QMIX, Eq. 8).
 
-    alpha: float = 0.1
+    Of these three steps the first is greedy and the second beats the greedy action's value of 2:
+
+    >>> import numpy as np
+    >>> y = np.array([[1.0, 3.0, 1.0]])
+    >>> CWQMIX(alpha=0.25)(
+    ...     q=y,
+    ...     target=y,
+    ...     q_star=y,
+    ...     is_greedy=np.array([[True, False, False]]),
+    ...     q_star_greedy=np.full((1, 3), 2.0),
+    ...     mask=np.ones((1, 3)),
+    ... )
+    array([[1.  , 1.  , 0.25]])
+    """
+
+    alpha: Annotated[float, Bounds(above=0, at_most=1)] = 0.1
     """Weight of all other steps (PyMARL calls it `w`); 0.1 for Predator-Prey."""
     normalise: Normalise = "none"
     """`none`: as published; `mean`: mean one over the batch."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(0 < self.alpha <= 1, f"cwqmix: alpha must be in (0, 1], not {self.alpha}.")
+    def factors(self) -> tuple[Factor, ...]:
+        """The central weighting alone; y must come from an unrestricted value, hence `q_star`."""
 
-    def make(self) -> Weighting:
-        """The scheme."""
-
-        def central(s: Signals, xp: Any) -> Any:
+        def central(s: Signals, xp: Namespace) -> Array:
             full = xp.ones_like(s.q)
             keep = s.is_greedy | (s.target > s.q_star_greedy)
             return xp.log(xp.where(keep, full, self.alpha * full))
 
-        needs = ("q", "target", "is_greedy", "q_star_greedy")
-        return self.scheme(Factor("central", needs, central), learner_needs=("q_star",))
+        needs = ("q", "target", "is_greedy", "q_star_greedy", "q_star")
+        return (Factor("central", needs, central),)
+
+
+Config = CWQMIX

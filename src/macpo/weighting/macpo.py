@@ -6,37 +6,44 @@ Source: Mei et al. 2023, Theorem 1 and Eq. (7), without the on-policy ratio, whi
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from macpo.errors import require_choice
-from macpo.weighting.factors import Likelihood, bellman, joint, value
-from macpo.weighting.weighting import Policies, Weighting
+from macpo.bounds import Positive
+from macpo.weighting.factors import Factor, Likelihood, bellman, joint, value
+from macpo.weighting.weighting import BoltzmannWeighting
 
 Without: TypeAlias = Literal["nothing", "bellman", "value", "joint"]
 
 
 @dataclass(frozen=True)
-class Config(Policies):
-    """|δ| · exp(−|Q_tot − Q*|) · f(π), f collective over all agents (MAC-PO, Theorem 1)."""
+class MacPO(BoltzmannWeighting):
+    """|δ| · exp(−|Q_tot − Q*|) · f(π), f collective over all agents (MAC-PO, Theorem 1).
 
-    value_temperature: float = 1.0
-    """Temperature of exp(−|Q_tot − Q*|); 1 in the paper. Larger suits larger rewards."""
+    Where Q_tot = Q*, two agents with π = ½ each give f = 1.5, and certain ones give f = 1:
+
+    >>> import numpy as np
+    >>> q = np.array([[2.0, 1.0]])
+    >>> pi = np.array([[[0.5, 0.5], [1.0, 1.0]]])
+    >>> weigh = MacPO(normalise="none")
+    >>> weigh(q=q, target=0 * q, q_star=q, pi_taken=pi, mask=np.ones((1, 2)))
+    array([[3., 1.]])
+    """
+
+    value_temperature: Positive = 1.0
+    """Temperature of exp(−|Q_tot − Q*|); 1 in the paper. Larger rewards need a larger one."""
     likelihood: Likelihood = "paper"
-    """`paper`: f of Eq. (7); `additive`: 1 + Σ_i (1 − π_i), what the theorem's own steps give
-    for a product of policies; `joint`: 2 − Π_i π_i, one agent that chooses the joint action;
+    """`paper`: f of Eq. (7); `additive`: 1 + Σ_i (1 − π_i), which the theorem's derivation gives
+    for a product of policies; `joint`: 2 − Π_i π_i, for one agent that chooses the joint action;
     `none`: 1."""
     without: Without = "nothing"
     """The factor left out: the ablations of Figure 4."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_choice(self.weighting_name, "without", self.without, Without)
-        require_choice(self.weighting_name, "likelihood", self.likelihood, Likelihood)
-        self.require_positive("value_temperature", advice="1 is the paper's.")
-
-    def make(self) -> Weighting:
-        """The scheme."""
+    def factors(self) -> tuple[Factor, ...]:
+        """Those of Theorem 1."""
         factors = (
             bellman(),  # |Q_tot − y|
             value(self.value_temperature),  # exp(−|Q_tot − Q*|)
             joint(self.likelihood),  # f(π), Eq. (7)
         )
-        return self.scheme(*(factor for factor in factors if factor.name != self.without))
+        return tuple(factor for factor in factors if factor.name != self.without)
+
+
+Config = MacPO

@@ -1,6 +1,11 @@
-"""From log-weights to weights: the scale, a cap, and what happens to degenerate batches."""
+"""From log-weights to weights: scale, cap, and degenerate batches."""
 
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
+
+from array_api_compat import array_namespace
+from jaxtyping import Bool, Float
+
+from macpo.weighting.arrays import Array, Namespace
 
 Normalise: TypeAlias = Literal["mean", "none", "sum", "max", "ema"]
 """`mean`: mean one over valid steps, the paper's E_μ[w] = 1. `none`: raw, as in the released code.
@@ -8,29 +13,35 @@ Normalise: TypeAlias = Literal["mean", "none", "sum", "max", "ema"]
 running mean of their means, which lets batches differ in weight."""
 
 NonFinite: TypeAlias = Literal["propagate", "zero"]
-"""What becomes of a valid step whose weight is NaN or infinite: it stays visible, or is dropped."""
+"""What happens to a valid step whose weight is NaN or infinite: the weight stays, or becomes 0."""
 
 
 def normalised(
-    log_weight: Any, mask: Any, mode: Normalise, clip: float, running_mean: Any, xp: Any
-) -> tuple[Any, Any]:
-    """(weights, whether uniform ones took their place) from log-weights, −∞ on padding.
+    log_weight: Float[Array, "*B"],
+    mask: Bool[Array, "*B"],
+    mode: Normalise,
+    clip: float,
+    running_mean: Float[Array, ""] | float,
+    xp: Namespace,
+) -> tuple[Float[Array, "*B"], Float[Array, ""]]:
+    """(weights, 1 if uniform weights took their place) of log-weights that are −∞ on padding.
 
-    With `clip` > 0 no raw weight counts more than so many times their mean. `running_mean` is read
-    for `ema` alone. Where all weights vanish, every valid step counts the same, unless `none`.
+    With `clip` > 0 no raw weight exceeds that multiple of their mean. Only `ema` reads
+    `running_mean`. Where all weights vanish, every valid step gets the same weight, except in mode
+    `none`.
     """
     if mode in ("none", "ema"):
         scaled = xp.exp(log_weight)
     else:
-        # relative weights are the same at any common scale: divide by the largest before
-        # exponentiating, so that weights far below the smallest float still compare
+        # These modes do not depend on a common scale. Dividing by the largest weight before the
+        # exponential keeps weights comparable that lie far below the smallest float.
         largest = xp.max(log_weight)
         known = xp.isfinite(largest)
         scaled = xp.exp(log_weight - xp.where(known, largest, xp.zeros_like(largest)))
     scaled = capped(scaled, mask, clip, xp)
     n_valid = xp.sum(xp.astype(mask, scaled.dtype))
-    total = xp.sum(scaled)  # of valid steps, for exp(−∞) is 0
-    vanished = total == 0  # NaN counts as non-zero and stays visible
+    total = xp.sum(scaled)  # of valid steps, since exp(−∞) is 0
+    vanished = total == 0  # NaN is not zero and stays visible
     if mode == "none":
         return xp.where(mask, scaled, xp.zeros_like(scaled)), xp.zeros_like(total)
     one = xp.ones_like(total)
@@ -46,17 +57,20 @@ def normalised(
         factor = one / xp.where(running_mean == 0, one, running_mean)
     vanished = xp.astype(vanished, scaled.dtype)
     weights = scaled * factor + uniform * vanished
-    happened = vanished * xp.astype(n_valid > 0, scaled.dtype)
-    return xp.where(mask, weights, xp.zeros_like(weights)), happened
+    fallback = vanished * xp.astype(n_valid > 0, scaled.dtype)
+    return xp.where(mask, weights, xp.zeros_like(weights)), fallback
 
 
-def capped(weights: Any, mask: Any, clip: float, xp: Any) -> Any:
-    """No weight above `clip` times their mean; 0 or less: as they are."""
-    return weights if clip <= 0 else xp.minimum(weights, clip * masked_mean(weights, mask, xp))
+def capped(
+    weights: Float[Array, "*B"], mask: Bool[Array, "*B"], clip: float, xp: Namespace
+) -> Float[Array, "*B"]:
+    """Weights of at most `clip` times their mean; unchanged if `clip` is 0."""
+    return weights if clip <= 0 else xp.minimum(weights, clip * masked_mean(weights, mask))
 
 
-def masked_mean(x: Any, mask: Any, xp: Any) -> Any:
-    """Mean over valid entries; 0 where there is none."""
+def masked_mean(x: Float[Array, "*B"], mask: Bool[Array, "*B"]) -> Float[Array, ""]:
+    """Mean over the valid entries, whatever the others hold; 0 if none is valid."""
+    xp = array_namespace(x, mask)
     n_valid = xp.sum(xp.astype(mask, x.dtype))
     total = xp.sum(xp.where(mask, x, xp.zeros_like(x)))
     return total / xp.where(n_valid > 0, n_valid, xp.ones_like(n_valid))

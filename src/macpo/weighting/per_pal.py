@@ -6,33 +6,39 @@ max(|δ|^α, 1); with w constant, w·δ² has (twice) that gradient.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
-from macpo.errors import require
+from macpo.bounds import Fraction
+from macpo.weighting.arrays import Array, Namespace
 from macpo.weighting.factors import Factor, log
 from macpo.weighting.signals import Signals
-from macpo.weighting.weighting import Options, Weighting
+from macpo.weighting.weighting import Weighting
 
 
 @dataclass(frozen=True)
-class Config(Options):
-    """1 for |δ| ≤ 1, |δ|^{α−1} beyond: LAP as a weight (Fujimoto et al. 2020)."""
+class PERPAL(Weighting):
+    """1 for |δ| ≤ 1, |δ|^{α−1} beyond: LAP as a weight (Fujimoto et al. 2020).
 
-    alpha: float = 0.4
+    >>> import numpy as np
+    >>> delta = np.array([[0.5, -1.0, 16.0]])
+    >>> weigh = PERPAL(normalise="none", alpha=0.5)
+    >>> weigh(q=delta, target=0 * delta, mask=np.ones((1, 3)))
+    array([[1.  , 1.  , 0.25]])
+    """
+
+    alpha: Fraction = 0.4
     """Exponent of the priority; the paper's value for continuous control, 0.6 for Atari."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(0 <= self.alpha <= 1, f"per-pal: alpha must be between 0 and 1, not {self.alpha}.")
+    def factors(self) -> tuple[Factor, ...]:
+        """The Bellman error alone."""
 
-    def make(self) -> Weighting:
-        """The scheme."""
-
-        def log_weight(s: Signals, xp: Any) -> Any:
-            size = xp.abs(s.q - s.target)
+        def log_weight(s: Signals, xp: Namespace) -> Array:
+            size = xp.abs(s.td_error)
             beyond = xp.where(size > 1, size, xp.ones_like(size))
-            # an infinite error would weigh nothing and not be seen
+            # an infinite error would get weight 0, which hides it
             beyond = xp.where(xp.isfinite(size), beyond, xp.full_like(size, xp.nan))
             return (self.alpha - 1) * log(beyond, xp)
 
-        return self.scheme(Factor("bellman", ("q", "target"), log_weight))
+        return (Factor("bellman", ("q", "target"), log_weight),)
+
+
+Config = PERPAL

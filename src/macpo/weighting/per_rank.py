@@ -4,42 +4,49 @@ Source: Schaul et al. 2016, section 3.3, P(i) ∝ 1/rank(i)^α, in the batch ins
 """
 
 from dataclasses import dataclass
-from typing import Any
 
-from macpo.errors import require
+from jaxtyping import Bool, Float
+
+from macpo.bounds import Fraction, NonNegative
+from macpo.weighting.arrays import Array, Namespace
 from macpo.weighting.factors import Factor
 from macpo.weighting.signals import Signals
-from macpo.weighting.weighting import Options, Weighting
+from macpo.weighting.weighting import Weighting
 
 
 @dataclass(frozen=True)
-class Config(Options):
-    """rank^{−α(1−β)}, rank 1 for the largest |δ| of the batch (Schaul et al. 2016)."""
+class PERRank(Weighting):
+    """rank^{−α(1−β)}, rank 1 for the largest |δ| of the batch (Schaul et al. 2016).
 
-    alpha: float = 0.7
+    >>> import numpy as np
+    >>> delta = np.array([[0.5, 2.0, -0.1, 4.0]])
+    >>> weigh = PERRank(normalise="none", alpha=2.0)
+    >>> weigh(q=delta, target=0 * delta, mask=np.array([[0, 1, 1, 1]]))
+    array([[0.        , 0.25      , 0.11111111, 1.        ]])
+    """
+
+    alpha: NonNegative = 0.7
     """Exponent of the rank; the paper's value for sampling."""
-    beta: float = 0.0
-    """How much of the bias is corrected; with 1 nothing of the priority is left."""
+    beta: Fraction = 0.0
+    """How much of the bias is corrected; at 1 nothing of the priority is left."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.alpha >= 0, f"per-rank: alpha must not be negative, but is {self.alpha}.")
-        require(0 <= self.beta <= 1, f"per-rank: beta must be between 0 and 1, not {self.beta}.")
-
-    def make(self) -> Weighting:
-        """The scheme."""
+    def factors(self) -> tuple[Factor, ...]:
+        """The rank alone."""
         exponent = self.alpha * (1 - self.beta)
 
-        def log(s: Signals, xp: Any) -> Any:
-            size = xp.abs(s.q - s.target)
-            # an order would hide what has none
+        def log(s: Signals, xp: Namespace) -> Array:
+            size = xp.abs(s.td_error)
+            # an error that is not finite has no rank; one would hide it
             place = xp.where(xp.isfinite(size), rank(size, s.mask, xp), xp.full_like(size, xp.nan))
             return -exponent * xp.log(place)
 
-        return self.scheme(Factor("rank", ("q", "target"), log))
+        return (Factor("rank", ("q", "target"), log),)
 
 
-def rank(x: Any, mask: Any, xp: Any) -> Any:
+Config = PERRank
+
+
+def rank(x: Float[Array, "B T"], mask: Bool[Array, "B T"], xp: Namespace) -> Float[Array, "B T"]:
     """1 for the largest valid entry, 2 for the next; equal ones in the order of the batch."""
     keys = xp.reshape(xp.where(mask, -x, xp.full_like(x, xp.inf)), (-1,))
     order = xp.argsort(xp.argsort(keys, stable=True), stable=True)

@@ -1,48 +1,55 @@
-"""ReaPER: an error counts for more where the targets after it have been reliable.
+"""ReaPER: an error has a larger weight where the targets after it have been reliable.
 
-R_t = 1 − Σ_{i>t} |δ_i| / Σ_i |δ_i|, over the episode: the last step is fully reliable, an early
-one the less, the more error lies between it and the end.
+R_t = 1 − Σ_{i>t} |δ_i| / Σ_i |δ_i|, over the episode. The last step is fully reliable; the more
+error lies between a step and the end, the less reliable it is.
 
 Source: "Reliability-Adjusted Prioritized Experience Replay" (ICLR 2026). There unfinished episodes
 need a bound; here a batch holds whole episodes.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
-from macpo.errors import require
+from jaxtyping import Float
+
+from macpo.bounds import Fraction
+from macpo.weighting.arrays import Array, Namespace
 from macpo.weighting.factors import Factor, bellman, power
 from macpo.weighting.signals import Signals
-from macpo.weighting.weighting import Options, Weighting
+from macpo.weighting.weighting import Weighting
 
 
 @dataclass(frozen=True)
-class Config(Options):
-    """R^ω · |δ|^α, R the reliability of the targets that follow (ReaPER)."""
+class ReaPER(Weighting):
+    """R^ω · |δ|^α, R the reliability of the targets that follow (ReaPER).
 
-    alpha: float = 0.6
+    Three quarters of the error follow the first step, so R = ¼ there:
+
+    >>> import numpy as np
+    >>> delta = np.array([[1.0, 3.0]])
+    >>> weigh = ReaPER(normalise="none", alpha=1.0, omega=0.5)
+    >>> weigh(q=delta, target=0 * delta, mask=np.ones((1, 2)))
+    array([[0.5, 3. ]])
+    """
+
+    alpha: Fraction = 0.6
     """Exponent of the error."""
-    omega: float = 0.5
+    omega: Fraction = 0.5
     """Exponent of the reliability."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("alpha", "omega"):
-            value = getattr(self, name)
-            require(0 <= value <= 1, f"reaper: {name} must be between 0 and 1, not {value}.")
+    def factors(self) -> tuple[Factor, ...]:
+        """Bellman error and reliability."""
 
-    def make(self) -> Weighting:
-        """The scheme."""
+        def log(s: Signals, xp: Namespace) -> Array:
+            return power(reliability(xp.abs(s.td_error), xp), self.omega, xp)
 
-        def log(s: Signals, xp: Any) -> Any:
-            return power(reliability(xp.abs(s.q - s.target), xp), self.omega, xp)
-
-        reliable = Factor("reliability", ("q", "target"), log)
-        return self.scheme(bellman(self.alpha), reliable)
+        return (bellman(self.alpha), Factor("reliability", ("q", "target"), log))
 
 
-def reliability(size: Any, xp: Any) -> Any:
-    """R [B, T] of |δ|, which is 0 on padding; 1 everywhere in an episode without error."""
+Config = ReaPER
+
+
+def reliability(size: Float[Array, "B T"], xp: Namespace) -> Float[Array, "B T"]:
+    """R of |δ|, which is 0 on padding; 1 everywhere in an episode without error."""
     up_to_here, everything = xp.cumulative_sum(size, axis=-1), xp.sum(size, axis=-1)[..., None]
     nothing = everything == 0
     ratio = up_to_here / xp.where(nothing, xp.ones_like(everything), everything)

@@ -1,6 +1,6 @@
-"""ReLo: priority to what can still be learned, not to what cannot.
+"""ReLo: priority to what can still be learned, not to noise.
 
-The error that the target network would have made is what noise leaves over; the part of the loss
+The error that the target network would have made is taken as irreducible; the part of the loss
 above it is reducible.
 
 Source: Sujit et al. 2023, "Prioritizing Samples in Reinforcement Learning with Reducible Loss"
@@ -8,31 +8,37 @@ Source: Sujit et al. 2023, "Prioritizing Samples in Reinforcement Learning with 
 """
 
 from dataclasses import dataclass
-from typing import Any
 
-from macpo.errors import require
+from macpo.bounds import NonNegative
+from macpo.weighting.arrays import Array, Namespace
 from macpo.weighting.factors import Factor, power
 from macpo.weighting.signals import Signals
-from macpo.weighting.weighting import Options, Weighting
+from macpo.weighting.weighting import Weighting
 
 
 @dataclass(frozen=True)
-class Config(Options):
-    """max(δ² − δ̄², 0)^α, δ̄ the error of the target network (ReLo, Sujit et al. 2023)."""
+class ReLo(Weighting):
+    """max(δ² − δ̄², 0)^α, δ̄ the error of the target network (ReLo, Sujit et al. 2023).
 
-    alpha: float = 0.6
+    >>> import numpy as np
+    >>> q, q_bar = np.array([[5.0, 1.0]]), np.array([[3.0, 2.0]])
+    >>> weigh = ReLo(normalise="none", alpha=0.5)
+    >>> weigh(q=q, target=0 * q, q_of_target_net=q_bar, mask=np.ones((1, 2)))
+    array([[4., 0.]])
+    """
+
+    alpha: NonNegative = 0.6
     """Exponent; the published value for sampling."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.alpha >= 0, f"relo: alpha must not be negative, but is {self.alpha}.")
+    def factors(self) -> tuple[Factor, ...]:
+        """The reducible loss alone."""
 
-    def make(self) -> Weighting:
-        """The scheme."""
-
-        def log(s: Signals, xp: Any) -> Any:
-            reducible = (s.q - s.target) ** 2 - (s.q_of_target_net - s.target) ** 2
+        def log(s: Signals, xp: Namespace) -> Array:
+            reducible = s.td_error**2 - (s.q_of_target_net - s.target) ** 2
             nothing = xp.zeros_like(reducible)
             return power(xp.where(reducible < 0, nothing, reducible), self.alpha, xp)
 
-        return self.scheme(Factor("reducible", ("q", "target", "q_of_target_net"), log))
+        return (Factor("reducible", ("q", "target", "q_of_target_net"), log),)
+
+
+Config = ReLo

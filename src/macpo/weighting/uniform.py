@@ -2,17 +2,26 @@
 
 from dataclasses import dataclass
 
+from macpo.weighting.factors import Factor
 from macpo.weighting.normalise import Normalise
-from macpo.weighting.weighting import Options, Weighting
+from macpo.weighting.weighting import Weighting
 
 
 @dataclass(frozen=True)
-class Config(Options):
-    """Every stored step counts the same."""
+class Uniform(Weighting):
+    """Every stored step has the same weight.
+
+    >>> import numpy as np
+    >>> Uniform()(mask=np.array([[1, 1, 0]]))
+    array([[1., 1., 0.]], dtype=float32)
+    """
 
     normalise: Normalise = "none"
-    """Of no consequence for equal weights; with `on_policy` see there."""
+    """Makes no difference to equal weights; with `on_policy` as in other weightings."""
 
-    def make(self) -> Weighting:
-        """The scheme: no factor, no signal."""
-        return self.scheme()
+    def factors(self) -> tuple[Factor, ...]:
+        """None."""
+        return ()
+
+
+Config = Uniform

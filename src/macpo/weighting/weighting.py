@@ -1,140 +1,198 @@
-"""What a weighting is: factors in the log domain, multiplied, exponentiated, normalised.
+"""What a weighting is: factors in the log domain, added, exponentiated, normalised.
 
-Everything is written to the array API, so NumPy, JAX and torch arrays work alike. Weights are
+Everything is written against the array API, so NumPy, JAX and torch arrays work alike. Weights are
 constants: no gradient flows into them. They are exactly zero on padding, whatever it holds. A
-scheme is pure: what changes from batch to batch (a few running means) is a state that goes in and
-comes out; networks that a scheme needs live in the learner, and only their outputs come here.
+weighting is pure: the running means that change from batch to batch are a state that is passed in
+and returned. Networks that a weighting needs belong to the learner; only their outputs arrive here.
 """
 
 import functools
 import math
 import operator
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, TypeAlias
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
 from array_api_compat import array_namespace
+from jaxtyping import Bool, Float, Int
 
-from macpo.errors import require, require_choice
+from macpo.bounds import NonNegative, Positive, check_fields
+from macpo.weighting import boltzmann
+from macpo.weighting.arrays import Array, Namespace, stop_gradient
 from macpo.weighting.factors import Factor, on_policy
-from macpo.weighting.normalise import (
-    NonFinite,
-    Normalise,
-    capped,
-    masked_mean,
-    normalised,
-)
-from macpo.weighting.signals import PER_AGENT, Signals, check, clean, constant, shape_of
+from macpo.weighting.normalise import NonFinite, Normalise, capped, masked_mean, normalised
+from macpo.weighting.signals import Signals, check, clean, drop_trailing_axis, shape_of
 
-WeightingState: TypeAlias = dict[str, Any]
-"""Running means by name; part of the checkpoint."""
+WeightingState: TypeAlias = dict[str, Array]
+"""Running means by name, scalars; part of the checkpoint."""
+
+SCALE_RATE = 0.01
+"""Rate of the running mean that `ema` divides by: about the last hundred batches."""
 
 
-class Moving(NamedTuple):
+class RunningMean(NamedTuple):
     """A running mean: x ← x + rate · (observed − x), once per batch."""
 
     name: str
     initial: float
     rate: float
     needs: tuple[str, ...]
-    observe: Callable[[Signals, Any], Any]
+    """The signals it reads."""
+    observe: Callable[[Signals, Namespace], Array]
     """(signals, array namespace) → the batch's value."""
 
 
-class Weighed(NamedTuple):
-    """What a scheme makes of a batch."""
+class WeightingOutput(NamedTuple):
+    """The weights of a batch, and the state for the next one."""
 
-    weights: Any
-    """[B, T], or [B, T, N] for schemes that weigh each agent."""
+    weights: Float[Array, "B T"]
+    """[B, T, N] for weightings per agent."""
     state: WeightingState
-    metrics: dict[str, Any]
+    metrics: dict[str, Array]
     """Scalars by name, explained in `docs/metrics.md`."""
 
 
 @dataclass(frozen=True)
-class Weighting:
-    """A weighting ready to be called; the factors say which signals it needs."""
+class Weighting(ABC):
+    """A weighting: a frozen dataclass of its options, which is called to get weights.
 
-    name: str
-    factors: tuple[Factor, ...]
+    A subclass has options of its own and says in `factors` what its weights are made of; see
+    `macpo.weighting.macpo`. Options are checked against the bounds in their types (`macpo.bounds`).
+    """
+
     normalise: Normalise = "mean"
-    clip: float = 0.0
+    """`mean`: mean one over a batch's valid steps, as the paper requires; `none`: raw, as in its
+    released code; `max`: the largest is one; `sum`: they sum to one, and the loss is a sum; `ema`:
+    divided by a running mean of their means."""
+    clip: NonNegative = 0.0
+    """Largest raw weight as a multiple of their mean; 0: no cap, as in all papers."""
     nonfinite: NonFinite = "propagate"
-    moving: tuple[Moving, ...] = ()
-    learner_needs: tuple[str, ...] = ()
-    """What a learner must have for the scheme to make sense although no factor reads it."""
-    per_agent: bool = False
-    """Whether there is a weight for each agent, [B, T, N]."""
-    policy_temperature: float = 1.0
-    """Temperature at which a learner computes `pi_taken` for this scheme."""
-    include_unavailable: bool = False
-    """Whether that softmax ranges over unavailable actions too."""
+    """`propagate`: a NaN or infinite weight of a valid step stays visible; `zero`: the step is left
+    out."""
+    on_policy: NonNegative = 0.0
+    """Temperature of the factor d^π/μ of MAC-PO's Theorem 1, estimated as in LFIW (which uses 5);
+    0 leaves the factor out, as the paper does. In training it starts once replay holds more than
+    four times as many episodes as the newest ones it is compared with (a twentieth of the
+    buffer)."""
+
+    def __post_init__(self) -> None:
+        check_fields(self, self.name)
+
+    @abstractmethod
+    def factors(self) -> tuple[Factor, ...]:
+        """The factors of a weight, without the common option `on_policy`."""
+
+    def running_means(self) -> tuple[RunningMean, ...]:
+        """Running means that the factors read; none by default."""
+        return ()
+
+    def taken_probs(
+        self,
+        utilities: Float[Array, "*B A"],
+        actions: Int[Array, "*B"],
+        avail_actions: Bool[Array, "*B A"] | None = None,
+    ) -> Float[Array, "*B"]:
+        """The signal `pi_taken`: probabilities of the stored actions, at temperature 1."""
+        return boltzmann.taken_probs(utilities, actions, avail_actions)
+
+    @property
+    def name(self) -> str:
+        """The name in `macpo list weightings`: the module's, with hyphens."""
+        return type(self).__module__.rpartition(".")[2].replace("_", "-")
+
+    @property
+    def all_factors(self) -> tuple[Factor, ...]:
+        """All factors of a weight, `on_policy` included where it is switched on."""
+        extra = (on_policy(self.on_policy),) if self.on_policy > 0 else ()
+        return (*self.factors(), *extra)
 
     @property
     def needs(self) -> tuple[str, ...]:
         """The signals that must be given."""
-        parts = [*(f.needs for f in self.factors), *(m.needs for m in self.moving)]
-        return tuple(dict.fromkeys(name for part in [*parts, self.learner_needs] for name in part))
+        parts = [*(f.needs for f in self.all_factors), *(m.needs for m in self.running_means())]
+        return tuple(dict.fromkeys(name for part in parts for name in part))
+
+    @property
+    def per_agent(self) -> bool:
+        """Whether there is a weight for each agent, [B, T, N]."""
+        return any(factor.per_agent for factor in self.all_factors)
+
+    def times(self, other: "Weighting") -> "Weighting":
+        """The product of both weights, normalised and in all else like this weighting."""
+        return Product(
+            normalise=self.normalise,
+            clip=self.clip,
+            nonfinite=self.nonfinite,
+            on_policy=self.on_policy,
+            first=self,
+            second=other,
+        )
 
     def init(self) -> WeightingState:
         """The state before the first batch."""
         scale = {"scale": 0.0} if self.normalise == "ema" else {}
-        return {m.name: m.initial for m in self.moving} | scale
+        return {m.name: m.initial for m in self.running_means()} | scale
 
-    def times(self, other: "Weighting") -> "Weighting":
-        """The product of both weights, normalised and in all else as this one."""
-        return replace(
-            self,
-            factors=(*other.factors, *self.factors),
-            learner_needs=(*other.learner_needs, *self.learner_needs),
-        )
+    def __call__(
+        self,
+        *,
+        mask: Bool[Array, "B T"],
+        q: Float[Array, "B T"] | None = None,
+        target: Float[Array, "B T"] | None = None,
+        q_star: Float[Array, "B T"] | None = None,
+        pi_taken: Float[Array, "B T N"] | None = None,
+        is_greedy: Bool[Array, "B T"] | None = None,
+        q_star_greedy: Float[Array, "B T"] | None = None,
+        q_of_target_net: Float[Array, "B T"] | None = None,
+        dq_tot_dq: Float[Array, "B T N"] | None = None,
+        error_estimate: Float[Array, "B T"] | None = None,
+        next_error_estimate: Float[Array, "B T"] | None = None,
+        log_density_ratio: Float[Array, "B T"] | None = None,
+        uniform_noise: Float[Array, ""] | float | None = None,
+    ) -> Float[Array, "B T"]:
+        """The weights of a batch, from the initial state; `MEANING` explains the signals.
 
-    def __call__(self, *, mask: Any, **signals: Any) -> Any:
-        """Weights of the same shape as `mask`, from the initial state; see `MEANING` for signals.
+        Only those in `needs` are read. The weights have the shape of `mask`, [B, T]; with a
+        trailing axis of length one, as in PyMARL, it is kept. Weightings per agent give [B, T, N].
 
-        A trailing axis of length one, as PyMARL keeps it, is accepted and restored.
+        Raises UsageError if a needed signal is missing or the shapes do not match.
         """
-        unknown = set(signals) - set(Signals._fields)
-        require(
-            not unknown,
-            f"weighting {self.name!r} got unknown signals {sorted(unknown)}; "
-            f"known are {', '.join(Signals._fields)}.",
-        )
         shape = shape_of(self.name, "mask", mask)
-        keeps_axis = len(shape) == 3 and shape[-1] == 1
+        signals = Signals(
+            mask=mask,
+            q=q,
+            target=target,
+            q_star=q_star,
+            pi_taken=pi_taken,
+            is_greedy=is_greedy,
+            q_star_greedy=q_star_greedy,
+            q_of_target_net=q_of_target_net,
+            dq_tot_dq=dq_tot_dq,
+            error_estimate=error_estimate,
+            next_error_estimate=next_error_estimate,
+            log_density_ratio=log_density_ratio,
+            uniform_noise=uniform_noise,
+        )
+        has_axis = len(shape) == 3 and shape[-1] == 1
+        state = self.init()
+        log = self._log_weights(state, drop_trailing_axis(signals) if has_axis else signals)
+        weights = self._weights(state, log).weights
+        return weights[..., None] if has_axis and not self.per_agent else weights
 
-        def drop(name: str, x: Any) -> Any:
-            if not keeps_axis or name in PER_AGENT or getattr(x, "shape", None) != mask.shape:
-                return x
-            return x[..., 0]
+    def apply(self, state: WeightingState, signals: Signals) -> WeightingOutput:
+        """Weigh a batch, update the running means, and measure the weights."""
+        log = self._log_weights(state, signals)
+        scaled = self._weights(state, log)
+        metrics = {name: stop_gradient(x) for name, x in _metrics(log, scaled).items()}
+        return WeightingOutput(scaled.weights, scaled.state, metrics)
 
-        given = {name: drop(name, x) for name, x in signals.items()}
-        made = self._weigh(self.init(), Signals(drop("mask", mask), **given))
-        keeps_axis = keeps_axis and not self.per_agent
-        return made.weights[..., None] if keeps_axis else made.weights
-
-    def apply(self, state: WeightingState, signals: Signals) -> Weighed:
-        """Weigh a batch, move the running means along, and say what the weights are like."""
-        made = self._weigh(state, signals)
-        xp, mask = made.xp, made.mask
-        raw = xp.exp(made.log_weight)
-        infinite = xp.isnan(made.log_total) | (made.log_total == math.inf)
-        metrics = _metrics(made.weights, raw, mask, xp) | {
-            "weight_n_nonfinite": xp.sum(xp.astype(mask & infinite, xp.int32)),
-            "weight_fallback": made.fallback,
-        }
-        if "joint" in made.logs:
-            f, valid = xp.exp(made.logs["joint"]), made.signals.mask
-            metrics["f_mean"] = mean = masked_mean(f, valid, xp)
-            metrics["f_std"] = xp.sqrt(masked_mean((f - mean) ** 2, valid, xp))
-        metrics |= {f"weight_{name}": value for name, value in made.state.items()}
-        return Weighed(made.weights, made.state, {name: constant(x) for name, x in metrics.items()})
-
-    def _weigh(self, state: WeightingState, signals: Signals) -> "_Made":
+    def _log_weights(self, state: WeightingState, signals: Signals) -> "_LogWeights":
         xp = check(self.name, signals, self.needs)
         s = clean(signals, self.needs, xp)
-        s = s._replace(moving=state)  # as it was before this batch
-        logs = [factor.log(s, xp) for factor in self.factors]
+        s = s._replace(running_means=state)  # from before this batch
+        factors = self.all_factors
+        logs = [factor.log(s, xp) for factor in factors]
         mask = s.mask
         if self.per_agent:
             mask = xp.broadcast_to(mask[..., None], (*mask.shape, s.dq_tot_dq.shape[-1]))
@@ -146,150 +204,142 @@ class Weighting:
         keep = mask
         if self.nonfinite == "zero":
             keep = mask & ~(xp.isnan(total) | (total == math.inf))
-        log_weight = xp.where(keep, total, xp.full_like(total, -math.inf))
+        masked = xp.where(keep, total, xp.full_like(total, -math.inf))
+        by_factor = {factor.name: log for factor, log in zip(factors, logs, strict=True)}
+        return _LogWeights(xp, s, mask, by_factor, total, masked)
 
-        moving = {m.name: _moved(m, state[m.name], s, self.nonfinite, xp) for m in self.moving}
+    def _weights(self, state: WeightingState, log: "_LogWeights") -> "_ScaledWeights":
+        xp = log.xp
+        means = {
+            m.name: _updated(m, state[m.name], log.signals, self.nonfinite, xp)
+            for m in self.running_means()
+        }
         if self.normalise == "ema":
-            moving["scale"] = _moved_scale(state["scale"], log_weight, mask, self.clip, xp)
-        scale = moving.get("scale", 1.0)
-        weights, fallback = normalised(log_weight, mask, self.normalise, self.clip, scale, xp)
-        new_state = {name: constant(x) for name, x in moving.items()}
-        named = {factor.name: log for factor, log in zip(self.factors, logs, strict=True)}
-        return _Made(constant(weights), new_state, s, named, total, log_weight, mask, fallback, xp)
-
-
-class _Made(NamedTuple):
-    """A weighing and what was computed on the way."""
-
-    weights: Any
-    state: WeightingState
-    signals: Signals
-    logs: dict[str, Any]
-    log_total: Any
-    """Before anything was masked."""
-    log_weight: Any
-    mask: Any
-    fallback: Any
-    xp: Any
-
-
-def _moved(m: Moving, old: Any, s: Signals, nonfinite: NonFinite, xp: Any) -> Any:
-    """The running mean after a batch; padding alone says nothing."""
-    observed = m.observe(s, xp)
-    counts = xp.any(s.mask)
-    if nonfinite == "zero":
-        counts = counts & xp.isfinite(observed)
-    old = old + xp.zeros_like(observed)
-    return xp.where(counts, old + m.rate * (observed - old), old)
+            means["scale"] = _updated_scale(state["scale"], log.masked, log.mask, self.clip, xp)
+        scale = means.get("scale", 1.0)
+        weights, fallback = normalised(log.masked, log.mask, self.normalise, self.clip, scale, xp)
+        new_state = {name: stop_gradient(x) for name, x in means.items()}
+        return _ScaledWeights(stop_gradient(weights), new_state, fallback)
 
 
 @dataclass(frozen=True)
-class Options:
-    """What every weighting can do besides its own rule; its `Config` inherits these."""
+class BoltzmannWeighting(Weighting):
+    """A weighting that depends on the agents' policies, Boltzmann policies of their utilities."""
 
-    normalise: Normalise = "mean"
-    """`mean`: mean one over a batch's valid steps, as the paper demands; `none`: raw, as in its
-    released code; `max`: the largest is one; `sum`: they sum to one and so does the loss; `ema`:
-    over a running mean of their means."""
-    clip: float = 0.0
-    """No raw weight counts more than so many times their mean; 0: no cap, as in all papers."""
-    nonfinite: NonFinite = "propagate"
-    """A NaN or infinite weight of a valid step stays visible; `zero` leaves the step out."""
-    on_policy: float = 0.0
-    """Temperature of the factor d^π/μ of MAC-PO's Theorem 1, estimated as in LFIW (which has 5);
-    0 leaves the factor out, as the paper does. In training it starts once replay holds more than
-    four times the newest episodes it is compared with (a twentieth of the buffer)."""
-
-    def __post_init__(self) -> None:
-        name = self.weighting_name
-        require_choice(name, "normalise", self.normalise, Normalise)
-        require_choice(name, "nonfinite", self.nonfinite, NonFinite)
-        for option in ("clip", "on_policy"):
-            value = getattr(self, option)
-            require(
-                math.isfinite(value) and value >= 0,
-                f"{name}: {option} must be a number from 0, not {value}; 0 switches it off.",
-            )
-
-    @property
-    def weighting_name(self) -> str:
-        """The name of the module that defines this configuration, with hyphens."""
-        return type(self).__module__.rpartition(".")[2].replace("_", "-")
-
-    def require_positive(self, *options: str, advice: str = "") -> None:
-        """UsageError unless each of these options is a finite number above zero."""
-        for option in options:
-            value = getattr(self, option)
-            require(
-                math.isfinite(value) and value > 0,
-                f"{self.weighting_name}: {option} must be a positive number, not {value}; {advice}",
-            )
-
-    def scheme(self, *factors: Factor, **more: Any) -> Weighting:
-        """The scheme of these factors with the common options."""
-        if self.on_policy > 0:
-            factors = (*factors, on_policy(self.on_policy))
-        return Weighting(
-            self.weighting_name,
-            factors,
-            normalise=self.normalise,
-            clip=self.clip,
-            nonfinite=self.nonfinite,
-            **more,
-        )
-
-
-@dataclass(frozen=True)
-class Policies(Options):
-    """Options of weightings that depend on the agents' policies."""
-
-    policy_temperature: float = 1.0
+    policy_temperature: Positive = 1.0
     """Temperature of the Boltzmann policies; 1 in the paper."""
     include_unavailable: bool = False
-    """Whether those policies give mass to unavailable actions, as the released code does."""
+    """Whether these policies range over unavailable actions too, as in the released code."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.require_positive("policy_temperature", advice="1 is the paper's.")
-
-    def scheme(self, *factors: Factor, **more: Any) -> Weighting:
-        """The scheme with these policies."""
-        return super().scheme(
-            *factors,
-            policy_temperature=self.policy_temperature,
-            include_unavailable=self.include_unavailable,
-            **more,
+    def taken_probs(
+        self,
+        utilities: Float[Array, "*B A"],
+        actions: Int[Array, "*B"],
+        avail_actions: Bool[Array, "*B A"] | None = None,
+    ) -> Float[Array, "*B"]:
+        """The signal `pi_taken`: probabilities of the stored actions under these policies."""
+        return boltzmann.taken_probs(
+            utilities, actions, avail_actions, self.policy_temperature, self.include_unavailable
         )
 
 
-SCALE_RATE = 0.01
-"""Rate of the running mean by which `ema` divides: about the last hundred batches."""
+@dataclass(frozen=True, kw_only=True)
+class Product(Weighting):
+    """The product of two weightings, in all else like the first; see `Weighting.times`."""
+
+    first: Weighting
+    second: Weighting
+
+    @property
+    def name(self) -> str:
+        """That of the first."""
+        return self.first.name
+
+    def factors(self) -> tuple[Factor, ...]:
+        """Those of both."""
+        return (*self.second.all_factors, *self.first.factors())
+
+    def running_means(self) -> tuple[RunningMean, ...]:
+        """Those of both."""
+        return (*self.first.running_means(), *self.second.running_means())
+
+    def taken_probs(
+        self,
+        utilities: Float[Array, "*B A"],
+        actions: Int[Array, "*B"],
+        avail_actions: Bool[Array, "*B A"] | None = None,
+    ) -> Float[Array, "*B"]:
+        """Under the policies of the first."""
+        return self.first.taken_probs(utilities, actions, avail_actions)
 
 
-def _moved_scale(old: Any, log_weight: Any, mask: Any, clip: float, xp: Any) -> Any:
-    """The running mean of raw weights; the first batch sets it, padding alone says nothing."""
-    new = masked_mean(capped(xp.exp(log_weight), mask, clip, xp), mask, xp)
-    old = old + xp.zeros_like(new)
-    moved = xp.where(old > 0, old + SCALE_RATE * (new - old), new)
-    return xp.where(xp.any(mask), moved, old)
-
-
-def effective_sample_size(weights: Any, mask: Any) -> Any:
-    """(Σw)² / Σw² over valid steps: how many equally weighted steps are worth this batch."""
+def effective_sample_size(weights: Float[Array, "*B"], mask: Bool[Array, "*B"]) -> Float[Array, ""]:
+    """(Σw)² / Σw² over valid steps: how many equally weighted steps this batch is worth."""
     xp = array_namespace(weights, mask)
     w = xp.where(mask != 0, weights, xp.zeros_like(weights))
     squares = xp.sum(w * w)
     return xp.sum(w) ** 2 / xp.where(squares > 0, squares, xp.ones_like(squares))
 
 
-def _metrics(weights: Any, raw: Any, mask: Any, xp: Any) -> dict[str, Any]:
+class _LogWeights(NamedTuple):
+    """The log-weights of a batch, before normalisation; [*B] is [B, T] or [B, T, N]."""
+
+    xp: Namespace
+    signals: Signals
+    mask: Bool[Array, "*B"]
+    by_factor: dict[str, Array]
+    total: Float[Array, "*B"]
+    """The sum over factors, on padding too."""
+    masked: Float[Array, "*B"]
+    """The same with −∞ at steps that get no weight."""
+
+
+class _ScaledWeights(NamedTuple):
+    """Normalised weights, the new running means, and whether uniform weights were substituted."""
+
+    weights: Float[Array, "*B"]
+    state: WeightingState
+    fallback: Float[Array, ""]
+
+
+def _updated(
+    mean: RunningMean, old: Array, s: Signals, nonfinite: NonFinite, xp: Namespace
+) -> Array:
+    """The running mean after a batch; unchanged by a batch of nothing but padding."""
+    observed = mean.observe(s, xp)
+    counts = xp.any(s.mask)
+    if nonfinite == "zero":
+        counts = counts & xp.isfinite(observed)
+    old = old + xp.zeros_like(observed)
+    return xp.where(counts, old + mean.rate * (observed - old), old)
+
+
+def _updated_scale(old: Array, log_weight: Array, mask: Array, clip: float, xp: Namespace) -> Array:
+    """The running mean of raw weights; the first batch sets it, padding alone leaves it."""
+    new = masked_mean(capped(xp.exp(log_weight), mask, clip, xp), mask)
+    old = old + xp.zeros_like(new)
+    moved = xp.where(old > 0, old + SCALE_RATE * (new - old), new)
+    return xp.where(xp.any(mask), moved, old)
+
+
+def _metrics(log: _LogWeights, scaled: _ScaledWeights) -> dict[str, Array]:
+    """What the weights of a batch are like."""
+    xp, mask, weights = log.xp, log.mask, scaled.weights
     n_valid = xp.sum(xp.astype(mask, weights.dtype))
     small = xp.astype(weights < 1e-3, weights.dtype)
-    return {
-        "weight_raw_mean": masked_mean(raw, mask, xp),
-        "weight_mean": masked_mean(weights, mask, xp),
+    nonfinite = xp.isnan(log.total) | (log.total == math.inf)
+    metrics = {
+        "weight_raw_mean": masked_mean(xp.exp(log.masked), mask),
+        "weight_mean": masked_mean(weights, mask),
         "weight_max": xp.max(weights),
         "weight_ess_fraction": effective_sample_size(weights, mask)
         / xp.where(n_valid > 0, n_valid, xp.ones_like(n_valid)),
-        "weight_share_small": masked_mean(small, mask, xp),
+        "weight_share_small": masked_mean(small, mask),
+        "weight_n_nonfinite": xp.sum(xp.astype(mask & nonfinite, xp.int32)),
+        "weight_fallback": scaled.fallback,
     }
+    if "joint" in log.by_factor:
+        f, valid = xp.exp(log.by_factor["joint"]), log.signals.mask
+        metrics["f_mean"] = mean = masked_mean(f, valid)
+        metrics["f_std"] = xp.sqrt(masked_mean((f - mean) ** 2, valid))
+    return metrics | {f"weight_{name}": value for name, value in scaled.state.items()}

@@ -27,7 +27,8 @@ from macpo.learners.base import About, Algorithm, LearnerState
 from macpo.runs import checkpoint
 from macpo.training.trainer import make_trainer
 from macpo.types import Batch, Episodes, Observation
-from macpo.weighting.weighting import Weighed, Weighting
+from macpo.weighting.factors import Factor
+from macpo.weighting.weighting import BoltzmannWeighting, Product, Weighting, WeightingOutput
 from tests.support.paths import ROOT
 from tests.support.toys import CANVAS, Canvas, past_end, scribble, spoiled
 from tests.support.updates import update_then_sync
@@ -54,13 +55,13 @@ def config(name: str) -> Any:
     return registry.make_config("algorithms", name, **small, **quick, **few)
 
 
-def weighting(name: str) -> Weighting:
-    return registry.make_config("weighting", name).make()
+def make_weighting(name: str) -> Weighting:
+    return registry.make_config("weighting", name)
 
 
 @functools.cache
 def algorithm(name: str) -> Algorithm:
-    return config(name).make(Canvas(SPEC), weighting("uniform"))
+    return config(name).make(Canvas(SPEC), make_weighting("uniform"))
 
 
 @functools.cache
@@ -251,18 +252,31 @@ def test_without_an_epsilon_chance_has_no_part_in_what_is_done(name: str) -> Non
     np.testing.assert_array_equal(one, other)
 
 
-@dataclasses.dataclass(frozen=True)
-class Showing(Weighting):
-    """Uniform weights for which the learner says how likely the stored actions are."""
+class ShowsPolicy(Weighting):
+    """A weighting that adds the mean of `pi_taken` to its metrics, as its products do."""
 
-    learner_needs: tuple[str, ...] = ("pi_taken",)
-    policy_temperature: float = 1e-3
-
-    def apply(self, state: Any, signals: Any) -> Weighed:
+    def apply(self, state: Any, signals: Any) -> WeightingOutput:
         weights, state, metrics = super().apply(state, signals)
         pi_taken = jnp.where(signals.mask[..., None], signals.pi_taken, 0.0)
         mean = pi_taken.sum() / (signals.mask.sum() * pi_taken.shape[-1])
-        return Weighed(weights, state, metrics | {"pi_taken_mean": mean})
+        return WeightingOutput(weights, state, metrics | {"pi_taken_mean": mean})
+
+    def times(self, other: Weighting) -> Weighting:
+        return ShowingProduct(**vars(super().times(other)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Showing(ShowsPolicy, BoltzmannWeighting):
+    """Uniform weights that need `pi_taken`."""
+
+    policy_temperature: float = 1e-3
+
+    def factors(self) -> tuple[Factor, ...]:
+        return (Factor("one", ("pi_taken",), lambda s, xp: 0.0 * s.pi_taken[..., 0]),)
+
+
+class ShowingProduct(ShowsPolicy, Product):
+    """The product of such a weighting and another."""
 
 
 def played(learner: Algorithm, params: Any, episodes: Episodes) -> Episodes:
@@ -285,7 +299,7 @@ def observed_update(name: str) -> tuple[Algorithm, Any]:
     """The algorithm as one that reports `pi_taken_mean`, and its update."""
     if name in ON_POLICY:
         return algorithm(name), update(name)
-    learner = config(name).make(Canvas(SPEC), Showing("showing", ()))
+    learner = config(name).make(Canvas(SPEC), Showing())
 
     def observed(*arguments: Any) -> Any:
         with jax.disable_jit():
@@ -308,9 +322,9 @@ def test_learning_recomputes_the_policy_that_acted(name: str) -> None:
 # --- every algorithm with every weighting ---------------------------------------------------------
 
 
-def accepts(name: str, chosen: str) -> bool:
+def accepts(name: str, weighting: str) -> bool:
     try:
-        config(name).make(Canvas(SPEC), weighting(chosen))
+        config(name).make(Canvas(SPEC), make_weighting(weighting))
     except UsageError:
         return False
     return True
@@ -320,14 +334,14 @@ PAIRS = [(a, w) for a, w in itertools.product(WITH_REPLAY, WEIGHTINGS) if accept
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "chosen"), PAIRS)
-def test_an_algorithm_trains_with_every_weighting_it_accepts(name: str, chosen: str) -> None:
-    learner = config(name).make(Canvas(SPEC), weighting(chosen))
+@pytest.mark.parametrize(("name", "weighting"), PAIRS)
+def test_an_algorithm_trains_with_every_weighting_it_accepts(name: str, weighting: str) -> None:
+    learner = config(name).make(Canvas(SPEC), make_weighting(weighting))
     before = state = learner.init(KEY)
     with jax.disable_jit():
-        for i in range(2 if chosen in KINDS else 1):  # a second one sees what the first has left
+        for i in range(2 if weighting in KINDS else 1):  # a second one sees what the first has left
             key = jax.random.fold_in(KEY, i)
-            state, metrics, td_error_abs = learner.update(
+            state, metrics, td_error_abs = update_then_sync(learner)(
                 state, batch_of(learner), key, jnp.array(i == 0)
             )
             assert all(np.isfinite(x).all() for x in jax.tree.leaves((metrics, td_error_abs)))
@@ -341,8 +355,8 @@ def test_an_algorithm_trains_with_every_weighting_it_accepts(name: str, chosen: 
 def test_an_algorithm_with_replay_refuses_a_weighting_only_by_both_names(name: str) -> None:
     assert (name, "uniform") in PAIRS
     for weighting in {*WEIGHTINGS} - {w for a, w in PAIRS if a == name}:
-        with pytest.raises(UsageError, match=rf"(?s){name}.*{scheme}|{scheme}.*{name}"):
-            config(name).make(Canvas(SPEC), weighting(weighting))
+        with pytest.raises(UsageError, match=rf"(?s){name}.*{weighting}|{weighting}.*{name}"):
+            config(name).make(Canvas(SPEC), make_weighting(weighting))
 
 
 @pytest.mark.parametrize("name", ON_POLICY)

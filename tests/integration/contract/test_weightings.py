@@ -9,14 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from macpo.weigh.normalise import Normalise
 
 from macpo import registry
 from macpo.errors import UsageError
 from macpo.weighting import MEANING, Signals, Weighting
-from macpo.weighting.weighting import Options, Weighed
+from macpo.weighting.normalise import Normalise
+from macpo.weighting.weighting import WeightingOutput
+from tests.support import weighting_samples as samples
 from tests.support.weighting_samples import quick
-from tests.weighting import samples
 
 B, T, N = 6, 7, 4
 LENGTHS = np.array([7, 5, 5, 3, 1, 0])
@@ -34,14 +34,14 @@ Arrays = dict[str, Any]
 
 
 def weighting(name: str, **options: Any) -> Weighting:
-    return registry.make_config("weighting", name, **options).make()
+    return registry.make_config("weighting", name, **options)
 
 
 def weigh(name: str, batch: Arrays, **options: Any) -> np.ndarray:
     return weighting(name, **options)(**batch)
 
 
-def apply(name: str, batch: Arrays, **options: Any) -> Weighed:
+def apply(name: str, batch: Arrays, **options: Any) -> WeightingOutput:
     weigh = weighting(name, **options)
     return weigh.apply(weigh.init(), Signals(**batch))
 
@@ -121,7 +121,7 @@ def test_the_signals_drawn_here_are_all_there_are() -> None:
 
 @every_weighting
 def test_every_weighting_has_the_common_options(name: str) -> None:
-    assert issubclass(registry.config_class("weighting", name), Options)
+    assert issubclass(registry.config_class("weighting", name), Weighting)
     assert weighting(name).name == name
 
 
@@ -273,15 +273,15 @@ def test_the_state_keeps_its_names_and_is_finite(name: str) -> None:
 @every_weighting
 def test_running_means_approach_what_they_see_ever_more_slowly(name: str) -> None:
     weigh = weighting(name)
-    assert len(weigh.moving) == len(weigh.init())
-    steps: dict[str, list[float]] = {m.name: [] for m in weigh.moving}
+    assert len(weigh.running_means()) == len(weigh.init())
+    steps: dict[str, list[float]] = {m.name: [] for m in weigh.running_means()}
     state = weigh.init()
     for _ in range(3):
         new = weigh.apply(state, Signals(**signals())).state
         for m in steps:
             steps[m].append(new[m] - state[m])
         state = new
-    for m in weigh.moving:
+    for m in weigh.running_means():
         first, second, third = steps[m.name]
         assert first != 0
         assert second / first == pytest.approx(1 - m.rate)
@@ -467,7 +467,7 @@ def test_the_signals_needed_are_enough(name: str) -> None:
 
 
 @every_weighting
-def test_a_signal_that_is_missing_is_named_with_the_scheme_and_what_it_is(name: str) -> None:
+def test_a_missing_signal_is_named_with_the_weighting_and_its_meaning(name: str) -> None:
     weigh = weighting(name, on_policy=1.0)
     assert "log_density_ratio" in weigh.needs
     for missing in weigh.needs:
@@ -481,7 +481,7 @@ def test_a_signal_that_is_missing_is_named_with_the_scheme_and_what_it_is(name: 
 @pytest.mark.parametrize("option", ["clip", "on_policy"])
 @pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
 def test_the_common_options_are_numbers_from_zero(name: str, option: str, value: float) -> None:
-    with pytest.raises(UsageError, match=f"{name}: {option} must be a number from 0, not {value}"):
+    with pytest.raises(UsageError, match=f"{name}: {option} must be at least 0, not {value}"):
         weighting(name, **{option: value})
 
 

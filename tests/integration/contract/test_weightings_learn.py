@@ -31,7 +31,7 @@ def trainer(name: str, sampling: str = "uniform", algorithm: str = "qmix", **opt
         config = Qmix(**sizes, mixing_embed_dim=4, hypernet_embed=4)
     else:
         config = Vdn(**sizes)
-    weighting = registry.make_config("weighting", name, **options).make()
+    weighting = registry.make_config("weighting", name, **options)
     return Trainer(env, config.make(env, weighting), Replay(sampling=sampling), RUN)
 
 

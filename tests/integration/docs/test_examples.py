@@ -30,7 +30,7 @@ def test_parts_named_by_import_path_train_from_the_command_line(
 ):
     monkeypatch.syspath_prepend(str(EXAMPLES))
     parts = ["env", "algorithm", "weighting"]
-    names = [f"custom_{'environment' if part == 'env' else part}:Config" for part in parts]
+    names = ["custom_environment:Config", "custom_algorithm:Config", "custom_weighting:Root"]
     flags = [word for part, name in zip(parts, names, strict=True) for word in (f"--{part}", name)]
     small = ["--steps", "2000", "--batch-size", "32", "--epsilon-anneal-time", "1000"]
     with pytest.raises(SystemExit) as stop:

@@ -24,7 +24,8 @@ from macpo.learners.value_based import ValueBasedLearner
 from macpo.types import Batch, Episodes, Observation, Spec
 from macpo.weighting.factors import joint_probability
 from macpo.weighting.macpo import Config as Macpo
-from macpo.weighting.weighting import Weighed, Weighting
+from macpo.weighting.uniform import Config as Uniform
+from macpo.weighting.weighting import Product, WeightingOutput
 from tests.support.paths import DATA
 from tests.support.toys import Canvas
 
@@ -65,13 +66,13 @@ CENTRAL_MIXER = {
 
 
 @dataclass(frozen=True)
-class Exposing(Weighting):
-    """The scheme that also shows what it was given and what it made of it."""
+class Exposing(Product):
+    """A weighting whose metrics also hold its signals and weights."""
 
-    def apply(self, state: Any, signals: Any) -> Weighed:
+    def apply(self, state: Any, signals: Any) -> WeightingOutput:
         weights, state, metrics = super().apply(state, signals)
         given = {k: v for k, v in signals._asdict().items() if v is not None}
-        return Weighed(weights, state, metrics | given | {"weight": weights})
+        return WeightingOutput(weights, state, metrics | given | {"weight": weights})
 
 
 # --- the recording --------------------------------------------------------------------------------
@@ -146,7 +147,7 @@ def mask() -> np.ndarray:
 
 @functools.cache
 def learner() -> ValueBasedLearner:
-    weighting = Macpo(normalise="none", include_unavailable=True).make()
+    weighting = Macpo(normalise="none", include_unavailable=True)
     config = Qmix(
         rnn_hidden_dim=16,
         mixing_embed_dim=8,
@@ -158,7 +159,7 @@ def learner() -> ValueBasedLearner:
         gamma=0.99,
         grad_norm_clip=0.0,
     )
-    return config.make(Canvas(SPEC), Exposing(**vars(weighting)))
+    return config.make(Canvas(SPEC), Exposing(**vars(weighting.times(Uniform()))))
 
 
 @functools.cache

@@ -39,7 +39,7 @@ def trainer(name: str = "vdn", **run: Any) -> Trainer:
     env = HostEnvStub(SPEC)
     small = {"rnn_hidden_dim": 8}
     config = Vdn(**small) if name == "vdn" else registry.make_config("algorithms", name)
-    return Trainer(env, config.make(env, Uniform().make()), Replay(), Run(**run))
+    return Trainer(env, config.make(env, Uniform()), Replay(), Run(**run))
 
 
 @functools.cache
