@@ -120,6 +120,11 @@ def _plugin(kind: Kind, name: str, found: Any) -> type[Any]:
     )
 
 
+def module_name(config: object) -> str:
+    """The name under which a plug-in's module is found: its last part, with hyphens."""
+    return canonical(type(config).__module__.rpartition(".")[2])
+
+
 def summary(config: type[Any]) -> str:
     """The first line of a plug-in's docstring."""
     return inspect.getdoc(config).split("\n")[0]  # pyright: ignore[reportOptionalMemberAccess]

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from macpo.algorithms.coma import Config, _judge
+from macpo.algorithms.coma import Config, _critic_function
 from macpo.learners.base import LearnerState
 from macpo.types import Batch, Episodes, Observation
 from macpo.weighting.uniform import Config as Uniform
@@ -49,7 +49,7 @@ BATCH = batch()
 def started() -> LearnerState:
     """Fresh networks whose target lags behind."""
     state = jax.jit(learner().init)(KEY)
-    return state._replace(targets=jax.tree.map(lambda x: 0.5 * x, state.targets))
+    return state._replace(target_networks=jax.tree.map(lambda x: 0.5 * x, state.target_networks))
 
 
 # --- by the paper ---------------------------------------------------------------------------------
@@ -86,9 +86,9 @@ def by_the_paper(in_policy: bool) -> dict[str, Any]:
     actor, critic, _ = state.params
     x, actions = critic_inputs(BATCH), BATCH.actions.astype(jnp.int32)
 
-    # SARSA(λ) of the slow critic
+    # SARSA(λ) of the target network
     target = plain.lambda_return(
-        BATCH, of_taken(state.targets.critic.net(x)), CONFIG.gamma, CONFIG.td_lambda
+        BATCH, of_taken(state.target_networks.critic.net(x)), CONFIG.gamma, CONFIG.td_lambda
     )
 
     # a step of the critic for each env step, from the last; what it said before is kept
@@ -143,14 +143,14 @@ def by_the_paper(in_policy: bool) -> dict[str, Any]:
 @functools.cache
 def updated(in_policy: bool) -> tuple[LearnerState, Any, Any]:
     update = jax.jit(learner(epsilon_in_policy=in_policy).update)
-    return update(started(), Batch(BATCH, jnp.ones(3), epsilon=EPSILON), KEY, jnp.array(False))
+    return update(started(), Batch(BATCH, jnp.ones(3), epsilon=EPSILON), KEY)
 
 
 IN_POLICY = pytest.mark.parametrize("in_policy", [False, True], ids=["on top", "in the policy"])
 
 
 @IN_POLICY
-def test_the_critic_fits_sarsa_lambda_of_the_slow_critic_in_a_sweep(in_policy: bool) -> None:
+def test_the_critic_fits_sarsa_lambda_of_the_target_network_step_by_step(in_policy: bool) -> None:
     plain.assert_close(updated(in_policy)[0].params.critic, by_the_paper(in_policy)["critic"])
 
 
@@ -178,9 +178,7 @@ def test_where_an_episode_was_cut_off_it_goes_on_with_actions_drawn_from_the_pol
     update = jax.jit(learner(td_lambda=0.0).update)
 
     def target_mean(seed: int) -> float:
-        out = update(
-            started(), Batch(episodes, jnp.ones(3)), jax.random.key(seed), jnp.array(False)
-        )
+        out = update(started(), Batch(episodes, jnp.ones(3)), jax.random.key(seed))
         return float(out[1]["target_mean"])
 
     assert len({round(target_mean(seed), 5) for seed in range(12)}) > 3
@@ -190,18 +188,20 @@ def test_where_an_episode_was_cut_off_it_goes_on_with_actions_drawn_from_the_pol
 
 SEEN = Observation(*(x[:, 2] for x in BATCH.encoded_state))
 ACTIONS, LAST = jnp.array([[0, 1], [2, 2], [1, 0]]), jnp.array([[1, 1], [0, 2], [-1, -1]])
-judge = jax.jit(_judge)
+critic_function = jax.jit(_critic_function)
 
 
 def test_an_agents_own_action_changes_nothing_in_the_values_of_its_actions() -> None:
-    _, q = judge(started().params.critic, SEEN, ACTIONS, LAST)
-    _, other = judge(started().params.critic, SEEN, (ACTIONS + jnp.array([1, 0])) % A, LAST)
+    _, q = critic_function(started().params.critic, SEEN, ACTIONS, LAST)
+    _, other = critic_function(
+        started().params.critic, SEEN, (ACTIONS + jnp.array([1, 0])) % A, LAST
+    )
     np.testing.assert_array_equal(other[:, 0], q[:, 0])
     assert (np.abs(other[:, 1] - q[:, 1]).max(-1) > 1e-4).all()
 
 
 def test_the_value_taken_is_that_of_the_agents_own_action() -> None:
-    taken, q = judge(started().params.critic, SEEN, ACTIONS, LAST)
+    taken, q = critic_function(started().params.critic, SEEN, ACTIONS, LAST)
     np.testing.assert_array_equal(
         taken, np.take_along_axis(np.asarray(q), ACTIONS[..., None], -1)[..., 0]
     )
@@ -209,7 +209,7 @@ def test_the_value_taken_is_that_of_the_agents_own_action() -> None:
 
 @pytest.mark.parametrize("agent", [0, 1])
 def test_the_last_actions_of_all_agents_are_seen(agent: int) -> None:
-    _, q = judge(started().params.critic, SEEN, ACTIONS, LAST)
+    _, q = critic_function(started().params.critic, SEEN, ACTIONS, LAST)
     last = LAST.at[:, agent].set((LAST[:, agent] + 1) % A)
-    _, other = judge(started().params.critic, SEEN, ACTIONS, last)
+    _, other = critic_function(started().params.critic, SEEN, ACTIONS, last)
     assert (np.abs(other - q).max(-1) > 1e-4).all()

@@ -43,7 +43,9 @@ def learner(weighting: Any = None) -> Any:
 def started() -> Any:
     """Fresh networks whose target lags behind."""
     state = jax.device_get(jax.jit(learner().init)(KEY))
-    return state._replace(targets=jax.tree.map(lambda x: np.float32(0.5) * x, state.targets))
+    return state._replace(
+        target_networks=jax.tree.map(lambda x: np.float32(0.5) * x, state.target_networks)
+    )
 
 
 @functools.cache
@@ -53,23 +55,23 @@ def update(weighting: Any = None) -> Any:
 
 def updated(old: Episodes = OLD, new: Episodes = NEW, weighting: Any = None, **more: Any) -> Any:
     batch = Batch(old, jnp.ones(3), new, epsilon=EPSILON)._replace(**more)
-    return jax.device_get(update(weighting)(started(), batch, KEY, jnp.array(False)))
+    return jax.device_get(update(weighting)(started(), batch, KEY))
 
 
 # --- by the paper ---------------------------------------------------------------------------------
 
 
-def judgement(critic: Critic, episodes: Episodes) -> tuple[np.ndarray, np.ndarray]:
+def decomposition(critic: Critic, episodes: Episodes) -> tuple[np.ndarray, np.ndarray]:
     """(Q_i of every action [B, T+1, N, A], k_i(s) [B, T+1, N])."""
     state, obs = episodes.encoded_state.state, episodes.encoded_state.obs
     out = critic.agents(state, obs)
     return np.asarray(out[..., :-1] + out[..., -1:]), np.asarray(critic.mixer.weights(state))
 
 
-def slow_values(episodes: Episodes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def target_values(episodes: Episodes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(π, Σ_i k_i Q_i(u_i) of the actions taken, what the policies expect of it)."""
     pi = np.asarray(plain.policy(started().params.actor, episodes, EPSILON))
-    q, k = judgement(started().targets.critic, episodes)
+    q, k = decomposition(started().target_networks.critic, episodes)
     actions = np.pad(np.asarray(episodes.actions), ((0, 0), (0, 1), (0, 0)))
     taken = np.take_along_axis(q, actions[..., None], -1)[..., 0]
     return pi, (k * taken).sum(-1), (k * (pi * q).sum(-1)).sum(-1)
@@ -77,7 +79,7 @@ def slow_values(episodes: Episodes) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 def tree_backup(episodes: Episodes) -> np.ndarray:
     """Q_t + Σ_l (γλ)^l [Π_{j≤l} π(u_{t+j})] δ_{t+l} with δ = r + γ E Q' − Q, episode by episode."""
-    pi, q, expected = slow_values(episodes)
+    pi, q, expected = target_values(episodes)
     actions = np.asarray(episodes.actions)
     out, gamma = np.zeros(episodes.reward.shape), CONFIG.gamma
     for b, length in enumerate(np.asarray(episodes.length)):
@@ -96,7 +98,7 @@ def tree_backup(episodes: Episodes) -> np.ndarray:
 
 def sarsa(episodes: Episodes) -> np.ndarray:
     """λ-returns of the actions taken; an episode that was cut off goes on with the expectation."""
-    _, q, expected = slow_values(episodes)
+    _, q, expected = target_values(episodes)
     for b, length in enumerate(np.asarray(episodes.length)):
         q[b, length] = expected[b, length]
     return plain.lambda_return(episodes, q, CONFIG.gamma, CONFIG.td_lambda)
@@ -173,8 +175,7 @@ def test_old_episodes_leave_the_policies_alone_but_for_what_the_critic_learns() 
     update = jax.jit(config.make(Canvas(CANVAS), Uniform()).update)
     other = scribble(CANVAS, [6, 5, 1], [False, True, False], seed=2)
     actors = [
-        update(started(), Batch(old, jnp.ones(3), NEW), KEY, jnp.array(False))[0].params.actor
-        for old in (OLD, other)
+        update(started(), Batch(old, jnp.ones(3), NEW), KEY)[0].params.actor for old in (OLD, other)
     ]
     plain.assert_close(*actors, rtol=1e-3)
 
@@ -200,7 +201,7 @@ def test_coefficients_of_the_mixture_are_positive_and_add_up_to_one() -> None:
 
 
 def test_the_newest_episodes_are_asked_for() -> None:
-    assert learner().recent(64, 5000) == (2, 2)
+    assert learner().recent_episodes(64, 5000) == (2, 2)
 
 
 def test_a_weighting_that_splits_the_teams_error_is_refused() -> None:

@@ -41,7 +41,9 @@ def config(**options: Any) -> Config:
 def started() -> Any:
     learner = config().make(Canvas(CANVAS), Uniform())
     state = jax.device_get(jax.jit(learner.init)(KEY))
-    return state._replace(targets=jax.tree.map(lambda x: np.float32(0.5) * x, state.targets))
+    return state._replace(
+        target_networks=jax.tree.map(lambda x: np.float32(0.5) * x, state.target_networks)
+    )
 
 
 @functools.cache
@@ -54,7 +56,7 @@ def updated(
     episodes: Episodes = BATCH, entropy_in_return: bool = True, importance: Any = (1.0, 1.0, 1.0)
 ) -> Any:
     batch = Batch(episodes, jnp.array(importance), env_steps=STEPS, epsilon=EPSILON)
-    return jax.device_get(update(entropy_in_return)(started(), batch, KEY, jnp.array(False)))
+    return jax.device_get(update(entropy_in_return)(started(), batch, KEY))
 
 
 # --- numbers by hand ------------------------------------------------------------------------------
@@ -106,8 +108,8 @@ def q_tot(critic: Critic, episodes: Episodes) -> np.ndarray:
     )
 
 
-def test_critics_fit_lambda_returns_of_the_smaller_slow_twin() -> None:
-    value = np.minimum(*(q_tot(c, BATCH) for c in started().targets.critic))
+def test_critics_fit_lambda_returns_of_the_smaller_target_twin() -> None:
+    value = np.minimum(*(q_tot(c, BATCH) for c in started().target_networks.critic))
     target = plain.lambda_return(BATCH, value, 0.9, 0.8)
     errors = [q_tot(c, BATCH)[:, :-1] - target for c in started().params.critic]
     loss = sum(plain.mean(np.square(e), LENGTH) for e in errors)

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from macpo.algorithms.iql import Config as Iql
+from macpo.algorithms.iql import agents_as_rows
 from macpo.errors import UsageError
-from macpo.learners.value_based import _by_agent
+from macpo.learners.auxiliary import AuxiliaryValues
+from macpo.learners.episodes import Transitions, transitions
+from macpo.learners.forward import ForwardOutput, JointValues
 from macpo.types import Batch
 from macpo.weighting.differ import Config as Differ
 from macpo.weighting.uniform import Config as Uniform
@@ -21,16 +24,23 @@ MASK = np.arange(6) < np.array([6, 3])[:, None]
 
 
 def test_agents_become_rows_with_their_own_values_and_the_teams():
-    values = {
-        "q_tot": jnp.arange(8.0).reshape(1, 4, 2),  # two agents, four states
-        "bootstrap": jnp.ones((1, 4)),  # of a central network
-        "pi_taken": jnp.array([[[0.1, 0.9]] * 4]),
-    }
-    rows = _by_agent(values, 2)
-    assert rows["q_tot"].tolist() == [[0, 2, 4, 6], [1, 3, 5, 7]]
-    assert rows["bootstrap"].shape == (2, 4)
+    joint = JointValues(
+        q_tot=jnp.arange(8.0).reshape(1, 4, 2),  # two agents, four states
+        target_q_tot=jnp.ones((1, 4)),  # of a central critic
+        q_of_target_net=None,
+        dq_tot_dq=None,
+        auxiliary=AuxiliaryValues(),
+        further=None,
+    )
+    pi_taken, is_greedy = jnp.array([[[0.1, 0.9]] * 4]), jnp.ones((1, 4), bool)
+    out = ForwardOutput(joint, None, pi_taken, is_greedy)
+    steps = Transitions(*(x[:1] for x in transitions(BATCH)))
+    rows, row_steps = agents_as_rows(out, steps)
+    assert rows.joint.q_tot.tolist() == [[0, 2, 4, 6], [1, 3, 5, 7]]
+    assert rows.joint.target_q_tot.shape == (2, 4)
     # the policies of all, for the joint factor of either agent's weight
-    np.testing.assert_array_equal(rows["pi_taken"][0], rows["pi_taken"][1])
+    np.testing.assert_array_equal(rows.pi_taken[0], rows.pi_taken[1])
+    np.testing.assert_array_equal(row_steps.reward[0], row_steps.reward[1])
 
 
 def test_every_agent_learns_from_the_teams_reward_and_its_own_next_value():
@@ -39,12 +49,12 @@ def test_every_agent_learns_from_the_teams_reward_and_its_own_next_value():
 
     @jax.jit
     def run() -> Any:
-        values = learner._values((state.params, state.targets), BATCH)
+        out = learner.forward((state.params, state.target_networks), BATCH)
         batch = Batch(BATCH, jnp.ones(2))
-        return values, learner.loss(state.params, state, batch, KEY)
+        return out.joint, learner.loss(state.params, state, batch, KEY)
 
-    values, (_, (metrics, _, td_error_abs)) = run()
-    q, bootstrap = np.asarray(values["q_tot"]), np.asarray(values["bootstrap"])
+    joint, (_, (metrics, _, td_error_abs)) = run()
+    q, bootstrap = np.asarray(joint.q_tot), np.asarray(joint.target_q_tot)
     ends = np.zeros((2, 6, 1))
     ends[1, 2] = 1
     y = np.asarray(BATCH.reward)[..., None] + 0.99 * (1 - ends) * bootstrap[:, 1:]

@@ -51,7 +51,7 @@ def update(epochs: int) -> Any:
 
 @functools.cache
 def updated(epochs: int = EPOCHS) -> tuple[LearnerState, Any, Any]:
-    return update(epochs)(started(), Batch(BATCH, jnp.ones(3)), KEY, jnp.array(False))
+    return update(epochs)(started(), Batch(BATCH, jnp.ones(3)), KEY)
 
 
 # --- by the paper ---------------------------------------------------------------------------------
@@ -211,7 +211,7 @@ def test_after_two_batches_the_moments_are_those_of_both_alike() -> None:
 
 def test_the_value_of_a_second_batch_is_scaled_back_to_units_of_the_reward() -> None:
     state = updated()[0]
-    metrics = update(EPOCHS)(state, Batch(BATCH, jnp.ones(3)), KEY, jnp.array(False))[1]
+    metrics = update(EPOCHS)(state, Batch(BATCH, jnp.ones(3)), KEY)[1]
     mean, std = state.params.critic.moments
     value = state.params.critic.net(BATCH.encoded_state.state)[:, :-1, 0] * std + mean
     np.testing.assert_allclose(metrics["value_mean"], plain.mean(value, LENGTH), rtol=1e-4)
@@ -257,6 +257,6 @@ def test_the_policys_head_starts_at_a_hundredth_so_that_policies_are_nearly_unif
     np.testing.assert_allclose(gram(head), 1e-4 * np.eye(min(head.shape)), atol=1e-8)
 
 
-def test_there_is_no_slow_copy_and_an_optimiser_each_for_policy_and_value() -> None:
-    assert updated()[0].targets.critic == ()
-    assert all(jax.tree.leaves(group) for group in updated()[0].optimiser[:2])
+def test_there_is_no_target_network_and_an_optimiser_each_for_policy_and_value() -> None:
+    assert updated()[0].target_networks.critic == ()
+    assert all(jax.tree.leaves(group) for group in updated()[0].opt_state[:2])

@@ -1,4 +1,4 @@
-"""QTRAN's networks and its two losses beside the TD loss, with worked numbers."""
+"""QTRAN's networks and its two losses besides the TD loss, with worked numbers."""
 
 import jax
 import jax.numpy as jnp
@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from macpo.algorithms.qtran import Config as Qtran
-from macpo.algorithms.qtran import factored_values
+from macpo.algorithms.qtran import FactorisationLoss, FactorisedValues
 from macpo.errors import UsageError
+from macpo.learners.episodes import Transitions
 from macpo.nets.critics import JointValue
 from macpo.nets.mixers import Extras
 from macpo.weighting.differ import Config as Differ
@@ -15,15 +16,21 @@ from macpo.weighting.macpo import Config as Macpo
 from tests.support.toys import CANVAS, Canvas
 
 KEY = jax.random.key(0)
-ALL, ONE = jnp.ones((1, 2), bool), jnp.ones((1, 2))
+LOSS = FactorisationLoss(opt_loss=1.0, nopt_loss=0.1)
 # the first step: the sum is .5 above Q_jt at the best action and 2 below it at the stored one;
 # the second: 1 below, and 3 above
-VALUES = {
-    "q": jnp.array([[1.0, 6.0]]),
-    "q_tot": jnp.array([[3.0, 3.0]]),
-    "q_best": jnp.array([[4.5, 6.0]]),
-    "q_jt_best": jnp.array([[4.0, 7.0]]),
-}
+VALUES = FactorisedValues(
+    q=jnp.array([[1.0, 6.0]]),
+    q_jt=jnp.array([[3.0, 3.0]]),
+    q_best=jnp.array([[4.5, 6.0]]),
+    q_jt_best=jnp.array([[4.0, 7.0]]),
+)
+
+
+def steps(mask: tuple[bool, bool] = (True, True), importance: float = 1.0) -> Transitions:
+    """Two steps of an episode, the first of which counts as drawn so often."""
+    nothing = jnp.zeros((1, 2))
+    return Transitions(nothing, nothing > 0, jnp.array([mask]), jnp.array([[importance, 1.0]]))
 
 
 def test_joint_network_of_predator_prey_has_61398_parameters():
@@ -32,29 +39,27 @@ def test_joint_network_of_predator_prey_has_61398_parameters():
 
 
 def test_the_sum_meets_the_joint_value_at_the_best_action_and_stays_above_it_elsewhere():
-    loss, metrics = Qtran(opt_loss=1.0, nopt_loss=0.1).factorisation_loss(VALUES, ONE, ALL)
+    loss, metrics = LOSS.loss(VALUES, steps())
     np.testing.assert_allclose(metrics["loss_opt"], (0.25 + 1) / 2)
     np.testing.assert_allclose(metrics["loss_nopt"], (4 + 0) / 2)
     np.testing.assert_allclose(loss, 0.625 + 0.1 * 2)
 
 
 def test_the_joint_value_learns_nothing_from_the_sum():
-    slope = jax.grad(lambda v: Qtran().factorisation_loss(v, ONE, ALL)[0])(VALUES)
-    assert not slope["q_tot"].any() and not slope["q_jt_best"].any()
-    assert slope["q"].any() and slope["q_best"].any()
+    slope = jax.grad(lambda values: LOSS.loss(values, steps())[0])(VALUES)
+    assert not slope.q_jt.any() and not slope.q_jt_best.any()
+    assert slope.q.any() and slope.q_best.any()
 
 
 def test_episodes_drawn_too_often_count_less_in_both_losses():
-    importance = jnp.array([[0.5, 1.0]])
-    _, metrics = Qtran().factorisation_loss(VALUES, importance, ALL)
+    _, metrics = LOSS.loss(VALUES, steps(importance=0.5))
     np.testing.assert_allclose(metrics["loss_opt"], (0.5 * 0.25 + 1) / 2)
     np.testing.assert_allclose(metrics["loss_nopt"], 0.5 * 4 / 2)
 
 
 def test_padding_changes_neither_loss():
-    first = jnp.array([[True, False]])
-    junk = {name: x.at[0, 1].set(jnp.nan) for name, x in VALUES.items()}
-    loss, _ = Qtran().factorisation_loss(junk, ONE, first)
+    junk = jax.tree.map(lambda x: x.at[0, 1].set(jnp.nan), VALUES)
+    loss, _ = LOSS.loss(junk, steps(mask=(True, False)))
     np.testing.assert_allclose(loss, 0.25 + 0.1 * 4)
 
 
@@ -64,18 +69,18 @@ def test_the_sum_and_the_joint_value_judge_the_same_joint_actions():
     utilities, best = jax.random.normal(KEY, (7, 2)), jnp.full((7, 2), 2.0)
     extras = Extras(jnp.ones((7, 2), int), best, hidden)
     q_jt = joint(utilities, state, extras._replace(actions=jnp.zeros((7, 2), int)))
-    values = factored_values(joint, q_jt, utilities, extras, state)
+    values = LOSS.values(joint, q_jt, utilities, extras, state)
     v = joint.state_value(state)
-    np.testing.assert_allclose(values["q"], utilities.sum(-1) + v, rtol=1e-6)
-    np.testing.assert_allclose(values["q_best"], 4 + v, rtol=1e-6)
-    np.testing.assert_allclose(values["q_jt_best"], joint(best, state, extras), rtol=1e-6)
-    np.testing.assert_array_equal(values["q_star"], q_jt)
-    assert (values["q_jt_best"] != q_jt).all()
+    np.testing.assert_allclose(values.q, utilities.sum(-1) + v, rtol=1e-6)
+    np.testing.assert_allclose(values.q_best, 4 + v, rtol=1e-6)
+    np.testing.assert_allclose(values.q_jt_best, joint(best, state, extras), rtol=1e-6)
+    np.testing.assert_array_equal(values.q_jt, q_jt)
+    assert (values.q_jt_best != q_jt).all()
 
 
-def test_the_joint_value_is_the_q_star_of_weightings_so_there_is_no_central_network():
+def test_the_joint_value_is_the_q_star_of_weightings_so_there_is_no_central_critic():
     learner = Qtran().make(Canvas(CANVAS), Macpo())
-    assert not learner.uses_central
+    assert not learner.auxiliary.has_central_critic
 
 
 def test_a_weighting_that_needs_a_mixer_is_refused():

@@ -46,7 +46,7 @@ def started(mixer: str) -> LearnerState:
 def updated(mixer: str, in_policy: bool) -> tuple[LearnerState, Any, Any]:
     learner = config(mixer, epsilon_in_policy=in_policy).make(Canvas(CANVAS), Uniform())
     batch = Batch(BATCH, jnp.ones(3), epsilon=EPSILON)
-    return jax.jit(learner.update)(started(mixer), batch, KEY, jnp.array(True))
+    return jax.jit(learner.update)(started(mixer), batch, KEY)
 
 
 @functools.cache
@@ -111,15 +111,15 @@ def test_td_errors_are_lambda_returns_less_the_team_value_and_zero_on_padding(mi
 
 
 @pytest.mark.parametrize(("mixer", "kind"), [("sum", SumMixer), ("mix", MonotonicMixer)])
-def test_the_critic_is_the_mixer_and_has_no_slow_copy(mixer: str, kind: type) -> None:
+def test_the_critic_is_the_mixer_and_has_no_target_network(mixer: str, kind: type) -> None:
     assert type(started(mixer).params.critic) is kind
-    assert updated(mixer, False)[0].targets.critic == ()
+    assert updated(mixer, False)[0].target_networks.critic == ()
 
 
 @MIXERS
 def test_policy_values_and_mixer_share_an_optimiser(mixer: str) -> None:
-    assert jax.tree.leaves(started(mixer).optimiser.actor)
-    assert not jax.tree.leaves(started(mixer).optimiser.critic)
+    assert jax.tree.leaves(started(mixer).opt_state.actor)
+    assert not jax.tree.leaves(started(mixer).opt_state.critic)
 
 
 def test_the_agents_network_puts_out_the_policy_and_one_value() -> None:

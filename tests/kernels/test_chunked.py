@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from macpo.kernels import chunked
 from macpo.kernels.chunked import map_rows, map_states
 from macpo.kernels.packing import plan, unpack
 
@@ -18,7 +19,7 @@ FROZEN = jnp.array([1.0, 0.7, -0.2])
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(rows, "CHUNK", CHUNK)
+    monkeypatch.setattr(chunked, "CHUNK", CHUNK)
 
 
 def fn(nets, frozen, utilities, context):

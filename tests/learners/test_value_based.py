@@ -166,8 +166,10 @@ def test_weights_and_targets_are_constants_of_the_loss():
     # each mixer adds its last bias to the joint value
     by_q = (2 * m["weight"] * (m["q"] - m["target"]))[mask].sum() / 9
     by_q_star = (m["q_star"] - m["target"])[mask].sum() / 9
-    np.testing.assert_allclose(grads.factored.mixer.bias_2.layers[1].bias, [by_q], rtol=1e-4)
-    np.testing.assert_allclose(grads.central.mixer.value.layers[1].bias, [by_q_star], rtol=1e-4)
+    np.testing.assert_allclose(grads.value.mixer.bias_2.layers[1].bias, [by_q], rtol=1e-4)
+    np.testing.assert_allclose(
+        grads.auxiliary.central_critic.mixer.value.layers[1].bias, [by_q_star], rtol=1e-4
+    )
 
 
 def test_no_gradient_flows_into_the_weights():
@@ -198,18 +200,18 @@ def test_every_network_learns(name):
 
 def test_targets_stay_until_a_copy_is_asked_for():
     state, _ = updated("qmix-macpo", sync=False)
-    assert_equal(state.target_networks, started("qmix-macpo").targets)
+    assert_equal(state.target_networks, started("qmix-macpo").target_networks)
 
 
 def test_copied_targets_are_the_central_networks_after_the_step():
     state, _ = updated("qmix-macpo", sync=True)
-    assert_equal(state.target_networks.value, state.params.central)
+    assert_equal(state.target_networks.value, state.params.auxiliary.central_critic)
 
 
 def test_copied_targets_are_the_networks_themselves_without_a_central_one():
     state, _ = updated("vdn-uniform", sync=True)
     assert state.params.auxiliary.central_critic is None
-    assert_equal(state.target_networks.value, state.params.factored)
+    assert_equal(state.target_networks.value, state.params.value)
 
 
 def test_rmsprop_adds_epsilon_outside_the_root_and_sees_the_clipped_gradient():

@@ -184,7 +184,7 @@ def test_utilities_recomputed_for_learning_are_those_that_acted():
     env = Counting(LIMIT, most_steps=8)
     learner = Vdn(rnn_hidden_dim=8).make(env, Uniform())
     params = jax.tree.map(lambda x: 3 * np.asarray(x), jax.jit(learner.init)(KEY).params)
-    agent = params.factored.agent
+    agent = params.value.agent
 
     def greedily(key, hidden, seen, last):
         return learner.act(params, key, hidden, seen, last, None)

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 import optax
 
+from macpo import registry
 from macpo.bounds import Fraction, Positive, PositiveInt, check_fields
 from macpo.types import PyTree
 
@@ -36,7 +37,7 @@ class Hyperparameters:
     """Width of the agents' recurrent state."""
 
     def __post_init__(self) -> None:
-        check_fields(self, "algorithm")
+        check_fields(self, registry.module_name(self))
 
     def make_optimiser(self, lr: float | None = None) -> optax.GradientTransformation:
         """The references' RMSprop or Adam for networks that learn at one rate, by default `lr`.

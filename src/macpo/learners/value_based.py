@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from macpo import registry
 from macpo.bounds import NonNegative, PositiveInt
 from macpo.envs.base import Environment
 from macpo.errors import require
@@ -75,7 +76,7 @@ class ValueBased(Hyperparameters):
         clamp = self.utility_clamp
         require(
             clamp is None or clamp[0] < clamp[1],
-            f"algorithm: utility_clamp must be (low, high) with low < high, not {clamp}.",
+            f"{registry.module_name(self)}: utility_clamp must be (low, high) with low < high, not {clamp}.",
         )
 
 

@@ -17,6 +17,7 @@ from typing import NamedTuple, TypeAlias
 from array_api_compat import array_namespace
 from jaxtyping import Bool, Float, Int
 
+from macpo import registry
 from macpo.bounds import NonNegative, Positive, check_fields
 from macpo.weighting import boltzmann
 from macpo.weighting.arrays import Array, Namespace, stop_gradient
@@ -99,7 +100,7 @@ class Weighting(ABC):
     @property
     def name(self) -> str:
         """The name in `macpo list weightings`: the module's, with hyphens."""
-        return type(self).__module__.rpartition(".")[2].replace("_", "-")
+        return registry.module_name(self)
 
     @property
     def all_factors(self) -> tuple[Factor, ...]:
