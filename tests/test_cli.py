@@ -99,7 +99,7 @@ def test_no_flag_of_any_plugin_lacks_its_sentence(capsys: pytest.CaptureFixture[
         (["check-env", "--seed"], "needs an environment first, but got --seed"),
         (["check-env", "predator-pray"], "did you mean 'predator-prey'?"),
         (["check-env", "two-step", "--episodes", "0"], "episodes must be at least 1, not 0"),
-        (["check-env", "two-step", "--seed", "-1"], "seed must not be negative, but is -1"),
+        (["check-env", "two-step", "--seed", "-1"], "seed must be at least 0, not -1"),
         (["train", "--env", "nowhere:make"], "cannot import the environment 'nowhere:make'"),
         (["train", "--env", "math:floor"], "missing a required argument"),
         (["train", "--env", "json:loads", "--env.options", "{"], "'{' is no JSON"),

@@ -225,7 +225,7 @@ def test_counts_must_be_at_least_one(name: str) -> None:
 
 
 def test_the_first_seed_must_not_be_negative() -> None:
-    with pytest.raises(UsageError, match="seed must not be negative, but is -1"):
+    with pytest.raises(UsageError, match="seed must be at least 0, not -1"):
         Run(seed=-1)
 
 

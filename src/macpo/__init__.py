@@ -17,7 +17,10 @@ from macpo.envs.host import HostEnvironment
 from macpo.errors import UsageError
 from macpo.experiment import Experiment, Run
 from macpo.interop.to_pettingzoo import to_pettingzoo
-from macpo.runs.train import Policy, RunResult, evaluate, load, resume, train
+from macpo.runs.evaluate import evaluate
+from macpo.runs.loop import RunResult
+from macpo.runs.policy import Policy, load
+from macpo.runs.train import resume, train
 
 __all__ = [
     "Environment",

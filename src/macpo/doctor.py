@@ -13,8 +13,7 @@ from rich.table import Table
 
 import macpo
 from macpo.envs.smac import installed
-from macpo.machine import available_bytes, keep_freed_memory
-from macpo.runs.train import prepare_jax
+from macpo.machine import available_bytes, keep_freed_memory, prepare_jax
 
 _CORE = ("jax", "jaxlib", "equinox", "optax", "numpy", "tyro", "rich", "safetensors", "matplotlib")
 _EXTRAS = {
