@@ -14,6 +14,7 @@ import pytest
 from macpo.errors import UsageError
 from macpo.training.host import pool as pool_module
 from macpo.training.host.pool import EpisodeLost, Pool, TimeStepReady, Workers
+from tests.support.paths import ROOT
 from tests.support.sums import Config
 from tests.training.host.conftest import alive
 from tests.training.host.test_player import SPEC, pool_of
@@ -159,7 +160,6 @@ def test_workers_end_when_the_main_process_is_killed(tmp_path: Path):
     code = """
 from tests.support.sums import Config
 from tests.training.host.test_player import pool_of
-from tests.support.paths import ROOT
 with pool_of(Config("hangs"), count=2) as pool:
     print(*[worker.process.pid for worker in pool.workers], flush=True)
     while True:
@@ -169,9 +169,8 @@ with pool_of(Config("hangs"), count=2) as pool:
             pool.step(worker, worker.slot.avail_actions.argmax(-1))
             print("stepping", flush=True)
 """
-    root = ROOT
     main = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=root
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT
     )
     assert main.stdout is not None
     with main.stdout:
