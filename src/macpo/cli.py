@@ -18,7 +18,7 @@ from rich.table import Table
 
 import macpo
 from macpo import presets, registry
-from macpo.bounds import NonNegativeInt, PositiveInt, bounds_of, check_fields
+from macpo.bounds import Fraction, NonNegativeInt, PositiveInt, bounds_of, check_fields
 from macpo.errors import UsageError, nearest
 from macpo.experiment import PARTS, SETTINGS, Experiment, Run, from_dict
 from macpo.learners.base import About
@@ -269,10 +269,9 @@ def _finish(result: macpo.RunResult) -> int | None:
     print_summary(_console, files.path)
     draw_learning_curve(files.path, files.learning_curve)
     policy = macpo.load(files.path)
-    animate(policy.trainer.env, *play(policy), files.episode())
+    animate(policy.trainer.env, *play(policy), files.episode)
     _console.print(
-        f"curve: {files.learning_curve}\nepisode: {files.episode()}\n"
-        f"everything else: {files.readme}",
+        f"curve: {files.learning_curve}\nepisode: {files.episode}\neverything else: {files.readme}",
         highlight=False,
     )
     return None
@@ -285,7 +284,7 @@ def _finish(result: macpo.RunResult) -> int | None:
 class _Resume:
     run: Annotated[Path, tyro.conf.Positional]
     """Run directory."""
-    steps: int | None = None
+    steps: PositiveInt | None = None
     """Env steps per seed to reach; default: those planned at the start."""
     tensorboard: bool = False
     """Write TensorBoard files as well."""
@@ -310,13 +309,12 @@ def _resume(arguments: list[str]) -> int | None:
 class _Evaluate:
     run: Annotated[Path, tyro.conf.Positional]
     """Run directory."""
-    episodes: int = 320
+    episodes: PositiveInt = 320
     """Fresh episodes per trained seed."""
     seed: int = 0
     """Seed of the episodes, not of the training."""
-    epsilon: float | None = None
-    """Act as in training with this exploration (0 to 1; at 0 policies are sampled); default: act
-    greedily."""
+    epsilon: Fraction | None = None
+    """Act as in training with this exploration; 0 samples from policies. Greedily by default."""
     workers: Workers = field(default_factory=Workers)
 
 
@@ -363,8 +361,9 @@ def _render(arguments: list[str]) -> None:
     from macpo.runs.policy import play
 
     flags, env = _parse_with_env(_Render, arguments, "macpo render", _summary(_render))
-    other = "" if env is None else registry.name_of(env)
-    file = flags.out or RunDirectory(flags.run).episode(other)
+    files = RunDirectory(flags.run)
+    default = files.episode if env is None else files.episode_in(registry.name_of(env))
+    file = flags.out or default
     encoder(file)  # refuses a wrong ending before anything is played
     policy = macpo.load(flags.run, env=env)
     states, actions, rewards = play(policy, flags.seed)

@@ -26,7 +26,7 @@ _EXTRAS = {
 
 
 def print_report(console: Console) -> None:
-    """A table of findings, each with what to do about it."""
+    """Print a table of findings, each with advice where something is missing."""
     table = Table("what", "found", "advice")
     for row in _findings():
         table.add_row(*map(escape, row))

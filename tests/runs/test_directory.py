@@ -44,6 +44,6 @@ def test_a_new_directory_is_named_after_the_experiment_and_numbered_where_taken(
 
 
 def test_films_of_another_environment_have_its_name():
-    files = RunDirectory(Path("run"))
-    assert files.episode() == Path("run/episode.gif")
-    assert files.episode("module:factory") == Path("run/episode-module.factory.gif")
+    files = RunDirectory("run")
+    assert files.episode == Path("run/episode.gif")
+    assert files.episode_in("module:factory") == Path("run/episode-module.factory.gif")

@@ -44,9 +44,9 @@ def batch_of(env: Environment, lengths: np.ndarray) -> Episodes:
     """Random play cut to the given lengths."""
     n, n_agents = len(lengths), env.spec.n_agents
 
-    def act(key: jax.Array, hidden: Any, seen: Any, last: Any) -> tuple[Any, jax.Array]:
+    def act(key: jax.Array, hidden: Any, observation: Any, last: Any) -> tuple[Any, jax.Array]:
         chance = jnp.where(
-            seen.avail_actions, jax.random.uniform(key, seen.avail_actions.shape), -1
+            observation.avail_actions, jax.random.uniform(key, observation.avail_actions.shape), -1
         )
         return hidden, jnp.argmax(chance, -1).astype(jnp.int8).reshape(n, n_agents)
 

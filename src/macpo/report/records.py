@@ -1,7 +1,7 @@
 """Reading what a run wrote: rows of metrics.jsonl, and the experiment behind them.
 
-Two files are enough, and a plug-in that is not installed is no obstacle: a run can be looked at on
-a machine that could not repeat it.
+These two files are enough, and plug-ins need not be installed: a run can be inspected on a machine
+that could not repeat it.
 """
 
 import dataclasses

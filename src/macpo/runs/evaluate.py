@@ -1,7 +1,6 @@
 """Fresh episodes with the policies of a trained run."""
 
 import os
-from pathlib import Path
 from typing import Any
 
 from macpo.errors import require
@@ -31,7 +30,7 @@ def evaluate(
     """
     require(episodes >= 1, f"episodes must be at least 1, not {episodes}.")
     require(epsilon is None or 0 <= epsilon <= 1, f"epsilon must be in [0, 1], not {epsilon}.")
-    trained = read_trained(RunDirectory(Path(directory)), env)
+    trained = read_trained(RunDirectory(directory), env)
     run, rows = trained.experiment.run, list[dict[str, float]]()
     with open_player(trained.experiment, trained.trainer, workers) as player:
         for k in range(run.seeds):

@@ -1,4 +1,4 @@
-"""The loop of a run: chunks, evaluations and checkpoints until it is played or told to stop."""
+"""The loop of a run: chunks, evaluations and checkpoints until it is played or a signal comes."""
 
 import signal
 from dataclasses import dataclass

@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -15,7 +14,7 @@ from macpo.experiment import Experiment
 from macpo.machine import prepare_jax
 from macpo.runs import checkpoint
 from macpo.runs.directory import RunDirectory
-from macpo.training.player import is_hosted, open_player
+from macpo.training.player import CompiledPlayer, Player, open_player
 from macpo.training.trainer import Trainer, evaluation_key, make_trainer
 from macpo.types import Observation, PyTree, Spec
 
@@ -34,13 +33,14 @@ class Policy:
         seed: int | None = None,
         env: Any = None,  # as for `Experiment`
     ) -> None:
-        trained = read_trained(RunDirectory(Path(directory)), env)
+        trained = read_trained(RunDirectory(directory), env)
         self.experiment, self.trainer = trained.experiment, trained.trainer
         run = self.experiment.run
         k = 0 if seed is None else seed - run.seed
         require(
             0 <= k < run.seeds,
-            f"{Path(directory)} has seeds {run.seed} to {run.seed + run.seeds - 1}, not {seed}.",
+            f"{os.fspath(directory)} has seeds {run.seed} to {run.seed + run.seeds - 1}, "
+            f"not {seed}.",
         )
         self.params = trained.params_of(k)
         self._act = jax.jit(self.trainer.algorithm.act)
@@ -107,9 +107,12 @@ class FilmedEpisode(NamedTuple):
 
 def play(policy: Policy, seed: int = 0) -> FilmedEpisode:
     """One greedy episode; its states are T+1."""
-    # A `Player` keeps encoded states, from which nobody could draw the game. So a JAX environment
-    # is stepped here, state by state; one of workers shows no more than its observations anyway.
-    return _played_by_worker(policy, seed) if is_hosted(policy.trainer) else _stepped(policy, seed)
+    with open_player(policy.experiment, policy.trainer, n_parallel=1) as player:
+        # A player keeps encoded states, from which pictures cannot be drawn. So a JAX environment
+        # is stepped here, state by state; of one in a worker only observations are known anyway.
+        if isinstance(player, CompiledPlayer):
+            return _stepped(policy, seed)
+        return _observed(policy, player, seed)
 
 
 def _stepped(policy: Policy, seed: int) -> FilmedEpisode:
@@ -129,10 +132,8 @@ def _stepped(policy: Policy, seed: int) -> FilmedEpisode:
     return FilmedEpisode(states, np.stack(actions), np.asarray(rewards, np.float32))
 
 
-def _played_by_worker(policy: Policy, seed: int) -> FilmedEpisode:
-    with open_player(policy.experiment, policy.trainer, n_parallel=1) as player:
-        key = evaluation_key(seed)
-        episodes = player.play(policy.params, key, 1, keep_states=True).episodes
+def _observed(policy: Policy, player: Player, seed: int) -> FilmedEpisode:
+    episodes = player.play(policy.params, evaluation_key(seed), 1, keep_states=True).episodes
     length = int(episodes.length[0])
     states = [Observation(*(x[0, t] for x in episodes.encoded_state)) for t in range(length + 1)]
     rewards = np.asarray(episodes.reward[0, :length])

@@ -10,16 +10,16 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import jax
 from rich.console import Console
 
 from macpo.errors import UsageError, require
-from macpo.experiment import Experiment, difference, from_dict
+from macpo.experiment import Experiment, difference, from_dict, to_dict
 from macpo.machine import prepare_jax
 from macpo.runs import checkpoint
 from macpo.runs.directory import RunDirectory
+from macpo.runs.files import write_json
 from macpo.runs.loop import RunLoop, RunResult
 from macpo.runs.memory import check_memory
 from macpo.training.host.pool import Workers
@@ -40,7 +40,7 @@ def train(
     Raises UsageError if the plan does not fit into memory or the directory is taken.
     """
     console = console or Console()
-    files = RunDirectory.new(experiment) if directory is None else RunDirectory(Path(directory))
+    files = RunDirectory.new(experiment) if directory is None else RunDirectory(directory)
     if files.experiment.exists():
         raise UsageError(
             f"{files.path} already holds a run; continue it with `macpo resume {files.path}` or "
@@ -71,14 +71,14 @@ def resume(
     Raises UsageError if the directory holds no run, or if its files have been changed.
     """
     console = console or Console()
-    files = RunDirectory(Path(directory))
+    files = RunDirectory(directory)
     experiment = files.read_experiment()
     if steps is not None:
         experiment = replace(experiment, run=replace(experiment.run, steps=steps))
     prepare_jax()
     trainer = make_trainer(experiment)
     state, metrics_bytes = _last_state(files, experiment, trainer, console)
-    files.write_experiment(experiment)
+    write_json(files.experiment, to_dict(experiment))
     check_memory(trainer, console)
     played = int(state.env_steps.min())
     if played >= experiment.run.steps:

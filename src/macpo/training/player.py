@@ -66,17 +66,12 @@ def open_player(
 
     `n_parallel` episodes are played at once by workers, by default as many as in training.
     """
-    if not is_hosted(trainer):
+    if not isinstance(trainer.env, HostEnvStub):
         yield CompiledPlayer(trainer)
         return
     n_parallel = n_parallel or trainer.run.batch_size_run
     with Pool(to_dict(experiment)["env"], trainer.env.spec, n_parallel, workers) as pool:
         yield HostPlayer(trainer, pool)
-
-
-def is_hosted(trainer: Trainer) -> bool:
-    """Whether the trainer's environment is not JAX, so that only workers can play it."""
-    return isinstance(trainer.env, HostEnvStub)
 
 
 class CompiledPlayer:
