@@ -217,13 +217,13 @@ def _with_bounds(
     if not isinstance(spec, tyro.constructors.StructConstructorSpec):
         return None
 
-    def bounded(field: tyro.constructors.StructFieldSpec) -> tyro.constructors.StructFieldSpec:
-        bounds = bounds_of(field.type)
+    def bounded(option: tyro.constructors.StructFieldSpec) -> tyro.constructors.StructFieldSpec:
+        bounds = bounds_of(option.type)
         if bounds is None:
-            return field
+            return option
         hint = tyro.conf.arg(help_behavior_hint=lambda default: f"(default: {default}; {bounds})")
-        annotated: Any = Annotated[field.type, hint]
-        return dataclasses.replace(field, type=annotated)
+        annotated: Any = Annotated[option.type, hint]
+        return dataclasses.replace(option, type=annotated)
 
     return dataclasses.replace(spec, fields=tuple(map(bounded, spec.fields)))
 

@@ -32,15 +32,15 @@ class Waiting(HostEnvironment):
     def reset(self, seed: int) -> TimeStep:
         """No time at all."""
         self.t = 0
-        return self._timestep()
+        return self._time_step()
 
     def step(self, actions: Int[np.ndarray, " N"]) -> TimeStep:
         """As long as asked for, to the limit."""
         time.sleep(self.settings.seconds)
         self.t += 1
-        return self._timestep()
+        return self._time_step()
 
-    def _timestep(self) -> TimeStep:
+    def _time_step(self) -> TimeStep:
         spec = self.spec
         zero: Any = np.float32(0)
         over: Any = np.bool_(self.t >= spec.episode_limit)
