@@ -55,7 +55,8 @@ class RunLoop:
         self.console = console
         settings, env_steps = experiment.run, to_numpy(state.env_steps)
         self._rows = JsonLines(directory.metrics, metrics_bytes)
-        self._display = ConsoleDisplay(console, settings.steps, settings.seeds, env_steps.min())
+        done = int(env_steps.min())
+        self._display = ConsoleDisplay(console, settings.steps, settings.seeds, done)
         self._optional: list[Sink] = [TensorBoard(directory.tensorboard)] if tensorboard else []
         self._timing = Timing(directory.timing, int(env_steps.sum()))
 
