@@ -99,7 +99,7 @@ class Trainer:
 
     def _iteration(self, state: TrainState) -> tuple[TrainState, Metrics]:
         params, key, epsilon = self._exploration(state)
-        return self._learn(state, self._play(params, key, self.run.batch_size_run, epsilon, True))
+        return self._learn(state, self.play(params, key, self.run.batch_size_run, epsilon, True))
 
     def _exploration(self, state: TrainState) -> Exploration:
         params, key = state.learner.params, _iteration_keys(state)[0]
@@ -212,7 +212,7 @@ class Trainer:
         differs = n_stored > 4 * wanted.window
         return batch._replace(recent=recent, recent_differs=differs), rows
 
-    def _play(
+    def play(
         self,
         params: PyTree,
         key: PRNGKeyArray,
@@ -220,6 +220,8 @@ class Trainer:
         epsilon: Float[Array, ""] | float | None,
         keep_states: bool,
     ) -> Played:
+        """n whole episodes of one seed; greedy without an epsilon."""
+
         def act(
             key: PRNGKeyArray, hidden: PyTree, observation: Any, last: Array
         ) -> tuple[PyTree, Array]:
@@ -228,16 +230,9 @@ class Trainer:
         hidden = self.algorithm.initial_hidden(n)
         return collect(self.env, act, hidden, key, n, keep_states)
 
-    def fresh_episodes(
-        self, params: PyTree, seed: int, n: int, epsilon: float | None = None
-    ) -> Played:
-        """n episodes, without memory; greedy without an epsilon."""
-        play = jax.jit(lambda params, key: self._play(params, key, n, epsilon, False))
-        return play(params, evaluation_key(seed))
-
     def _evaluate(self, state: TrainState) -> Metrics:
         params, key = _evaluation(state)
-        return evaluation_metrics(self._play(params, key, self.run.test_nepisode, None, False))
+        return evaluation_metrics(self.play(params, key, self.run.test_nepisode, None, False))
 
     def _chunk(
         self, state: TrainState, mark: Int[Array, ""], most: int
