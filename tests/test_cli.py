@@ -1,5 +1,6 @@
 """The command line: every mistake gets one clear sentence and status 2."""
 
+import dataclasses
 import itertools
 import json
 import re
@@ -8,12 +9,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
 from macpo import registry
+from macpo.bounds import Bounds, bounds_of
 from macpo.cli import COMMANDS, main
 from macpo.experiment import PARTS, Experiment, Run, to_dict
+from macpo.training.host.pool import Workers
 
 
 def run(*arguments: str) -> int:
@@ -74,6 +78,44 @@ def test_no_flag_of_any_plugin_lacks_its_sentence(capsys: pytest.CaptureFixture[
                     assert following and not following.startswith("(default"), line
 
 
+def test_help_shows_the_bounds_of_settings(capsys: pytest.CaptureFixture[str]):
+    assert run("train", "--algorithm", "coma", "--help") == 0
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "Env steps per seed (PyMARL: t_max). (default: 300000; at least 1)" in text
+    assert "Exploration once annealed. (default: 0.01; between 0 and 1)" in text
+    for flag, bounds in flags_with_bounds("coma").items():
+        _, described = text.split(f" {flag} ", 1)
+        assert f"; {bounds})" in described.split(" --")[0], flag
+
+
+def flags_with_bounds(algorithm: str) -> dict[str, Bounds]:
+    """The bounded settings of an algorithm, of a run and of workers, by flag."""
+    configs = {
+        "algorithm.": registry.config_class("algorithms", algorithm),
+        "": Run,
+        "workers.": Workers,
+    }
+    return {
+        f"--{prefix}{name.replace('_', '-')}": bounds
+        for prefix, config in configs.items()
+        for name, hint in get_type_hints(config, include_extras=True).items()
+        if (bounds := bounds_of(hint))
+    }
+
+
+@pytest.mark.parametrize("plug_in", ["qmix", "coma"])
+def test_bounds_add_no_flag_and_take_none_away(plug_in: str, capsys: pytest.CaptureFixture[str]):
+    assert run("train", "--algorithm", plug_in, "--help") == 0
+    shown = set(re.findall(r"--algorithm\.([\w-]+)", capsys.readouterr().out))
+    fields = dataclasses.fields(registry.config_class("algorithms", plug_in))
+    expected = {
+        flag.replace("_", "-")
+        for field in fields
+        for flag in ([field.name, f"no_{field.name}"] if field.type is bool else [field.name])
+    }
+    assert shown == expected
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -99,7 +141,7 @@ def test_no_flag_of_any_plugin_lacks_its_sentence(capsys: pytest.CaptureFixture[
         (["check-env", "--seed"], "needs an environment first, but got --seed"),
         (["check-env", "predator-pray"], "did you mean 'predator-prey'?"),
         (["check-env", "two-step", "--episodes", "0"], "episodes must be at least 1, not 0"),
-        (["check-env", "two-step", "--seed", "-1"], "seed must not be negative, but is -1"),
+        (["check-env", "two-step", "--seed", "-1"], "seed must be at least 0, not -1"),
         (["train", "--env", "nowhere:make"], "cannot import the environment 'nowhere:make'"),
         (["train", "--env", "math:floor"], "missing a required argument"),
         (["train", "--env", "json:loads", "--env.options", "{"], "'{' is no JSON"),

@@ -9,6 +9,7 @@ import pytest
 from macpo import registry
 from macpo.errors import UsageError
 from macpo.experiment import Experiment, Run, difference, digest, from_dict, to_dict
+from macpo.replay.priority import Replay
 
 PLUGINS = [(kind, name) for kind in get_args(registry.Kind) for name in registry.discover(kind)]
 PART = {"envs": "env", "algorithms": "algorithm", "weighting": "weighting"}
@@ -49,6 +50,68 @@ def test_an_unknown_part_is_answered_with_the_nearest() -> None:
 def test_an_experiment_is_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Experiment().run = Run(seeds=2)  # type: ignore[misc]
+
+
+def test_a_run_that_is_not_given_has_the_schedule_of_the_algorithm() -> None:
+    schedule = registry.config_class("algorithms", "coma").schedule
+    assert Experiment(algorithm="coma").run == Run(**schedule) != Run()
+    assert Experiment(algorithm="coma", run=Run()).run == Run()
+
+
+# --- as text --------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Hunt(registry.config_class("envs", "predator-prey")):
+    """Predator-prey under a name of its own."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Uniform(registry.config_class("weighting", "uniform")):
+    """Uniform weights under a name of their own."""
+
+
+PRIORITIZED = Replay(sampling="prioritized")
+
+
+def name(kind: registry.Kind, plug_in: str) -> str:
+    return registry.config_class(kind, plug_in).__name__
+
+
+def test_an_experiment_is_written_as_it_is_typed_without_what_has_its_default() -> None:
+    env, qmix = name("envs", "two-step"), name("algorithms", "qmix")
+    macpo = name("weighting", "macpo")
+    experiment = Experiment(env="two-step", algorithm="qmix", weighting="macpo")
+    assert repr(experiment) == f"Experiment(env={env}(), algorithm={qmix}(), weighting={macpo}())"
+
+
+def test_settings_that_are_not_the_default_are_written() -> None:
+    experiment = Experiment(
+        env=Hunt(punishment=-2.0), weighting=Uniform(), replay=PRIORITIZED, run=Run(seeds=4)
+    )
+    qmix = name("algorithms", "qmix")
+    assert repr(experiment) == (
+        f"Experiment(env=Hunt(punishment=-2.0), algorithm={qmix}(), weighting=Uniform(), "
+        "replay=Replay(sampling='prioritized'), run=Run(seeds=4))"
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"algorithm": "coma"},
+        {"algorithm": "coma", "run": Run()},
+        {"replay": PRIORITIZED},
+        {"algorithm": make("algorithms", "qmix", utility_clamp=(-5.0, 2.0)), "run": Run(steps=7)},
+    ],
+    ids=str,
+)
+def test_an_experiment_can_be_typed_back_in(changes: dict[str, Any]) -> None:
+    experiment = Experiment(**{"env": Hunt(height=12), "weighting": Uniform(), **changes})
+    scope = {"Experiment": Experiment, "Run": Run, "Replay": Replay, "Hunt": Hunt}
+    scope |= {"Uniform": Uniform, type(experiment.algorithm).__name__: type(experiment.algorithm)}
+    assert eval(repr(experiment), scope) == experiment
 
 
 # --- JSON -----------------------------------------------------------------------------------------
@@ -225,7 +288,7 @@ def test_counts_must_be_at_least_one(name: str) -> None:
 
 
 def test_the_first_seed_must_not_be_negative() -> None:
-    with pytest.raises(UsageError, match="seed must not be negative, but is -1"):
+    with pytest.raises(UsageError, match="seed must be at least 0, not -1"):
         Run(seed=-1)
 
 

@@ -25,7 +25,7 @@ def test_type_checkers_and_running_programs_find_the_same_names() -> None:
     )
     imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
     origin = {alias.name: node.module for node in imports for alias in node.names}
-    assert set(origin) == set(macpo.__all__) - {"make_env"}
+    assert set(origin) == set(macpo.__all__)
     for name, module in origin.items():
         if module == "macpo":
             assert getattr(macpo, name) is importlib.import_module(f"macpo.{name}")

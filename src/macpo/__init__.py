@@ -10,8 +10,9 @@ Names are imported when they are first used, so that `macpo.weighting` alone, wh
 and torch arrays too, does not import JAX.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from macpo.lazy import lazy_names
 
 if TYPE_CHECKING:
     from macpo import algorithms, envs, weighting
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
     from macpo.errors import UsageError
     from macpo.experiment import Experiment, Run
     from macpo.interop.to_pettingzoo import to_pettingzoo
-    from macpo.runs.train import Policy, RunResult, evaluate, load, resume, train
+    from macpo.registry import make_env
+    from macpo.runs.evaluate import evaluate
+    from macpo.runs.loop import RunResult
+    from macpo.runs.policy import Policy, load
+    from macpo.runs.train import resume, train
 
 __version__ = "0.1.0"
 
@@ -43,42 +48,24 @@ __all__ = [
     "weighting",
 ]
 
-_MODULES = {
-    "Environment": "envs.base",
-    "Experiment": "experiment",
-    "HostEnvironment": "envs.host",
-    "Policy": "runs.train",
-    "Run": "experiment",
-    "RunResult": "runs.train",
-    "UsageError": "errors",
-    "evaluate": "runs.train",
-    "load": "runs.train",
-    "resume": "runs.train",
-    "to_pettingzoo": "interop.to_pettingzoo",
-    "train": "runs.train",
-}
-"""Where the names above live; those that are missing here are modules."""
-
-
-def make_env(name: str, **options: Any) -> Any:
-    """The environment called `name` (see `macpo list environments`), or made by module:factory.
-
-    It is an `Environment` or a `HostEnvironment`; which one depends on the name, hence `Any`.
-
-    Raises UsageError for a name or an option that does not exist.
-    """
-    from macpo import registry
-
-    return registry.make_config("envs", name, **options).make()
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return getattr(importlib.import_module(f"macpo.{_MODULES[name]}"), name)
-    if name in __all__:
-        return importlib.import_module(f"macpo.{name}")
-    raise AttributeError(f"module 'macpo' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*__all__, "__version__"])
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "Environment": "macpo.envs.base",
+        "Experiment": "macpo.experiment",
+        "HostEnvironment": "macpo.envs.host",
+        "Policy": "macpo.runs.policy",
+        "Run": "macpo.experiment",
+        "RunResult": "macpo.runs.loop",
+        "UsageError": "macpo.errors",
+        "algorithms": "macpo.algorithms",
+        "envs": "macpo.envs",
+        "evaluate": "macpo.runs.evaluate",
+        "load": "macpo.runs.policy",
+        "make_env": "macpo.registry",
+        "resume": "macpo.runs.train",
+        "to_pettingzoo": "macpo.interop.to_pettingzoo",
+        "train": "macpo.runs.train",
+        "weighting": "macpo.weighting",
+    },
+)

@@ -9,7 +9,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 import tyro
 import tyro.constructors
@@ -18,11 +18,12 @@ from rich.table import Table
 
 import macpo
 from macpo import presets, registry
-from macpo.errors import UsageError, nearest, require
+from macpo.bounds import Fraction, NonNegativeInt, PositiveInt, bounds_of, check_fields
+from macpo.errors import UsageError, nearest
 from macpo.experiment import PARTS, SETTINGS, Experiment, Run, from_dict
 from macpo.learners.base import About
 from macpo.replay.priority import Replay
-from macpo.runs.files import read_json
+from macpo.runs.directory import RunDirectory, read_settings
 from macpo.training.host.pool import Workers
 
 if TYPE_CHECKING:
@@ -42,13 +43,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"macpo {macpo.__version__}")
         return
     if "" not in sys.path:
-        sys.path.append("")  # what is named module:attribute may lie in the current folder
-    command = COMMANDS.get(arguments[0])
+        sys.path.append("")  # a plug-in named module:attribute may be in the current folder
+    name, *rest = arguments
+    command = COMMANDS.get(name)
     try:
         if command is None:
-            hint = nearest(arguments[0], COMMANDS)
-            raise UsageError(f"unknown command {arguments[0]!r}; {hint} See `macpo --help`.")
-        status = command(arguments[1:])
+            hint = nearest(name, COMMANDS)
+            raise UsageError(f"unknown command {name!r}; {hint} See `macpo --help`.")
+        if command.usage and rest[:1] in (["-h"], ["--help"]):
+            print(f"usage: macpo {name}{command.usage}")
+            status = 0
+        else:
+            status = command.run(rest)
     except UsageError as error:
         print(f"macpo: {error}", file=sys.stderr)
         sys.exit(2)
@@ -61,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _usage() -> str:
-    lines = [f"  {name:<9} {_summary(function)}" for name, function in COMMANDS.items()]
+    lines = [f"  {name:<9} {_summary(command.run)}" for name, command in COMMANDS.items()]
     return "\n".join(
         [
             "macpo: cooperative multi-agent RL with optimised replay weights",
@@ -123,11 +129,7 @@ def _train(arguments: list[str]) -> int | None:
 def _chosen_experiment(chosen: Mapping[str, list[str]]) -> Experiment:
     """The defaults that the flags of `train` start from."""
     if "config" in chosen:
-        file = Path(chosen["config"][-1])
-        data = read_json(file, "an experiment")
-        if not isinstance(data, dict):
-            raise UsageError(f"{file} holds no experiment, but {type(data).__name__}.")
-        experiment = from_dict(data)
+        experiment = from_dict(read_settings(Path(chosen["config"][-1])))
     else:
         experiment = None
     parts = {
@@ -184,11 +186,11 @@ def _parse(what: Any, arguments: list[str], name: str, description: str) -> Any:
 def _parse_with_env(
     what: type[_Flags], arguments: list[str], name: str, summary: str
 ) -> tuple[_Flags, Any]:
-    """Flags, and the environment chosen instead of the run's own (None: the run's own)."""
+    """The flags, and the environment that replaces the run's own (None: it stays)."""
     chosen, rest = _take(arguments, ("env",))
     description = (
         f"{summary}\n\n--env {{{', '.join(registry.discover('envs'))}}} lets the policy play "
-        "another environment of the same sizes than it was trained on; --env.* are then its flags."
+        "another environment than that of the training, of the same sizes; --env.* are its flags."
     )
     if "env" not in chosen:
         return _parse(what, rest, name, description), None
@@ -201,6 +203,29 @@ def _parse_with_env(
 
 
 _constructors = tyro.constructors.ConstructorRegistry()
+
+
+@_constructors.struct_rule
+def _with_bounds(
+    info: tyro.constructors.StructTypeInfo,
+) -> tyro.constructors.StructConstructorSpec | None:
+    """The help of a dataclass's field ends with its bounds: "(default: 0.99; between 0 and 1)"."""
+    if _with_bounds in info.markers or not dataclasses.is_dataclass(info.type):
+        return None
+    info = dataclasses.replace(info, markers=(*info.markers, _with_bounds))  # not this rule again
+    spec = _constructors.get_struct_spec(info)
+    if not isinstance(spec, tyro.constructors.StructConstructorSpec):
+        return None
+
+    def bounded(option: tyro.constructors.StructFieldSpec) -> tyro.constructors.StructFieldSpec:
+        bounds = bounds_of(option.type)
+        if bounds is None:
+            return option
+        hint = tyro.conf.arg(help_behavior_hint=lambda default: f"(default: {default}; {bounds})")
+        annotated: Any = Annotated[option.type, hint]
+        return dataclasses.replace(option, type=annotated)
+
+    return dataclasses.replace(spec, fields=tuple(map(bounded, spec.fields)))
 
 
 @_constructors.primitive_rule
@@ -234,20 +259,19 @@ def _finish(result: macpo.RunResult) -> int | None:
     from macpo.render.frames import animate
     from macpo.report.curves import draw_learning_curve
     from macpo.report.table import print_summary
-    from macpo.runs.train import METRICS, play
+    from macpo.runs.policy import play
 
     if not result.finished:
         return 128 + (result.signal or 0)
-    path = result.directory
-    if not (path / METRICS).exists():
+    files = RunDirectory(result.directory)
+    if not files.metrics.exists():
         return None
-    print_summary(_console, path)
-    draw_learning_curve(path, path / "learning_curve.png")
-    policy = macpo.load(path)
-    animate(policy.trainer.env, *play(policy), path / "episode.gif")
+    print_summary(_console, files.path)
+    draw_learning_curve(files.path, files.learning_curve)
+    policy = macpo.load(files.path)
+    animate(policy.trainer.env, *play(policy), files.episode)
     _console.print(
-        f"curve: {path / 'learning_curve.png'}\nepisode: {path / 'episode.gif'}\n"
-        f"everything else: {path / 'README.md'}",
+        f"curve: {files.learning_curve}\nepisode: {files.episode}\neverything else: {files.readme}",
         highlight=False,
     )
     return None
@@ -260,15 +284,15 @@ def _finish(result: macpo.RunResult) -> int | None:
 class _Resume:
     run: Annotated[Path, tyro.conf.Positional]
     """Run directory."""
-    steps: int | None = None
-    """Env steps per seed to reach, if not those first planned."""
+    steps: PositiveInt | None = None
+    """Env steps per seed to reach; default: those planned at the start."""
     tensorboard: bool = False
     """Write TensorBoard files as well."""
     workers: Workers = field(default_factory=Workers)
 
 
 def _resume(arguments: list[str]) -> int | None:
-    """Continue a run that was stopped, killed, or is to go on for longer."""
+    """Continue a run that was stopped or killed, or extend a finished one."""
     flags: _Resume = _parse(_Resume, arguments, "macpo resume", _summary(_resume))
     return _finish(
         macpo.resume(
@@ -285,17 +309,17 @@ def _resume(arguments: list[str]) -> int | None:
 class _Evaluate:
     run: Annotated[Path, tyro.conf.Positional]
     """Run directory."""
-    episodes: int = 320
+    episodes: PositiveInt = 320
     """Fresh episodes per trained seed."""
     seed: int = 0
     """Seed of the episodes, not of the training."""
-    epsilon: float | None = None
-    """Act as in training with this exploration, at 0 by draws from a policy; default: greedily."""
+    epsilon: Fraction | None = None
+    """Act as in training with this exploration; 0 samples from policies. Greedily by default."""
     workers: Workers = field(default_factory=Workers)
 
 
 def _evaluate(arguments: list[str]) -> None:
-    """Play fresh episodes with a trained run; print their returns and what else they tell."""
+    """Play fresh episodes with a trained run; print their returns and other outcomes."""
     flags, env = _parse_with_env(_Evaluate, arguments, "macpo evaluate", _summary(_evaluate))
     rows = macpo.evaluate(
         flags.run,
@@ -305,8 +329,8 @@ def _evaluate(arguments: list[str]) -> None:
         epsilon=flags.epsilon,
         workers=flags.workers,
     )
-    told = ("test_return_mean", "test_ep_length_mean")
-    outcomes = [name for name in rows[0] if name.endswith("_mean") and name not in told]
+    shown = ("test_return_mean", "test_ep_length_mean")
+    outcomes = [name for name in rows[0] if name.endswith("_mean") and name not in shown]
     heads = [name.removeprefix("test_").removesuffix("_mean") for name in outcomes]
     table = Table("trained seed", "episodes", "return ± s.e.", "episode length", *heads)
     for row in rows:
@@ -325,8 +349,8 @@ class _Render:
     run: Annotated[Path, tyro.conf.Positional]
     """Run directory."""
     out: Path | None = None
-    """A file that ends in .gif or .mp4; default: episode.gif in the run directory, with --env
-    episode-ENV.gif."""
+    """File to write, ending in .gif or .mp4; default: episode.gif in the run directory, or
+    episode-ENV.gif with --env."""
     seed: int = 0
     """Seed of the episode."""
 
@@ -334,12 +358,13 @@ class _Render:
 def _render(arguments: list[str]) -> None:
     """Film a greedy episode of a trained run."""
     from macpo.render.frames import animate, encoder, has_picture
-    from macpo.runs.train import play
+    from macpo.runs.policy import play
 
     flags, env = _parse_with_env(_Render, arguments, "macpo render", _summary(_render))
-    elsewhere = "" if env is None else "-" + registry.name_of(env).replace(":", ".")
-    file = flags.out or flags.run / f"episode{elsewhere}.gif"
-    encoder(file)  # a name that will not do is told before anything is played
+    files = RunDirectory(flags.run)
+    default = files.episode if env is None else files.episode_in(registry.name_of(env))
+    file = flags.out or default
+    encoder(file)  # refuses a wrong ending before anything is played
     policy = macpo.load(flags.run, env=env)
     states, actions, rewards = play(policy, flags.seed)
     animate(policy.trainer.env, states, actions, rewards, file)
@@ -349,23 +374,22 @@ def _render(arguments: list[str]) -> None:
     _console.print(f"{file}: {len(rewards)} env steps, return {rewards.sum():g}", highlight=False)
 
 
+_LISTS: Mapping[str, Callable[[], Mapping[str, Any]]] = {  # of configurations, or of presets
+    "environments": lambda: registry.discover("envs"),
+    "algorithms": lambda: registry.discover("algorithms"),
+    "weightings": lambda: registry.discover("weighting"),
+    "presets": presets.known,
+}
+
+
 def _list(arguments: list[str]) -> None:
-    """Show the environments, algorithms, weightings and presets there are."""
-    tables: dict[str, Mapping[str, Any]] = {
-        "environments": registry.discover("envs"),
-        "algorithms": registry.discover("algorithms"),
-        "weightings": registry.discover("weighting"),
-        "presets": presets.known(),
-    }
-    if arguments and arguments[0] in ("-h", "--help"):
-        print(f"usage: macpo list [{' | '.join(tables)}]\n\n{_summary(_list)}")
-        return
+    """Show all environments, algorithms, weightings and presets."""
     for word in arguments:
-        if word not in tables:
+        if word not in _LISTS:
             raise UsageError(
-                f"macpo list knows no {word!r}; {nearest(word, tables)} Known: {', '.join(tables)}."
+                f"macpo list knows no {word!r}; {nearest(word, _LISTS)} Known: {', '.join(_LISTS)}."
             )
-    for title in arguments or tables:
+    for title in arguments or _LISTS:
         table = Table(title=title, title_justify="left", box=None)
         table.add_column("name", no_wrap=True)
         if title == "algorithms":
@@ -373,7 +397,7 @@ def _list(arguments: list[str]) -> None:
                 table.add_column(column)
         else:
             table.add_column("what it is")
-        for name, plugin in tables[title].items():
+        for name, plugin in _LISTS[title]().items():
             if title == "algorithms":
                 table.add_row(name, *_row_of_algorithm(plugin.about))
             else:
@@ -389,29 +413,31 @@ def _row_of_algorithm(about: About) -> tuple[str, ...]:
 
 
 def _check_env(arguments: list[str]) -> int:
-    """Play an environment at random and say which of its promises it breaks."""
+    """Play an environment with random actions and report every promise that it breaks."""
     from macpo.envs.host import HostEnvironment
     from macpo.interop import check
 
-    if arguments and arguments[0] in ("-h", "--help"):
-        print(f"usage: macpo check-env ENVIRONMENT [flags]\n\n{_summary(_check_env)}\n{_CHECK}")
-        return 0
     name, *rest = arguments or ["nothing"]
     if not arguments or name.startswith("-"):
-        raise UsageError(f"macpo check-env needs an environment first, but got {name}. {_CHECK}")
+        raise UsageError(
+            f"macpo check-env needs an environment first, but got {name}. {_CHECK_USAGE}"
+        )
     default = registry.make_config("envs", name)
     flags = dataclasses.make_dataclass(
         "CheckEnv",
         [
             ("env", type(default), default),
-            ("episodes", Annotated[int, tyro.conf.arg(help="Episodes to play.")], 3),
-            ("seed", Annotated[int, tyro.conf.arg(help="Seed of the first of them.")], 0),
+            ("episodes", Annotated[PositiveInt, tyro.conf.arg(help="Episodes to play.")], 3),
+            (
+                "seed",
+                Annotated[NonNegativeInt, tyro.conf.arg(help="Seed of the first of them.")],
+                0,
+            ),
         ],
         frozen=True,
     )
     parsed: Any = _parse(flags, rest, f"macpo check-env {name}", _summary(_check_env))
-    require(parsed.episodes >= 1, f"episodes must be at least 1, not {parsed.episodes}.")
-    require(parsed.seed >= 0, f"seed must not be negative, but is {parsed.seed}.")
+    check_fields(parsed, "")
     env = parsed.env.make()
     spec, kind = env.spec, "Python" if isinstance(env, HostEnvironment) else "JAX"
     _say(
@@ -431,19 +457,20 @@ def _check_env(arguments: list[str]) -> int:
     return 1 if wrong else 0
 
 
-_CHECK = (
+_CHECK_USAGE = (
     "ENVIRONMENT is a name of `macpo list environments` or module:factory; "
     "`macpo check-env ENVIRONMENT --help` shows the flags. Exit status 1: something is wrong."
 )
-_MOST_SHOWN = 3
+_MAX_FINDINGS = 3
+"""Shown of each check."""
 
 
 def _print_result(result: "Result") -> None:
     _say(f"{'WRONG' if result.findings else 'ok   '} {result.title}")
-    for finding in result.findings[:_MOST_SHOWN]:
+    for finding in result.findings[:_MAX_FINDINGS]:
         _say(f"      {finding}")
-    if len(result.findings) > _MOST_SHOWN:
-        _say(f"      and {len(result.findings) - _MOST_SHOWN} more")
+    if len(result.findings) > _MAX_FINDINGS:
+        _say(f"      and {len(result.findings) - _MAX_FINDINGS} more")
 
 
 def _say(line: str) -> None:
@@ -459,24 +486,32 @@ def _bench(arguments: list[str]) -> None:
 
 
 def _doctor(arguments: list[str]) -> None:
-    """Say what this installation can do, and how to get what it cannot."""
+    """Show what this installation can do, and how to get what is missing."""
     from macpo.doctor import print_report
 
-    if arguments and arguments[0] in ("-h", "--help"):
-        print(f"usage: macpo doctor\n\n{_summary(_doctor)}")
-        return
     if arguments:
         raise UsageError(f"macpo doctor takes no arguments, but got {' '.join(arguments)}.")
     print_report(_console)
 
 
-COMMANDS: Mapping[str, Callable[[list[str]], int | None]] = {
-    "train": _train,
-    "resume": _resume,
-    "evaluate": _evaluate,
-    "render": _render,
-    "check-env": _check_env,
-    "bench": _bench,
-    "list": _list,
-    "doctor": _doctor,
+class Command(NamedTuple):
+    """What `macpo NAME` does."""
+
+    run: Callable[[list[str]], int | None]
+    """Takes the other arguments, gives the exit status."""
+    usage: str | None = None
+    """What --help shows after the name if the command reads its arguments without tyro."""
+
+
+COMMANDS: Mapping[str, Command] = {
+    "train": Command(_train),
+    "resume": Command(_resume),
+    "evaluate": Command(_evaluate),
+    "render": Command(_render),
+    "check-env": Command(
+        _check_env, f" ENVIRONMENT [flags]\n\n{_summary(_check_env)}\n{_CHECK_USAGE}"
+    ),
+    "bench": Command(_bench),
+    "list": Command(_list, f" [{' | '.join(_LISTS)}]\n\n{_summary(_list)}"),
+    "doctor": Command(_doctor, f"\n\n{_summary(_doctor)}"),
 }

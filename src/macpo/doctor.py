@@ -13,8 +13,7 @@ from rich.table import Table
 
 import macpo
 from macpo.envs.smac import installed
-from macpo.machine import available_bytes, keep_freed_memory
-from macpo.runs.train import prepare_jax
+from macpo.machine import available_bytes, keep_freed_memory, prepare_jax
 
 _CORE = ("jax", "jaxlib", "equinox", "optax", "numpy", "tyro", "rich", "safetensors", "matplotlib")
 _EXTRAS = {
@@ -27,7 +26,7 @@ _EXTRAS = {
 
 
 def print_report(console: Console) -> None:
-    """A table of findings, each with what to do about it."""
+    """Print a table of findings, each with advice where something is missing."""
     table = Table("what", "found", "advice")
     for row in _findings():
         table.add_row(*map(escape, row))

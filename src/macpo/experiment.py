@@ -6,11 +6,11 @@ import json
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, cast
 
 from macpo import registry
-from macpo.envs.base import EnvConfig
+from macpo.bounds import Fraction, NonNegativeInt, PositiveInt, check_fields
 from macpo.errors import UsageError, nearest, require
 from macpo.replay.priority import Replay
 
@@ -19,69 +19,47 @@ from macpo.replay.priority import Replay
 class Run:
     """How an experiment is run; PyMARL's names where its users know them, units in the text."""
 
-    steps: int = 300_000
+    steps: PositiveInt = 300_000
     """Env steps per seed (PyMARL: t_max)."""
-    seeds: int = 1
+    seeds: PositiveInt = 1
     """How many seeds are trained at once, in one compiled program."""
-    seed: int = 0
+    seed: NonNegativeInt = 0
     """The first seed; the others follow."""
-    batch_size_run: int = 8
+    batch_size_run: PositiveInt = 8
     """Parallel environments; one iteration plays one episode in each."""
-    batch_size: int = 128
+    batch_size: PositiveInt = 128
     """Episodes in an update."""
-    updates_per_iteration: int = 1
+    updates_per_iteration: PositiveInt = 1
     """Gradient steps after each iteration."""
-    buffer_size: int = 5_000
+    buffer_size: PositiveInt = 5_000
     """Episodes in the replay buffer (the paper: 10,000)."""
-    target_update_interval: int = 200
+    target_update_interval: PositiveInt = 200
     """Episodes between copies of the online into the target networks."""
-    epsilon_start: float = 1.0
+    epsilon_start: Fraction = 1.0
     """Exploration at env step 0 (the paper: 0.995)."""
-    epsilon_finish: float = 0.05
+    epsilon_finish: Fraction = 0.05
     """Exploration once annealed."""
-    epsilon_anneal_time: int = 100_000
+    epsilon_anneal_time: PositiveInt = 100_000
     """Env steps over which epsilon falls linearly."""
-    test_interval: int = 10_000
+    test_interval: PositiveInt = 10_000
     """Env steps between evaluations."""
-    test_nepisode: int = 32
+    test_nepisode: PositiveInt = 32
     """Greedy episodes in an evaluation."""
-    checkpoint_interval: int = 100_000
+    checkpoint_interval: PositiveInt = 100_000
     """Env steps between checkpoints; the last one is always written."""
 
     def __post_init__(self) -> None:
-        positive = (
-            "steps",
-            "seeds",
-            "batch_size_run",
-            "batch_size",
-            "updates_per_iteration",
-            "buffer_size",
-            "target_update_interval",
-            "epsilon_anneal_time",
-            "test_interval",
-            "test_nepisode",
-            "checkpoint_interval",
-        )
-        for name in positive:
-            value = getattr(self, name)
-            require(value >= 1, f"{name} must be at least 1, not {value}.")
-        require(self.seed >= 0, f"seed must not be negative, but is {self.seed}.")
-        for name in ("epsilon_start", "epsilon_finish"):
-            value = getattr(self, name)
-            require(0 <= value <= 1, f"{name} must be between 0 and 1, not {value}.")
-        require(
-            self.batch_size <= self.buffer_size,
-            f"batch_size ({self.batch_size} episodes) is larger than buffer_size "
-            f"({self.buffer_size}); lower the one or raise the other.",
-        )
-        require(
-            self.batch_size_run <= self.buffer_size,
-            f"batch_size_run ({self.batch_size_run} episodes) is larger than buffer_size "
-            f"({self.buffer_size}); lower the one or raise the other.",
-        )
+        check_fields(self, "")
+        for name in ("batch_size", "batch_size_run"):
+            n_episodes = getattr(self, name)
+            require(
+                n_episodes <= self.buffer_size,
+                f"{name} ({n_episodes} episodes) is larger than buffer_size "
+                f"({self.buffer_size}); lower the one or raise the other.",
+            )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Experiment:
     """What is trained on what, how. Parts may be given by name: `Experiment(env="two-step")`.
 
@@ -89,29 +67,64 @@ class Experiment:
     where nothing else is given. Without a name it is QMIX with MAC-PO's weights.
     """
 
-    env: EnvConfig | Any = "predator-prey"
-    algorithm: Any = None
-    weighting: Any = None
-    replay: Replay = field(default_factory=Replay)
-    run: Run = field(default=cast(Run, None))
+    # a plug-in is whatever frozen dataclass its module defines, with settings of its own
+    env: Any
+    algorithm: Any
+    weighting: Any
+    replay: Replay
+    run: Run
 
-    def __post_init__(self) -> None:
-        if self.weighting is None:
-            weighting = "macpo" if self.algorithm is None else "uniform"
-            object.__setattr__(self, "weighting", weighting)
-        if self.algorithm is None:
-            object.__setattr__(self, "algorithm", "qmix")
-        for name, kind in PARTS.items():
-            part = getattr(self, name)
-            if isinstance(part, str):
-                object.__setattr__(self, name, registry.make_config(kind, part))
-        if cast(Any, self.run) is None:
-            object.__setattr__(self, "run", Run(**cast(Any, self.algorithm).schedule))
+    def __init__(
+        self,
+        env: Any = "predator-prey",
+        algorithm: Any = None,
+        weighting: Any = None,
+        replay: Replay | None = None,
+        run: Run | None = None,
+    ) -> None:
+        if weighting is None:
+            weighting = "macpo" if algorithm is None else "uniform"
+        chosen = {"env": env, "algorithm": algorithm or "qmix", "weighting": weighting}
+        parts: dict[str, Any] = {
+            name: registry.make_config(PARTS[name], part) if isinstance(part, str) else part
+            for name, part in chosen.items()
+        }
+        schedule = parts["algorithm"].schedule
+        settings = {"replay": replay or Replay(), "run": run or Run(**schedule)}
+        for name, value in {**parts, **settings}.items():
+            object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        """As it can be typed, with the settings that differ from the defaults."""
+        given = {name: _call(getattr(self, name)) for name in PARTS}
+        if self.replay != Replay():
+            given["replay"] = _call(self.replay)
+        if self.run != Run(**self.algorithm.schedule):
+            given["run"] = _call(self.run)
+        return f"Experiment({', '.join(f'{name}={value}' for name, value in given.items())})"
 
     @property
     def title(self) -> str:
         """environment, algorithm and weighting in a few words."""
         return " ".join(registry.name_of(getattr(self, name)) for name in PARTS)
+
+
+def _call(config: Any) -> str:
+    """The expression that makes a configuration, without the fields that have their defaults."""
+    changed = [
+        f"{field.name}={value!r}"
+        for field in dataclasses.fields(config)
+        for value in [getattr(config, field.name)]
+        if value != default_of(field)
+    ]
+    return f"{type(config).__name__}({', '.join(changed)})"
+
+
+def default_of(field: "dataclasses.Field[Any]") -> Any:
+    """The value of a dataclass's field where none is given; `dataclasses.MISSING` without one."""
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
 
 
 SETTINGS = ("replay", "run")

@@ -64,6 +64,16 @@ def make_config(kind: Kind, name: str, **options: Any) -> Any:
     return cls(**options)
 
 
+def make_env(name: str, **options: Any) -> Any:
+    """The environment called `name` (see `macpo list environments`), or made by module:factory.
+
+    It is an `Environment` or a `HostEnvironment`; which one depends on the name, hence `Any`.
+
+    Raises UsageError for a name or an option that does not exist.
+    """
+    return make_config("envs", name, **options).make()
+
+
 def name_of(config: Any) -> str:
     """The name under which the registry knows this configuration."""
     for kind in _NOUN:

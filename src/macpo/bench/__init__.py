@@ -22,8 +22,8 @@ from macpo.bench.measure import Flags, Result, machine
 from macpo.bench.update import update
 from macpo.bench.weighting import weighting
 from macpo.bench.whole import compile_time, end_to_end, memory
+from macpo.machine import prepare_jax
 from macpo.runs.files import write_json
-from macpo.runs.train import prepare_jax
 
 Section: TypeAlias = Literal[
     "env", "rollout", "host", "update", "algorithms", "weighting", "memory", "compile", "end-to-end"

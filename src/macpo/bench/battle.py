@@ -1,4 +1,4 @@
-"""Speed of StarCraft battles, beside JaxMARL's SMAX."""
+"""Speed of StarCraft battles, next to JaxMARL's SMAX."""
 
 import importlib
 import time
@@ -58,7 +58,7 @@ def _smax(name: str) -> Any:
 
 def _smax_play(env: Any, key: Array, n: int, steps: int) -> Any:
     """The same as `random_play`; by `step_env`, which spares SMAX its resets."""
-    seen, state = jax.vmap(env.reset)(jax.random.split(key, n))
+    obs, state = jax.vmap(env.reset)(jax.random.split(key, n))
 
     def step(carry: Any, key: Array) -> tuple[Any, None]:
         state, _, total = carry
@@ -68,8 +68,8 @@ def _smax_play(env: Any, key: Array, n: int, steps: int) -> Any:
         actions = at_random(act_key, available)
         actions = {agent: actions[:, i] for i, agent in enumerate(env.agents)}
         keys = jax.random.split(env_key, n)
-        seen, state, reward, _, _ = jax.vmap(env.step_env)(keys, state, actions)
-        return (state, seen, total + reward[env.agents[0]]), None
+        obs, state, reward, _, _ = jax.vmap(env.step_env)(keys, state, actions)
+        return (state, obs, total + reward[env.agents[0]]), None
 
-    carry = (state, seen, jnp.zeros(n))
+    carry = (state, obs, jnp.zeros(n))
     return jax.lax.scan(step, carry, jax.random.split(key, steps))[0]

@@ -14,8 +14,8 @@ from macpo.algorithms.qmix import Config as Qmix
 from macpo.bench.measure import Flags, Result, once
 from macpo.envs.host import HostEnvironment
 from macpo.experiment import Experiment, Run, to_dict
+from macpo.training.host.player import HostPlayer
 from macpo.training.host.pool import Pool, Workers
-from macpo.training.host.rollout import HostRollout
 from macpo.training.trainer import make_trainer
 from macpo.types import Spec, TimeStep
 
@@ -32,15 +32,15 @@ class Waiting(HostEnvironment):
     def reset(self, seed: int) -> TimeStep:
         """No time at all."""
         self.t = 0
-        return self._seen()
+        return self._time_step()
 
     def step(self, actions: Int[np.ndarray, " N"]) -> TimeStep:
         """As long as asked for, to the limit."""
         time.sleep(self.settings.seconds)
         self.t += 1
-        return self._seen()
+        return self._time_step()
 
-    def _seen(self) -> TimeStep:
+    def _time_step(self) -> TimeStep:
         spec = self.spec
         zero: Any = np.float32(0)
         over: Any = np.bool_(self.t >= spec.episode_limit)
@@ -128,18 +128,18 @@ def _seconds_per_step(settings: Config, rounds: int) -> Seconds:
         while len(pool.idle()) < N_WORKERS:
             pool.wait()
         ready = time.perf_counter() - start
-        rollout = HostRollout(trainer, pool)
+        player = HostPlayer(trainer, pool)
 
         def pooled() -> None:
             for worker in pool.workers:
                 pool.reset(worker, 0)
             while len(pool.idle()) < N_WORKERS:
                 for worker, _ in pool.wait():
-                    if worker.doing == "busy":
+                    if worker.status == "busy":
                         pool.step(worker, actions)
 
         def rolled_out() -> None:
-            rollout.play(params, jax.random.key(0), jnp.asarray(0.1), N_WORKERS)
+            player.collect(params, jax.random.key(0), N_WORKERS, jnp.asarray(0.1))
 
         rolled_out()  # compiles
         ways = (plain, pooled, rolled_out)

@@ -2,8 +2,9 @@
 
 XLA records for each instruction the line of Python that it comes from, and its profiler how long
 each instruction ran. An instruction counts as part of the networks if it is a matrix product or if
-its line is in `macpo.nets`; targets, weights, losses, optimisers and the environments' memory are
-the rest. A fused instruction counts as what its last operation is.
+its line is in `macpo.nets` or in a kernel that computes networks; targets, weights, losses,
+optimisers and the decoding of states are the rest. A fused instruction counts as its last
+operation.
 """
 
 import re
@@ -15,7 +16,9 @@ from typing import Any, NamedTuple
 
 import jax
 
-NETWORKS = "/macpo/nets/"
+KERNELS = ("batch_last", "chunked", "packing", "unroll")
+NETWORKS = ("/macpo/nets/", *(f"/macpo/kernels/{name}.py" for name in KERNELS))
+"""The layers, and the kernels that compute them in another order."""
 PRODUCTS = ("dot", "dot_general")
 NOT_WORK = ("while", "conditional", "call", "all-reduce", "all-gather", "reduce-scatter")
 """Instructions that contain others, or in which devices mostly wait for each other."""
@@ -47,7 +50,8 @@ def share_outside_networks(compiled: Any, run: Callable[[], Any]) -> float:
         source = sources.get(name, Source("", "", ""))
         if source.kind in NOT_WORK:
             continue
-        if source.kind in PRODUCTS or source.operation in PRODUCTS or NETWORKS in source.file:
+        is_product = source.kind in PRODUCTS or source.operation in PRODUCTS
+        if is_product or any(part in source.file for part in NETWORKS):
             inside += seconds
         else:
             outside += seconds

@@ -44,9 +44,9 @@ def batch_of(env: Environment, lengths: np.ndarray) -> Episodes:
     """Random play cut to the given lengths."""
     n, n_agents = len(lengths), env.spec.n_agents
 
-    def act(key: jax.Array, hidden: Any, seen: Any, last: Any) -> tuple[Any, jax.Array]:
+    def act(key: jax.Array, hidden: Any, observation: Any, last: Any) -> tuple[Any, jax.Array]:
         chance = jnp.where(
-            seen.avail_actions, jax.random.uniform(key, seen.avail_actions.shape), -1
+            observation.avail_actions, jax.random.uniform(key, observation.avail_actions.shape), -1
         )
         return hidden, jnp.argmax(chance, -1).astype(jnp.int8).reshape(n, n_agents)
 
@@ -91,16 +91,16 @@ def update(flags: Flags) -> list[Result]:
     rounds = flags.rounds
     for weighting in ("macpo", "uniform"):
         label = "MAC-PO" if weighting == "macpo" else "QMIX"
-        learner, update = compiled_update(weighting)
+        learner, run_update = compiled_update(weighting)
         seconds: dict[str, float] = {}
         for shape, lengths_of in (("full", full_lengths), ("typical", typical_lengths)):
             lengths = lengths_of(128, learner.spec.episode_limit)
             batch = batch_of(learner.env, lengths)
             ours: list[float] = []
             torch: list[float] = []
-            update(batch)
+            run_update(batch)
             for _ in range(rounds):
-                ours.append(statistics.median(once(update, batch) for _ in range(3)))
+                ours.append(statistics.median(once(run_update, batch) for _ in range(3)))
                 if has_torch:
                     torch += _torch_seconds(weighting, lengths)
             seconds[shape] = statistics.median(ours)

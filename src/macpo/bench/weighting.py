@@ -44,8 +44,8 @@ def _share_of_update(n: int, rounds: int) -> Result:
     env, batch_size = macpo.make_env("predator-prey", **team), B * 8 // n
     learner, update = compiled_update("macpo", env, batch_size)
     batch = batch_of(env, full_lengths(batch_size, T))
-    given, weighting = _signals(batch_size, n), learner.weighting
-    weigh = jax.jit(lambda given: weighting.apply({}, Signals(**given))[::2])
+    given = _signals(batch_size, n)
+    weigh = jax.jit(lambda given: learner.weighting.apply({}, Signals(**given))[::2])
     alone = seconds_of(lambda _: weigh(given), 20 * rounds)
     whole = seconds_of(lambda _: update(batch), rounds)
     return Result(

@@ -16,9 +16,9 @@ import macpo
 from macpo.bench.measure import Flags, Result
 from macpo.bench.update import batch_of, compiled_update, full_lengths
 from macpo.experiment import Experiment, Run
-from macpo.machine import peak_bytes
+from macpo.machine import peak_bytes, prepare_jax
 from macpo.replay import buffer
-from macpo.runs.train import prepare_jax
+from macpo.runs.directory import RunDirectory
 from macpo.training.trainer import make_trainer
 
 
@@ -88,10 +88,10 @@ def _first_update() -> None:  # pyright: ignore[reportUnusedFunction]
 def end_to_end(flags: Flags) -> list[Result]:
     """A run as `macpo train` makes it."""
     with tempfile.TemporaryDirectory() as folder:
-        directory = Path(folder) / "run"
+        directory = RunDirectory(Path(folder) / "run")
         experiment = Experiment(run=Run(steps=flags.steps))
-        macpo.train(experiment, directory, console=Console(quiet=True))
-        rows = [json.loads(line) for line in (directory / "timing.jsonl").read_text().splitlines()]
+        macpo.train(experiment, directory.path, console=Console(quiet=True))
+        rows = [json.loads(line) for line in directory.timing.read_text().splitlines()]
     learning = [row for row in rows if row["updates"] > 0]
     first, last = learning[0], rows[-1]
     steps = last["env_steps"] - first["env_steps"]

@@ -13,10 +13,11 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
+from macpo.machine import MAX_DEVICES
 from macpo.types import PyTree
 
-MIN_EPISODES, MAX_DEVICES = 16, 8
-"""Episodes that make a device's share worth the communication; devices that share a batch."""
+MIN_EPISODES = 16
+"""Episodes that make a device's share worth the communication."""
 
 _AXIS = "episodes"
 

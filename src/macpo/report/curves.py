@@ -24,7 +24,8 @@ from macpo.report import records
 from macpo.report.records import Row, Series, series
 from macpo.runs.files import write_atomically
 
-# Okabe and Ito's colours, told apart by everybody; the yellow is too pale for a line on white
+# Okabe and Ito's colours, which colour-blind readers can distinguish; without yellow, which is too
+# pale for a line on white
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
 STYLES = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
 INK, FAINT, GRID = "#22272E", "#8A929C", "#E6E8EB"
@@ -37,12 +38,12 @@ COMPARED = {
     "test_return_mean": ("greedy return of an episode", 1),
     "test_battle_won_mean": ("battles won, greedy policy", 2),
 }
-"""What the axis of a comparison says, and with how many digits its legend."""
+"""The axis label of a comparison, and the number of digits in its legend."""
 FORMATS = (".png", ".svg", ".pdf")
 
 
 class Band(NamedTuple):
-    """A metric over env steps, summed up over seeds."""
+    """A metric over env steps, summarised over seeds."""
 
     env_steps: Float[np.ndarray, " T"]
     mean: Float[np.ndarray, " T"]
@@ -53,7 +54,7 @@ class Band(NamedTuple):
 def draw_learning_curve(
     run_dir: Path, file: Path, return_bounds: tuple[float, float] | None = None
 ) -> None:
-    """Greedy return over env steps, and below it what the weights and exploration did.
+    """Greedy return over env steps, and below it diagnostics of weights and exploration.
 
     `return_bounds` (`Spec.return_bounds`) marks the largest possible return. Raises UsageError if
     nothing is recorded yet.
@@ -109,7 +110,7 @@ def draw_comparison(
     axes.set_xlabel("env steps", color=INK)
     axes.set_ylabel(y_label, color=INK)
     axes.set_title(title, loc="left", size=13, weight="bold", color=INK, pad=10)
-    legend = figure.legend(  # beside the axes, where no curve can run into it
+    legend = figure.legend(  # next to the axes, where no curve crosses it
         loc="outside right upper",
         title="last mean; band: range over seeds",
         title_fontsize=8,
@@ -123,9 +124,9 @@ def draw_comparison(
 
 
 def mean_and_range(curves: Series) -> Band:
-    """The k-th values of all seeds belong together; seeds that got further are cut.
+    """Mean and range over seeds of their k-th values; longer curves are cut to the shortest.
 
-    Their env steps differ (an episode ends when it ends), and are averaged too.
+    The env steps of the k-th values differ between seeds, since episodes do, and are averaged too.
     """
     n = min(len(steps) for steps, _ in curves.values())
     steps = np.stack([steps[:n] for steps, _ in curves.values()])

@@ -1,7 +1,7 @@
 """Reading what a run wrote: rows of metrics.jsonl, and the experiment behind them.
 
-Two files are enough, and a plug-in that is not installed is no obstacle: a run can be looked at on
-a machine that could not repeat it.
+These two files are enough, and plug-ins need not be installed: a run can be inspected on a machine
+that could not repeat it.
 """
 
 import dataclasses
@@ -14,10 +14,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from macpo.errors import UsageError, require
-from macpo.experiment import PARTS, from_dict
-from macpo.runs.files import read_json
-
-EXPERIMENT, METRICS = "experiment.json", "metrics.jsonl"
+from macpo.experiment import PARTS, default_of, from_dict
+from macpo.runs.directory import RunDirectory, read_settings
 
 Row: TypeAlias = dict[str, Any]
 Series: TypeAlias = dict[int, tuple[Int[np.ndarray, " T"], Float[np.ndarray, " T"]]]
@@ -29,7 +27,7 @@ def read_metrics(run_dir: Path) -> list[Row]:
 
     Raises UsageError for a missing file and for a broken line, which it names.
     """
-    file = run_dir / METRICS
+    file = RunDirectory(run_dir).metrics
     try:
         data = file.read_bytes()
     except OSError as error:
@@ -64,8 +62,8 @@ def series(rows: Sequence[Row], kind: Literal["train", "test"], metric: str) -> 
 
 def read_experiment(run_dir: Path) -> dict[str, Any]:
     """The experiment as plain data; UsageError if the directory holds none."""
-    file = run_dir / EXPERIMENT
-    data = read_json(file, "an experiment")
+    file = RunDirectory(run_dir).experiment
+    data = read_settings(file)
     require(
         _has(data, dict.fromkeys(PARTS, dict)),
         f"{file} holds no experiment; it needs {', '.join(PARTS)}, as `macpo train` writes them.",
@@ -92,7 +90,7 @@ def changed_settings(experiment: Mapping[str, Any]) -> list[str]:
         for part in PARTS
         for config in [getattr(built, part)]
         for field in dataclasses.fields(config)
-        if field.default not in (dataclasses.MISSING, getattr(config, field.name))
+        if default_of(field) not in (dataclasses.MISSING, getattr(config, field.name))
     ]
 
 

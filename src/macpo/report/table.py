@@ -27,13 +27,15 @@ def summary_rows(run_dir: Path) -> list[tuple[str, str]]:
     Raises UsageError if the directory holds no metrics.
     """
     seeds = _by_seed(run_dir)
-    return [(quantity.name, _show(quantity, list(seeds.values()))) for quantity in _told(seeds)]
+    return [
+        (quantity.name, _show(quantity, list(seeds.values()))) for quantity in _quantities(seeds)
+    ]
 
 
 def print_summary(console: Console, run_dir: Path) -> None:
     """Print a line for each seed and, if there are several, their mean, smallest and largest."""
     experiment, seeds = records.read_experiment(run_dir), _by_seed(run_dir)
-    quantities = _told(seeds)
+    quantities = _quantities(seeds)
     table = Table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
@@ -62,11 +64,11 @@ def print_summary(console: Console, run_dir: Path) -> None:
 
 
 class Quantity(NamedTuple):
-    """A number that a seed's rows tell; NaN if they do not yet."""
+    """A number computed from the rows of one seed; NaN while they do not contain it."""
 
     name: str
     head: str
-    """The name where there is little room."""
+    """The name as a narrow column's heading."""
     of: Callable[[Sequence[Row]], float]
     form: str
     spread: Callable[[Sequence[Row]], float] | None = None
@@ -117,8 +119,8 @@ QUANTITIES = (
 )
 
 
-def _told(seeds: Mapping[int, Sequence[Row]]) -> tuple[Quantity, ...]:
-    """The quantities of every run, and of this one the last of each outcome."""
+def _quantities(seeds: Mapping[int, Sequence[Row]]) -> tuple[Quantity, ...]:
+    """Those of every run, and the final value of each outcome that this run reports."""
     names = {
         match[1]
         for rows in seeds.values()

@@ -1,4 +1,4 @@
-"""Writing files so that a reader never meets half of one."""
+"""Writing files so that a reader never sees half of one."""
 
 import json
 import os
@@ -11,9 +11,9 @@ from macpo.errors import UsageError
 
 
 def write_atomically(file: Path, data: bytes) -> None:
-    """Put `data` under this name at once or not at all, safe against power loss.
+    """Write a whole file or none, safe against power loss.
 
-    Raises UsageError if the disk refuses; whatever had the name before is then still there.
+    Raises UsageError if the disk refuses; the file's previous content is then still there.
     """
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     with disk_errors(file):
@@ -34,7 +34,7 @@ def write_json(file: Path, data: Any) -> None:
 
 
 def read_json(file: Path, what: str) -> Any:
-    """Parse a JSON file; UsageError that says what it should have been."""
+    """Parse a JSON file; `what` it should hold is for the UsageError if that fails."""
     try:
         return json.loads(file.read_text())
     except (OSError, ValueError) as error:
@@ -43,7 +43,7 @@ def read_json(file: Path, what: str) -> Any:
 
 @contextmanager
 def disk_errors(file: Path) -> Generator[None]:
-    """Turn what the operating system says while writing `file` into a UsageError."""
+    """Turn an OSError while `file` is written into a UsageError."""
     try:
         yield
     except OSError as error:

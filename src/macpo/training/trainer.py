@@ -255,13 +255,6 @@ class Trainer:
         hidden = self.algorithm.initial_hidden(n_episodes)
         return collect(self.env, act, hidden, key, n_episodes, keep_states)
 
-    def fresh_episodes(
-        self, params: PyTree, seed: int, n: int, epsilon: float | None = None
-    ) -> Rollout:
-        """n episodes, without memory; greedy without an epsilon."""
-        play = jax.jit(lambda params, key: self.play(params, key, n, epsilon))
-        return play(params, evaluation_key(seed))
-
     def epsilon(self, env_steps: Int[Array, ""]) -> Float[Array, ""]:
         """Exploration after so many env steps: linear, then flat."""
         run = self.run

@@ -13,10 +13,11 @@ import pytest
 
 from macpo.errors import UsageError
 from macpo.training.host import pool as pool_module
-from macpo.training.host.pool import Lost, Pool, Shown, Workers
+from macpo.training.host.pool import EpisodeLost, Pool, TimeStepReady, Workers
+from tests.support.paths import ROOT
 from tests.support.sums import Config
 from tests.training.host.conftest import alive
-from tests.training.host.test_rollout import SPEC, pool_of
+from tests.training.host.test_player import SPEC, pool_of
 
 
 def wait_for(what: Callable[[], bool], seconds: float = 30) -> bool:
@@ -34,7 +35,7 @@ def play_blindly(pool: Pool, steps: int = 3) -> None:
         pool.reset(worker, seed=1)
     for _ in range(steps * len(pool.workers)):
         for worker, event in pool.wait():
-            if event == Shown(None):
+            if event == TimeStepReady(None):
                 pool.step(worker, worker.slot.avail_actions.argmax(-1))
 
 
@@ -51,7 +52,7 @@ def test_an_exception_is_told_with_its_last_lines():
     text = complaint(Config("raises"))
     assert text.startswith("the environment raised ZeroDivisionError: a bug of the user's\n")
     assert 'raise ZeroDivisionError("a bug of the user\'s")' in text
-    assert "games.py" in text
+    assert "sums.py" in text
 
 
 def test_a_time_step_of_another_shape_is_told():
@@ -75,15 +76,15 @@ def test_a_worker_that_always_fails_stops_the_run_with_the_last_error(
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setattr(pool_module, "BACK_OFF", 0.01)
-    monkeypatch.setattr(pool_module, "MOST_FAILURES", 3)
+    monkeypatch.setattr(pool_module, "MAX_FAILURES", 3)
     n_lost = 0
     with pytest.raises(UsageError) as caught, pool_of(Config("dies"), count=1) as pool:
         while True:
             for worker in pool.idle():
                 pool.reset(worker, 1)
             for worker, event in pool.wait():
-                n_lost += isinstance(event, Lost)
-                if isinstance(event, Shown):
+                n_lost += isinstance(event, EpisodeLost)
+                if isinstance(event, TimeStepReady):
                     pool.step(worker, worker.slot.avail_actions.argmax(-1))
     assert n_lost == 2  # the third stops it
     assert "failed 3 times in a row, at last: it ended unexpectedly" in str(caught.value)
@@ -100,12 +101,18 @@ def test_a_worker_that_has_answered_is_not_lost_while_this_process_thinks():
         pool.reset(worker, 1)
         assert wait_for(lambda: worker.link is not None and worker.link.poll())
         worker.deadline = time.monotonic()  # as if the time were up by now
-        assert pool.wait() == [(worker, Shown(None))]
+        assert pool.wait() == [(worker, TimeStepReady(None))]
 
 
-@pytest.mark.parametrize(("option", "value"), [("count", 0), ("timeout", 0.0)])
-def test_options_that_make_no_sense_are_refused(option: str, value: float):
-    with pytest.raises(UsageError, match="must be"):
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("count", 0, "workers: count must be at least 1, not 0."),
+        ("timeout", 0.0, "workers: timeout must be above 0, not 0.0."),
+    ],
+)
+def test_options_out_of_bounds_are_refused(option: str, value: float, message: str):
+    with pytest.raises(UsageError, match=f"^{message}$"):
         Workers(**{option: value})
 
 
@@ -143,7 +150,7 @@ def test_what_a_killed_worker_had_started_ends_with_it(tmp_path: Path):
         for _ in range(2):
             pool.wait()
             pool.step(worker, worker.slot.avail_actions.argmax(-1))
-        assert pool.wait() == [(worker, Lost())]
+        assert pool.wait() == [(worker, EpisodeLost())]
         child = int(once.read_text())
         assert wait_for(lambda: not alive(child))
 
@@ -152,8 +159,7 @@ def test_workers_end_when_the_main_process_is_killed(tmp_path: Path):
     """Even in the middle of a step that never ends."""
     code = """
 from tests.support.sums import Config
-from tests.training.host.test_rollout import pool_of
-from tests.support.paths import ROOT
+from tests.training.host.test_player import pool_of
 with pool_of(Config("hangs"), count=2) as pool:
     print(*[worker.process.pid for worker in pool.workers], flush=True)
     while True:
@@ -163,9 +169,8 @@ with pool_of(Config("hangs"), count=2) as pool:
             pool.step(worker, worker.slot.avail_actions.argmax(-1))
             print("stepping", flush=True)
 """
-    root = ROOT
     main = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=root
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT
     )
     assert main.stdout is not None
     with main.stdout:

@@ -1,4 +1,4 @@
-"""Where metrics go: JSON lines and the terminal always, TensorBoard if asked.
+"""Where metrics go: to JSON lines and the terminal, and to TensorBoard on request.
 
 A sink has `write(row)` and `close()`. A row is what one line of metrics.jsonl holds: `kind` (train
 or test), seed, env_steps, episodes, updates, and the metrics (docs/metrics.md).
@@ -17,5 +17,5 @@ class Sink(Protocol):
         ...
 
     def close(self) -> None:
-        """Nothing more will come."""
+        """Finish; no more rows will come."""
         ...

@@ -1,4 +1,4 @@
-"""The live display: how far, how fast, how good, how long still."""
+"""The live display: progress, speed, returns and remaining time."""
 
 import time
 
@@ -24,11 +24,11 @@ _SHOWN = (
     ("loss", "loss_td", "{:.3g}"),
 )
 _LOST = ("episodes_lost", "test_episodes_lost")
-"""Added up, and shown as `lost` once there is one."""
+"""Added up, and shown as `lost` once the sum is above 0."""
 
 
 class ConsoleDisplay:
-    """One line a seed under a progress bar; on a plain stream, a line at each evaluation."""
+    """One line per seed under a progress bar; without a terminal, a line at each evaluation."""
 
     def __init__(self, console: Console, steps: int, seeds: int, done: int) -> None:
         self.console, self.steps, self.seeds = console, steps, seeds
@@ -83,8 +83,8 @@ class ConsoleDisplay:
 
     def _view(self) -> Group:
         table = Table(box=None, pad_edge=False)
-        told = {key for row in self._rows.values() for key in row}
-        shown = [column for column in _SHOWN if column[1] in told]
+        known = {key for row in self._rows.values() for key in row}
+        shown = [column for column in _SHOWN if column[1] in known]
         for name in ("seed", *(name for name, _, _ in shown)):
             table.add_column(name, justify="right")
         for seed, row in sorted(self._rows.items()):

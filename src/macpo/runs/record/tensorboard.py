@@ -11,7 +11,7 @@ _AXES = ("kind", "seed", "env_steps", "episodes", "updates")
 
 
 class TensorBoard:
-    """Scalars over env steps, one run a seed."""
+    """Scalars over env steps, one TensorBoard run per seed."""
 
     def __init__(self, directory: Path) -> None:
         try:

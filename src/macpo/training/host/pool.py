@@ -1,4 +1,4 @@
-"""A pool of workers: started, waited for, replaced when they die or hang, and always ended."""
+"""A pool of workers: starts and ends them, waits for them, replaces those that die or hang."""
 
 import dataclasses
 import json
@@ -16,86 +16,88 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import TracebackType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Int
 
+from macpo.bounds import Positive, PositiveInt, check_fields
 from macpo.errors import UsageError, require
 from macpo.machine import available_cores
 from macpo.training.host.slot import (
     FAULT,
+    LAST_TIMESTEP,
     LOST,
-    OVER,
     QUIT,
     RESET,
-    SHOWN,
     SPEC,
     STEP,
+    TIMESTEP,
     open_memory,
-    plain,
     slot_in,
+    to_json,
 )
 from macpo.types import Spec
 
-MOST_PER_CORE = 4
-"""Workers a core has by default: some wait for a game while others compute."""
-MOST_FAILURES = 5
-"""In a row of one worker, without an episode played to its end; then the run stops."""
+MAX_PER_CORE = 4
+"""Workers per core by default: some wait for a game while others compute."""
+MAX_FAILURES = 5
+"""Of one worker in a row, without an episode played to its end; then the run stops."""
 BACK_OFF = 1.0
 """Seconds before the second restart in a row; each further one waits twice as long."""
 GRACE = 5.0
 """Seconds that environments have to close."""
-MOST_LOG = 1_000_000
-"""Bytes kept of what a worker prints."""
-LAST_LINES = 5
+MAX_LOG_BYTES = 1_000_000
+"""Kept of what a worker prints."""
+MAX_LINES = 5
+"""Of what it printed, in an error message."""
 
 
 @dataclass(frozen=True)
 class Workers:
     """The processes that play environments which are not JAX; others need none."""
 
-    count: int | None = None
+    count: PositiveInt | None = None
     """How many; by default one for each parallel episode, but at most four a core."""
-    timeout: float = 120.0
+    timeout: Positive = 120.0
     """Seconds without an answer to a reset or a step after which a worker is replaced."""
 
     def __post_init__(self) -> None:
-        require(
-            self.count is None or self.count >= 1,
-            f"the number of workers must be at least 1, not {self.count}.",
-        )
-        require(self.timeout > 0, f"a worker's timeout must be above 0 s, not {self.timeout}.")
+        check_fields(self, "workers")
 
 
-class Shown(NamedTuple):
-    """A time step lies in the worker's slot."""
+class TimeStepReady(NamedTuple):
+    """A time step is in the worker's slot."""
 
     outcome: Mapping[str, float] | None
     """`info` if the episode is over."""
 
 
-class Lost(NamedTuple):
-    """The worker's episode is lost."""
+class EpisodeLost(NamedTuple):
+    """The worker's episode cannot go on."""
+
+
+Event: TypeAlias = TimeStepReady | EpisodeLost
+"""What became of a worker's episode."""
 
 
 class Pool:
     """Workers with an environment each, for `parallel` episodes at once.
 
-    `env` is the environment's section of an experiment as plain data. Use it as a context: at its
-    end no process is left. UsageError, from any method, for what only the user can mend.
+    `env` is the environment's section of an experiment as plain data. Use the pool as a context: at
+    its end no process is left. Any method raises UsageError for what only the user can fix.
     """
 
     def __init__(
         self, env: Mapping[str, Any], spec: Spec, parallel: int, workers: Workers | None = None
     ) -> None:
         workers = workers or Workers()
-        count = workers.count or min(parallel, MOST_PER_CORE * available_cores())
+        count = workers.count or min(parallel, MAX_PER_CORE * available_cores())
         self.spec = spec
         self._timeout = workers.timeout
-        self._task = plain(env)
+        self._task = to_json(env)
         self._selector = selectors.DefaultSelector()
-        # the workers hold one end, and end themselves when the other is gone with this process
+        # the workers hold one end, and end themselves when the other closes with this process
         self._lifeline, self._our_end = os.pipe()
         self.workers = [Worker(spec) for _ in range(min(count, parallel))]
 
@@ -114,7 +116,7 @@ class Pool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Let environments close, unless something went wrong, and end all that workers started."""
+        """Let environments close, unless something went wrong, and end all processes."""
         if error is None:
             self._close_gently()
         for worker in self.workers:
@@ -126,36 +128,36 @@ class Pool:
         os.close(self._our_end)
 
     def idle(self) -> list["Worker"]:
-        """Those that can begin an episode."""
-        return [worker for worker in self.workers if worker.doing == "idle"]
+        """The workers that can begin an episode."""
+        return [worker for worker in self.workers if worker.status == "idle"]
 
     def reset(self, worker: "Worker", seed: int) -> None:
-        """Begin an episode; `wait` tells when its first time step is there."""
-        if os.fstat(worker.log.fileno()).st_size > MOST_LOG:
+        """Begin an episode; `wait` returns once its first time step is ready."""
+        if os.fstat(worker.log.fileno()).st_size > MAX_LOG_BYTES:
             os.ftruncate(worker.log.fileno(), 0)
-        self._ask(worker, RESET + str(seed).encode())
+        self._request(worker, RESET + str(seed).encode())
 
     def step(self, worker: "Worker", actions: Int[np.ndarray, " N"]) -> None:
-        """Take an env step; `wait` tells when it is done."""
+        """Take an env step; `wait` returns once it is done."""
         worker.slot.actions[:] = actions
-        self._ask(worker, STEP)
+        self._request(worker, STEP)
 
-    def wait(self) -> list[tuple["Worker", Shown | Lost]]:
-        """What happened, as soon as something did; nothing if a worker merely became idle."""
+    def wait(self) -> list[tuple["Worker", Event]]:
+        """What happened, as soon as something did; empty if a worker merely became idle."""
         while True:
             now = time.monotonic()
             for worker in self.workers:
-                if worker.doing == "down" and worker.deadline <= now:
+                if worker.status == "down" and worker.deadline <= now:
                     self._start(worker)
-            pending = [worker for worker in self.workers if worker.doing != "idle"]
+            pending = [worker for worker in self.workers if worker.status != "idle"]
             soonest = min(worker.deadline for worker in pending)
-            heard = self._selector.select(None if soonest == math.inf else max(soonest - now, 0))
-            events = [event for key, _ in heard for event in self._hear(key.data)]
+            ready = self._selector.select(None if soonest == math.inf else max(soonest - now, 0))
+            events = [event for key, _ in ready for event in self._receive(key.data)]
             now = time.monotonic()
             for worker in pending:
-                if worker.doing in ("starting", "busy") and worker.deadline <= now:
+                if worker.status in ("starting", "busy") and worker.deadline <= now:
                     events += self._lose(worker, f"no answer for {self._timeout:g} s")
-            if events or any(worker.doing == "idle" for worker in pending):
+            if events or any(worker.status == "idle" for worker in pending):
                 return events
 
     # --- one worker -------------------------------------------------------------------------------
@@ -170,51 +172,51 @@ class Pool:
                 stdin=subprocess.DEVNULL,
                 stdout=worker.log,
                 stderr=worker.log,
-                env=_surroundings(),
+                env=_environment_variables(),
                 start_new_session=True,
             )
         worker.link = Connection(ours.detach())
         self._selector.register(worker.link, selectors.EVENT_READ, worker)
-        worker.doing, worker.deadline = "starting", time.monotonic() + self._timeout
+        worker.status, worker.deadline = "starting", time.monotonic() + self._timeout
         self._send(worker, self._task)
 
-    def _ask(self, worker: "Worker", message: bytes) -> None:
-        worker.doing, worker.deadline = "busy", time.monotonic() + self._timeout
+    def _request(self, worker: "Worker", message: bytes) -> None:
+        worker.status, worker.deadline = "busy", time.monotonic() + self._timeout
         self._send(worker, message)
 
     def _send(self, worker: "Worker", message: bytes) -> None:
         assert worker.link is not None
-        with suppress(OSError):  # it has died: `wait` will see that
+        with suppress(OSError):  # the worker has died, which `wait` will notice
             worker.link.send_bytes(message)
 
-    def _hear(self, worker: "Worker") -> list[tuple["Worker", Shown | Lost]]:
+    def _receive(self, worker: "Worker") -> list[tuple["Worker", Event]]:
         assert worker.link is not None
         try:
             message = worker.link.recv_bytes()
         except (EOFError, OSError):
             return self._lose(worker, "it ended unexpectedly")
-        what, rest = message[:1], message[1:]
-        if what == SHOWN:
-            worker.deadline = math.inf  # now it waits for us
-            return [(worker, Shown(None))]
-        if what == OVER:
-            worker.doing, worker.failures = "idle", 0
-            return [(worker, Shown(json.loads(rest)))]
-        if what == LOST:
+        kind, rest = message[:1], message[1:]
+        if kind == TIMESTEP:
+            worker.deadline = math.inf  # it now waits for this process
+            return [(worker, TimeStepReady(None))]
+        if kind == LAST_TIMESTEP:
+            worker.status, worker.failures = "idle", 0
+            return [(worker, TimeStepReady(json.loads(rest)))]
+        if kind == LOST:
             return self._lose(worker, rest.decode())
-        if what == FAULT:
+        if kind == FAULT:
             raise UsageError(rest.decode())
-        assert what == SPEC, message
+        assert kind == SPEC, message
         _check_spec(json.loads(rest), self.spec)
-        worker.doing = "idle"
+        worker.status = "idle"
         return []
 
-    def _lose(self, worker: "Worker", why: str) -> list[tuple["Worker", Shown | Lost]]:
-        """End the worker; it is started again soon."""
-        had_episode = worker.doing == "busy"
+    def _lose(self, worker: "Worker", why: str) -> list[tuple["Worker", Event]]:
+        """End the worker, to be started again after a pause."""
+        had_episode = worker.status == "busy"
         self._end(worker)
         worker.failures += 1
-        if worker.failures >= MOST_FAILURES:
+        if worker.failures >= MAX_FAILURES:
             printed = "\n".join(worker.last_lines())
             raise UsageError(
                 f"a worker of {self.spec.name} failed {worker.failures} times in a row, at last: "
@@ -222,14 +224,14 @@ class Pool:
                 f"--workers.timeout.{' It printed:' if printed else ''}\n{printed}".strip()
             )
         pause = 0 if worker.failures == 1 else BACK_OFF * 2 ** (worker.failures - 2)
-        worker.doing, worker.deadline = "down", time.monotonic() + pause
-        return [(worker, Lost())] if had_episode else []
+        worker.status, worker.deadline = "down", time.monotonic() + pause
+        return [(worker, EpisodeLost())] if had_episode else []
 
     def _end(self, worker: "Worker") -> None:
-        """Kill the process with its group: a game that hangs, or outlives its worker, as well."""
+        """Kill the process and its group, including games that hang or outlive their worker."""
         if worker.process is None or worker.link is None:
             return
-        # not yet waited for, so that the number cannot belong to anybody else
+        # it has not been waited for, so its number cannot belong to another process yet
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(worker.process.pid, signal.SIGKILL)
         worker.process.wait()
@@ -245,7 +247,7 @@ class Pool:
         for worker in alive:
             with suppress(EOFError, OSError):
                 while worker.link and worker.link.poll(max(deadline - time.monotonic(), 0)):
-                    worker.link.recv_bytes()  # an answer nobody waits for any more
+                    worker.link.recv_bytes()  # an answer that is no longer needed
 
 
 class Worker:
@@ -257,21 +259,21 @@ class Worker:
         self.log = tempfile.TemporaryFile("ab+", buffering=0)  # noqa: SIM115 (closed by the pool)
         self.process: subprocess.Popen[bytes] | None = None
         self.link: Connection[bytes, bytes] | None = None
-        self.doing: Literal["down", "starting", "idle", "busy"] = "down"
+        self.status: Literal["down", "starting", "idle", "busy"] = "down"
         self.deadline = 0.0
-        """When it is started again or given up."""
+        """When it is started again, or given up as hanging."""
         self.failures = 0
 
     def last_lines(self) -> list[str]:
-        """What the processes printed last."""
+        """What the processes printed last, of all that this worker had."""
         self.log.seek(0)
-        return self.log.read().decode(errors="replace").splitlines()[-LAST_LINES:]
+        return self.log.read().decode(errors="replace").splitlines()[-MAX_LINES:]
 
 
-def _surroundings() -> dict[str, str]:
-    """Environment variables of a worker."""
+def _environment_variables() -> dict[str, str]:
+    """Those of a worker."""
     return {
-        "OMP_NUM_THREADS": "1",  # there are as many processes as there is work for
+        "OMP_NUM_THREADS": "1",  # the processes share the work out already
         "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": "python",  # old generated code needs it (SMAC)
         **os.environ,
         "JAX_PLATFORMS": "cpu",  # an accelerator belongs to the learner
@@ -280,7 +282,8 @@ def _surroundings() -> dict[str, str]:
 
 
 def _check_spec(theirs: Mapping[str, Any], spec: Spec) -> None:
-    ours = json.loads(plain(dataclasses.asdict(spec)))
+    """UsageError unless a worker has built the same environment as this process."""
+    ours = json.loads(to_json(dataclasses.asdict(spec)))
     unlike = [name for name in ours if theirs[name] != ours[name]]
     require(
         not unlike,

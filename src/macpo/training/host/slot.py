@@ -12,14 +12,14 @@ from jaxtyping import Bool, Float, Int
 
 from macpo.types import Spec
 
-# what the main process says
+# messages of the main process, told apart by their first byte
 RESET, STEP, QUIT = b"r", b"s", b"q"
-"""With a seed; with actions in the slot; and the last message."""
+"""Begin an episode with the seed that follows; step with the actions in the slot; end."""
 
-# what a worker says
-SPEC, SHOWN, OVER, LOST, FAULT = b"p", b"s", b"o", b"l", b"f"
-"""The environment's spec, once; a time step in the slot; the last one of an episode, with its
-`info`; that the episode is lost, and why; that the environment is at fault, and how."""
+# messages of a worker
+SPEC, TIMESTEP, LAST_TIMESTEP, LOST, FAULT = b"p", b"s", b"o", b"l", b"f"
+"""The environment's spec, once; a time step is in the slot; so is the last one of the episode, and
+its `info` follows; the episode is lost, and why; the environment has a fault, and which."""
 
 
 class Slot(NamedTuple):
@@ -34,7 +34,7 @@ class Slot(NamedTuple):
     actions: Int[np.ndarray, " N"]
 
 
-def plain(data: Any) -> bytes:
+def to_json(data: Any) -> bytes:
     """JSON, with NumPy's numbers as Python's."""
     return json.dumps(data, default=lambda x: x.tolist()).encode()
 
@@ -46,7 +46,7 @@ def open_memory(spec: Spec) -> int:
     else:
         with tempfile.TemporaryFile() as file:
             handle = os.dup(file.fileno())
-    os.ftruncate(handle, sum(_room(shape, dtype) for shape, dtype in _layout(spec)))
+    os.ftruncate(handle, sum(_padded_bytes(shape, dtype) for shape, dtype in _layout(spec)))
     return handle
 
 
@@ -55,7 +55,7 @@ def slot_in(handle: int, spec: Spec) -> Slot:
     memory, offset, arrays = mmap.mmap(handle, 0), 0, list[np.ndarray]()
     for shape, dtype in _layout(spec):
         arrays.append(np.ndarray(shape, dtype, memory, offset))
-        offset += _room(shape, dtype)
+        offset += _padded_bytes(shape, dtype)
     return Slot(*arrays)
 
 
@@ -72,6 +72,6 @@ def _layout(spec: Spec) -> tuple[tuple[tuple[int, ...], str], ...]:
     )
 
 
-def _room(shape: tuple[int, ...], dtype: str) -> int:
-    """Bytes of an array, rounded up to cache lines; something even for an empty one."""
+def _padded_bytes(shape: tuple[int, ...], dtype: str) -> int:
+    """Bytes of an array, rounded up to cache lines; at least one line even for an empty array."""
     return (int(np.prod(shape)) * np.dtype(dtype).itemsize // 64 + 1) * 64

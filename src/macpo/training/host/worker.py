@@ -1,7 +1,8 @@
 """A worker: `python -m macpo.training.host.worker SOCKET MEMORY LIFELINE`, all file descriptors.
 
-It builds the environment that the first message describes and then plays what it is told. When the
-main process is gone, however it ended, so is the worker with everything it has started.
+It builds the environment that the first message describes, then resets and steps it as further
+messages ask. When the main process ends, in whatever way, the worker ends too, with everything it
+has started.
 """
 
 import dataclasses
@@ -22,34 +23,34 @@ from macpo.errors import UsageError, require
 from macpo.experiment import part_from_dict
 from macpo.training.host.slot import (
     FAULT,
+    LAST_TIMESTEP,
     LOST,
-    OVER,
     QUIT,
     RESET,
-    SHOWN,
     SPEC,
+    TIMESTEP,
     Slot,
-    plain,
     slot_in,
+    to_json,
 )
 from macpo.types import Spec, TimeStep
 
-LAST_FRAMES = 3
-"""Calls that are shown of an exception in the user's code, innermost last."""
+MAX_FRAMES = 3
+"""Stack frames shown of an exception in the user's code, innermost last."""
 
 
 def main() -> None:
-    """Serve until told to quit."""
+    """Serve until the main process says to quit."""
     channel, memory, lifeline = (int(number) for number in sys.argv[1:])
     for handle in (channel, memory, lifeline):
-        os.set_inheritable(handle, False)  # what the environment starts has no use for them
+        os.set_inheritable(handle, False)  # not for what the environment starts
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
     link = Connection(channel)
     env: HostEnvironment | None = None
     try:
         env = part_from_dict("env", json.loads(link.recv_bytes())).make()
         assert env is not None
-        link.send_bytes(SPEC + plain(dataclasses.asdict(env.spec)))
+        link.send_bytes(SPEC + to_json(dataclasses.asdict(env.spec)))
         _serve(link, slot_in(memory, env.spec), env)
     except EnvironmentLost as error:
         link.send_bytes(LOST + str(error).encode())
@@ -58,7 +59,7 @@ def main() -> None:
     except EOFError:
         pass
     except Exception as error:
-        link.send_bytes(FAULT + _told(error).encode())
+        link.send_bytes(FAULT + _describe(error).encode())
     finally:
         if env is not None:
             env.close()
@@ -80,19 +81,21 @@ def _serve(link: "Connection[Any, Any]", slot: Slot, env: HostEnvironment) -> No
             )
         else:
             timestep = env.step(slot.actions.copy())
-        _show(slot, timestep, env.spec)
-        over = slot.terminated[0] or slot.truncated[0]
-        link.send_bytes(OVER + plain(_outcome(timestep.info, env.spec)) if over else SHOWN)
+        _write(slot, timestep, env.spec)
+        if slot.terminated[0] or slot.truncated[0]:
+            link.send_bytes(LAST_TIMESTEP + to_json(_outcome(timestep.info, env.spec)))
+        else:
+            link.send_bytes(TIMESTEP)
 
 
-def _show(slot: Slot, timestep: TimeStep, spec: Spec) -> None:
+def _write(slot: Slot, timestep: TimeStep, spec: Spec) -> None:
     for name in ("obs", "state", "avail_actions"):
-        shown, shape = getattr(timestep, name), getattr(slot, name).shape
+        value, shape = getattr(timestep, name), getattr(slot, name).shape
         require(
-            np.shape(shown) == shape,
-            f"{spec.name} shows {name} of shape {np.shape(shown)}, but its spec says {shape}.",
+            np.shape(value) == shape,
+            f"{spec.name} shows {name} of shape {np.shape(value)}, but its spec says {shape}.",
         )
-        getattr(slot, name)[...] = shown
+        getattr(slot, name)[...] = value
     require(
         bool(slot.avail_actions.any(-1).all()),
         f"{spec.name} leaves an agent without an available action; also agents that are out need "
@@ -110,8 +113,9 @@ def _outcome(info: Mapping[str, Any], spec: Spec) -> dict[str, float]:
         raise UsageError(f"{spec.name}: all that info holds must be numbers: {error}.") from error
 
 
-def _told(error: Exception) -> str:
-    frames = traceback.extract_tb(error.__traceback__)[-LAST_FRAMES:]
+def _describe(error: Exception) -> str:
+    """The exception and the lines of user code that raised it."""
+    frames = traceback.extract_tb(error.__traceback__)[-MAX_FRAMES:]
     what = "".join(traceback.format_exception_only(error)).strip()
     return f"the environment raised {what}\n{''.join(traceback.format_list(frames)).rstrip()}"
 

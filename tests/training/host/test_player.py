@@ -17,10 +17,10 @@ from macpo.envs.host import HostEnvStub
 from macpo.experiment import Run
 from macpo.replay import buffer
 from macpo.replay.priority import Replay
+from macpo.training.host.player import HostPlayer
 from macpo.training.host.pool import Pool, Workers
-from macpo.training.host.rollout import HostRollout
 from macpo.training.trainer import Trainer
-from macpo.types import Observation, Played
+from macpo.types import Observation, Rollout
 from macpo.weighting.uniform import Config as Uniform
 from tests.support.sums import Config, Sums
 
@@ -54,69 +54,70 @@ def pool() -> Iterator[Pool]:
 
 
 @pytest.fixture(scope="module")
-def rollout(pool: Pool) -> HostRollout:
-    return HostRollout(trainer(), pool)
+def player(pool: Pool) -> HostPlayer:
+    return HostPlayer(trainer(), pool)
 
 
 @pytest.fixture(scope="module")
-def played(rollout: HostRollout) -> Played:
-    return rollout.play(params(), KEY, EPSILON, N)[0]
+def played(player: HostPlayer) -> Rollout:
+    return player.collect(params(), KEY, N, EPSILON)[0]
 
 
 def assert_same(a: Any, b: Any) -> None:
     jax.tree.map(lambda x, y: np.testing.assert_array_equal(x, y, strict=True), a, b)
 
 
-def rows(played: Played, which: list[int]) -> Any:
+def rows(played: Rollout, which: list[int]) -> Any:
     return jax.tree.map(lambda x: x[np.array(which)], played)
 
 
 # --- what an episode is ---------------------------------------------------------------------------
 
 
-def in_a_plain_loop(rollout: HostRollout) -> list[dict[str, Any]]:
+def in_a_plain_loop(player: HostPlayer) -> list[dict[str, Any]]:
     """The same episodes one after another in this process, with the policy asked for one at a
     time."""
     algorithm, env = trainer().algorithm, Sums(Config())
     act = jax.jit(algorithm.act)
-    seeds, keys = rollout._begin(KEY, np.zeros(N, np.int32))
+    seeds, keys = player._begin(KEY, np.zeros(N, np.int32))
     found = []
     for seed, key in zip(np.asarray(seeds), keys, strict=True):
-        seen, steps = env.reset(int(seed)), []
+        timestep, steps = env.reset(int(seed)), []
         hidden, last = algorithm.initial_hidden(1), np.full((1, 2), -1, np.int8)
-        shown = [seen]
-        while not (seen.terminated or seen.truncated):
-            view = Observation(seen.obs[None], seen.state[None], seen.avail_actions[None])
+        timesteps = [timestep]
+        while not (timestep.terminated or timestep.truncated):
+            shown = (timestep.obs, timestep.state, timestep.avail_actions)
+            view = Observation(*(x[None] for x in shown))
             step_key = jax.random.fold_in(key, len(steps))
             hidden, actions = act(params(), step_key, hidden, view, last, EPSILON)
             last = np.asarray(actions)
-            seen = env.step(last[0].astype(np.int64))
-            steps.append((last[0], seen.reward))
-            shown.append(seen)
-        found.append({"shown": shown, "steps": steps})
+            timestep = env.step(last[0].astype(np.int64))
+            steps.append((last[0], timestep.reward))
+            timesteps.append(timestep)
+        found.append({"timesteps": timesteps, "steps": steps})
     return found
 
 
-def test_workers_play_the_episodes_of_a_plain_loop(rollout: HostRollout, played: Played):
+def test_workers_play_the_episodes_of_a_plain_loop(player: HostPlayer, played: Rollout):
     episodes = played.episodes
-    for row, plain in enumerate(in_a_plain_loop(rollout)):
-        length, shown = len(plain["steps"]), plain["shown"]
+    for row, plain in enumerate(in_a_plain_loop(player)):
+        length, timesteps = len(plain["steps"]), plain["timesteps"]
         assert episodes.length[row] == length
         for name in Observation._fields:
             stored = getattr(episodes.encoded_state, name)[row, : length + 1]
-            np.testing.assert_array_equal(stored, [getattr(seen, name) for seen in shown])
+            np.testing.assert_array_equal(stored, [getattr(x, name) for x in timesteps])
         np.testing.assert_array_equal(
             episodes.actions[row, :length], [a for a, _ in plain["steps"]]
         )
         rewards = np.float32([reward for _, reward in plain["steps"]])
         np.testing.assert_array_equal(episodes.reward[row, :length], rewards)
-        assert episodes.terminated[row] == shown[-1].terminated
-        assert {name: x[row] for name, x in played.outcome.items()} == shown[-1].info
+        assert episodes.terminated[row] == timesteps[-1].terminated
+        assert {name: x[row] for name, x in played.outcome.items()} == timesteps[-1].info
     assert set(episodes.terminated.tolist()) == {False, True}
     assert len(set(episodes.length.tolist())) > 2
 
 
-def test_everything_past_the_end_is_zero(played: Played):
+def test_everything_past_the_end_is_zero(played: Rollout):
     length = played.episodes.length[:, None]
     past = np.arange(SPEC.episode_limit) >= length
     behind_final = np.arange(SPEC.episode_limit + 1) > length
@@ -125,7 +126,7 @@ def test_everything_past_the_end_is_zero(played: Played):
     assert not any(x[behind_final].any() for x in played.episodes.encoded_state)
 
 
-def test_agents_only_do_what_their_own_mask_allows(played: Played):
+def test_agents_only_do_what_their_own_mask_allows(played: Rollout):
     episodes = played.episodes
     real = np.arange(SPEC.episode_limit) < episodes.length[:, None]
     avail = np.take_along_axis(
@@ -135,22 +136,22 @@ def test_agents_only_do_what_their_own_mask_allows(played: Played):
     assert episodes.actions[..., 1].max() > 2 >= episodes.actions[..., 0].max()
 
 
-def test_the_shapes_are_those_of_replay(played: Played):
+def test_the_shapes_are_those_of_replay(played: Rollout):
     ring = jax.eval_shape(lambda: buffer.init(trainer().env, N))
     shapes = lambda tree: jax.tree.map(lambda x: (x.shape, np.dtype(x.dtype)), tree)  # noqa: E731
     assert shapes(played.episodes) == shapes(ring.episodes)
 
 
-def test_without_memory_everything_else_is_the_same(rollout: HostRollout, played: Played):
-    again, _ = rollout.play(params(), KEY, EPSILON, N, keep_states=False)
+def test_without_memory_everything_else_is_the_same(player: HostPlayer, played: Rollout):
+    again, _ = player.collect(params(), KEY, N, EPSILON, keep_states=False)
     assert again.episodes.encoded_state == ()
     bare = played._replace(episodes=played.episodes._replace(encoded_state=()))
     assert_same(again, bare)
 
 
-def test_a_time_limit_counts_as_an_end_where_the_environment_says_so(played: Played):
+def test_a_time_limit_counts_as_an_end_where_the_environment_says_so(played: Rollout):
     with pool_of(Config(truncation_is_terminal=True)) as pool:
-        again, _ = HostRollout(trainer(), pool).play(params(), KEY, EPSILON, N)
+        again, _ = HostPlayer(trainer(), pool).collect(params(), KEY, N, EPSILON)
     terminated = np.ones(N, bool)
     assert_same(again, played._replace(episodes=played.episodes._replace(terminated=terminated)))
 
@@ -159,20 +160,20 @@ def test_a_time_limit_counts_as_an_end_where_the_environment_says_so(played: Pla
 
 
 @pytest.mark.parametrize("count", [1, 5])
-def test_the_number_of_workers_changes_nothing(count: int, played: Played):
+def test_the_number_of_workers_changes_nothing(count: int, played: Rollout):
     with pool_of(count=count) as pool:
         assert len(pool.workers) == count
-        again, _ = HostRollout(trainer(), pool).play(params(), KEY, EPSILON, N)
+        again, _ = HostPlayer(trainer(), pool).collect(params(), KEY, N, EPSILON)
     assert_same(again, played)
 
 
 @pytest.mark.parametrize("fault", ["dies", "hangs", "lost", "orphans"])
 def test_a_lost_episode_is_played_anew_and_counted_and_the_others_stay(
-    fault: Any, played: Played, tmp_path: Path
+    fault: Any, played: Rollout, tmp_path: Path
 ):
     config = Config(fault, once=str(tmp_path / "once"))
     with pool_of(config, timeout=6 if fault == "hangs" else 60) as pool:
-        again, n_lost = HostRollout(trainer(), pool).play(params(), KEY, EPSILON, N)
+        again, n_lost = HostPlayer(trainer(), pool).collect(params(), KEY, N, EPSILON)
     assert n_lost == 1
     unlike = [r for r in range(N) if _differ(rows(again, [r]), rows(played, [r]))]
     assert len(unlike) == 1  # another seed
@@ -197,7 +198,7 @@ def test_every_algorithm_plays_and_can_learn_from_what_is_played(name: str, pool
     config = registry.config_class("algorithms", name)
     sizes = ("batch_size", "batch_size_run", *(["buffer_size"] * config.about.on_policy))
     one = trainer(name, **config.schedule | dict.fromkeys(sizes, N))
-    played, _ = HostRollout(one, pool).play(params(name), KEY, EPSILON, N)
+    played, _ = HostPlayer(one, pool).collect(params(name), KEY, N, EPSILON)
     assert (played.episodes.length >= 2).all()
     state, metrics = jax.eval_shape(one.learn, jax.eval_shape(one.init), 0, played.episodes)
     assert jax.tree.leaves(state) and {"return_mean", "loss"} <= set(metrics)

@@ -1,0 +1,141 @@
+"""The loop of a run: chunks, evaluations and checkpoints until it is played or a signal comes."""
+
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import numpy as np
+from jaxtyping import Array
+from rich.console import Console
+
+from macpo.errors import UsageError
+from macpo.experiment import Experiment, to_dict
+from macpo.runs import checkpoint
+from macpo.runs.directory import RunDirectory
+from macpo.runs.files import write_atomically
+from macpo.runs.interrupts import noted_signals
+from macpo.runs.record import Row, Sink
+from macpo.runs.record.console import ConsoleDisplay
+from macpo.runs.record.jsonl import JsonLines
+from macpo.runs.record.rows import evaluation_rows, training_rows
+from macpo.runs.record.tensorboard import TensorBoard
+from macpo.runs.record.timing import Timing
+from macpo.training.player import Player
+from macpo.training.trainer import TrainState
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Where a run is and how it ended."""
+
+    directory: Path
+    finished: bool
+    """False if a signal stopped it; `macpo resume` continues it."""
+    signal: int | None = None
+
+
+class RunLoop:
+    """Plays what is left of a run from `state` on, and records it in the run's directory.
+
+    The first `metrics_bytes` of metrics.jsonl belong to the state; later rows are overwritten.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        directory: RunDirectory,
+        state: TrainState,
+        metrics_bytes: int = 0,
+        *,
+        console: Console,
+        tensorboard: bool = False,
+    ) -> None:
+        self.experiment, self.directory, self.state = experiment, directory, state
+        self.console = console
+        settings, env_steps = experiment.run, to_numpy(state.env_steps)
+        self._rows = JsonLines(directory.metrics, metrics_bytes)
+        done = int(env_steps.min())
+        self._display = ConsoleDisplay(console, settings.steps, settings.seeds, done)
+        self._optional: list[Sink] = [TensorBoard(directory.tensorboard)] if tensorboard else []
+        self._timing = Timing(directory.timing, int(env_steps.sum()))
+
+    def run(self, player: Player) -> RunResult:
+        """Play to the end, or until a signal comes; the run is saved in both cases."""
+        settings, env_steps = self.experiment.run, self._env_steps()
+        saved_at = env_steps // settings.checkpoint_interval
+        with noted_signals() as received:
+            try:
+                while env_steps < settings.steps and not received:
+                    next_test = (env_steps // settings.test_interval + 1) * settings.test_interval
+                    until_env_steps = min(next_test, settings.steps)
+                    self._play_chunk(player, until_env_steps)
+                    env_steps = self._env_steps()
+                    if env_steps >= until_env_steps:
+                        self._evaluate(player)
+                    self._write_timing("chunk")
+                    self._display.refresh()
+                    if env_steps // settings.checkpoint_interval > saved_at:
+                        saved_at = env_steps // settings.checkpoint_interval
+                        self._save()
+                self._save()
+            finally:
+                for sink in (self._rows, self._display, *self._optional, self._timing):
+                    sink.close()
+        if not received:
+            return RunResult(self.directory.path, finished=True)
+        self.console.print(
+            f"stopped by {signal.Signals(received[0]).name} at {env_steps:,} env steps; "
+            f"saved. Continue with: macpo resume {self.directory.path}"
+        )
+        return RunResult(self.directory.path, finished=False, signal=received[0])
+
+    def _env_steps(self) -> int:
+        """What every seed has played at least."""
+        return int(to_numpy(self.state.env_steps).min())
+
+    def _play_chunk(self, player: Player, until_env_steps: int) -> None:
+        before = to_numpy(self.state.iteration)
+        try:
+            self.state, metrics = player.chunk(self.state, until_env_steps)
+        except UsageError as error:  # of an environment that is not JAX; the state is still whole
+            self._save()
+            raise UsageError(
+                f"{error}\nThe run is saved at {self._env_steps():,} env steps; "
+                f"afterwards go on with: macpo resume {self.directory.path}"
+            ) from error
+        n_iterations = to_numpy(self.state.iteration) - before
+        for row in training_rows(metrics, n_iterations, to_numpy(self.state.seed)):
+            self._write(row)
+
+    def _evaluate(self, player: Player) -> None:
+        metrics = player.evaluate(self.state)
+        for row in evaluation_rows(metrics, self.state, self.experiment.run.batch_size_run):
+            self._write(row)
+
+    def _write(self, row: Row) -> None:
+        self._rows.write(row)
+        self._display.write(row)
+        for sink in [*self._optional]:
+            try:
+                sink.write(row)
+            except Exception as error:  # losing a sink never loses a run
+                self._optional.remove(sink)
+                self.console.print(f"[yellow]{type(sink).__name__} stopped: {error}[/yellow]")
+
+    def _save(self) -> None:
+        """Write a checkpoint, and the parameters on their own."""
+        info = {"experiment": to_dict(self.experiment), "metrics_bytes": self._rows.sync()}
+        state: TrainState = jax.device_get(self.state)
+        checkpoint.save(self.directory.checkpoints, int(state.iteration.max()), state, info)
+        write_atomically(self.directory.model, checkpoint.to_bytes(state.learner.params))
+        self._write_timing("checkpoint")
+
+    def _write_timing(self, what: str) -> None:
+        env_steps, updates = to_numpy(self.state.env_steps), to_numpy(self.state.updates)
+        self._timing.write(what, int(env_steps.sum()), int(updates.sum()))
+
+
+def to_numpy(x: Array) -> np.ndarray:
+    """The numbers of an array on a device."""
+    return np.asarray(jax.device_get(x))

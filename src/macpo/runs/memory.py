@@ -1,0 +1,71 @@
+"""How much memory a run will take, worked out before any of it is allocated."""
+
+from typing import NamedTuple
+
+import jax
+from rich.console import Console
+
+from macpo.envs.base import tree_bytes
+from macpo.errors import UsageError
+from macpo.kernels import shard
+from macpo.machine import available_bytes
+from macpo.replay import buffer
+from macpo.training.trainer import Trainer
+
+
+class PlannedBytes(NamedTuple):
+    """Bytes a run will take, by what for."""
+
+    replay: int
+    networks: int
+    update: int
+    """The work space of one gradient step."""
+    saving: int
+    """A checkpoint and the file made of it; they take no memory of an accelerator."""
+
+
+def planned_bytes(trainer: Trainer) -> PlannedBytes:
+    """What a run of this trainer will allocate."""
+    run = trainer.run
+    replay = buffer.planned_bytes(trainer.env, run.buffer_size)
+    networks = tree_bytes(jax.eval_shape(trainer.algorithm.init, jax.random.key(0)))
+    # the cores of a CPU are devices of one memory, and each has replay and networks
+    copies = run.seeds * (shard.n_devices(run.batch_size) if _on_cpu() else 1)
+    return PlannedBytes(
+        replay=copies * replay,
+        networks=copies * networks,
+        update=trainer.algorithm.update_bytes(run.batch_size),
+        saving=2 * run.seeds * (replay + networks) if _on_cpu() else 0,
+    )
+
+
+def check_memory(trainer: Trainer, console: Console) -> None:
+    """Print what the run will take; UsageError with advice if that much memory is not free."""
+    planned = planned_bytes(trainer)
+    total = sum(planned)
+    parts = ", ".join(f"{name} {_megabytes(size)}" for name, size in planned._asdict().items())
+    console.print(f"memory planned: {_megabytes(total)} ({parts})", highlight=False)
+    available = available_bytes() if _on_cpu() else _free_on_accelerator()
+    if available is not None and total > available:
+        run = trainer.run
+        raise UsageError(
+            f"this run needs about {_megabytes(total)} but {_megabytes(available)} are free: "
+            f"lower --buffer-size (now {run.buffer_size:,} episodes, "
+            f"{_megabytes(planned.replay // run.buffer_size)} each), --seeds (now {run.seeds}) or "
+            f"--batch-size (now {run.batch_size})."
+        )
+
+
+def _on_cpu() -> bool:
+    return jax.default_backend() == "cpu"
+
+
+def _free_on_accelerator() -> int | None:
+    """Bytes that JAX may still allocate there; None where the device does not report it."""
+    stats = jax.devices()[0].memory_stats() or {}
+    limit = stats.get("bytes_limit")
+    return None if limit is None else int(limit) - int(stats.get("bytes_in_use", 0))
+
+
+def _megabytes(size: float) -> str:
+    return f"{size / 1e6:,.0f} MB" if size >= 1e6 else f"{size / 1e3:,.1f} kB"

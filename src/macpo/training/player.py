@@ -1,0 +1,126 @@
+"""Who plays the episodes of a run: the compiled program, or worker processes.
+
+A JAX environment is part of the compiled program (`CompiledPlayer`). One that is plain Python is
+played by a pool of workers (`macpo.training.host`), and only the learning is compiled.
+"""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PRNGKeyArray
+
+from macpo.envs.host import HostEnvStub
+from macpo.experiment import Experiment, to_dict
+from macpo.training.host.player import HostPlayer
+from macpo.training.host.pool import Pool, Workers
+from macpo.training.trainer import Trainer, TrainState
+from macpo.types import Metrics, PyTree, Rollout
+
+MAX_CHUNK = 64
+"""Iterations in a chunk at most, so that a signal is answered soon."""
+
+
+class Player(Protocol):
+    """Plays episodes, of training and of evaluation, with a trainer's algorithm."""
+
+    def compile(self) -> None:
+        """Compile what a run needs, ahead of its first chunk."""
+        ...
+
+    def chunk(self, state: TrainState, until_env_steps: int) -> tuple[TrainState, Metrics]:
+        """Iterations of every seed that has not yet played that many env steps, as many as suit.
+
+        Metrics are [K, iterations], zeros for iterations that were not made. The state passed in
+        is consumed.
+        """
+        ...
+
+    def evaluate(self, state: TrainState) -> Metrics:
+        """Metrics [K] of greedy episodes."""
+        ...
+
+    def play(
+        self,
+        params: PyTree,
+        key: PRNGKeyArray,
+        n_episodes: int,
+        epsilon: float | None = None,
+        *,
+        keep_states: bool = False,
+    ) -> Rollout:
+        """Fresh episodes with one seed's parameters; greedy without an epsilon."""
+        ...
+
+
+@contextmanager
+def open_player(
+    experiment: Experiment,
+    trainer: Trainer,
+    workers: Workers | None = None,
+    n_parallel: int | None = None,
+) -> Generator[Player]:
+    """The player that the environment needs; workers, if there are any, end with the context.
+
+    `n_parallel` episodes are played at once by workers, by default as many as in training.
+    """
+    if not isinstance(trainer.env, HostEnvStub):
+        yield CompiledPlayer(trainer)
+        return
+    n_parallel = n_parallel or trainer.run.batch_size_run
+    with Pool(to_dict(experiment)["env"], trainer.env.spec, n_parallel, workers) as pool:
+        yield HostPlayer(trainer, pool)
+
+
+class CompiledPlayer:
+    """Plays in the trainer's compiled functions, without leaving the device."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer = trainer
+        self._chunk: Callable[[TrainState, Array], tuple[TrainState, Metrics]] | None = None
+        self._evaluate: Callable[[TrainState], Metrics] | None = None
+        self._play = jax.jit(trainer.play, static_argnums=(2, 3, 4))
+
+    def compile(self) -> None:
+        """Compile a chunk and an evaluation."""
+        # to their callers they are plain functions, but `jax.jit` has given them `lower` as well
+        chunk: Any = self.trainer.chunk
+        evaluate: Any = self.trainer.evaluate
+        state = jax.eval_shape(self.trainer.init)
+        until_env_steps = jax.ShapeDtypeStruct((), jnp.int32)
+        self._chunk = chunk.lower(state, until_env_steps, chunk_length(self.trainer)).compile()
+        self._evaluate = evaluate.lower(state).compile()
+
+    def chunk(self, state: TrainState, until_env_steps: int) -> tuple[TrainState, Metrics]:
+        """As many iterations as fit into one call of the compiled program (`chunk_length`)."""
+        if self._chunk is None:
+            self.compile()
+        assert self._chunk is not None
+        return self._chunk(state, jnp.asarray(until_env_steps, jnp.int32))
+
+    def evaluate(self, state: TrainState) -> Metrics:
+        """Metrics [K] of greedy episodes."""
+        if self._evaluate is None:
+            self.compile()
+        assert self._evaluate is not None
+        return self._evaluate(state)
+
+    def play(
+        self,
+        params: PyTree,
+        key: PRNGKeyArray,
+        n_episodes: int,
+        epsilon: float | None = None,
+        *,
+        keep_states: bool = False,
+    ) -> Rollout:
+        """Fresh episodes, all at once."""
+        return self._play(params, key, n_episodes, epsilon, keep_states)
+
+
+def chunk_length(trainer: Trainer) -> int:
+    """Iterations in a chunk: about as many as between two evaluations, but at most `MAX_CHUNK`."""
+    env_steps = trainer.env.spec.episode_limit * trainer.run.batch_size_run
+    return min(max(trainer.run.test_interval // env_steps, 1), MAX_CHUNK)

@@ -1,0 +1,94 @@
+"""Processes of their own that are killed or asked to stop."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from macpo.experiment import to_dict
+from tests.runs.conftest import SMALL, resume, rows
+
+
+def start(directory: Path, cache: Path) -> "subprocess.Popen[bytes]":
+    """The same run in a process of its own."""
+    directory.parent.mkdir(exist_ok=True)
+    settings = directory.with_suffix(".json")
+    settings.write_text(json.dumps(to_dict(SMALL)))
+    command = [sys.executable, "-m", "macpo"]
+    if (directory / "experiment.json").exists():
+        command += ["resume", str(directory)]
+    else:
+        command += ["train", "--config", str(settings), "--out", str(directory)]
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+    with directory.with_suffix(".log").open("ab") as log:
+        return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+
+
+def kill_when(process: "subprocess.Popen[bytes]", ready: Callable[[], bool]) -> bool:
+    """Kill as soon as `ready`; False if the process ended before."""
+    while process.poll() is None:
+        if ready():
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            return True
+    return False
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_any_moment_and_resumed_writes_the_same_metrics(
+    whole: Path, tmp_path: Path
+):
+    directory, cache = tmp_path / "runs" / "killed", tmp_path / "cache"
+    rng = np.random.default_rng(0)
+    writing = lambda: any((directory / "checkpoints").glob(".*.tmp"))  # noqa: E731
+
+    def newer_checkpoint(delay: float) -> Callable[[], bool]:
+        seen = {p.name for p in directory.glob("checkpoints/*.json")}
+
+        def ready() -> bool:
+            if {p.name for p in directory.glob("checkpoints/*.json")} - seen:
+                time.sleep(delay)
+                return True
+            return False
+
+        return ready
+
+    kills = [
+        kill_when(start(directory, cache), newer_checkpoint(rng.uniform(0, 0.05))),
+        kill_when(start(directory, cache), writing),  # while a checkpoint is being written
+        kill_when(start(directory, cache), newer_checkpoint(rng.uniform(0, 0.05))),
+        kill_when(start(directory, cache), writing),
+    ]
+    assert kills[0], directory.with_suffix(".log").read_text()
+    assert sum(kills) >= 2, "the machine was too fast: the run ended before it could be killed"
+    process = start(directory, cache)
+    assert process.wait() == 0, directory.with_suffix(".log").read_text()
+    assert rows(directory) == rows(whole)
+    assert (directory / "model.safetensors").read_bytes() == (
+        whole / "model.safetensors"
+    ).read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_at_the_next_chunk_with_a_checkpoint_and_a_message(
+    number: signal.Signals, whole: Path, tmp_path: Path
+):
+    directory = tmp_path / "runs" / "stopped"
+    process = start(directory, tmp_path / "cache")
+    while process.poll() is None and not list(directory.glob("checkpoints/*.json")):
+        time.sleep(0.01)
+    process.send_signal(number)
+    assert process.wait() == 128 + number
+    log = directory.with_suffix(".log").read_text()
+    assert f"stopped by {number.name}" in log
+    assert "Continue with: macpo resume" in log.replace("\n", " ")
+    resume(directory)
+    assert rows(directory) == rows(whole)

@@ -1,0 +1,59 @@
+"""Who plays: the compiled program where it can, workers where it cannot."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import macpo
+from macpo.training.host.player import HostPlayer
+from macpo.training.player import CompiledPlayer, chunk_length, open_player
+from macpo.training.trainer import Trainer, evaluation_key, make_trainer
+from tests.runs.conftest import SMALL
+from tests.support.sums import Config as Sums
+
+
+@pytest.fixture(scope="module")
+def trainer() -> Trainer:
+    return make_trainer(SMALL)
+
+
+def test_an_environment_in_jax_is_played_by_the_compiled_program(trainer: Trainer):
+    with open_player(SMALL, trainer) as player:
+        assert isinstance(player, CompiledPlayer)
+
+
+def test_an_environment_that_is_not_jax_is_played_by_as_many_workers_as_episodes_are_parallel():
+    experiment = macpo.Experiment(env=Sums(), algorithm="vdn", run=macpo.Run(batch_size_run=2))
+    with open_player(experiment, make_trainer(experiment)) as player:
+        assert isinstance(player, HostPlayer)
+        assert len(player.pool.workers) == 2
+    assert all(worker.process is None for worker in player.pool.workers)
+
+
+@pytest.mark.parametrize(("test_interval", "n"), [(1, 1), (23, 1), (24, 2), (36, 3), (10**6, 64)])
+def test_a_chunk_is_about_as_long_as_the_time_between_evaluations(test_interval: int, n: int):
+    run = macpo.Run(batch_size_run=2, test_interval=test_interval)  # of at most 6 env steps each
+    assert chunk_length(make_trainer(macpo.Experiment(env=SMALL.env, run=run))) == n
+
+
+def test_a_compiled_chunk_does_what_the_trainer_does(trainer: Trainer):
+    player, n = CompiledPlayer(trainer), chunk_length(trainer)
+    player.compile()
+    state, metrics = player.chunk(trainer.init(), 20)
+    same, expected = trainer.chunk(trainer.init(), jnp.asarray(20, jnp.int32), n)
+    assert int(state.env_steps[0]) >= 20
+    for a, b in zip(*map(jax.tree.leaves, ((state, metrics), (same, expected))), strict=True):
+        if not jnp.issubdtype(a.dtype, jax.dtypes.prng_key):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_fresh_episodes_are_those_of_the_key_and_keep_states_only_where_asked(trainer: Trainer):
+    player = CompiledPlayer(trainer)
+    params = trainer.algorithm.init(jax.random.key(0)).params
+    key = evaluation_key(3)
+    bare = player.play(params, key, 4).episodes
+    whole = player.play(params, key, 4, keep_states=True).episodes
+    np.testing.assert_array_equal(bare.actions, whole.actions)
+    assert not jax.tree.leaves(bare.encoded_state)
+    assert jax.tree.leaves(whole.encoded_state)[0].shape[:2] == (4, 7)
