@@ -1,10 +1,10 @@
-"""An environment of your own: two agents must name the same door as the one that opens.
+"""An environment of your own: two agents see which door opens and must both choose it.
 
     python examples/custom_environment.py
     PYTHONPATH=examples macpo train --env custom_environment:Config
 
 With the entry point `[project.entry-points."macpo.envs"] doors = "my_package.doors:Config"` in
-your package it is `macpo train --env doors`, and in `macpo list`.
+your package it becomes `macpo train --env doors`, and appears in `macpo list`.
 """
 
 import sys
@@ -16,8 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, PRNGKeyArray
 
 import macpo
-from macpo.envs.base import Environment, first_step
-from macpo.types import Observation, Spec, TimeStep
+from macpo.envs import Environment, Observation, Spec, TimeStep, first_step
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Config:
     """Doors: both agents see which door opens and must choose it together."""
 
     doors: int = 3
-    """How many."""
+    """Number of doors."""
     episode_limit: int = 4
     """Env steps in an episode."""
 
@@ -42,7 +41,7 @@ class State(NamedTuple):
 
 
 class Doors(Environment):
-    """The game of `Config`."""
+    """The game that a `Config` describes."""
 
     def __init__(self, config: Config) -> None:
         self.config, n = config, config.doors
@@ -56,17 +55,17 @@ class Doors(Environment):
     def step(
         self, key: PRNGKeyArray, state: State, actions: Int[Array, " N"]
     ) -> tuple[State, TimeStep]:
-        """1 if both name the door."""
+        """Reward 1 if both choose the door that opens."""
         reward = (actions == state.door).all().astype(jnp.float32)
         door = jax.random.randint(key, (), 0, self.config.doors)
         after = State(door, state.t + 1)
-        over = after.t >= self.config.episode_limit  # the time limit is no end of the game
-        return after, TimeStep(*self.observe(after), reward, jnp.zeros((), bool), over, {})
+        over = after.t >= self.config.episode_limit  # a time limit, not an end of the game
+        return after, TimeStep(self.observe(after), reward, jnp.zeros((), bool), over, {})
 
     def observe(self, state: State) -> Observation:
-        """The door, to everybody; all actions are available."""
-        seen = jax.nn.one_hot(state.door, self.config.doors)
-        return Observation(jnp.tile(seen, (2, 1)), seen, jnp.ones((2, self.config.doors), bool))
+        """The door that opens, shown to both; all actions are available."""
+        door = jax.nn.one_hot(state.door, self.config.doors)
+        return Observation(jnp.tile(door, (2, 1)), door, jnp.ones((2, self.config.doors), bool))
 
 
 if __name__ == "__main__":

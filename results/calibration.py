@@ -1,4 +1,4 @@
-"""Measure the model of the game: scripted play on the paper's maps → `calibration.csv`.
+"""Measure the battle model: scripted play on the paper's maps → `calibration.csv`.
 
 python results/calibration.py results
 """
@@ -15,7 +15,7 @@ import numpy as np
 
 from macpo import registry
 from macpo.envs.smac_jax import scripts
-from macpo.envs.smac_jax.environment import SmacJax, State
+from macpo.envs.smac_jax.environment import SMACJaxEnv, State
 from macpo.envs.smac_jax.scripts import Script
 
 SEEDS, BATTLES = (0, 1, 2), 200  # of each seed
@@ -37,58 +37,60 @@ class Outcome(NamedTuple):
 
     won: Any
     reward: Any
-    """Their sum."""
+    """The return."""
     length: Any
     enemies: Any
-    """Those left."""
+    """Enemies left."""
     agents: Any
     contact: Any
     """The step in which an agent was first hurt; 0 if none was."""
 
 
-def endurance(env: SmacJax, state: State) -> Any:
+def endurance(env: SMACJaxEnv, state: State) -> Any:
     """Health and shields of the agents [B]."""
     n = env.spec.n_agents
     return (state.battle.health + state.battle.shield)[:, :n].sum(-1)
 
 
-def play(env: SmacJax, script: Script, seed: int) -> Outcome:
+def play(env: SMACJaxEnv, script: Script, seed: int) -> Outcome:
     """The battles of one seed."""
 
     def step(carry: Any, key: jax.Array) -> Any:
-        state, seen, over, so_far = carry
+        state, available, over, so_far = carry
         act_key, env_key = jax.random.split(key)
         act = functools.partial(script, dynamics=env.dynamics)
         actions = jax.vmap(lambda k, b, a: act(k, battle=b, available=a))(
-            jax.random.split(act_key, BATTLES), state.battle, seen.avail_actions
+            jax.random.split(act_key, BATTLES), state.battle, available
         )
-        after, shown = jax.vmap(env.step)(jax.random.split(env_key, BATTLES), state, actions)
+        after, timestep = jax.vmap(env.step)(jax.random.split(env_key, BATTLES), state, actions)
         hurt = endurance(env, after) < endurance(env, state)
         now = Outcome(
-            won=shown.info["battle_won"],
-            reward=so_far.reward + shown.reward,
+            won=timestep.info["battle_won"],
+            reward=so_far.reward + timestep.reward,
             length=after.t,
-            enemies=env.map.n_enemies - shown.info["dead_enemies"],
-            agents=env.map.n_agents - shown.info["dead_allies"],
+            enemies=env.map.n_enemies - timestep.info["dead_enemies"],
+            agents=env.map.n_agents - timestep.info["dead_allies"],
             contact=jnp.where(hurt & (so_far.contact == 0), after.t, so_far.contact),
         )
         kept = jax.tree.map(lambda old, new: jnp.where(over, old, new), so_far, now)
-        return (after, shown, over | shown.terminated | shown.truncated, kept), None
+        over |= timestep.terminated | timestep.truncated
+        return (after, timestep.observation.avail_actions, over, kept), None
 
     @jax.jit
     def whole(key: jax.Array) -> Outcome:
         reset_key, step_key = jax.random.split(key)
-        state, seen = jax.vmap(env.reset)(jax.random.split(reset_key, BATTLES))
+        state, timestep = jax.vmap(env.reset)(jax.random.split(reset_key, BATTLES))
         keys = jax.random.split(step_key, env.spec.episode_limit)
         none, zero = jnp.zeros(BATTLES), jnp.zeros(BATTLES, jnp.int32)
         first = Outcome(none, none, zero, none, none, zero)
-        return jax.lax.scan(step, (state, seen, none > 0, first), keys)[0][-1]
+        start = (state, timestep.observation.avail_actions, none > 0, first)
+        return jax.lax.scan(step, start, keys)[0][-1]
 
     return jax.tree.map(np.asarray, whole(jax.random.key(seed)))
 
 
 def share(name: str, successes: Any) -> dict[str, str]:
-    """A share and Wilson's 95% interval of it, which is not empty at 0 or 1 either."""
+    """A share and its Wilson 95% interval, which has a positive width even at 0 and 1."""
     n, p = len(successes), float(np.mean(successes))
     middle = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z / (1 + Z**2 / n) * np.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
@@ -97,7 +99,7 @@ def share(name: str, successes: Any) -> dict[str, str]:
 
 
 def mean(name: str, values: Any) -> dict[str, str]:
-    """A mean and the half-width of its 95% interval; nothing of no values."""
+    """A mean and the half-width of its 95% interval; empty cells without values."""
     if not len(values):
         return {name: "", f"{name} ±": ""}
     half = Z * np.std(values, ddof=1) / np.sqrt(len(values))

@@ -1,5 +1,5 @@
-"""What greed costs a policy: returns of its likeliest actions, of those with some random ones among
-them, and of actions drawn from it; then how often each action was taken greedily.
+"""What greedy play costs a policy: returns of its likeliest actions, of these mixed with random
+ones, and of actions sampled from it; then how often each action was taken greedily.
 
 python results/greed.py results/greed.csv runs/results/punishment0_vdac …
 """
@@ -25,12 +25,13 @@ def play(policy: macpo.Policy, random: float, drawn: bool = False) -> Any:
     """Episodes of the first seed."""
     algorithm, env = policy.trainer.algorithm, policy.trainer.env
 
-    def act(key: jax.Array, hidden: Any, seen: Any, last: jax.Array) -> tuple[Any, jax.Array]:
+    def act(key: jax.Array, hidden: Any, observation: Any, last: Any) -> tuple[Any, jax.Array]:
         k_act, k_random = jax.random.split(key)
         epsilon = 0.0 if drawn else None
-        hidden, actions = algorithm.act(policy.params, k_act, hidden, seen, last, epsilon)
+        hidden, actions = algorithm.act(policy.params, k_act, hidden, observation, last, epsilon)
         chosen = jax.nn.one_hot(actions, env.spec.n_actions)
-        return hidden, epsilon_greedy(k_random, chosen, seen.avail_actions, jnp.asarray(random))
+        available = observation.avail_actions
+        return hidden, epsilon_greedy(k_random, chosen, available, jnp.asarray(random))
 
     hidden = algorithm.initial_hidden(EPISODES)
     run = jax.jit(lambda key: collect(env, act, hidden, key, EPISODES, False))

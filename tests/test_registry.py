@@ -32,7 +32,7 @@ def test_every_module_with_a_config_is_a_plug_in(kind: registry.Kind) -> None:
     with_config = {
         registry.canonical(file.stem)
         for file in folder.glob("*.py")
-        if re.search(r"^(class Config|Config = )", file.read_text(encoding="utf-8"), re.MULTILINE)
+        if re.search(r"^(class Config\b|Config = )", file.read_text(encoding="utf-8"), re.MULTILINE)
     }
     assert set(registry.discover(kind)) >= with_config
     assert with_config

@@ -40,7 +40,7 @@ class Spec:
 
 
 class Observation(NamedTuple):
-    """What is visible in one state: each agent's view, the global state, what may be done."""
+    """Each agent's view of one state, the global state and the available actions."""
 
     obs: Num[Array, "*B N O"]
     state: Num[Array, "*B S"]
@@ -48,11 +48,9 @@ class Observation(NamedTuple):
 
 
 class TimeStep(NamedTuple):
-    """One state as the environment shows it; the final one of an episode is never replaced."""
+    """What `reset` and `step` return; the final one of an episode is never replaced."""
 
-    obs: Num[Array, "*B N O"]
-    state: Num[Array, "*B S"]
-    avail_actions: Bool[Array, "*B N A"]
+    observation: Observation
     reward: Float[Array, "*B"]
     terminated: Bool[Array, "*B"]
     truncated: Bool[Array, "*B"]

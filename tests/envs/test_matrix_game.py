@@ -4,14 +4,14 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from macpo.envs.matrix_game import Config, MatrixGame
+from macpo.envs.matrix_game import Config, MatrixGameEnv
 from macpo.errors import UsageError
 from macpo.types import TimeStep
 
 KEY = jax.random.key(0)
 
 
-def outcome(env: MatrixGame, row: int, column: int) -> TimeStep:
+def outcome(env: MatrixGameEnv, row: int, column: int) -> TimeStep:
     state, _ = env.reset(KEY)
     return env.step(KEY, state, jnp.array([row, column], jnp.int8))[1]
 
@@ -51,8 +51,10 @@ def test_the_state_after_the_game_differs_from_the_one_before() -> None:
 def test_observations_are_a_constant_one() -> None:
     env = Config().make()
     _, first = env.reset(KEY)
-    assert first.obs.tolist() == [[1], [1]] == outcome(env, 2, 1).obs.tolist()
-    assert first.state.tolist() == [1]
+    assert (
+        first.observation.obs.tolist() == [[1], [1]] == outcome(env, 2, 1).observation.obs.tolist()
+    )
+    assert first.observation.state.tolist() == [1]
 
 
 def test_there_are_as_many_actions_as_rows() -> None:

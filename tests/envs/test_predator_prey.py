@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from macpo.envs.predator_prey import Choices, Config, PredatorPrey, State
+from macpo.envs.predator_prey import Choices, Config, PredatorPreyEnv, State
 from macpo.errors import UsageError
 from tests.support.paths import DATA
 from tests.support.predator_prey_numpy import PredatorPreyNumpy
@@ -36,7 +36,7 @@ def assert_uniform(counts: np.ndarray) -> None:
     assert scipy.stats.chisquare(counts).pvalue > 1e-3, counts
 
 
-def cells_of(positions: np.ndarray, present: np.ndarray, env: PredatorPrey) -> np.ndarray:
+def cells_of(positions: np.ndarray, present: np.ndarray, env: PredatorPreyEnv) -> np.ndarray:
     """(row, column) pairs as the cell numbers the environment's state holds."""
     positions = positions.astype(int)
     numbers = positions[..., 0] * env.config.width + positions[..., 1]
@@ -44,7 +44,7 @@ def cells_of(positions: np.ndarray, present: np.ndarray, env: PredatorPrey) -> n
 
 
 @functools.cache
-def small() -> PredatorPrey:
+def small() -> PredatorPreyEnv:
     """Three predators and two prey on 5x5: the stage of the hand-made scenes."""
     return Config(5, 5, n_predators=3, n_prey=2, episode_limit=9, punishment=-2.0).make()
 
@@ -59,7 +59,7 @@ def compiled_observe() -> Callable[..., Any]:
     return jax.jit(small().observe)
 
 
-def scene(env: PredatorPrey, agents: list[Cell], prey: list[Cell], t: int = 0) -> State:
+def scene(env: PredatorPreyEnv, agents: list[Cell], prey: list[Cell], t: int = 0) -> State:
     return env.initial_state(
         np.array([cell or (0, 0) for cell in agents]),
         np.array([cell or (0, 0) for cell in prey]),
@@ -97,7 +97,7 @@ def play(
     return Outcome(unpack(state.agent_cell), unpack(state.prey_cell), timestep)
 
 
-def many_steps(env: PredatorPrey, state: State, actions: list[int], n: int) -> State:
+def many_steps(env: PredatorPreyEnv, state: State, actions: list[int], n: int) -> State:
     """`n` independent outcomes of one step from the same situation."""
     keys = jax.random.split(jax.random.key(7), n)
     step = jax.jit(jax.vmap(lambda key: env.step(key, state, jnp.array(actions))[0]))
@@ -108,15 +108,15 @@ def many_steps(env: PredatorPrey, state: State, actions: list[int], n: int) -> S
 
 
 class Replay(NamedTuple):
-    """The recording beside what the environment makes of it."""
+    """A recorded transition and the environment's own result for it."""
 
-    env: PredatorPrey
+    env: PredatorPreyEnv
     golden: dict[str, np.ndarray]
     before: np.ndarray
     """Snapshot number before each transition; the one after it is the next."""
     t: np.ndarray
-    seen: Any
-    memory: Any
+    observation: Any
+    encoded: Any
     state: State
     timestep: Any
 
@@ -140,11 +140,11 @@ def replay() -> Replay:
         jnp.asarray(golden["prey_order"]),
         jnp.asarray(golden["prey_uniform"], jnp.float32),
     )
-    seen = jax.jit(jax.vmap(env.observe))(snapshots)
-    memory = jax.jit(jax.vmap(env.encode))(snapshots)
+    observation = jax.jit(jax.vmap(env.observe))(snapshots)
+    encoded = jax.jit(jax.vmap(env.encode))(snapshots)
     actions = jnp.asarray(golden["actions"])
     after, timestep = jax.jit(jax.vmap(env.transition))(states, actions, choices)
-    return Replay(env, golden, before, t, seen, memory, after, timestep)
+    return Replay(env, golden, before, t, observation, encoded, after, timestep)
 
 
 def test_the_recording_holds_the_expected_transitions(replay: Replay) -> None:
@@ -154,13 +154,13 @@ def test_the_recording_holds_the_expected_transitions(replay: Replay) -> None:
 @pytest.mark.parametrize("field", ["obs", "state", "avail_actions"])
 def test_every_recorded_snapshot_is_observed_exactly(replay: Replay, field: str) -> None:
     place = {"obs": 0, "state": 1, "avail_actions": 2}[field]
-    np.testing.assert_array_equal(replay.seen[place], replay.golden[field])
+    np.testing.assert_array_equal(replay.observation[place], replay.golden[field])
 
 
 @pytest.mark.parametrize("field", ["obs", "state", "avail_actions"])
 def test_every_recorded_transition_shows_the_same_afterwards(replay: Replay, field: str) -> None:
     expected = replay.golden[field][replay.before + 1]
-    np.testing.assert_array_equal(getattr(replay.timestep, field), expected)
+    np.testing.assert_array_equal(getattr(replay.timestep.observation, field), expected)
 
 
 @pytest.mark.parametrize(
@@ -195,17 +195,17 @@ def test_every_recorded_end_is_reproduced(replay: Replay) -> None:
     np.testing.assert_array_equal(replay.state.t, replay.t + 1)
 
 
-def test_a_recalled_memory_shows_what_was_seen(replay: Replay) -> None:
-    recalled = jax.jit(jax.vmap(replay.env.decode))(replay.memory)
-    assert_trees_equal(tuple(recalled), tuple(replay.seen))
+def test_a_decoded_state_is_the_observation(replay: Replay) -> None:
+    decoded = jax.jit(jax.vmap(replay.env.decode))(replay.encoded)
+    assert_trees_equal(tuple(decoded), tuple(replay.observation))
 
 
-def test_a_memory_takes_one_byte_for_each_animal(replay: Replay) -> None:
-    n_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(replay.memory))
+def test_an_encoded_state_takes_one_byte_per_animal(replay: Replay) -> None:
+    n_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(replay.encoded))
     assert n_bytes == 16 * len(replay.golden["first"])
 
 
-# --- step by step beside the NumPy reference ------------------------------------------------------
+# --- step by step against the NumPy reference -----------------------------------------------------
 
 
 def reference_episode(
@@ -299,8 +299,9 @@ def test_whole_episodes_agree_with_the_numpy_reference(
     choices = Choices(*(jnp.asarray(padded(name)) for name in Choices._fields))
     states, timesteps = jax.jit(jax.vmap(rollout))(initial, jnp.asarray(padded("actions")), choices)
 
+    fields = timesteps.observation._asdict() | timesteps._asdict()
     for name in ("obs", "state", "avail_actions", "reward", "terminated", "truncated"):
-        actual = np.asarray(getattr(timesteps, name))[happened]
+        actual = np.asarray(fields[name])[happened]
         np.testing.assert_array_equal(actual, expected[name], err_msg=name)
     for who, present in (("agent", "agent_active"), ("prey", "prey_alive")):
         actual = np.asarray(getattr(states, f"{who}_cell"))[happened]
@@ -501,21 +502,21 @@ def test_step_returns_the_final_state_and_does_not_reset() -> None:
     assert timestep.terminated
     assert state.t == 9
     assert (np.asarray(state.agent_cell) == env.gone).all()
-    shown = np.asarray(timestep.state).reshape(5, 5, 3).sum((0, 1))
+    shown = np.asarray(timestep.observation.state).reshape(5, 5, 3).sum((0, 1))
     np.testing.assert_array_equal(shown, [0, 1, 0])
 
 
-# --- hand-made scenes: what is seen and what may be done ------------------------------------------
+# --- hand-made scenes: observations and available actions -----------------------------------------
 
 
 def test_a_frozen_agent_sees_zeros_and_can_only_stay() -> None:
     out = play([(2, 1), (2, 3), (2, 0)], [(2, 2), (4, 4)], [CATCH, CATCH, STAY])
-    assert not np.asarray(out.timestep.obs[:2]).any()
+    assert not np.asarray(out.timestep.observation.obs[:2]).any()
     only_stay = np.arange(6) == STAY
-    np.testing.assert_array_equal(out.timestep.avail_actions[0], only_stay)
-    np.testing.assert_array_equal(out.timestep.avail_actions[1], only_stay)
+    np.testing.assert_array_equal(out.timestep.observation.avail_actions[0], only_stay)
+    np.testing.assert_array_equal(out.timestep.observation.avail_actions[1], only_stay)
     # The third agent sees itself only: those who are gone left the grid.
-    assert np.asarray(out.timestep.obs[2]).sum() == 1
+    assert np.asarray(out.timestep.observation.obs[2]).sum() == 1
 
 
 def test_the_window_shows_agents_and_prey_within_two_cells() -> None:
@@ -546,7 +547,7 @@ def test_moves_off_the_grid_are_unavailable() -> None:
 
 
 def test_catch_is_available_only_next_to_a_living_prey() -> None:
-    agents: list[Cell] = [(2, 1), (1, 1), (1, 4)]  # beside; diagonal; across the edge's wrap
+    agents: list[Cell] = [(2, 1), (1, 1), (1, 4)]  # adjacent; diagonal; across the edge's wrap
     _, _, avail = compiled_observe()(scene(small(), agents, [(2, 2), (2, 0)]))
     np.testing.assert_array_equal(avail[:, CATCH], [True, False, False])
     _, _, avail = compiled_observe()(scene(small(), [(0, 1), (1, 0), None], [None, (4, 4)]))
@@ -564,7 +565,7 @@ def test_moves_into_occupied_cells_are_available_unless_blocked(block: bool) -> 
 # --- the interface --------------------------------------------------------------------------------
 
 
-def test_the_spec_tells_the_sizes_of_the_arrays() -> None:
+def test_the_spec_has_the_sizes_of_the_arrays() -> None:
     env = Config(height=7, width=5, n_predators=3, n_prey=4, episode_limit=50).make()
     assert env.spec.n_agents == 3
     assert env.spec.n_actions == 6
@@ -573,9 +574,10 @@ def test_the_spec_tells_the_sizes_of_the_arrays() -> None:
     assert env.spec.episode_limit == 50
     assert env.spec.truncation_is_terminal is False
     _, timestep = jax.eval_shape(env.reset, jax.random.key(0))
-    assert (timestep.obs.shape, timestep.obs.dtype) == ((3, 75), jnp.int8)
-    assert (timestep.state.shape, timestep.state.dtype) == ((105,), jnp.int8)
-    assert (timestep.avail_actions.shape, timestep.avail_actions.dtype) == ((3, 6), jnp.bool_)
+    obs, state, avail_actions = timestep.observation
+    assert (obs.shape, obs.dtype) == ((3, 75), jnp.int8)
+    assert (state.shape, state.dtype) == ((105,), jnp.int8)
+    assert (avail_actions.shape, avail_actions.dtype) == ((3, 6), jnp.bool_)
     assert (timestep.reward.shape, timestep.reward.dtype) == ((), jnp.float32)
     assert (timestep.terminated.shape, timestep.terminated.dtype) == ((), jnp.bool_)
     assert (timestep.truncated.shape, timestep.truncated.dtype) == ((), jnp.bool_)
@@ -593,12 +595,12 @@ def test_step_keeps_the_types_and_shapes_of_reset() -> None:
     ("arguments", "named"),
     [
         ({"n_predators": 60, "n_prey": 41}, "60 predators and 41 prey"),
-        ({"height": 0}, "height"),
-        ({"width": 0}, "width"),
-        ({"n_predators": 0}, "n_predators"),
-        ({"n_prey": 0}, "n_prey"),
-        ({"episode_limit": 0}, "episode_limit"),
-        ({"punishment": 0.5}, "punishment"),
+        ({"height": 0}, "height must be at least 1, not 0"),
+        ({"width": 0}, "width must be at least 1, not 0"),
+        ({"n_predators": 0}, "n_predators must be at least 1, not 0"),
+        ({"n_prey": 0}, "n_prey must be at least 1, not 0"),
+        ({"episode_limit": 0}, "episode_limit must be at least 1, not 0"),
+        ({"punishment": 0.5}, r"punishment must be .* not 0.5; did you mean -0.5\?"),
         ({"punishment": float("nan")}, "punishment"),
     ],
 )
@@ -632,7 +634,7 @@ def test_the_same_key_gives_the_same_trajectory_and_another_key_another() -> Non
 
         def body(state: State, t: jax.Array) -> Any:
             state, timestep = env.step(jax.random.fold_in(key, t), state, jnp.array([0, 1, 2]))
-            return state, timestep.state
+            return state, timestep.observation.state
 
         return jax.lax.scan(body, state, jnp.arange(8))[1]
 
@@ -682,7 +684,9 @@ def test_reset_starts_at_time_zero_with_everybody_alive_and_no_reward() -> None:
     assert timestep.reward == 0
     assert not timestep.terminated
     assert not timestep.truncated
-    np.testing.assert_array_equal(np.asarray(timestep.state).reshape(25, 3).sum(0), [3, 2, 0])
+    np.testing.assert_array_equal(
+        np.asarray(timestep.observation.state).reshape(25, 3).sum(0), [3, 2, 0]
+    )
 
 
 def test_drawn_orders_are_permutations() -> None:
@@ -758,7 +762,7 @@ def test_step_moves_prey_in_all_free_directions_uniformly_and_independently() ->
 
 
 @pytest.mark.parametrize(
-    ("punishment", "published", "error_estimate"), [(0.0, 5.9, 0.5), (-2.0, -93.8, 2.0)]
+    ("punishment", "published", "error"), [(0.0, 5.9, 0.5), (-2.0, -93.8, 2.0)]
 )
 def test_random_hunters_earn_what_they_earn_in_the_authors_environment(
     punishment: float, published: float, error: float
@@ -774,9 +778,13 @@ def test_random_hunters_earn_what_they_earn_in_the_authors_environment(
             actions = jax.random.categorical(act_key, jnp.where(avail, 0.0, -jnp.inf))
             state, timestep = env.step(step_key, state, actions)
             over = timestep.terminated | timestep.truncated
-            return (state, timestep.avail_actions, running & ~over), timestep.reward * running
+            return (
+                state,
+                timestep.observation.avail_actions,
+                running & ~over,
+            ), timestep.reward * running
 
-        start = (state, timestep.avail_actions, jnp.array(True))
+        start = (state, timestep.observation.avail_actions, jnp.array(True))
         keys = jax.random.split(jax.random.fold_in(key, 1), env.spec.episode_limit)
         return jax.lax.scan(body, start, keys)[1].sum()
 

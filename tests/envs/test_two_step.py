@@ -1,4 +1,4 @@
-"""The two-step game: branches, payoffs, what is seen at each stage."""
+"""The two-step game: branches, payoffs, observations."""
 
 import jax
 import jax.numpy as jnp
@@ -12,11 +12,11 @@ KEY = jax.random.key(0)
 
 
 def step(stage: int, first: int, second: int, scale: float = 1.0) -> tuple[int, TimeStep]:
-    """(the next stage, what is seen there) when the agents take these actions."""
+    """(the next stage, its time step) when the agents take these actions."""
     env = Config(reward_scale=scale).make()
     state = State(jnp.array(stage, jnp.int8))
-    after, seen = env.step(KEY, state, jnp.array([first, second], jnp.int8))
-    return int(after.stage), seen
+    after, timestep = env.step(KEY, state, jnp.array([first, second], jnp.int8))
+    return int(after.stage), timestep
 
 
 def test_an_episode_begins_with_the_choice_of_a_branch() -> None:
@@ -28,9 +28,9 @@ def test_an_episode_begins_with_the_choice_of_a_branch() -> None:
 @pytest.mark.parametrize("second", [0, 1])
 @pytest.mark.parametrize(("first", "branch"), [(0, BRANCH_A), (1, BRANCH_B)])
 def test_the_first_agent_alone_chooses_the_branch(first: int, second: int, branch: int) -> None:
-    stage, seen = step(CHOICE, first, second)
+    stage, timestep = step(CHOICE, first, second)
     assert stage == branch
-    assert (float(seen.reward), bool(seen.terminated)) == (0, False)
+    assert (float(timestep.reward), bool(timestep.terminated)) == (0, False)
 
 
 @pytest.mark.parametrize("first", [0, 1])
@@ -50,14 +50,14 @@ def test_branch_b_pays_eight_where_both_take_action_one(
 
 @pytest.mark.parametrize("branch", [BRANCH_A, BRANCH_B])
 def test_the_second_step_terminates_the_episode(branch: int) -> None:
-    stage, seen = step(branch, 1, 1)
+    stage, timestep = step(branch, 1, 1)
     assert stage == OVER
-    assert (bool(seen.terminated), bool(seen.truncated)) == (True, False)
+    assert (bool(timestep.terminated), bool(timestep.truncated)) == (True, False)
 
 
-def test_nothing_is_paid_once_the_game_is_over() -> None:
-    stage, seen = step(OVER, 1, 1)
-    assert (stage, float(seen.reward), bool(seen.terminated)) == (OVER, 0, True)
+def test_the_reward_is_zero_once_the_game_is_over() -> None:
+    stage, timestep = step(OVER, 1, 1)
+    assert (stage, float(timestep.reward), bool(timestep.terminated)) == (OVER, 0, True)
 
 
 @pytest.mark.parametrize(
@@ -65,12 +65,12 @@ def test_nothing_is_paid_once_the_game_is_over() -> None:
     [(CHOICE, [1, 0, 0]), (BRANCH_A, [0, 1, 0]), (BRANCH_B, [0, 0, 1]), (OVER, [0, 0, 0])],
 )
 def test_agents_and_state_see_the_stage_one_hot(stage: int, one_hot: list[int]) -> None:
-    seen = Config().make().observe(State(jnp.array(stage, jnp.int8)))
-    assert seen.state.tolist() == one_hot
-    assert seen.obs.tolist() == [one_hot, one_hot]
+    observation = Config().make().observe(State(jnp.array(stage, jnp.int8)))
+    assert observation.state.tolist() == one_hot
+    assert observation.obs.tolist() == [one_hot, one_hot]
 
 
-def test_a_state_is_remembered_in_one_byte() -> None:
+def test_an_encoded_state_takes_one_byte() -> None:
     env = Config().make()
     state, _ = env.reset(KEY)
     assert env.encode(state).nbytes == 1
@@ -84,5 +84,5 @@ def test_the_reward_scale_multiplies_every_payoff() -> None:
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("nan")])
 def test_a_reward_scale_that_is_not_positive_is_refused(scale: float) -> None:
-    with pytest.raises(UsageError, match="reward_scale must be positive"):
+    with pytest.raises(UsageError, match="two-step: reward_scale must be above 0"):
         Config(reward_scale=scale)

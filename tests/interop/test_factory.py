@@ -12,13 +12,13 @@ import pytest
 import macpo
 from macpo import registry
 from macpo.errors import UsageError
-from macpo.experiment import difference, digest, from_dict, to_dict
+from macpo.experiment import Experiment, difference, digest, from_dict, to_dict
 from macpo.interop.adapters.jaxmarl import JaxMarl
 from macpo.interop.adapters.pettingzoo import PettingZoo
 from macpo.interop.adapters.smac_style import SmacStyle
 
 SOURCE = '''
-"""Environments of somebody else."""
+"""Environments of another project."""
 
 from tests.support.foreign_games import Relay, Skirmish
 from tests.support.riddle import Riddle
@@ -55,7 +55,7 @@ class Own:
 
 @pytest.fixture
 def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The name of a module of somebody else."""
+    """The name of a module of another project."""
     (tmp_path / "their_games.py").write_text(SOURCE)
     monkeypatch.syspath_prepend(tmp_path)
     yield "their_games"
@@ -88,7 +88,7 @@ def test_options_are_the_factorys_keyword_arguments(theirs: str) -> None:
 
 def test_the_name_and_options_survive_json(theirs: str) -> None:
     env = made(f"{theirs}:skirmish", options={"length": 2, "won": False}, info=("dead_enemies",))
-    experiment = config.Experiment(env=env)
+    experiment = Experiment(env=env)
     data = json.loads(json.dumps(to_dict(experiment)))
     assert data["env"] == {
         "name": f"{theirs}:skirmish",
@@ -105,15 +105,13 @@ def test_the_name_and_options_survive_json(theirs: str) -> None:
 
 
 def test_other_options_are_another_experiment(theirs: str) -> None:
-    a, b = (
-        config.Experiment(env=made(f"{theirs}:skirmish", options={"length": n})) for n in (2, 3)
-    )
+    a, b = (Experiment(env=made(f"{theirs}:skirmish", options={"length": n})) for n in (2, 3))
     assert digest(a) != digest(b)
     assert difference(a, b) == ["env.options: {'length': 2} → {'length': 3}"]
 
 
 def test_options_of_a_file_must_be_an_object(theirs: str) -> None:
-    data = to_dict(config.Experiment(env=made(f"{theirs}:skirmish")))
+    data = to_dict(Experiment(env=made(f"{theirs}:skirmish")))
     data["env"]["options"] = [1]
     with pytest.raises(UsageError, match=r"env.options must be dict.*, not \[1\]"):
         from_dict(data)
@@ -155,17 +153,17 @@ def complaint(name: str, **settings: Any) -> str:
     return str(error.value)
 
 
-def test_a_module_that_is_not_there_is_told_where_it_is_looked_for(theirs: str) -> None:
+def test_a_missing_module_is_answered_with_where_it_is_searched(theirs: str) -> None:
     said = complaint("nowhere.at_all:make")
     assert said.startswith("cannot import the environment 'nowhere.at_all:make': No module named")
     assert "in the current folder or its folder on PYTHONPATH" in said
 
 
-def test_a_module_without_the_factory_is_told(theirs: str) -> None:
+def test_a_missing_factory_is_reported(theirs: str) -> None:
     assert "module 'their_games' has no attribute 'battle'" in complaint(f"{theirs}:battle")
 
 
-def test_a_module_that_fails_is_told_with_the_line(theirs: str, tmp_path: Path) -> None:
+def test_a_module_that_fails_is_reported_with_the_line(theirs: str, tmp_path: Path) -> None:
     (tmp_path / "their_faulty.py").write_text("import math\nmath.sqrt(-1)\n")
     said = complaint("their_faulty:make")
     assert "its module raised ValueError:" in said
@@ -184,7 +182,7 @@ def test_options_that_do_not_fit_are_answered_with_the_parameters(theirs: str) -
     assert "missing a required argument: 'n'" in complaint(f"{theirs}:picky")
 
 
-def test_a_factory_that_fails_is_told_with_the_line_and_its_options(theirs: str) -> None:
+def test_a_factory_that_fails_is_reported_with_the_line_and_its_options(theirs: str) -> None:
     said = complaint(f"{theirs}:picky", options={"n": 1})
     assert said.startswith(f"{theirs}:picky raised ZeroDivisionError: division by zero (")
     assert said.endswith(") when called with the options {'n': 1}.")
@@ -202,11 +200,13 @@ def test_a_factorys_own_usage_error_is_passed_on(theirs: str) -> None:
         ("picky", {"n": 2}, "a builtins.list"),
     ],
 )
-def test_something_unknown_is_named_beside_what_the_kinds_need(
+def test_something_unknown_is_answered_with_what_each_kind_needs(
     theirs: str, name: str, options: Any, found: str
 ) -> None:
     said = complaint(f"{theirs}:{name}", options=options)
-    assert said.startswith(f"{theirs}:{name} returned {found}, which is no environment")
+    assert said.startswith(
+        f"{theirs}:{name} returned {found}, which is not an environment of a known kind"
+    )
     for needed in ("macpo.Environment", "macpo.HostEnvironment", "possible_agents", "step_env"):
         assert needed in said
     assert "get_env_info" in said
@@ -229,7 +229,7 @@ def test_settings_are_checked(theirs: str, settings: Any, said: str) -> None:
         made(f"{theirs}:relay", **settings)
 
 
-def test_an_environment_that_cannot_be_read_is_told(theirs: str) -> None:
+def test_an_environment_that_cannot_be_adapted_is_reported(theirs: str) -> None:
     from tests.support.foreign_games import Skirmish
 
     class Silent(Skirmish):
@@ -238,5 +238,7 @@ def test_an_environment_that_cannot_be_read_is_told(theirs: str) -> None:
 
     from macpo.interop import factory
 
-    with pytest.raises(UsageError, match="a SMAC-style environment that cannot be read: KeyError"):
+    with pytest.raises(
+        UsageError, match="a SMAC-style environment that cannot be adapted: KeyError"
+    ):
         factory.config_class("games:silent", Silent)().make()

@@ -50,7 +50,7 @@ def trained() -> Any:
 
 
 def test_a_team_of_unlike_agents_does_only_what_each_can_and_all_of_that():
-    episodes = trained()[0].ring.episodes
+    episodes = trained()[0].replay_buffer.episodes
     for agent, n_actions in enumerate(Unlike.N_ACTIONS):
         done = episodes.actions[0, :, :, agent]
         assert set(np.unique(done[:, [0, 2]])) == {*range(n_actions)}

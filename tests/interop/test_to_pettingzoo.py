@@ -51,14 +51,14 @@ def test_it_is_a_parallel_env_whose_spaces_hold_what_it_shows() -> None:
     assert env.action_space("agent_1").n == 3
 
 
-def test_masks_are_in_the_info_beside_what_the_environment_tells() -> None:
+def test_infos_hold_the_masks_and_the_numbers_of_the_environment() -> None:
     env = macpo.to_pettingzoo(relay())
     _, infos = env.reset(seed=0)
     assert infos["agent_1"]["action_mask"].tolist() == [0, 1, 1, 0]
     assert infos["agent_1"]["clock"] == 0
 
 
-def test_every_agent_is_paid_what_the_team_is() -> None:
+def test_every_agent_gets_the_team_s_reward() -> None:
     env = macpo.to_pettingzoo(Counting(most_steps=9))
     env.reset(seed=0)
     _, rewards, _, _, _ = env.step({"agent_0": 1, "agent_1": 1})
@@ -98,7 +98,7 @@ def test_a_seed_repeats_the_episodes_after_it_too() -> None:
 def test_a_forgotten_agent_is_named() -> None:
     env = macpo.to_pettingzoo(Counting())
     env.reset(seed=0)
-    with pytest.raises(UsageError, match=r"none of \['agent_1'\]"):
+    with pytest.raises(UsageError, match=r"none for \['agent_1'\]"):
         env.step({"agent_0": 0})
 
 
@@ -112,7 +112,9 @@ def test_there_and_back_again_is_the_same_environment() -> None:
         return macpo.to_pettingzoo(Unlike())
 
     back = factory.config_class("games:back", make)(team_reward="mean", episode_limit=3).make()
-    seen = [back.reset(0), *(back.step(np.array([1, 3, 2])) for _ in range(3))]
-    assert [float(timestep.reward) for timestep in seen] == [0, 3, 3, 3]
-    assert [bool(timestep.terminated) for timestep in seen] == [False, False, False, True]
-    np.testing.assert_array_equal(seen[1].avail_actions, Unlike().observe(np.int32(1))[2])
+    timesteps = [back.reset(0), *(back.step(np.array([1, 3, 2])) for _ in range(3))]
+    assert [float(timestep.reward) for timestep in timesteps] == [0, 3, 3, 3]
+    assert [bool(timestep.terminated) for timestep in timesteps] == [False, False, False, True]
+    np.testing.assert_array_equal(
+        timesteps[1].observation.avail_actions, Unlike().observe(np.int32(1))[2]
+    )

@@ -103,7 +103,7 @@ def test_the_drawer_is_found_by_the_name_of_the_environment() -> None:
 
 
 @pytest.mark.parametrize("name", ["two-step", "frames", "ink", "gif", "pkg.module:make", "os", ""])
-def test_environments_without_a_drawer_are_told_in_words(name: str) -> None:
+def test_environments_without_a_drawer_are_shown_as_text(name: str) -> None:
     assert drawer(name) is text_frame
 
 

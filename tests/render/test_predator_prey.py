@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageColor
 
-from macpo.envs.predator_prey import CATCH, RIGHT, STAY, Config, PredatorPrey, State
+from macpo.envs.predator_prey import CATCH, RIGHT, STAY, Config, PredatorPreyEnv, State
 from macpo.render.predator_prey import (
     CATCHING,
     FIELD,
@@ -24,7 +24,9 @@ def scene(**present: np.ndarray) -> State:
     )
 
 
-def share(image: Image.Image, color: str, row: int, column: int, env: PredatorPrey = ENV) -> float:
+def share(
+    image: Image.Image, color: str, row: int, column: int, env: PredatorPreyEnv = ENV
+) -> float:
     """The share of a cell's pixels that have exactly this colour."""
     box = cell_box(env, row * env.config.width + column)
     pixels = np.asarray(image.crop(box))
@@ -87,12 +89,12 @@ def test_a_move_points_its_way() -> None:
 
 
 def test_the_caption_is_written_above_the_field() -> None:
-    plain, told = frame(ENV, scene(), ""), frame(ENV, scene(), "step 3   return 10")
+    plain, captioned = frame(ENV, scene(), ""), frame(ENV, scene(), "step 3   return 10")
     top = (0, 0, plain.width, cell_box(ENV, 0)[1])
     assert plain.crop(top).getcolors(1) is not None  # one colour
-    assert told.crop(top).getcolors(1) is None
+    assert captioned.crop(top).getcolors(1) is None
     rest = (0, top[3], plain.width, plain.height)
-    assert plain.crop(rest).tobytes() == told.crop(rest).tobytes()
+    assert plain.crop(rest).tobytes() == captioned.crop(rest).tobytes()
 
 
 def test_cells_stay_within_the_picture_whatever_the_grid() -> None:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
-from macpo.envs.smac_jax.environment import Config, SmacJax, State
+from macpo.envs.smac_jax.environment import Config, SMACJaxEnv, State
 from macpo.envs.smac_jax.features import EAST, MOVES, NORTH, SOUTH, STOP, WEST
 from macpo.envs.smac_jax.maps import MAPS
-from macpo.render.battle import Point, story
+from macpo.render.battle import Point, battle_episode
 from macpo.render.frames import animate, captions, drawer, text_frame
 from macpo.render.ink import FIELD, FIELD_DARK, MARGIN
 from macpo.render.smac_jax import (
@@ -37,18 +37,20 @@ SPREAD: dict[str, Any] = {"x": FAR, "y": dict.fromkeys(FAR, 16.0)}
 """Three Marines on either side, three cells apart."""
 
 
-def pictures(env: SmacJax, *states: State, action: int = STOP) -> list[Image.Image]:
+def pictures(env: SMACJaxEnv, *states: State, action: int = STOP) -> list[Image.Image]:
     """All of an episode; everybody chooses the same action."""
     actions = np.full((len(states) - 1, env.spec.n_agents), action)
     return [draw() for draw in film(env, states, actions, captions(np.zeros(len(actions))))]
 
 
 def around(
-    image: Image.Image, env: SmacJax, states: tuple[State, ...], place: Point, cells: float = 0.9
+    image: Image.Image, env: SMACJaxEnv, states: tuple[State, ...], place: Point, cells: float = 0.9
 ) -> np.ndarray:
     """The pixels [H, W, 3] of a square around a place; `cells` is half its side."""
-    told = story(env, states, np.zeros((len(states) - 1, env.spec.n_agents)), [""] * len(states))
-    view = view_of(told.map, told.battle)
+    episode = battle_episode(
+        env, states, np.zeros((len(states) - 1, env.spec.n_agents)), [""] * len(states)
+    )
+    view = view_of(episode.map, episode.battle)
     x, y = view.pixel(place)
     r = round(cells * view.cell)
     return np.asarray(image.crop((MARGIN + x - r, TOP + y - r, MARGIN + x + r, TOP + y + r)))
@@ -137,8 +139,8 @@ def test_places_in_between_make_it_smooth() -> None:
     ("env", "unit", "at", "cooldown"),
     [(MARINES, 0, 4, 10.0), (MEDICS, 0, 12, 19.0), (STALKERS, 0, 5, 17.0), (STALKERS, 2, 5, 15.0)],
 )
-def test_who_fires_is_seen_when_it_does_and_not_before(
-    env: SmacJax, unit: int, at: int, cooldown: float
+def test_a_shot_is_drawn_when_it_is_fired_and_not_before(
+    env: SMACJaxEnv, unit: int, at: int, cooldown: float
 ) -> None:
     color = SHOTS[(*env.map.allies, *env.map.enemies)[unit]]
     fires = start(env, cooldown={unit: cooldown}, target={unit: at})
@@ -182,8 +184,8 @@ def test_a_beak_points_where_an_agent_is_to_go(action: int) -> None:
     )
     new = (np.asarray(going) != np.asarray(resting)).any(-1)
     (x, y), (row, column) = MOVES[action - NORTH], np.argwhere(new).mean(0)
-    told = story(MARINES, [state], np.zeros((0, 3)), [""])
-    left, top = view_of(told.map, told.battle).pixel((10.0, 16.0))  # the middle of the agents
+    episode = battle_episode(MARINES, [state], np.zeros((0, 3)), [""])
+    left, top = view_of(episode.map, episode.battle).pixel((10.0, 16.0))  # the middle of the agents
     off = (column - MARGIN - left) * x - (row - TOP - top) * y
     assert off > 10
 
@@ -198,7 +200,7 @@ def test_dots_lead_to_whom_an_agent_attacks() -> None:
 
 
 @pytest.mark.parametrize("dead", [(3, 4, 5), (0, 1, 2)])
-def test_only_the_last_picture_tells_how_it_ended(dead: tuple[int, ...]) -> None:
+def test_only_the_last_picture_shows_how_it_ended(dead: tuple[int, ...]) -> None:
     end = start(MARINES, health=dict.fromkeys(dead, 0.0))
     color = {3: "#2B8A4B", 0: "#D7263D"}[dead[0]]
     *others, last = pictures(MARINES, start(MARINES), end)
@@ -214,10 +216,12 @@ def test_a_film_that_stops_before_the_end_names_none() -> None:
 
 def test_the_caption_is_written_above() -> None:
     state = start(MARINES)
-    plain, told = (film(MARINES, [state], np.zeros((0, 3)), [text])[0]() for text in ("", "step 3"))
-    assert plain.crop((0, 0, 200, 40)).tobytes() != told.crop((0, 0, 200, 40)).tobytes()
+    plain, captioned = (
+        film(MARINES, [state], np.zeros((0, 3)), [text])[0]() for text in ("", "step 3")
+    )
+    assert plain.crop((0, 0, 200, 40)).tobytes() != captioned.crop((0, 0, 200, 40)).tobytes()
     rest = (0, 40, plain.width, plain.height)
-    assert plain.crop(rest).tobytes() == told.crop(rest).tobytes()
+    assert plain.crop(rest).tobytes() == captioned.crop(rest).tobytes()
 
 
 @pytest.mark.parametrize("name", MAPS)
@@ -232,7 +236,7 @@ def test_everybody_stays_within_the_picture_on_every_map(name: str) -> None:
             assert 0 <= view.pixel(place)[1] <= view.size[1] <= 620
 
 
-def test_battles_are_filmed_and_not_told_in_words(tmp_path: Path) -> None:
+def test_battles_are_filmed_and_not_shown_as_text(tmp_path: Path) -> None:
     assert drawer("smac-jax") is text_frame  # a state alone
     states = [start(MARINES, **SPREAD), start(MARINES, **SPREAD | {"x": FAR | {0: 6.0}})]
     animate(MARINES, states, np.full((1, 3), STOP), np.zeros(1), tmp_path / "a.gif")

@@ -15,11 +15,11 @@ def test_a_loaded_policy_acts_greedily_with_available_actions_only(whole: Path):
     env = SMALL.env.make()
     policy = macpo.load(whole)
     _, timestep = env.reset(jax.random.key(1))
-    actions = policy.act(timestep.obs, timestep.avail_actions)
+    actions = policy.act(timestep.observation.obs, timestep.observation.avail_actions)
     assert actions.shape == (2,)
-    assert np.asarray(timestep.avail_actions)[np.arange(2), actions].all()
+    assert np.asarray(timestep.observation.avail_actions)[np.arange(2), actions].all()
     policy.reset()
-    again = policy.act(timestep.obs, timestep.avail_actions)
+    again = policy.act(timestep.observation.obs, timestep.observation.avail_actions)
     np.testing.assert_array_equal(actions, again)
 
 

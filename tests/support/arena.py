@@ -12,7 +12,7 @@ from macpo.envs.smac_jax.dynamics import NOBODY, Battle, Dynamics, Orders, Rules
 from macpo.envs.smac_jax.maps import BattleMap
 from macpo.envs.smac_jax.units import SC2
 
-# Rooted to the spot and never within range: to be shot at.
+# Targets that never move and are never in range.
 DUMMIES = {
     f"{kind} dummy": replace(SC2[kind], speed=0.0, range=-99.0)
     for kind in ("marine", "marauder", "stalker", "zealot")
@@ -44,7 +44,7 @@ class Arena:
         self._step = jax.jit(self.dynamics.step)
 
     def stand(self) -> Orders:
-        """Nobody of the allies does anything."""
+        """No ally does anything."""
         zeros = jnp.zeros(self.n)
         return Orders(jnp.full(self.n, NOBODY), zeros, zeros, zeros > 0)
 
@@ -53,7 +53,7 @@ class Arena:
         return self.stand()._replace(target=jnp.array(targets))
 
     def go(self, *ways: tuple[float, float]) -> Orders:
-        """Each ally walks so far (x, y) from where it is."""
+        """Each ally walks by (x, y) from its position."""
         way = jnp.array(ways)
         return Orders(
             jnp.full(self.n, NOBODY),
@@ -67,16 +67,16 @@ class Arena:
         self.battle = _first(ordered)
 
     def loops(self, n: int = 1) -> list[Battle]:
-        """The battle after each of n loops, without chance."""
+        """The battle after each of n loops, without noise."""
         noise = jnp.zeros((len(self.battle.x), 1))
-        seen: list[Battle] = []
+        battles: list[Battle] = []
         for _ in range(n):
             self.battle = _first(self._loop(_last(self.battle), noise))
-            seen.append(self.battle)
-        return seen
+            battles.append(self.battle)
+        return battles
 
     def steps(self, n: int, orders: Callable[[], Orders] | Orders, seed: int | None = None) -> None:
-        """n env steps of one order; with a seed, shots are delayed at random."""
+        """n env steps with one order; with a seed, shots are delayed at random."""
         for t in range(n):
             noise = jnp.zeros((len(self.battle.x), 1))
             if seed is not None:

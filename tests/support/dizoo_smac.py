@@ -1,8 +1,8 @@
 """Plays DI-engine's copy of SMAC's environment in the game that SC2PATH names; run by a test.
 
 `dizoo_smac.py MAP ACTIONS SEEN`: takes the actions [T, N] of a file, resets after each end, and
-writes what it saw. Only the environment is used: what it imports of DI-engine is replaced here, and
-so are three calls that Python 3.11 and NumPy 2 no longer have.
+writes what it observed. Only the environment is used: its imports from DI-engine are replaced here,
+and so are three calls that Python 3.11 and NumPy 2 no longer have.
 """
 
 import random
@@ -52,11 +52,11 @@ def main(map_name: str, actions_file: str, seen_file: str) -> None:
     from dizoo.smac.envs.smac_env import SMACEnv
 
     env = SMACEnv({"map_name": map_name})
-    seen: dict[str, list[Any]] = {"obs": [], "state": [], "avail": [], "over": [], "won": []}
+    records: dict[str, list[Any]] = {"obs": [], "state": [], "avail": [], "over": [], "won": []}
 
-    def note(shown: Any, over: bool, won: bool) -> None:
-        row = (shown["agent_state"], shown["global_state"], shown["action_mask"], over, won)
-        for column, value in zip(seen.values(), row, strict=True):
+    def note(obs: Any, over: bool, won: bool) -> None:
+        row = (obs["agent_state"], obs["global_state"], obs["action_mask"], over, won)
+        for column, value in zip(records.values(), row, strict=True):
             column.append(np.array(value))
 
     note(env.reset(), False, False)
@@ -66,7 +66,7 @@ def main(map_name: str, actions_file: str, seen_file: str) -> None:
         if step.done:
             note(env.reset(), False, False)
     env.close()
-    np.savez(seen_file, **{name: np.array(column) for name, column in seen.items()})
+    np.savez(seen_file, **{name: np.array(column) for name, column in records.items()})
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ ATTACK, STOP, MOVE, HEALING = 23, 4, 16, 386
 
 
 class Battle:
-    """Two sides, created anew whenever both are dead, as SMAC's maps do."""
+    """Two sides, recreated whenever both are dead, as SMAC's maps do."""
 
     def __init__(self, scenario: dict[str, Any]) -> None:
         self.scenario = scenario

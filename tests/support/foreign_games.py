@@ -1,4 +1,4 @@
-"""Small environments of the foreign kinds, known by heart."""
+"""Small environments with other libraries' interfaces, simple enough to compute by hand."""
 
 from typing import Any, ClassVar
 
@@ -8,9 +8,9 @@ from pettingzoo import ParallelEnv
 
 
 class Relay(ParallelEnv[str, Any, int]):
-    """Three unlike agents; `leaves` says after which step each goes, and how.
+    """Three heterogeneous agents; `leaves` says after which step each leaves, and how.
 
-    The clock is what the runner sees, twice. Each agent is rewarded with its action, as counted by
+    The runner sees the time, twice. Each agent's reward is its action, counted from the start of
     its own space.
     """
 
@@ -40,7 +40,7 @@ class Relay(ParallelEnv[str, Any, int]):
     def action_space(self, agent: str) -> Any:
         return self.action_spaces[agent]
 
-    def _shown(self, agents: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _observe(self, agents: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
         obs = {
             "runner": np.full((2, 1), self.t, np.float32),
             "coach": {"observation": self.t % 3, "action_mask": np.array([0, 1, 1], np.int8)},
@@ -54,14 +54,14 @@ class Relay(ParallelEnv[str, Any, int]):
     def reset(self, seed: int | None = None, options: Any = None) -> Any:
         self.t, self.agents = 0, list(self.possible_agents)
         self.chance = np.random.default_rng(seed).random()
-        return self._shown(self.agents)
+        return self._observe(self.agents)
 
     def step(self, actions: dict[str, int]) -> Any:
         self.sent, playing = dict(actions), self.agents
         self.t += 1
         gone = {a: how for a, (t, how) in self.leaves.items() if t == self.t and a in playing}
         self.agents = [agent for agent in playing if agent not in gone]
-        obs, infos = self._shown(playing)
+        obs, infos = self._observe(playing)
         ends = [{a: gone.get(a) == how for a in playing} for how in ("terminated", "truncated")]
         return obs, {a: float(actions[a]) for a in playing}, *ends, infos
 
@@ -74,9 +74,9 @@ class Planned(Relay):
 
 
 class Skirmish:
-    """SMAC's methods on a battle of two agents that is `won` or lost after `length` steps.
+    """A battle of two agents with SMAC's methods, `won` or lost after `length` steps.
 
-    After each step of the clock an agent may choose one action more.
+    With each step, one more action becomes available.
     """
 
     battles_won = 0

@@ -1,11 +1,9 @@
-"""Plain Python environments, known by heart."""
-
-from typing import Any
+"""Plain Python environments small enough to compute by hand."""
 
 import numpy as np
 from jaxtyping import Int
 
-from macpo.envs.host import HostEnvironment
+from macpo.envs.host import HostEnvironment, numpy_time_step
 from macpo.types import Spec, TimeStep
 
 
@@ -20,22 +18,21 @@ class HostCounting(HostEnvironment):
 
     def reset(self, seed: int) -> TimeStep:
         self.t, self.goal = 0, 2 + int(np.random.default_rng(seed).integers(3))
-        return self.seen(0.0)
+        return self.time_step(0.0)
 
     def step(self, actions: Int[np.ndarray, " N"]) -> TimeStep:
         self.t += 1
-        return self.seen(float(actions.sum()))
+        return self.time_step(float(actions.sum()))
 
-    def seen(self, reward: float) -> TimeStep:
+    def time_step(self, reward: float) -> TimeStep:
         terminated = self.t >= self.goal
         truncated = self.t >= self.spec.episode_limit and not terminated
-        fields: dict[str, Any] = {
-            "obs": np.full((2, 2), self.t, np.float32),
-            "state": np.array([self.goal], np.float32),
-            "avail_actions": np.array([[True, True, False], [True, True, True]]),
-            "reward": np.float32(reward),
-            "terminated": np.bool_(terminated),
-            "truncated": np.bool_(truncated),
-            "info": {"clock": np.float32(self.t)},
-        }
-        return TimeStep(**fields)
+        return numpy_time_step(
+            np.full((2, 2), self.t),
+            [self.goal],
+            [[True, True, False], [True, True, True]],
+            reward,
+            terminated,
+            truncated,
+            {"clock": self.t},
+        )

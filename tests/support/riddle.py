@@ -1,4 +1,4 @@
-"""A stand-in with JaxMARL's interface; real ones are in tests/foreign."""
+"""A stand-in with JaxMARL's interface; real ones are in tests/integration/foreign."""
 
 from typing import Any, NamedTuple
 
@@ -29,9 +29,9 @@ class State(NamedTuple):
 
 
 class Riddle:
-    """Two unlike agents; it is solved by both choosing 1, and shows the time.
+    """Two heterogeneous agents solve it by both choosing 1; observations are the time.
 
-    `late` says whether it notices the end of time one step late, as MPE and SMAX do. `step` resets.
+    With `late` it ends one step after its time limit, as MPE and SMAX do. `step` resets.
     """
 
     agents = ("low", "high")

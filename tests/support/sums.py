@@ -1,4 +1,4 @@
-"""A small game in plain Python, for workers; it can be told to fail in every way there is."""
+"""A small game in plain Python, for workers; it can be configured to fail in every way."""
 
 import os
 import signal
@@ -12,16 +12,16 @@ from typing import Literal
 import numpy as np
 
 from macpo.envs.host import EnvironmentLost, HostEnvironment
-from macpo.types import Spec, TimeStep
+from macpo.types import Observation, Spec, TimeStep
 
 Fault = Literal["none", "dies", "hangs", "lost", "raises", "orphans", "shape", "endless", "spec"]
 
 
 class Sums(HostEnvironment):
-    """Agents see two random numbers, may do what these allow, and are paid for high actions.
+    """Agents see two random numbers, which limit their actions, and are rewarded for high actions.
 
-    It ends after as many steps as the seed says, or is truncated at the limit. The agents can do
-    different numbers of things; the last action of each comes and goes.
+    The seed decides after how many steps it terminates; it is truncated at the limit. The agents
+    have different numbers of actions, and the last action of each is not always available.
     """
 
     N_ACTIONS = (3, 5)
@@ -45,7 +45,7 @@ class Sums(HostEnvironment):
     def reset(self, seed: int) -> TimeStep:
         self.rng, self.t, self.total = np.random.default_rng(seed), 0, 0
         self.goal = int(self.rng.integers(2, self.LIMIT + 3))
-        return self._seen(0.0)
+        return self._time_step(0.0)
 
     def step(self, actions: np.ndarray) -> TimeStep:
         assert self.avail[np.arange(2), actions].all(), "an unavailable action"
@@ -55,13 +55,13 @@ class Sums(HostEnvironment):
         self.total += int(actions.sum())
         if self.config.seconds:
             time.sleep(self.config.seconds)
-        return self._seen(float(actions.sum()) + float(self.numbers.sum()))
+        return self._time_step(float(actions.sum()) + float(self.numbers.sum()))
 
     def close(self) -> None:
         if self.config.once:
             Path(self.config.once).with_suffix(".closed").touch()
 
-    def _seen(self, reward: float) -> TimeStep:
+    def _time_step(self, reward: float) -> TimeStep:
         self.numbers = self.rng.random(2).astype(np.float32)
         obs = np.stack([[self.t, *self.numbers], [self.t, *self.numbers[::-1]]]).astype(np.float32)
         self.avail = (
@@ -71,10 +71,11 @@ class Sums(HostEnvironment):
         terminated = self.t >= self.goal and not endless
         truncated = self.t >= self.LIMIT and not terminated and not endless
         info = {"total": self.total, "won": terminated}
-        return TimeStep(obs, self.numbers, self.avail, reward, terminated, truncated, info)  # type: ignore[arg-type]
+        observation = Observation(obs, self.numbers, self.avail)  # type: ignore[arg-type]
+        return TimeStep(observation, reward, terminated, truncated, info)  # type: ignore[arg-type]
 
     def _first_time(self) -> bool:
-        """Whether no process has met the fault before; always, if it is to happen again."""
+        """Whether no process has met the fault before; always True if the fault is to recur."""
         if not self.config.once:
             return True
         try:
@@ -108,10 +109,8 @@ def _orphans(game: Sums) -> None:
 
 
 def _shape(game: Sums) -> None:
-    game._seen = lambda reward: TimeStep(  # type: ignore[method-assign, assignment]
-        np.zeros((2, 7)),
-        np.zeros(2),
-        np.ones((2, 5), bool),
+    game._time_step = lambda reward: TimeStep(  # type: ignore[method-assign, assignment]
+        Observation(np.zeros((2, 7)), np.zeros(2), np.ones((2, 5), bool)),  # type: ignore[arg-type]
         0.0,
         False,
         False,
@@ -137,9 +136,9 @@ class Config:
 
     fault: Fault = "none"
     once: str = ""
-    """A file that marks the fault as past; without one it happens in every episode."""
+    """A file that marks the fault as past; without one the fault occurs in every episode."""
     seconds: float = 0.0
-    """What a step takes."""
+    """Duration of a step."""
     truncation_is_terminal: bool = False
 
     def make(self) -> Sums:

@@ -1,4 +1,4 @@
-"""Environments and batches small enough to know by heart."""
+"""Environments and batches small enough to compute by hand."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from macpo.types import Episodes, Observation, Spec, TimeStep
 
 
 class Count(NamedTuple):
-    """Where a count stands and where it ends."""
+    """The count and its goal."""
 
     t: Int[Array, "*B"]
     goal: Int[Array, "*B"]
@@ -57,7 +57,7 @@ class Counting(Environment):
         terminated = after.t >= after.goal
         truncated = (after.t >= self.spec.episode_limit) & ~terminated
         reward = actions.sum().astype(jnp.float32) + after.t
-        return after, TimeStep(*self.observe(after), reward, terminated, truncated, {})
+        return after, TimeStep(self.observe(after), reward, terminated, truncated, {})
 
     def observe(self, state: Count) -> Observation:
         n = self.spec.n_agents
@@ -74,7 +74,7 @@ class Counting(Environment):
 
 
 class Reporting(Counting):
-    """Says how far it got; past the end of an episode it goes on counting."""
+    """Reports the count in `info`; it continues to count past the end of an episode."""
 
     def reset(self, key: PRNGKeyArray) -> tuple[Count, TimeStep]:
         state, first = super().reset(key)
@@ -83,14 +83,14 @@ class Reporting(Counting):
     def step(
         self, key: PRNGKeyArray, state: Count, actions: Int[Array, " N"]
     ) -> tuple[Count, TimeStep]:
-        after, seen = super().step(key, state, actions)
-        return after, seen._replace(info={"counted": after.t})
+        after, timestep = super().step(key, state, actions)
+        return after, timestep._replace(info={"counted": after.t})
 
 
 class Unlike(Environment):
-    """Three steps of agents that see and can do different things, though not always all of it.
+    """Three steps of agents with different observations and actions, not all always available.
 
-    Each is rewarded for the last action of those it has.
+    An agent is rewarded for choosing the last of its actions.
     """
 
     N_ACTIONS = (2, 4, 3)
@@ -108,20 +108,28 @@ class Unlike(Environment):
     ) -> tuple[Array, TimeStep]:
         t = state + 1
         reward = (actions == jnp.array(self.N_ACTIONS) - 1).sum().astype(jnp.float32)
-        return t, TimeStep(*self.observe(t), reward, t >= 3, jnp.array(False), {})
+        return t, TimeStep(self.observe(t), reward, t >= 3, jnp.array(False), {})
 
     def observe(self, state: Array) -> Observation:
         obs = [jnp.full(size, state + 1, jnp.float32) for size in self.OBS_SIZES]
-        # in the middle nobody can do the first thing
+        # in the second state nobody has the first action
         avail = [jnp.arange(n) >= jnp.where(state == 1, 1, 0) for n in self.N_ACTIONS]
         return Observation(padded(obs), jnp.float32(state)[None], padded(avail))
 
 
 class Canvas(Environment):
-    """No game at all: a state is what it shows, so that a test may write any episode it likes."""
+    """No game: a state is its observation, so that a test may write any episode."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
+
+    def reset(self, key: PRNGKeyArray) -> tuple[Observation, TimeStep]:
+        raise NotImplementedError
+
+    def step(
+        self, key: PRNGKeyArray, state: Observation, actions: Int[Array, " N"]
+    ) -> tuple[Observation, TimeStep]:
+        raise NotImplementedError
 
     def observe(self, state: Observation) -> Observation:
         return state
@@ -216,7 +224,7 @@ class TwoStates(Environment):
         reward = ((state.goal == 0) & ~actions.any()).astype(jnp.float32)
         truncated = after.t >= self.spec.episode_limit
         no = jnp.zeros((), bool)
-        return after, TimeStep(*self.observe(after), reward, no, truncated, {})
+        return after, TimeStep(self.observe(after), reward, no, truncated, {})
 
     def observe(self, state: Count) -> Observation:
         view = jax.nn.one_hot(state.goal, 2)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from macpo.algorithms.vdn import Config as Vdn
-from macpo.envs.predator_prey import Config as PredatorPrey
+from macpo.envs import PredatorPrey
 from macpo.kernels.packing import pack, plan, unpack
 from macpo.kernels.unroll import unroll
 from macpo.learners.episodes import last_actions
@@ -22,13 +22,13 @@ LIMIT, N_ENVS = 6, 24
 KEY = jax.random.key(0)
 
 
-def act(key, hidden, seen, last_action):
+def act(key, hidden, observation, last_action):
     """An available action, from a mixture of all that a policy sees and how often it acted."""
-    places = jnp.arange(1, seen.obs.shape[-1] + 1)
-    views = (8 * seen.obs * places).sum(-1) + (8 * seen.state).sum(-1, keepdims=True)
+    places = jnp.arange(1, observation.obs.shape[-1] + 1)
+    views = (8 * observation.obs * places).sum(-1) + (8 * observation.state).sum(-1, keepdims=True)
     number = views.astype(jnp.int32) // 4 + 3 * last_action + 5 * hidden
-    n_available = jnp.maximum(seen.avail_actions.sum(-1), 1)
-    count = jnp.cumsum(seen.avail_actions, -1)
+    n_available = jnp.maximum(observation.avail_actions.sum(-1), 1)
+    count = jnp.cumsum(observation.avail_actions, -1)
     chosen = jnp.argmax(count > (number % n_available)[..., None], -1)
     return hidden + 1, chosen.astype(jnp.int8)
 
@@ -162,8 +162,8 @@ def test_the_outcome_of_an_episode_is_what_its_last_step_reports():
 )
 def test_remembered_states_show_what_the_policy_saw(env, episodes):
     episodes = episodes()
-    seen = jax.jit(jax.vmap(jax.vmap(env.decode)))(episodes.encoded_state)
-    before = Observation(*(x[:, :-1] for x in seen))
+    observations = jax.jit(jax.vmap(jax.vmap(env.decode)))(episodes.encoded_state)
+    before = Observation(*(x[:, :-1] for x in observations))
     last = last_actions(episodes.actions)[:, :-1]
     acted = jnp.broadcast_to(jnp.arange(LIMIT)[:, None], last.shape)
     _, again = act(None, acted, before, last)
@@ -186,8 +186,8 @@ def test_utilities_recomputed_for_learning_are_those_that_acted():
     params = jax.tree.map(lambda x: 3 * np.asarray(x), jax.jit(learner.init)(KEY).params)
     agent = params.value.agent
 
-    def greedily(key, hidden, seen, last):
-        return learner.act(params, key, hidden, seen, last, None)
+    def greedily(key, hidden, observation, last):
+        return learner.act(params, key, hidden, observation, last, None)
 
     def encode(inputs):
         return agent_inputs(learner.spec, *inputs)
@@ -202,24 +202,24 @@ def test_utilities_recomputed_for_learning_are_those_that_acted():
 
     @jax.jit
     def learning():
-        seen, last = (
+        observations, last = (
             jax.vmap(jax.vmap(env.decode))(episodes.encoded_state),
             last_actions(episodes.actions),
         )
         packing = plan(episodes.length, LIMIT + 1)
-        inputs = jax.tree.map(lambda x: pack(packing, x), (seen.obs, last))
+        inputs = jax.tree.map(lambda x: pack(packing, x), (observations.obs, last))
         q = unpack(packing, unroll(agent, encode, inputs, packing))
-        return jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), (q, seen, last))
+        return jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), (q, observations, last))
 
     @jax.jit
-    def acting(hidden, seen, last):
-        hidden, actions = learner.act(params, KEY, hidden, seen, last, None)
+    def acting(hidden, observation, last):
+        hidden, actions = learner.act(params, KEY, hidden, observation, last, None)
         return hidden, actions, agent.head(hidden)
 
-    learned, seen, last = learning()
+    learned, observations, last = learning()
     length, hidden = np.asarray(episodes.length), learner.initial_hidden(8)
     for t in range(LIMIT + 1):
-        now = Observation(*(x[t] for x in seen))
+        now = Observation(*(x[t] for x in observations))
         hidden, actions, utilities = jax.tree.map(np.asarray, acting(hidden, now, last[t]))
         exists, going = length >= t, length > t
         np.testing.assert_allclose(

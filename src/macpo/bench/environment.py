@@ -40,7 +40,7 @@ def random_play(env: Environment, key: jax.Array, n: int, steps: int) -> Any:
     def step(carry: Any, key: jax.Array) -> tuple[Any, None]:
         state, timestep, total = carry
         act_key, env_key = jax.random.split(key)
-        actions = at_random(act_key, timestep.avail_actions)
+        actions = at_random(act_key, timestep.observation.avail_actions)
         state, after = jax.vmap(env.step)(jax.random.split(env_key, n), state, actions)
         return (state, after, total + after.reward), None
 
@@ -58,7 +58,7 @@ def at_random(key: jax.Array, available: Bool[Array, "B N A"]) -> Int[Array, "B 
 
 
 def _reference_steps_per_second() -> float | None:
-    module = repository_module("tests/support/predator_prey_numpy.py")
+    module = repository_module("tests/reference/predator_prey_numpy.py")
     if module is None:
         return None
     env, rng = module.PredatorPreyNumpy(punishment=-2.0), np.random.default_rng(0)
@@ -89,7 +89,7 @@ def rollout(flags: Flags) -> list[Result]:
         play = jax.jit(
             lambda key, n=n: collect(
                 trainer.env,
-                lambda k, h, obs, last: trainer.algorithm.act(params, k, h, obs, last, 0.1),
+                lambda k, h, seen, last: trainer.algorithm.act(params, k, h, seen, last, 0.1),
                 trainer.algorithm.initial_hidden(n),
                 key,
                 n,

@@ -17,7 +17,7 @@ from macpo.experiment import Experiment, Run, to_dict
 from macpo.training.host.player import HostPlayer
 from macpo.training.host.pool import Pool, Workers
 from macpo.training.trainer import make_trainer
-from macpo.types import Spec, TimeStep
+from macpo.types import Observation, Spec, TimeStep
 
 N_WORKERS = 8
 
@@ -44,15 +44,12 @@ class Waiting(HostEnvironment):
         spec = self.spec
         zero: Any = np.float32(0)
         over: Any = np.bool_(self.t >= spec.episode_limit)
-        return TimeStep(
+        observation = Observation(
             obs=cast(Any, np.zeros((spec.n_agents, spec.obs_size), np.float32)),
             state=cast(Any, np.zeros(spec.state_size, np.float32)),
             avail_actions=cast(Any, np.ones((spec.n_agents, spec.n_actions), bool)),
-            reward=zero,
-            terminated=zero > 0,
-            truncated=over,
-            info={},
         )
+        return TimeStep(observation, zero, terminated=zero > 0, truncated=over, info={})
 
 
 @dataclass(frozen=True)

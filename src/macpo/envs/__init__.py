@@ -1,1 +1,62 @@
-"""Environments: one file each, found by their place (see `macpo.registry`)."""
+"""Environments: one file each, found by their location (see `macpo.registry`).
+
+>>> from macpo.envs import PredatorPrey
+>>> PredatorPrey(punishment=-2).make().spec.n_actions
+6
+
+Here are the configurations of the environments and what the author of another one needs. A name is
+imported when it is first used, so that importing this package imports no game.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from macpo.envs.base import Environment, first_step
+    from macpo.envs.host import EnvironmentLost, HostEnvironment
+    from macpo.envs.matrix_game import MatrixGame
+    from macpo.envs.predator_prey import PredatorPrey
+    from macpo.envs.smac import SMAC
+    from macpo.envs.smac_jax import SMACJax
+    from macpo.envs.two_step import TwoStep
+    from macpo.types import Observation, Spec, TimeStep
+
+__all__ = [
+    "SMAC",
+    "Environment",
+    "EnvironmentLost",
+    "HostEnvironment",
+    "MatrixGame",
+    "Observation",
+    "PredatorPrey",
+    "SMACJax",
+    "Spec",
+    "TimeStep",
+    "TwoStep",
+    "first_step",
+]
+
+_MODULES = {
+    "SMAC": "macpo.envs.smac",
+    "Environment": "macpo.envs.base",
+    "EnvironmentLost": "macpo.envs.host",
+    "HostEnvironment": "macpo.envs.host",
+    "MatrixGame": "macpo.envs.matrix_game",
+    "Observation": "macpo.types",
+    "PredatorPrey": "macpo.envs.predator_prey",
+    "SMACJax": "macpo.envs.smac_jax",
+    "Spec": "macpo.types",
+    "TimeStep": "macpo.types",
+    "TwoStep": "macpo.envs.two_step",
+    "first_step": "macpo.envs.base",
+}
+
+
+def __getattr__(name: str) -> Any:  # the type of an attribute depends on its name
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,10 +1,11 @@
-"""The environment contract.
+"""The contract of JAX environments.
 
-An environment is a pure object: all that changes lives in the state that `reset` and `step`
-return. Functions are written for one environment; the caller applies `jax.vmap`.
+An environment is a pure object: everything that changes is in the state that `reset` and `step`
+return. Methods are written for one environment; the caller applies `jax.vmap`.
 """
 
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -21,26 +22,26 @@ class EnvConfig(Protocol):
         ...
 
 
-class Environment(Protocol):
-    """What a JAX environment provides. Subclass it to inherit `encode` and `decode`."""
+class Environment(ABC):
+    """A JAX environment: subclasses define `reset`, `step` and `observe`, and set `spec`."""
 
     spec: Spec
 
-    def reset(self, key: PRNGKeyArray) -> tuple[Any, TimeStep]:
+    @abstractmethod
+    def reset(self, key: PRNGKeyArray) -> tuple[PyTree, TimeStep]:
         """Start an episode; the first time step has reward 0."""
-        ...
 
+    @abstractmethod
     def step(
-        self, key: PRNGKeyArray, state: Any, actions: Int[Array, " N"]
-    ) -> tuple[Any, TimeStep]:
+        self, key: PRNGKeyArray, state: PyTree, actions: Int[Array, " N"]
+    ) -> tuple[PyTree, TimeStep]:
         """Advance one env step. Never resets: the final state of an episode is returned."""
-        ...
 
-    def observe(self, state: Any) -> Observation:
+    @abstractmethod
+    def observe(self, state: PyTree) -> Observation:
         """Everything that agents and learner may see of a state."""
-        ...
 
-    def encode(self, state: Any) -> PyTree:
+    def encode(self, state: PyTree) -> PyTree:
         """The smallest pytree of arrays from which `decode` rebuilds `observe(state)` exactly.
 
         Replay stores this. By default it is the observation itself.
@@ -52,10 +53,10 @@ class Environment(Protocol):
         return encoded
 
 
-def first_step(seen: Observation, **info: Array) -> TimeStep:
+def first_step(observation: Observation, **info: Array) -> TimeStep:
     """The time step of a fresh episode."""
     false = jnp.zeros((), bool)
-    return TimeStep(*seen, jnp.zeros((), jnp.float32), false, false, info)
+    return TimeStep(observation, jnp.zeros((), jnp.float32), false, false, info)
 
 
 def tree_bytes(tree: PyTree) -> int:

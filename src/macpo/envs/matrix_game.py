@@ -1,8 +1,8 @@
 """A one-step game of two agents: one picks a row, the other a column of a payoff matrix.
 
 Source: the default matrix is that of QTRAN (Son et al. 2019), Table 1. Its best cell is surrounded
-by punishment, so no monotonic mixture of utilities fits it, and averaging over a random partner
-leads away from it.
+by punishment: no monotonic mixture of utilities can represent it, and an agent that averages over a
+random partner avoids it.
 """
 
 import math
@@ -18,8 +18,13 @@ from macpo.types import Observation, Spec, TimeStep
 
 
 @dataclass(frozen=True)
-class Config:
-    """Matrix game: one step, two agents, one payoff matrix (by default QTRAN's)."""
+class MatrixGame:
+    """Matrix game: one step, two agents, one payoff matrix (by default QTRAN's).
+
+    Example:
+        >>> MatrixGame(payoff=((1, 0), (0, 2))).make().spec.return_bounds
+        (0.0, 2.0)
+    """
 
     payoff: tuple[tuple[float, ...], ...] = (
         (8.0, -12.0, -12.0),
@@ -40,9 +45,12 @@ class Config:
             f"matrix-game: every payoff must be a finite number, but they are {self.payoff}.",
         )
 
-    def make(self) -> "MatrixGame":
+    def make(self) -> "MatrixGameEnv":
         """Build the environment."""
-        return MatrixGame(self)
+        return MatrixGameEnv(self)
+
+
+Config = MatrixGame
 
 
 class State(NamedTuple):
@@ -51,10 +59,10 @@ class State(NamedTuple):
     t: Int[Array, "*B"]
 
 
-class MatrixGame(Environment):
-    """The game of `Config`. There is nothing to see: observations are a constant 1."""
+class MatrixGameEnv(Environment):
+    """The game that a `MatrixGame` describes. Observations are a constant 1."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: MatrixGame) -> None:
         self.config = config
         entries = [entry for row in config.payoff for entry in row]
         self.spec = Spec(
@@ -68,20 +76,20 @@ class MatrixGame(Environment):
         )
 
     def reset(self, key: PRNGKeyArray) -> tuple[State, TimeStep]:
-        """Before the game; `key` has nothing to decide."""
+        """The state before the game; `key` is not used."""
         state = State(jnp.zeros((), jnp.int8))
         return state, first_step(self.observe(state))
 
     def step(
         self, key: PRNGKeyArray, state: State, actions: Int[Array, " N"]
     ) -> tuple[State, TimeStep]:
-        """Pay the entry chosen; that is the end."""
+        """Pay the chosen entry and terminate."""
         reward = jnp.asarray(self.config.payoff, jnp.float32)[actions[0], actions[1]]
         after = State(jnp.ones_like(state.t))
         terminated, truncated = jnp.ones((), bool), jnp.zeros((), bool)
-        return after, TimeStep(*self.observe(after), reward, terminated, truncated, {})
+        return after, TimeStep(self.observe(after), reward, terminated, truncated, {})
 
     def observe(self, state: State) -> Observation:
-        """Ones, and every action."""
+        """Ones; every action is available."""
         obs = jnp.ones((2, 1), jnp.int8)
         return Observation(obs, obs[0], jnp.ones((2, self.spec.n_actions), bool))

@@ -1,25 +1,26 @@
-"""Predator-Prey: eight hunters on a grid, who must catch in pairs.
+"""Predator-Prey: eight hunters on a grid, who must catch their prey in pairs.
 
 Source: MAC-PO, appendix E.1; the rules are those of the environment that the experiments of the
 PyMARL family use ("stag hunt"). A prey with two or more adjacent catchers is captured (+10) and
 removed together with all its catchers; a lone catcher is punished. Each capture takes at least two
 hunters out, so the largest return of the default game is 40.
 
-Everything is computed by comparing cell numbers: no grid, no dynamic index. What is computed in
-turns runs with the environments along the last axis, whatever the caller's `vmap` (see
-`envs.axes`): each comparison is then one wide vector instruction on bytes.
+Everything is computed by comparing cell numbers: no grid, no dynamic index. Whatever the caller's
+`vmap`, the turn-taking runs with the environments along the last axis (see `kernels.batch_last`):
+each comparison is then one wide vector instruction on bytes.
 """
 
 import functools
 import operator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray
 
+from macpo.bounds import Bounds, PositiveInt, check_fields
 from macpo.envs.base import Environment, first_step
 from macpo.errors import require
 from macpo.kernels.batch_last import env_axis_last
@@ -35,55 +36,58 @@ CHANNELS = 3
 
 
 @dataclass(frozen=True)
-class Config:
-    """Predator-Prey: hunters must catch in pairs; a lone catch is punished (MAC-PO, App. E.1)."""
+class PredatorPrey:
+    """Predator-Prey: hunters must catch in pairs; a lone catch is punished (MAC-PO, App. E.1).
 
-    height: int = 10
+    Example:
+        >>> PredatorPrey(punishment=-2).make().spec.n_agents
+        8
+    """
+
+    height: PositiveInt = 10
     """Rows of the grid."""
-    width: int = 10
+    width: PositiveInt = 10
     """Columns of the grid."""
-    n_predators: int = 8
+    n_predators: PositiveInt = 8
     """Hunters, the agents."""
-    n_prey: int = 8
+    n_prey: PositiveInt = 8
     """Prey; they move at random."""
-    episode_limit: int = 200
+    episode_limit: PositiveInt = 200
     """Env steps after which an episode is truncated."""
     capture_reward: float = 10.0
     """Team reward for a prey caught by two or more (appendix E.1; section 5.2.1 says 1)."""
-    punishment: float = 0.0
+    punishment: Annotated[float, Bounds(at_most=0)] = 0.0
     """Team reward (≤ 0) per prey with a lone catcher. The paper uses 0, −0.5, −1.5 and −2."""
     block_occupied_moves: bool = False
     """Whether moves into occupied cells are unavailable, as the paper says; in the released
     environment they are available and do nothing."""
 
     def __post_init__(self) -> None:
+        require(
+            not self.punishment > 0,
+            f"predator-prey: punishment must be 0 or negative, not {self.punishment}; "
+            f"did you mean {-self.punishment}?",
+        )
+        check_fields(self, "predator-prey")
         cells = self.height * self.width
         population = self.n_predators + self.n_prey
-        require(
-            min(self.height, self.width, self.n_predators, self.n_prey, self.episode_limit) >= 1,
-            "predator-prey: height, width, n_predators, n_prey and episode_limit must be at least "
-            f"1, not {self.height}, {self.width}, {self.n_predators}, {self.n_prey} and "
-            f"{self.episode_limit}; give positive whole numbers.",
-        )
         require(
             population <= cells,
             f"predator-prey: {self.n_predators} predators and {self.n_prey} prey need "
             f"{population} cells but a {self.height}×{self.width} grid has {cells}; "
             "enlarge the grid or take fewer.",
         )
-        require(
-            self.punishment <= 0,
-            f"predator-prey: punishment must be 0 or negative, not {self.punishment}; "
-            f"did you mean {-self.punishment}?",
-        )
 
-    def make(self) -> "PredatorPrey":
+    def make(self) -> "PredatorPreyEnv":
         """Build the environment."""
-        return PredatorPrey(self)
+        return PredatorPreyEnv(self)
+
+
+Config = PredatorPrey
 
 
 class State(NamedTuple):
-    """Where everybody is: a cell is row · width + column, or `PredatorPrey.gone`."""
+    """Where everybody is: a cell is row · width + column, or `PredatorPreyEnv.gone`."""
 
     agent_cell: Int[Array, "*B N"]
     prey_cell: Int[Array, "*B M"]
@@ -91,7 +95,7 @@ class State(NamedTuple):
 
 
 class Choices(NamedTuple):
-    """The chance of one step, drawn in advance so that a test can supply it."""
+    """The random choices of one step, drawn in advance so that a test can supply them."""
 
     agent_order: Int[Array, "*B N"]
     """Who moves first, second, …"""
@@ -100,10 +104,10 @@ class Choices(NamedTuple):
     """u of the j-th prey in processing order; it takes free direction floor(u · free)."""
 
 
-class PredatorPrey(Environment):
-    """The game of `Config`."""
+class PredatorPreyEnv(Environment):
+    """The game that a `PredatorPrey` describes."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: PredatorPrey) -> None:
         self.config = config
         cells = config.height * config.width
         self.dtype = np.min_scalar_type(cells)
@@ -135,11 +139,11 @@ class PredatorPrey(Environment):
     def step(
         self, key: PRNGKeyArray, state: State, actions: Int[Array, " N"]
     ) -> tuple[State, TimeStep]:
-        """Advance one step with chance drawn from `key`."""
+        """Advance one step with random choices drawn from `key`."""
         return self.transition(state, actions, self.draw(key))
 
     def observe(self, state: State) -> Observation:
-        """5×5 windows of the living, the whole grid, and what each agent may do."""
+        """5×5 windows of the living, the whole grid, and each agent's available actions."""
         return self.decode(self.encode(state))
 
     def encode(self, state: State) -> tuple[Array, Array]:
@@ -166,7 +170,7 @@ class PredatorPrey(Environment):
     # --- its parts ----------------------------------------------------------------------------
 
     def draw(self, key: PRNGKeyArray) -> Choices:
-        """The chance of one step."""
+        """Draw the random choices of one step."""
         n, m = self.config.n_predators, self.config.n_prey
         u = jax.random.uniform(key, (n + 2 * m,))
         return Choices(_order(u[:n]), _order(u[n : n + m]), u[n + m :])
@@ -174,13 +178,13 @@ class PredatorPrey(Environment):
     def transition(
         self, state: State, actions: Int[Array, " N"], choices: Choices
     ) -> tuple[State, TimeStep]:
-        """Advance one step with the given chance."""
+        """Advance one step with the given random choices."""
         agent_cell, prey_cell, reward, over = self._turns(
             state.agent_cell, state.prey_cell, actions.astype(jnp.int8), *choices
         )
         after = State(agent_cell, prey_cell, state.t + 1)
         truncated = (after.t >= self.config.episode_limit) & ~over
-        return after, TimeStep(*self.observe(after), reward, over, truncated, {})
+        return after, TimeStep(self.observe(after), reward, over, truncated, {})
 
     def initial_state(
         self,
@@ -202,7 +206,7 @@ class PredatorPrey(Environment):
             cell(agent_pos, agent_active), cell(prey_pos, prey_alive), jnp.asarray(t, jnp.int32)
         )
 
-    # --- what is seen -------------------------------------------------------------------------
+    # --- observations -------------------------------------------------------------------------
 
     def _look_around(self, agent_cell: Int[Array, "N E"], other_cell: Int[Array, "n E"]) -> Array:
         """Each agent's window as a number: one bit for every cell that holds one of the others."""
@@ -210,10 +214,10 @@ class PredatorPrey(Environment):
         row, column, here = self._row_column(agent_cell)
         other_row, other_column, other_here = self._row_column(other_cell)
         down, right = other_row - row[:, None], other_column - column[:, None]
-        seen = (jnp.abs(down) <= SIGHT) & (jnp.abs(right) <= SIGHT) & here[:, None] & other_here
+        in_sight = (jnp.abs(down) <= SIGHT) & (jnp.abs(right) <= SIGHT) & here[:, None] & other_here
         bit = jnp.uint32(1) << (CENTRE + down * WINDOW + right).astype(jnp.uint32)
         # No two stand on the same cell, so the sum of their bits is the union.
-        return jnp.where(seen, bit, 0).sum(1, dtype=jnp.uint32)
+        return jnp.where(in_sight, bit, 0).sum(1, dtype=jnp.uint32)
 
     def _row_column(self, cell: Array) -> tuple[Array, Array, Array]:
         """Row, column, and whether that is on the grid: those who are gone are below it."""
@@ -221,7 +225,7 @@ class PredatorPrey(Environment):
         return row.astype(jnp.int32), column.astype(jnp.int32), row < self.config.height
 
     def _available(self, agent_cell: Array, agents: Array, prey: Array) -> Bool[Array, "N 6"]:
-        """What each agent may do, from its cell and its two windows."""
+        """Each agent's available actions, from its cell and its two windows."""
         moves = [there != agent_cell for there in self._neighbours(agent_cell)]
         next_to = [1 << (CENTRE + row * WINDOW + column) for row, column in MOVES]
         if self.config.block_occupied_moves:
@@ -235,7 +239,7 @@ class PredatorPrey(Environment):
     def _neighbours(self, cell: Array) -> list[Array]:
         """The cells to the right, below, left and above; the cell itself for a step off the grid.
 
-        That is a step nowhere, for one's own cell is never free. So are those of who is gone.
+        One's own cell is never free, so that such a step leads nowhere; nor do those of the gone.
         """
         height, width = self.config.height, self.config.width
         here, column = cell != self.gone, cell % width

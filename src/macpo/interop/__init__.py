@@ -1,1 +1,1 @@
-"""Environments of other libraries as ours, and ours as theirs."""
+"""Environments of other libraries here, and ours there; `check` tests either."""

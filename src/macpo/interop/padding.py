@@ -1,22 +1,31 @@
-"""Teams of unlike agents: what differs in size is padded, and what an agent lacks is unavailable.
+"""Teams of heterogeneous agents: rows of different sizes are padded to a common one.
 
 An environment shows all agents in one array, [N, O] of observations and [N, A] of available
-actions. Where agents see or can do different things, O and A are those of the agent that sees or
-can do most. Agents then need to know which they are: leave `obs_agent_id` on, unless their
-observations tell them apart.
+actions. If agents observe or can do different things, O and A are the largest of their sizes;
+missing observations are zeros and missing actions are unavailable. Agents then need to know which
+they are: leave `obs_agent_id` on, unless their observations tell them apart.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
-import jax.numpy as jnp
-from jaxtyping import Array, Shaped
+from array_api_compat import array_namespace
+from jaxtyping import Shaped
 
 
-def padded(rows: Sequence[Shaped[Array, " _"]]) -> Shaped[Array, "N X"]:
-    """One agent's numbers or flags a row, followed by zeros or `False` up to the longest.
+def padded(rows: Sequence[Shaped[Any, " _"]], width: int | None = None) -> Shaped[Any, "N X"]:
+    """One agent's numbers or flags per row, followed by zeros or `False` up to `width`.
 
-    >>> padded([jnp.array([True]), jnp.array([True, True])]).tolist()
+    Works on NumPy and JAX arrays (hence `Any`); by default the longest row decides the width.
+
+    >>> import numpy as np
+    >>> padded([np.array([True]), np.array([True, True])]).tolist()
     [[True, False], [True, True]]
     """
-    width = max(row.shape[0] for row in rows)
-    return jnp.stack([jnp.pad(row, (0, width - row.shape[0])) for row in rows])
+    xp = array_namespace(*rows)
+    width = max(row.shape[0] for row in rows) if width is None else width
+
+    def pad(row: Any) -> Any:
+        return xp.concat([row, xp.zeros(width - row.shape[0], dtype=row.dtype)])
+
+    return xp.stack([pad(row) for row in rows])

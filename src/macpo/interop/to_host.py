@@ -1,4 +1,4 @@
-"""A JAX environment played like any other: one episode, step by step, with NumPy arrays."""
+"""JAX environments as host environments: one episode, step by step, with NumPy arrays."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ class OnHost(HostEnvironment):
         self._reset, self._step = jax.jit(env.reset), jax.jit(env.step)
 
     def reset(self, seed: int) -> TimeStep:
-        """Start an episode; its key, split once a step, is that of the seed."""
+        """Start an episode; the seed's key is split once per step."""
         self._key, key = jax.random.split(jax.random.key(seed))
         self.state, timestep = self._reset(key)
         return jax.tree.map(np.asarray, timestep)
@@ -35,5 +35,5 @@ class OnHost(HostEnvironment):
 
 
 def on_host(env: Environment | HostEnvironment) -> HostEnvironment:
-    """The environment itself where it is no JAX environment."""
+    """The environment as a `HostEnvironment`; host environments are returned unchanged."""
     return env if isinstance(env, HostEnvironment) else OnHost(env)

@@ -1,1 +1,1 @@
-"""Films of episodes: a module here with a `frame` or a `film` draws the environment of its name."""
+"""Films of episodes: a module with a `frame` or a `film` draws the environment of its name."""

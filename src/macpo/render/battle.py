@@ -1,10 +1,9 @@
-"""What happens in a battle of SMAC, for whoever draws it.
+"""Reconstruct the shots and healing of a battle from its states, to be drawn.
 
-A state tells where everybody is and whom they aim at. What happens in the eight game loops up to
-the next one is read off the two: places and bars go straight from one to the other, a weapon has
-fired if its cooldown rose, and a Medivac has healed if it lost energy. When in a step a shot falls
-is thus known to a loop or two; of an enemy that changed its target in that step, the target may be
-the wrong one of the two.
+A state has every unit's position and target. The eight game loops between two states are inferred:
+positions and bars are interpolated, a weapon has fired if its cooldown rose, and a Medivac has
+healed if it lost energy. The time of a shot within its step is accurate to a loop or two; for an
+enemy that changed its target in that step, the wrong one of its two targets may be chosen.
 """
 
 import math
@@ -18,7 +17,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from macpo.envs.smac_jax.dynamics import JITTER, NOBODY, Battle
-from macpo.envs.smac_jax.environment import SmacJax, State
+from macpo.envs.smac_jax.environment import SMACJaxEnv, State
 from macpo.envs.smac_jax.features import Units, outcome
 from macpo.envs.smac_jax.maps import N_ACTIONS_NO_ATTACK, BattleMap
 from macpo.envs.smac_jax.units import ENERGY_MAX, ENERGY_REGENERATION, LOOPS_PER_STEP, UnitType
@@ -35,28 +34,28 @@ class Shot(NamedTuple):
     at: int
     start: float
     end: float
-    """When it strikes; of healing, when it stops."""
+    """When it strikes, or when healing stops."""
 
 
 @dataclass(frozen=True)
-class Story:
-    """An episode of T env steps as arrays over time."""
+class BattleEpisode:
+    """A battle of T env steps as arrays over time."""
 
     map: BattleMap
     battle: Battle
     """NumPy arrays, [T+1, U] each."""
     actions: Int[np.ndarray, "T N"]
     ordered: Int[np.ndarray, "T N"]
-    """Whom each agent chose to attack or heal, or `NOBODY`."""
+    """The unit each agent chose to attack or heal, or `NOBODY`."""
     names: tuple[str, ...]
-    """[U] the number of an agent, and that of an enemy in the agents' actions."""
+    """[U] the numbers of agents, and those of enemies in the agents' actions."""
     captions: Sequence[str]
     ending: Ending | None
     """None if the last state does not end the episode."""
 
     @property
     def n(self) -> int:
-        """Agents: the units before the enemies."""
+        """Number of agents, which are the first units."""
         return self.map.n_agents
 
     @cached_property
@@ -66,18 +65,18 @@ class Story:
 
     @cached_property
     def fell(self) -> Float[np.ndarray, " U"]:
-        """Loop at whose end each unit is dead, or infinity."""
+        """Loop by which each unit has died; infinity for survivors."""
         dead = self.battle.health <= 0
         return np.where(dead.any(0), dead.argmax(0) * float(LOOPS_PER_STEP), math.inf)
 
     @cached_property
     def shots(self) -> list[Shot]:
-        """All that was fired or struck."""
+        """All shots and blows."""
         return [shot for step in range(len(self.actions)) for shot in self._shots(step)]
 
     @cached_property
     def heals(self) -> list[Shot]:
-        """All healing, a step at a time."""
+        """All healing, step by step."""
         energy = self.battle.energy
         idle = np.minimum(energy[:-1] + ENERGY_REGENERATION * LOOPS_PER_STEP, ENERGY_MAX)
         gave = np.argwhere(energy[1:] < idle - 1e-3)
@@ -88,22 +87,22 @@ class Story:
         ]
 
     def at(self, values: Float[Any, "T1 U"], loop: float) -> Float[np.ndarray, " U"]:
-        """Values in between two states."""
+        """Values interpolated between two states."""
         step = min(int(loop) // LOOPS_PER_STEP, len(values) - 1)
         share = loop / LOOPS_PER_STEP - step
         return values[step] + share * (values[min(step + 1, len(values) - 1)] - values[step])
 
     def place(self, unit: int, loop: float) -> Point:
-        """Where a unit is, or fell."""
+        """The position of a unit, or where it died."""
         return (
             float(self.at(self.battle.x, loop)[unit]),
             float(self.at(self.battle.y, loop)[unit]),
         )
 
     def _aim(self, step: int, i: int, loop: float) -> int:
-        """Whom a unit fights or heals at a loop of a step: its target before it, or after.
+        """The target of a unit at a loop of a step: the one before the step or the one after.
 
-        Agents change theirs when the step begins; of an enemy's two, it is the nearer one in time.
+        Agents change targets when the step begins; for enemies, the nearer one in time is taken.
         """
         old = self.ordered[step, i] if i < self.n else self.battle.target[step, i]
         both = int(old), int(self.battle.target[step + 1, i])
@@ -114,7 +113,7 @@ class Story:
         b, kinds = self.battle, self.map.kinds
         cooldown, windup = b.cooldown[step : step + 2], b.windup[step : step + 2]
         begun = windup[0] >= 0
-        # more than a weapon that only cools has; one that was broken off has cooled
+        # above that of a weapon that only cools down; an interrupted one has cooled down
         rose = cooldown[1] > np.where(begun, 0.0, np.maximum(cooldown[0] - LOOPS_PER_STEP, 0.0) + 1)
         fired = (windup[1] < 0) & rose & (b.health[step] > 0)
         shots: list[Shot] = []
@@ -138,7 +137,7 @@ class Story:
         return shots
 
     def _flight(self, kind: UnitType, by: int, at: int, step: int) -> float:
-        """Loops from the shot to its strike."""
+        """Loops from a shot to its impact."""
         if kind.missile_speed is None:
             return 0.0
         x, y = self.battle.x[step], self.battle.y[step]
@@ -146,10 +145,13 @@ class Story:
         return max(gap, 0.0) / kind.missile_speed
 
 
-def story(
-    env: SmacJax, states: Sequence[State], actions: Int[Any, "T N"], captions: Sequence[str]
-) -> Story:
-    """What is to be filmed."""
+def battle_episode(
+    env: SMACJaxEnv,
+    states: Sequence[State],
+    actions: Int[np.ndarray, "T N"],
+    captions: Sequence[str],
+) -> BattleEpisode:
+    """The battle to be drawn, from its T+1 states and T actions."""
     stacked: Any = jax.tree.map(lambda *x: np.stack([np.asarray(v) for v in x]), *states)
     n, e = env.map.n_agents, env.map.n_enemies
     actions = np.asarray(actions, np.int64).reshape(-1, n)
@@ -158,7 +160,7 @@ def story(
     heals = np.array([kind.heals for kind in env.map.kinds[:n]])
     ordered = np.where(heals, number, n + order[np.clip(number, 0, e - 1)])
     names = [*range(n), *np.argsort(order)]
-    return Story(
+    return BattleEpisode(
         env.map,
         stacked.battle,
         actions,
@@ -169,7 +171,7 @@ def story(
     )
 
 
-def _ending(env: SmacJax, state: State) -> Ending | None:
+def _ending(env: SMACJaxEnv, state: State) -> Ending | None:
     b = jax.tree.map(np.asarray, state.battle)
     over, won = outcome(env.map, Units(b.x, b.y, b.health, b.shield, b.energy, b.cooldown))
     if over:

@@ -1,8 +1,8 @@
 """An episode as a film, for any environment.
 
 An environment `my-env` is drawn by the module `macpo.render.my_env`: by its `frame(env, state,
-caption, actions)`, a picture for every state, or by its `film(env, states, actions, captions)` at
-`FPS` pictures a second. One without such a module is told in words.
+caption, actions)`, one picture per state, or by its `film(env, states, actions, captions)` at `FPS`
+pictures a second. Other environments are shown as text.
 """
 
 import importlib
@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Int
+from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw
 
 import macpo.render
@@ -23,20 +24,21 @@ from macpo.errors import UsageError, require
 from macpo.render import gif
 from macpo.render.ink import INK, MARGIN, PAPER, Picture, draw_caption, font
 from macpo.runs.files import write_atomically
+from macpo.types import PyTree
 
-FIGURE_SPACE = "\u2007"  # as wide as a digit, so that captions do not tremble
-FPS = 8  # where there is one picture a state
+FIGURE_SPACE = "\u2007"  # as wide as a digit, so that captions do not shift
+FPS = 8  # of films with one picture per state
 TEXT_SIZE, TEXT_LINES = (600, 360), 16
 
 Encode: TypeAlias = Callable[[Sequence[Picture], int], bytes]
-"""(pictures, pictures a second) → what the file holds."""
+"""(pictures, pictures a second) → the contents of the file."""
 
 
 class Drawer(Protocol):
-    """Draws one state; `actions` are what is about to be done in it, None where it ends."""
+    """Draws one state; `actions` are those taken in it, None in the final state."""
 
     def __call__(
-        self, env: Any, state: Any, caption: str, actions: Int[Any, " N"] | None = None
+        self, env: Any, state: PyTree, caption: str, actions: Int[np.ndarray, " N"] | None = None
     ) -> Image.Image:
         """Draw it; all pictures of an environment have the same size."""
         ...
@@ -44,16 +46,16 @@ class Drawer(Protocol):
 
 def animate(
     env: Environment,
-    states: Sequence[Any],
-    actions: Int[Any, "T N"],
-    rewards: Float[Any, " T"],
+    states: Sequence[PyTree],
+    actions: Int[np.ndarray, "T N"],
+    rewards: Float[np.ndarray, " T"],
     file: Path,
     fps: int | None = None,
 ) -> None:
     """Write an episode of T env steps (T+1 states) as a film; its last picture stays longer.
 
-    The ending of `file`, .gif or .mp4, says how; `fps` are pictures a second, by default as suits
-    the environment. Raises UsageError for another ending, and if the disk refuses.
+    The ending of `file`, .gif or .mp4, chooses the format; `fps` is in pictures a second and by
+    default depends on the environment. UsageError for another ending, or if writing fails.
     """
     encode = encoder(file)
     require(
@@ -61,14 +63,14 @@ def animate(
         f"an episode of T steps has T+1 states, T actions and T rewards, not {len(states)}, "
         f"{len(actions)} and {len(rewards)}.",
     )
-    pictures, usual = shoot(env, states, np.asarray(actions), captions(rewards))
-    fps = usual if fps is None else fps
+    pictures, usual_fps = pictures_of(env, states, np.asarray(actions), captions(rewards))
+    fps = usual_fps if fps is None else fps
     require(1 <= fps <= 50, f"fps must be between 1 and 50 pictures a second, not {fps}.")
     write_atomically(file, encode(pictures, fps))
 
 
 def encoder(file: Path) -> Encode:
-    """What writes films of the file's ending; UsageError if nothing does, or not here."""
+    """The encoder for the file's ending; UsageError for another one or a missing package."""
     if file.suffix.lower() == ".mp4":
         try:
             return importlib.import_module("macpo.render.mp4").encode
@@ -79,16 +81,19 @@ def encoder(file: Path) -> Encode:
             ) from error
     require(
         file.suffix.lower() == ".gif",
-        f"cannot film to {file}: the ending must be .gif or .mp4, so try "
+        f"cannot write a film to {file}: the ending must be .gif or .mp4, so try "
         f"{file.with_suffix('.gif')}.",
     )
     return gif.encode
 
 
-def shoot(
-    env: Environment, states: Sequence[Any], actions: Int[Any, "T N"], captions: Sequence[str]
+def pictures_of(
+    env: Environment,
+    states: Sequence[PyTree],
+    actions: Int[np.ndarray, "T N"],
+    captions: Sequence[str],
 ) -> tuple[list[Picture], int]:
-    """The pictures of an episode, and how many there are to be a second."""
+    """The pictures of an episode, and how many to show per second."""
     module = _module(env.spec.name)
     if module is not None and hasattr(module, "film"):
         return module.film(env, states, actions, captions), module.FPS
@@ -98,7 +103,7 @@ def shoot(
 
 
 def drawer(name: str) -> Drawer:
-    """The function that draws the states of the environment called `name`."""
+    """The function that draws states of the environment called `name`."""
     return getattr(_module(name), "frame", text_frame)
 
 
@@ -110,12 +115,12 @@ def _module(name: str) -> ModuleType | None:
 
 
 def has_picture(name: str) -> bool:
-    """Whether somebody draws the environment called `name`."""
+    """Whether a module draws the environment called `name`."""
     return drawer(name) is not text_frame
 
 
-def captions(rewards: Float[Any, " T"]) -> list[str]:
-    """A line for each of T+1 frames; frame t counts the reward of the step taken in it."""
+def captions(rewards: Float[np.ndarray, " T"]) -> list[str]:
+    """A line for each of T+1 frames; frame t includes the reward of the step taken in it."""
     rewards = np.asarray(rewards, np.float64)
     digits = len(str(len(rewards)))
     lines = [
@@ -127,9 +132,9 @@ def captions(rewards: Float[Any, " T"]) -> list[str]:
 
 
 def text_frame(
-    env: Environment, state: Any, caption: str, actions: Int[Any, " N"] | None = None
+    env: Environment, state: PyTree, caption: str, actions: Int[np.ndarray, " N"] | None = None
 ) -> Image.Image:
-    """What each agent sees and may do, in numbers: for environments that nobody draws."""
+    """Each agent's observation and available actions as text, for environments without pictures."""
     image = Image.new("RGB", TEXT_SIZE, PAPER)
     draw = ImageDraw.Draw(image)
     draw_caption(draw, caption)
@@ -138,10 +143,10 @@ def text_frame(
     return image
 
 
-def _summary(env: Environment, state: Any, actions: Int[Any, " N"] | None) -> list[str]:
-    seen, spec = env.observe(state), env.spec
-    obs, avail = np.asarray(seen.obs), np.asarray(seen.avail_actions)
-    lines = [f"{spec.name}: no picture, so numbers", "", f"state    {_numbers(seen.state)}"]
+def _summary(env: Environment, state: PyTree, actions: Int[np.ndarray, " N"] | None) -> list[str]:
+    observation, spec = env.observe(state), env.spec
+    obs, avail = np.asarray(observation.obs), np.asarray(observation.avail_actions)
+    lines = [f"{spec.name}: no picture, so numbers", "", f"state    {_numbers(observation.state)}"]
     for agent in range(spec.n_agents):
         action = "–" if actions is None else str(int(np.asarray(actions)[agent]))
         lines.append(
@@ -153,7 +158,7 @@ def _summary(env: Environment, state: Any, actions: Int[Any, " N"] | None) -> li
     return lines
 
 
-def _numbers(x: Any) -> str:
+def _numbers(x: ArrayLike) -> str:
     x = np.asarray(x, np.float64)
     if x.size == 0:
         return "nothing"

@@ -10,21 +10,21 @@ from PIL import Image
 from macpo.render.ink import LAST_PICTURE_SECONDS, Picture
 
 COLORS, MAIN_COLORS = 39, 32  # more would make files larger
-LEAST_DIFFERENCE = 8  # Pillow finds the nearest of two colours only if they are further apart
-SAMPLE = 100  # pictures that the colours are chosen from
+MIN_DIFFERENCE = 8  # Pillow tells the nearer of two colours only if they differ by more
+SAMPLE = 100  # pictures from which the colours are chosen
 
 Color: TypeAlias = tuple[int, int, int]
 
 
 def encode(pictures: Sequence[Picture], fps: int) -> bytes:
-    """The film, played for ever; the last picture stays longer."""
-    # drawn once more for the colours: cheaper than to hold an episode of pictures in memory
+    """The film as an endless loop; the last picture stays longer."""
+    # drawn again for the colours: cheaper than holding an episode of pictures in memory
     every = -(-len(pictures) // SAMPLE)
     palette = common_palette(draw() for draw in pictures[::-every])
     first, *others = (
         draw().quantize(palette=palette, dither=Image.Dither.NONE) for draw in pictures
     )
-    pause = round(100 / fps) * 10  # GIF counts hundredths of a second
+    pause = round(100 / fps) * 10  # GIF counts in hundredths of a second
     buffer = io.BytesIO()
     first.save(
         buffer,
@@ -33,17 +33,17 @@ def encode(pictures: Sequence[Picture], fps: int) -> bytes:
         append_images=others,
         duration=[pause] * len(others) + [round(1000 * LAST_PICTURE_SECONDS)],
         palette=bytes(palette.getpalette() or []),
-        optimize=True,  # pixels that stay as they were are left out
+        optimize=True,  # leaves out unchanged pixels
         loop=0,
     )
     return buffer.getvalue()
 
 
 def common_palette(pictures: Iterable[Image.Image]) -> Image.Image:
-    """At most `COLORS` colours for all pictures: the main ones exactly, the others nearly.
+    """At most `COLORS` colours for all pictures: the main ones exactly, the others approximately.
 
-    Blends at the edges of shapes are many but small; taken together with all else they would spoil
-    the colours of the large areas.
+    There are many blends at the edges of shapes, each of few pixels; quantised together with the
+    rest they would spoil the colours of the large areas.
     """
     counts: Counter[Color] = Counter()
     for picture in pictures:
@@ -60,14 +60,14 @@ def common_palette(pictures: Iterable[Image.Image]) -> Image.Image:
     return palette
 
 
-def _apart(colors: Iterable[Color], most: int) -> list[Color]:
-    """The first colours that differ by `LEAST_DIFFERENCE` from all before them."""
+def _apart(colors: Iterable[Color], maximum: int) -> list[Color]:
+    """The first colours that each differ by `MIN_DIFFERENCE` from all kept before."""
     kept: list[Color] = []
     for color in colors:
-        if len(kept) == most:
+        if len(kept) == maximum:
             break
         if all(
-            max(abs(a - b) for a, b in zip(color, other, strict=True)) >= LEAST_DIFFERENCE
+            max(abs(a - b) for a, b in zip(color, other, strict=True)) >= MIN_DIFFERENCE
             for other in kept
         ):
             kept.append(color)

@@ -1,4 +1,4 @@
-"""Films as MP4 (H.264), which every browser and slide plays (needs the extra `video`)."""
+"""Films as MP4 (H.264), which browsers and slides play (needs the extra `video`)."""
 
 import importlib
 import io
@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 from macpo.render.ink import LAST_PICTURE_SECONDS, PAPER, Picture
 
-av: Any = importlib.import_module("av")  # an ImportError here is told by `frames.encoder`
+av: Any = importlib.import_module("av")  # `frames.encoder` reports an ImportError
 QUALITY = "18"  # x264's constant rate factor; smaller is better
 
 
@@ -19,7 +19,7 @@ def encode(pictures: Sequence[Picture], fps: int) -> bytes:
     with av.open(buffer, "w", format="mp4") as film:
         stream = film.add_stream("libx264", rate=fps, options={"crf": QUALITY})
         stream.width, stream.height = _even(pictures[0]()).size
-        stream.pix_fmt = "yuv420p"  # the one that all players know
+        stream.pix_fmt = "yuv420p"  # the format that all players support
         colors = av.video.reformatter.Colorspace.ITU709
         stream.codec_context.colorspace = colors
         last = len(pictures) - 1
@@ -35,6 +35,6 @@ def encode(pictures: Sequence[Picture], fps: int) -> bytes:
 
 
 def _even(picture: Image.Image) -> Image.Image:
-    """With a line more where a side is odd: two pixels share their colour."""
+    """Extend odd sides by one pixel: H.264 stores colour for pairs of pixels."""
     width, height = picture.size
     return ImageOps.expand(picture.convert("RGB"), (0, 0, width % 2, height % 2), PAPER)

@@ -1,4 +1,4 @@
-"""A top view of Predator-Prey: discs hunt diamonds; a bar joins who acts CATCH with its prey."""
+"""A top view of Predator-Prey: discs hunt diamonds; a bar joins a catching disc and its prey."""
 
 import functools
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Int
 from PIL import Image, ImageDraw
 
-from macpo.envs.predator_prey import CATCH, MOVES, PredatorPrey, State
+from macpo.envs.predator_prey import CATCH, MOVES, PredatorPreyEnv, State
 from macpo.render.ink import (
     FIELD,
     FIELD_DARK,
@@ -20,19 +20,19 @@ from macpo.render.ink import (
 )
 
 PREDATOR, PREY, CATCHING = "#2F4B7C", "#F2A93B", "#D7263D"
-BOARD = 400  # pixels that the longer side of the board fills, within MIN_CELL and MAX_CELL
+BOARD = 400  # pixels of the board's longer side, as far as MIN_CELL and MAX_CELL allow
 MIN_CELL, MAX_CELL = 12, 56
-TOP, BOTTOM, LEAST_WIDTH = 48, 44, 392
-FINE = 4  # shapes are drawn so much larger and reduced, which smooths their edges
+TOP, BOTTOM, MIN_WIDTH = 48, 44, 392
+FINE = 4  # shapes are drawn larger by this factor and reduced, which smooths their edges
 
 
 def frame(
-    env: PredatorPrey,
+    env: PredatorPreyEnv,
     state: State,
     caption: str,
-    actions: Int[Any, " N"] | None = None,
+    actions: Int[np.ndarray, " N"] | None = None,
 ) -> Image.Image:
-    """One state; with `actions`, also what each predator is about to do."""
+    """One state; with `actions`, also what each predator does next."""
     agents, prey = _cells(state.agent_cell), _cells(state.prey_cell)
     acts = [None] * len(agents) if actions is None else [int(a) for a in np.asarray(actions)]
     height, width = env.config.height, env.config.width
@@ -57,8 +57,8 @@ def frame(
     return image
 
 
-def cell_box(env: PredatorPrey, cell: int) -> tuple[int, int, int, int]:
-    """The pixels (left, top, right, bottom) of a cell; right and bottom are outside of it."""
+def cell_box(env: PredatorPreyEnv, cell: int) -> tuple[int, int, int, int]:
+    """The box (left, top, right, bottom) of a cell in pixels; right and bottom are exclusive."""
     height, width = env.config.height, env.config.width
     size, (left, top) = _cell_size(height, width), _origin(height, width)
     row, column = divmod(cell, width)
@@ -83,7 +83,7 @@ def _cell_size(height: int, width: int) -> int:
 
 
 def _image_width(width: int, size: int) -> int:
-    return max(width * size + 2 * MARGIN, LEAST_WIDTH)
+    return max(width * size + 2 * MARGIN, MIN_WIDTH)
 
 
 def _origin(height: int, width: int) -> tuple[int, int]:
@@ -96,7 +96,7 @@ def _origin(height: int, width: int) -> tuple[int, int]:
 
 @functools.lru_cache(maxsize=8)
 def _board(height: int, width: int) -> Image.Image:
-    """The empty field."""
+    """The empty board."""
     size, (left, top) = _cell_size(height, width), _origin(height, width)
     image = Image.new("RGB", (_image_width(width, size), TOP + height * size + BOTTOM), PAPER)
     draw = ImageDraw.Draw(image)
@@ -110,7 +110,7 @@ def _board(height: int, width: int) -> Image.Image:
 
 @functools.lru_cache(maxsize=1024)
 def _predator(size: int, name: str, act: int | None = None) -> Image.Image:
-    """A disc; its beak points where it goes, and a ring says that it catches."""
+    """A disc; its beak points in the direction of a move, a ring marks a catch."""
     image, draw, unit = _canvas(size)
     centre, radius = 0.5 * unit, 0.34 * unit
     if act is not None and act < len(MOVES):
@@ -144,13 +144,13 @@ def _prey(size: int, name: str) -> Image.Image:
 def _draw_grip(
     draw: ImageDraw.ImageDraw, hunter: tuple[int, int, int, int], prey: tuple[int, int, int, int]
 ) -> None:
-    """A bar from a catching predator to a prey that it can reach."""
+    """A bar from a catching predator to a prey within its reach."""
     ends = [((box[0] + box[2]) // 2, (box[1] + box[3]) // 2) for box in (hunter, prey)]
     draw.line(ends, fill=CATCHING, width=max((hunter[2] - hunter[0]) // 8, 2))
 
 
 def _draw_legend(image: Image.Image, n_predators: int, n_prey: int) -> None:
-    """Which shape is what, and how many of it are left."""
+    """The meaning of each shape, and how many are left."""
     draw = ImageDraw.Draw(image)
     size, x, middle = 24, MARGIN, image.height - BOTTOM // 2
     for sprite, text in (
@@ -177,7 +177,7 @@ def _disc(draw: ImageDraw.ImageDraw, centre: float, radius: float, color: str) -
 def _finished(
     image: Image.Image, draw: ImageDraw.ImageDraw, size: int, name: str, color: str
 ) -> Image.Image:
-    """The shape at its true size, with its number if there is room for it."""
+    """The shape at its true size, with its number if there is room."""
     if size >= 20:
         middle = image.width / 2
         draw.text(

@@ -1,20 +1,20 @@
-"""A top view of battles: what `battle` makes of an episode, four pictures an env step."""
+"""A top view of battles: draws the `BattleEpisode` of `battle`, four pictures per env step."""
 
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Int
 from PIL import Image, ImageColor, ImageDraw
 
 from macpo.envs.smac_jax.dynamics import NOBODY, Battle
-from macpo.envs.smac_jax.environment import SmacJax, State
+from macpo.envs.smac_jax.environment import SMACJaxEnv, State
 from macpo.envs.smac_jax.features import MOVES, NORTH, WEST
 from macpo.envs.smac_jax.maps import BattleMap
 from macpo.envs.smac_jax.units import ENERGY_MAX, LOOPS_PER_STEP
-from macpo.render.battle import Ending, Point, Story, story
+from macpo.render.battle import BattleEpisode, Ending, Point, battle_episode
 from macpo.render.ink import (
     FIELD,
     FIELD_DARK,
@@ -30,12 +30,12 @@ from macpo.render.ink import (
 PICTURES_PER_STEP = 4
 FPS = 20
 """Five env steps a second: nearly twice as fast as the game is usually played."""
-WIDTH, MOST_CELL = 600, 36  # pixels of the arena; at most, of a cell
-FINE = 3  # shapes are drawn so much larger and reduced, which smooths their edges
+WIDTH, MAX_CELL = 600, 36  # pixels of the arena; largest size of a cell
+FINE = 3  # shapes are drawn larger by this factor and reduced, which smooths their edges
 TOP, BORDER = 58, 1  # pixels above the arena; cells around the walkable ground
-ROOM, LEAST_HEIGHT = 2, 11  # cells around all that happens; from bottom to top
+ROOM, MIN_HEIGHT = 2, 11  # cells around all units; least cells from bottom to top
 BEAK, BARS = 7, 6  # pixels
-ROW, SIGN = 24, 26  # pixels from line to line of the legend; for a sign
+ROW, SIGN = 24, 26  # pixels between lines of the legend; width of a sign
 LEGEND_CELL, TEAM, GAP = 20, 76, 14  # pixels
 
 ALLY, ENEMY, ROCK = "#2F4B7C", "#C8472F", "#CFC8B8"
@@ -44,8 +44,8 @@ ENDINGS = {"VICTORY": "#2B8A4B", "DEFEAT": "#D7263D", "TIME OUT": INK}
 SHOTS = {"marine": "#E07B00", "marauder": "#3A3F47", "stalker": "#0093B8", "zealot": "#B5179E"}
 OTHER_SHOT = INK
 BLOWS = {"marauder": "grenade", "stalker": "bolt", "zealot": "blades"}
-FADE_STEPS, FADES = 12, 4  # a mark of the fallen fades so long, in so many tones
-SHOWN = 3.5  # loops for which a shot, or where it struck, is seen
+FADE_STEPS, FADES = 12, 4  # env steps in which the mark of a dead unit fades; its tones
+SHOT_LOOPS = 3.5  # loops for which a shot that has struck stays visible
 
 _NEAR, _FAR = 0.42, 1.05
 _OUTLINES: dict[str, tuple[Point, ...]] = {  # in radii; the other kinds are discs
@@ -64,7 +64,7 @@ _Sign: TypeAlias = Callable[["_Pen", Point], None]
 
 
 class View(NamedTuple):
-    """A part of the arena, in whole cells but for `cell`, which is the pixels of one."""
+    """A part of the arena in whole cells; `cell` is the size of one in pixels."""
 
     left: int
     top: int
@@ -74,63 +74,66 @@ class View(NamedTuple):
 
     @property
     def size(self) -> tuple[int, int]:
-        """Pixels."""
+        """Width and height in pixels."""
         return self.width * self.cell, self.height * self.cell
 
     def pixel(self, place: Point) -> tuple[int, int]:
-        """Where a place is, from the upper left corner."""
+        """The pixel of a position, from the upper left corner."""
         return round((place[0] - self.left) * self.cell), round((self.top - place[1]) * self.cell)
 
 
 class Stage(NamedTuple):
-    """What is the same in all pictures of an episode."""
+    """What all pictures of an episode share."""
 
     view: View
     ground: Image.Image
     """Walkable ground and the rock around it, drawn large."""
     page: Image.Image
-    """All around the arena that does not change."""
+    """The fixed parts around the arena."""
 
 
 def film(
-    env: SmacJax, states: Sequence[State], actions: Int[Any, "T N"], captions: Sequence[str]
+    env: SMACJaxEnv,
+    states: Sequence[State],
+    actions: Int[np.ndarray, "T N"],
+    captions: Sequence[str],
 ) -> list[Picture]:
-    """`PICTURES_PER_STEP` pictures of every step, and one of the final state."""
-    told = story(env, states, actions, captions)
-    view = view_of(told.map, told.battle)
-    stage = Stage(view, _ground(told.map, view), _page(told, view))
+    """`PICTURES_PER_STEP` pictures per step, and one of the final state."""
+    episode = battle_episode(env, states, actions, captions)
+    view = view_of(episode.map, episode.battle)
+    stage = Stage(view, _ground(episode.map, view), _page(episode, view))
     last = PICTURES_PER_STEP * (len(states) - 1)
-    return [partial(draw, told, stage, i / PICTURES_PER_STEP) for i in range(last + 1)]
+    return [partial(draw, episode, stage, i / PICTURES_PER_STEP) for i in range(last + 1)]
 
 
-def draw(told: Story, stage: Stage, time: float) -> Image.Image:
+def draw(episode: BattleEpisode, stage: Stage, time: float) -> Image.Image:
     """The picture at a time in env steps."""
     loop, step = time * LOOPS_PER_STEP, int(time)
-    over = step == len(told.actions)
-    alive = told.fell > loop
-    x, y = told.at(told.battle.x, loop), told.at(told.battle.y, loop)
+    over = step == len(episode.actions)
+    alive = episode.fell > loop
+    x, y = episode.at(episode.battle.x, loop), episode.at(episode.battle.y, loop)
     places = [(float(a), float(b)) for a, b in zip(x, y, strict=True)]
     pen = _Pen(stage.ground.copy(), stage.view)
-    _draw_fallen(pen, told, places, loop)
+    _draw_fallen(pen, episode, places, loop)
     if not over:
-        _draw_choices(pen, told, places, alive, step)
-    _draw_heals(pen, told, loop)
-    # who stands nearer hides who stands behind, and who flies both
+        _draw_choices(pen, episode, places, alive, step)
+    _draw_heals(pen, episode, loop)
+    # nearer units hide those behind them, and flying units hide both
     standing = [int(i) for i in np.flatnonzero(alive)]
-    units = sorted(standing, key=lambda i: (told.map.kinds[i].flies, -places[i][1]))
+    units = sorted(standing, key=lambda i: (episode.map.kinds[i].flies, -places[i][1]))
     for i in units:
-        _draw_unit(pen, told, i, places[i])
-        _draw_bars(pen, told, i, places[i], loop)
-    _draw_shots(pen, told, loop)
+        _draw_unit(pen, episode, i, places[i])
+        _draw_bars(pen, episode, i, places[i], loop)
+    _draw_shots(pen, episode, loop)
     image = stage.page.copy()
     image.paste(pen.finished(), (MARGIN, TOP))
     page = ImageDraw.Draw(image)
-    draw_caption(page, told.captions[step])
-    page.text((image.width - MARGIN, 24), told.map.name, QUIET, font(14), anchor="rm")
-    _draw_balance(page, told, loop, image.width)
-    _draw_counts(page, told, stage.view, alive)
-    if over and told.ending is not None:
-        _draw_ending(page, told, stage.view, told.ending, alive)
+    draw_caption(page, episode.captions[step])
+    page.text((image.width - MARGIN, 24), episode.map.name, QUIET, font(14), anchor="rm")
+    _draw_balance(page, episode, loop, image.width)
+    _draw_counts(page, episode, stage.view, alive)
+    if over and episode.ending is not None:
+        _draw_ending(page, episode, stage.view, episode.ending, alive)
     return image
 
 
@@ -138,11 +141,11 @@ def draw(told: Story, stage: Stage, time: float) -> Image.Image:
 
 
 def view_of(battle_map: BattleMap, battle: Battle) -> View:
-    """As large as what happens allows."""
+    """The smallest view that contains every unit at all times, at the largest scale that fits."""
     (west, east), (south, north) = battle_map.walkable
     x, y = ((math.floor(v.min()) - ROOM, math.ceil(v.max()) + ROOM) for v in (battle.x, battle.y))
-    wide, high = x[1] - x[0], max(y[1] - y[0], LEAST_HEIGHT)
-    most = min(WIDTH // wide, WIDTH // high, MOST_CELL)
+    wide, high = x[1] - x[0], max(y[1] - y[0], MIN_HEIGHT)
+    most = min(WIDTH // wide, WIDTH // high, MAX_CELL)
     cell = max(most, WIDTH // (round(max(east - west, north - south)) + 2 * BORDER))
     left, width = _within(x, WIDTH // cell, (round(west) - BORDER, round(east) + BORDER))
     bottom, height = _within(y, high, (round(south) - BORDER, round(north) + BORDER))
@@ -150,7 +153,7 @@ def view_of(battle_map: BattleMap, battle: Battle) -> View:
 
 
 def _within(span: tuple[int, int], size: int, limits: tuple[int, int]) -> tuple[int, int]:
-    """(start, size) of a span that was stretched or cut to a size, inside the limits."""
+    """(start, size) of a span that is stretched or cut to a size, inside the limits."""
     size = min(size, limits[1] - limits[0])
     start = (span[0] + span[1] - size) // 2
     return min(max(start, limits[0]), limits[1] - size), size
@@ -169,7 +172,7 @@ def _ground(battle_map: BattleMap, view: View) -> Image.Image:
 
 
 class _Pen:
-    """Draws on a large image, at places in cells, with widths in pixels of the picture."""
+    """Draws on an enlarged image, at positions in cells, with widths in pixels of the picture."""
 
     def __init__(self, image: Image.Image, view: View) -> None:
         self._image, self._view = image, view
@@ -177,11 +180,11 @@ class _Pen:
 
     @property
     def cell(self) -> int:
-        """Pixels of the picture."""
+        """Pixels per cell of the picture."""
         return self._view.cell
 
     def xy(self, place: Point) -> tuple[int, int]:
-        """Pixels of the large image; whole ones of the picture, so that who stands stays."""
+        """Pixels of the enlarged image, at whole pixels of the picture so that nothing trembles."""
         x, y = self._view.pixel(place)
         return x * FINE, y * FINE
 
@@ -195,7 +198,7 @@ class _Pen:
             self._draw.ellipse(box, fill=color)
 
     def polygon(self, place: Point, corners: Sequence[Point], scale: float, color: str) -> None:
-        """A polygon around a place; its corners times `scale` are pixels."""
+        """A polygon around a position; its corners times `scale` are pixels."""
         (x, y), k = self.xy(place), scale * FINE
         self._draw.polygon([(x + a * k, y - b * k) for a, b in corners], fill=color)
 
@@ -215,7 +218,7 @@ class _Pen:
         self._draw.text(self.xy(place), text, "white", large, anchor="mm")
 
     def bar(self, place: Point, drop: float, width: float, share: float, color: str) -> None:
-        """A bar `drop` pixels below a place, filled to its share."""
+        """A bar `drop` pixels below a position, filled to its share."""
         x, y = self.xy(place)
         w, h = round(width) * FINE, 3 * FINE
         left, top = x - w // 2, y + round(drop) * FINE
@@ -245,8 +248,8 @@ def _mixed(color: str, other: str, share: float) -> str:
 # --- units ----------------------------------------------------------------------------------------
 
 
-def _side(told: Story, i: int) -> str:
-    return ALLY if i < told.n else ENEMY
+def _side(episode: BattleEpisode, i: int) -> str:
+    return ALLY if i < episode.n else ENEMY
 
 
 def _draw_shape(pen: _Pen, kind: str, place: Point, radius: float, color: str) -> None:
@@ -258,43 +261,43 @@ def _draw_shape(pen: _Pen, kind: str, place: Point, radius: float, color: str) -
 
 
 def _extent(kind: str, way: Point) -> float:
-    """How far the sign of a kind reaches along x or y, in radii."""
+    """How far the sign of a kind extends in a direction, in radii."""
     x, y = way
     return max((x * a + y * b for a, b in _OUTLINES.get(kind, ())), default=1.0)
 
 
-def _draw_unit(pen: _Pen, told: Story, i: int, place: Point) -> None:
-    kind, radius = told.kinds[i], told.map.kinds[i].radius * pen.cell
-    if told.map.kinds[i].flies:
+def _draw_unit(pen: _Pen, episode: BattleEpisode, i: int, place: Point) -> None:
+    kind, radius = episode.kinds[i], episode.map.kinds[i].radius * pen.cell
+    if episode.map.kinds[i].flies:
         shadow = (place[0] + 0.25, place[1] - 0.35)
         _draw_shape(pen, kind, shadow, radius, _mixed(FIELD_DARK, INK, 0.25))
     _draw_shape(pen, kind, place, radius + 1, PAPER)
-    _draw_shape(pen, kind, place, radius, _side(told, i))
-    pen.write(place, told.names[i], min(max(1.1 * radius, 9.0), 15.0))
+    _draw_shape(pen, kind, place, radius, _side(episode, i))
+    pen.write(place, episode.names[i], min(max(1.1 * radius, 9.0), 15.0))
 
 
-def _draw_bars(pen: _Pen, told: Story, i: int, place: Point, loop: float) -> None:
+def _draw_bars(pen: _Pen, episode: BattleEpisode, i: int, place: Point, loop: float) -> None:
     """Health, above it the shield, below the unit a healer's energy."""
-    b, kind = told.battle, told.map.kinds[i]
-    share = float(told.at(b.health, loop)[i]) / kind.health
+    b, kind = episode.battle, episode.map.kinds[i]
+    share = float(episode.at(b.health, loop)[i]) / kind.health
     color = HEALTH if share > 0.6 else HURT if share > 0.3 else DYING
     radius = kind.radius * pen.cell
-    width, rise = max(2 * radius, 16), radius * _extent(told.kinds[i], (0.0, 1.0)) + 2
+    width, rise = max(2 * radius, 16), radius * _extent(episode.kinds[i], (0.0, 1.0)) + 2
     pen.bar(place, -rise, width, share, color)
     if kind.shield:
-        share = float(told.at(b.shield, loop)[i]) / kind.shield
+        share = float(episode.at(b.shield, loop)[i]) / kind.shield
         pen.bar(place, -rise - 4, width, share, SHIELD)
     if kind.heals:
-        share = float(told.at(b.energy, loop)[i]) / ENERGY_MAX
+        share = float(episode.at(b.energy, loop)[i]) / ENERGY_MAX
         pen.bar(place, rise - 1, width, share, ENERGY)
 
 
-def _draw_fallen(pen: _Pen, told: Story, places: Sequence[Point], loop: float) -> None:
-    """A cross where each fell, paler with time."""
-    for i in map(int, np.flatnonzero(told.fell <= loop)):
-        age = (loop - told.fell[i]) / LOOPS_PER_STEP / FADE_STEPS
+def _draw_fallen(pen: _Pen, episode: BattleEpisode, places: Sequence[Point], loop: float) -> None:
+    """A cross where each unit died, paler with time."""
+    for i in map(int, np.flatnonzero(episode.fell <= loop)):
+        age = (loop - episode.fell[i]) / LOOPS_PER_STEP / FADE_STEPS
         pale = min(int(age * FADES), FADES - 1) / FADES
-        _draw_cross(pen, places[i], _mixed(_side(told, i), FIELD, pale))
+        _draw_cross(pen, places[i], _mixed(_side(episode, i), FIELD, pale))
 
 
 def _draw_cross(pen: _Pen, place: Point, color: str) -> None:
@@ -304,18 +307,18 @@ def _draw_cross(pen: _Pen, place: Point, color: str) -> None:
 
 
 def _draw_choices(
-    pen: _Pen, told: Story, places: Sequence[Point], alive: np.ndarray, step: int
+    pen: _Pen, episode: BattleEpisode, places: Sequence[Point], alive: np.ndarray, step: int
 ) -> None:
-    """A beak for a move, dots to whom an agent is to attack or heal."""
-    for i in map(int, np.flatnonzero(alive[: told.n])):
-        action, at = int(told.actions[step, i]), int(told.ordered[step, i])
+    """A beak for a move, a dotted line to the unit an agent attacks or heals."""
+    for i in map(int, np.flatnonzero(alive[: episode.n])):
+        action, at = int(episode.actions[step, i]), int(episode.ordered[step, i])
         if NORTH <= action <= WEST:
             way = MOVES[action - NORTH]
-            start = told.map.kinds[i].radius * pen.cell * _extent(told.kinds[i], way)
+            start = episode.map.kinds[i].radius * pen.cell * _extent(episode.kinds[i], way)
             above = BARS if action == NORTH else 0  # the bars are there
             _draw_beak(pen, places[i], way, start + above)
         elif at != NOBODY:
-            color = HEALTH if told.map.kinds[i].heals else ALLY
+            color = HEALTH if episode.map.kinds[i].heals else ALLY
             _draw_aim(pen, places[i], places[at], color)
 
 
@@ -324,19 +327,19 @@ def _draw_aim(pen: _Pen, a: Point, b: Point, color: str) -> None:
 
 
 def _draw_beak(pen: _Pen, place: Point, way: Point, start: float) -> None:
-    """A triangle that points the way, `start` pixels from a place."""
+    """A triangle in the direction of a move, `start` pixels from a position."""
     (x, y), base, tip = way, start - 3, start + BEAK
     corners = [(x * tip, y * tip), (x * base - y * 7, y * base - x * 7)]
     pen.polygon(place, [*corners, (x * base + y * 7, y * base + x * 7)], 1, ALLY)
 
 
-# --- what they do to each other -------------------------------------------------------------------
+# --- shots and healing ----------------------------------------------------------------------------
 
 
-def _draw_heals(pen: _Pen, told: Story, loop: float) -> None:
-    for heal in told.heals:
+def _draw_heals(pen: _Pen, episode: BattleEpisode, loop: float) -> None:
+    for heal in episode.heals:
         if heal.start <= loop < heal.end:
-            _draw_heal(pen, told.place(heal.by, loop), told.place(heal.at, loop))
+            _draw_heal(pen, episode.place(heal.by, loop), episode.place(heal.at, loop))
 
 
 def _draw_heal(pen: _Pen, a: Point, b: Point) -> None:
@@ -348,21 +351,21 @@ def _draw_heal(pen: _Pen, a: Point, b: Point) -> None:
         pen.line((x, y - 0.2), (x, y + 0.2), 2, HEALTH)
 
 
-def _draw_shots(pen: _Pen, told: Story, loop: float) -> None:
-    for shot in told.shots:
-        if not shot.start <= loop < shot.end + SHOWN:
+def _draw_shots(pen: _Pen, episode: BattleEpisode, loop: float) -> None:
+    for shot in episode.shots:
+        if not shot.start <= loop < shot.end + SHOT_LOOPS:
             continue
-        kind = told.map.kinds[shot.by]
-        a, b = told.place(shot.by, min(loop, shot.start)), told.place(shot.at, loop)
+        kind = episode.map.kinds[shot.by]
+        a, b = episode.place(shot.by, min(loop, shot.start)), episode.place(shot.at, loop)
         far = max(math.dist(a, b), 1e-6)
         a = _between(a, b, min(kind.radius / far, 0.5))
-        b = _between(b, a, min(told.map.kinds[shot.at].radius * 0.6 / far, 0.5))
+        b = _between(b, a, min(episode.map.kinds[shot.at].radius * 0.6 / far, 0.5))
         flown = (loop - shot.start) / max(shot.end - shot.start, 1e-6)
-        _draw_shot(pen, told.kinds[shot.by], a, b, flown)
+        _draw_shot(pen, episode.kinds[shot.by], a, b, flown)
 
 
 def _draw_shot(pen: _Pen, kind: str, a: Point, b: Point, flown: float) -> None:
-    """What a kind fires from a at b; `flown` is how much of the way, above 1 once it has struck."""
+    """A kind's shot from a at b; `flown` is the share of its flight, above 1 once it has struck."""
     color = SHOTS.get(kind, OTHER_SHOT)
     if kind == "zealot":  # two blades
         x, y = b[0] - a[0], b[1] - a[1]
@@ -389,13 +392,15 @@ def _draw_shot(pen: _Pen, kind: str, a: Point, b: Point, flown: float) -> None:
 # --- around the arena -----------------------------------------------------------------------------
 
 
-def _draw_balance(page: ImageDraw.ImageDraw, told: Story, loop: float, width: int) -> None:
-    """What health and shields are left of either side, from the outside to the middle."""
-    left = np.array([k.health + k.shield for k in told.map.kinds])
-    now = told.at(told.battle.health + told.battle.shield, loop)
+def _draw_balance(
+    page: ImageDraw.ImageDraw, episode: BattleEpisode, loop: float, width: int
+) -> None:
+    """Remaining health and shields of both sides, from the outside to the middle."""
+    left = np.array([k.health + k.shield for k in episode.map.kinds])
+    now = episode.at(episode.battle.health + episode.battle.shield, loop)
     half, y = width // 2 - MARGIN, 42
     page.rectangle((MARGIN, y, width - MARGIN - 1, y + 7), fill=FIELD_DARK)
-    for side, color in ((slice(None, told.n), ALLY), (slice(told.n, None), ENEMY)):
+    for side, color in ((slice(None, episode.n), ALLY), (slice(episode.n, None), ENEMY)):
         size = round(half * float(now[side].sum() / left[side].sum()))
         x = MARGIN if color == ALLY else width - MARGIN - size
         if size:
@@ -403,35 +408,35 @@ def _draw_balance(page: ImageDraw.ImageDraw, told: Story, loop: float, width: in
 
 
 def _draw_counts(
-    page: ImageDraw.ImageDraw, told: Story, view: View, alive: Bool[np.ndarray, " U"]
+    page: ImageDraw.ImageDraw, episode: BattleEpisode, view: View, alive: Bool[np.ndarray, " U"]
 ) -> None:
-    """How many of each kind are left of either side."""
-    for x, y, members in _teams(told, view):
-        text = _count(told, members, int(alive[members].sum()))
+    """How many units of each kind both sides have left."""
+    for x, y, members in _teams(episode, view):
+        text = _count(episode, members, int(alive[members].sum()))
         page.text((x + SIGN, y), text, INK, font(13), anchor="lm")
 
 
-def _count(told: Story, members: Sequence[int], alive: int) -> str:
-    return f"{alive} of {len(members)} {told.kinds[members[0]]}{'s' * (len(members) != 1)}"
+def _count(episode: BattleEpisode, members: Sequence[int], alive: int) -> str:
+    return f"{alive} of {len(members)} {episode.kinds[members[0]]}{'s' * (len(members) != 1)}"
 
 
-def _teams(told: Story, view: View) -> list[tuple[int, int, list[int]]]:
-    """(x, y) in pixels of a kind's sign in the first lines of the legend, and its units."""
+def _teams(episode: BattleEpisode, view: View) -> list[tuple[int, int, list[int]]]:
+    """The pixel (x, y) of each kind's sign in the legend's first lines, and its units."""
     found: list[tuple[int, int, list[int]]] = []
-    for line, side in enumerate((range(told.n), range(told.n, len(told.kinds)))):
+    for line, side in enumerate((range(episode.n), range(episode.n, len(episode.kinds)))):
         x, y = MARGIN + TEAM, TOP + view.size[1] + ROW * (line + 1)
-        for kind in dict.fromkeys(told.kinds[i] for i in side):
-            members = [i for i in side if told.kinds[i] == kind]
+        for kind in dict.fromkeys(episode.kinds[i] for i in side):
+            members = [i for i in side if episode.kinds[i] == kind]
             found.append((x, y, members))
-            x += SIGN + round(font(13).getlength(_count(told, members, len(members)))) + GAP
+            x += SIGN + round(font(13).getlength(_count(episode, members, len(members)))) + GAP
     return found
 
 
-def _page(told: Story, view: View) -> Image.Image:
+def _page(episode: BattleEpisode, view: View) -> Image.Image:
     """The empty page with the legend."""
     width, height = view.size
     lines, x = [list[tuple[int, _Sign, str]]()], 0
-    for paint, text in _signs(told.map):
+    for paint, text in _signs(episode.map):
         size = SIGN + round(font(13).getlength(text)) + GAP
         if x + size > width:
             lines, x = [*lines, []], 0
@@ -441,10 +446,10 @@ def _page(told: Story, view: View) -> Image.Image:
     cell = LEGEND_CELL
     large = Image.new("RGB", (width * FINE, below * FINE), PAPER)
     pen = _Pen(large, View(0, 0, width // cell, below // cell, cell))
-    for x, y, members in _teams(told, view):
-        kind = told.kinds[members[0]]
+    for x, y, members in _teams(episode, view):
+        kind = episode.kinds[members[0]]
         place = ((x - MARGIN + 9) / cell, (TOP + height - y) / cell)
-        _draw_shape(pen, kind, place, 8 if kind in _OUTLINES else 7, _side(told, members[0]))
+        _draw_shape(pen, kind, place, 8 if kind in _OUTLINES else 7, _side(episode, members[0]))
     for k, line in enumerate(lines):
         for x, paint, _ in line:
             paint(pen, (x / cell, -ROW * (k + 3) / cell))
@@ -462,7 +467,7 @@ def _page(told: Story, view: View) -> Image.Image:
 
 
 def _signs(battle_map: BattleMap) -> list[tuple[_Sign, str]]:
-    """What the legend explains, and in which words; the signs lie to the right of their point."""
+    """Signs of the legend and their texts; a sign lies to the right of its point."""
 
     def bar(color: str) -> _Sign:
         return lambda pen, at: pen.bar((at[0] + 0.5, at[1]), -1, 18, 0.7, color)
@@ -495,18 +500,18 @@ def _signs(battle_map: BattleMap) -> list[tuple[_Sign, str]]:
 
 def _draw_ending(
     page: ImageDraw.ImageDraw,
-    told: Story,
+    episode: BattleEpisode,
     view: View,
     word: Ending,
     alive: Bool[np.ndarray, " U"],
 ) -> None:
-    """The outcome in large letters, away from those who are left."""
-    n, (width, height) = told.n, view.size
+    """The outcome in large letters, away from the surviving units."""
+    n, (width, height) = episode.n, view.size
     text = (
         f"{alive[:n].sum()} of {n} allies and {alive[n:].sum()} of {len(alive) - n} enemies left "
-        f"after {len(told.actions)} steps"
+        f"after {len(episode.actions)} steps"
     )
-    left = told.battle.y[-1][alive]
+    left = episode.battle.y[-1][alive]
     low = left.size > 0 and view.pixel((0.0, float(left.mean())))[1] > height / 2
     x, y = MARGIN + width // 2, TOP + (60 if low else height - 60)
     half = round(font(15).getlength(text)) // 2 + 24

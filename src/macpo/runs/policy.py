@@ -123,7 +123,7 @@ def _stepped(policy: Policy, seed: int) -> FilmedEpisode:
     policy.reset()
     states, actions, rewards = [state], [], []
     while not (timestep.terminated or timestep.truncated):
-        action = policy.act(timestep.obs, timestep.avail_actions)
+        action = policy.act(timestep.observation.obs, timestep.observation.avail_actions)
         key, step_key = jax.random.split(key)
         state, timestep = step(step_key, state, jnp.asarray(action))
         states.append(state)

@@ -71,7 +71,7 @@ def collect(
         return _Carry(
             t=c.t + 1,
             env_state=env_state,
-            observation=Observation(after.obs, after.state, after.avail_actions),
+            observation=after.observation,
             hidden=hidden,
             last_action=actions,
             over=c.over | after.terminated | after.truncated,
@@ -79,12 +79,11 @@ def collect(
             outcome=jax.tree.map(lambda old, new: _going(c, new, old), c.outcome, after.info),
         )
 
-    observation = Observation(first.obs, first.state, first.avail_actions)
     nothing = jnp.full((n_envs, spec.n_agents), -1, jnp.int8)
     start = _Carry(
         jnp.zeros((), jnp.int32),
         env_state,
-        observation,
+        first.observation,
         hidden,
         nothing,
         jnp.zeros(n_envs, bool),

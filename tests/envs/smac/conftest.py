@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from macpo.envs.smac.environment import Config, Smac
+from macpo.envs.smac.environment import Config, SMACEnv
 from macpo.types import TimeStep
 from tests.support.paths import SUPPORT
 
@@ -80,14 +80,14 @@ def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installatio
 
 
 @pytest.fixture
-def env(installation: Installation) -> Iterator[Smac]:
+def env(installation: Installation) -> Iterator[SMACEnv]:
     """5m_vs_6m in a game of its own, which ends with the test."""
     with closing(Config(map="5m_vs_6m", client="pysc2", timeout=20).make()) as environment:
         yield environment
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Smac, Installation]]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SMACEnv, Installation]]:
     """5m_vs_6m in a game that a file's tests share, for each takes a second to start."""
     pytest.importorskip("pysc2", reason="needs pysc2: pip install 'macpo[sc2]'")
     installation = Installation(tmp_path_factory.mktemp("sc2")).write("5m_vs_6m", FIVE_AGAINST_SIX)
@@ -100,16 +100,16 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Smac, In
         yield environment, installation
 
 
-def last_available(seen: TimeStep) -> np.ndarray:
+def last_available(timestep: TimeStep) -> np.ndarray:
     """Each agent's available action of the highest number: an attack, where there is one."""
-    avail = np.asarray(seen.avail_actions)
+    avail = np.asarray(timestep.observation.avail_actions)
     return avail.shape[1] - 1 - avail[:, ::-1].argmax(1)
 
 
-def play(env: Smac, seen: TimeStep) -> list[TimeStep]:
-    """The episode's time steps after `seen`, with everybody attacking."""
+def play(env: SMACEnv, timestep: TimeStep) -> list[TimeStep]:
+    """The episode's time steps after `timestep`, with everybody attacking."""
     steps: list[TimeStep] = []
-    while not (seen.terminated or seen.truncated):
-        seen = env.step(last_available(seen))
-        steps.append(seen)
+    while not (timestep.terminated or timestep.truncated):
+        timestep = env.step(last_available(timestep))
+        steps.append(timestep)
     return steps

@@ -54,7 +54,7 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_folder_that_does_not_exist(folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SC2PATH", "/no/such/folder")
     said = refusal(Config(map="3m"))
-    assert said.startswith("StarCraft II not found: /no/such/folder ($SC2PATH) is no folder.")
+    assert said.startswith("StarCraft II not found: /no/such/folder ($SC2PATH) is not a folder.")
     assert "Set SC2PATH to the folder that holds Versions and Maps" in said
 
 
@@ -64,7 +64,9 @@ def test_the_variable_is_not_set_and_the_default_does_not_exist(
     monkeypatch.delenv("SC2PATH")
     monkeypatch.setenv("HOME", str(folder))
     said = refusal(Config(map="3m"))
-    assert f"{folder}/StarCraftII ($SC2PATH is not set; this is the default) is no folder" in said
+    assert (
+        f"{folder}/StarCraftII ($SC2PATH is not set; this is the default) is not a folder" in said
+    )
 
 
 def test_a_folder_without_an_executable(folder: Path):
@@ -86,7 +88,7 @@ def test_a_map_that_smac_does_not_have():
 
 
 def test_a_timeout_of_nothing():
-    with pytest.raises(UsageError, match="timeout must be at least 1 second, not 0"):
+    with pytest.raises(UsageError, match="smac: timeout must be at least 1, not 0"):
         Config(timeout=0)
 
 
@@ -132,7 +134,9 @@ def test_a_game_whose_units_endure_more(installation: Installation):
 
 
 def test_no_client_at_all(packages: Path):
-    with pytest.raises(UsageError, match=r"nothing installed can .* pip install 'macpo\[sc2\]'"):
+    with pytest.raises(
+        UsageError, match=r"no client of StarCraft II .* pip install 'macpo\[sc2\]'"
+    ):
         installed.choose_client("auto")
 
 
@@ -171,7 +175,9 @@ def afresh(monkeypatch: pytest.MonkeyPatch):
 def test_pysc2_without_the_module_it_needs(afresh: pytest.MonkeyPatch):
     for module in ("pysc2", "pysc2.run_configs"):
         afresh.setitem(sys.modules, module, None)
-    with pytest.raises(UsageError, match=r"missing, which speaks to .*pip install 'macpo\[sc2\]'"):
+    with pytest.raises(
+        UsageError, match=r"missing, which connects to .*pip install 'macpo\[sc2\]'"
+    ):
         game.pysc2()
 
 
@@ -202,7 +208,7 @@ def report() -> dict[str, tuple[str, str]]:
     return {what: (found, advice) for what, found, advice in installed.findings()}
 
 
-def test_the_doctor_tells_builds_maps_and_clients(folder: Path, packages: Path):
+def test_the_doctor_lists_builds_maps_and_clients(folder: Path, packages: Path):
     package(packages, "pysc2")
     found = report()
     assert found["StarCraft II"] == (f"{folder}: builds 75689", "")
@@ -211,7 +217,7 @@ def test_the_doctor_tells_builds_maps_and_clients(folder: Path, packages: Path):
     assert found["smac (client)"] == ("absent", "")
 
 
-def test_the_doctor_tells_how_to_get_what_is_missing(
+def test_the_doctor_says_how_to_get_what_is_missing(
     packages: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("SC2PATH", "/no/such/folder")

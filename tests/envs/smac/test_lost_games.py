@@ -1,4 +1,4 @@
-"""Games that crash, hang, refuse or are killed: told as such, ended, and started anew."""
+"""Games that crash, hang, refuse or are killed: reported as lost, ended, and started again."""
 
 import gc
 import os
@@ -12,16 +12,16 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from macpo.envs import smac
 from macpo.envs.host import EnvironmentLost
-from macpo.envs.smac.environment import Config, Smac
+from macpo.envs.smac import environment as smac
+from macpo.envs.smac.environment import Config, SMACEnv
 
 from .conftest import FIVE_AGAINST_SIX, Installation, alive, play
 
 STOP = np.ones(5, int)
 
 
-def wins_an_episode(env: Smac) -> bool:
+def wins_an_episode(env: SMACEnv) -> bool:
     return play(env, env.reset(0))[-1].info["battle_won"] == 1
 
 
@@ -37,7 +37,7 @@ def wins_an_episode(env: Smac) -> bool:
     ],
 )
 def test_a_game_lost_within_a_step_is_ended_and_the_next_reset_starts_another(
-    installation: Installation, env: Smac, request_kind: str, how: str
+    installation: Installation, env: SMACEnv, request_kind: str, how: str
 ):
     env.reset(0)
     installation.misbehave(request_kind, how)
@@ -58,7 +58,7 @@ def test_a_game_that_hangs_is_given_up_after_the_timeout(installation: Installat
         assert wins_an_episode(env)
 
 
-def test_a_game_killed_from_outside_is_lost(installation: Installation, env: Smac):
+def test_a_game_killed_from_outside_is_lost(installation: Installation, env: SMACEnv):
     env.reset(0)
     (pid,) = installation.running()
     os.kill(pid, signal.SIGKILL)
@@ -68,7 +68,7 @@ def test_a_game_killed_from_outside_is_lost(installation: Installation, env: Sma
 
 
 @pytest.mark.parametrize("kind", ["create_game", "join_game", "game_info", "observation"])
-def test_a_game_that_refuses_to_begin_is_ended(installation: Installation, env: Smac, kind: str):
+def test_a_game_that_refuses_to_begin_is_ended(installation: Installation, env: SMACEnv, kind: str):
     installation.misbehave(kind, "refuse")
     with pytest.raises(EnvironmentLost):
         env.reset(0)
@@ -76,14 +76,18 @@ def test_a_game_that_refuses_to_begin_is_ended(installation: Installation, env: 
     assert wins_an_episode(env)
 
 
-def test_a_game_that_does_not_start_is_quoted(installation: Installation, env: Smac):
+def test_a_game_that_does_not_start_is_quoted(installation: Installation, env: SMACEnv):
     installation.misbehave("launch", "die")
-    with pytest.raises(EnvironmentLost, match="it last said: error while loading shared libraries"):
+    with pytest.raises(
+        EnvironmentLost, match="its last output: error while loading shared libraries"
+    ):
         env.reset(0)
     assert wins_an_episode(env)
 
 
-def test_a_reset_in_which_the_game_is_lost_can_be_repeated(installation: Installation, env: Smac):
+def test_a_reset_in_which_the_game_is_lost_can_be_repeated(
+    installation: Installation, env: SMACEnv
+):
     env.reset(0)
     installation.misbehave("debug", "drop")
     with pytest.raises(EnvironmentLost):
@@ -92,7 +96,7 @@ def test_a_reset_in_which_the_game_is_lost_can_be_repeated(installation: Install
     assert wins_an_episode(env)
 
 
-def test_a_map_that_does_not_create_its_units_anew_is_lost(installation: Installation, env: Smac):
+def test_a_map_that_does_not_recreate_its_units_is_lost(installation: Installation, env: SMACEnv):
     installation.write("5m_vs_6m", FIVE_AGAINST_SIX | {"delay": 10_000})
     env.reset(0)
     with pytest.raises(EnvironmentLost, match=r"shows \(0, 0\) units after a reset, not \(5, 6\)"):
@@ -101,10 +105,10 @@ def test_a_map_that_does_not_create_its_units_anew_is_lost(installation: Install
 
 
 def test_a_game_is_replaced_before_it_has_played_as_long_as_it_can(
-    installation: Installation, env: Smac, monkeypatch: pytest.MonkeyPatch
+    installation: Installation, env: SMACEnv, monkeypatch: pytest.MonkeyPatch
 ):
     # room for two episodes: at most 200 + 70 · 8 loops each, of which these take 200 + 7 · 8
-    monkeypatch.setattr(smac, "MOST_LOOPS", 200 + 7 * 8 + 200 + 70 * 8)
+    monkeypatch.setattr(smac, "MAX_LOOPS", 200 + 7 * 8 + 200 + 70 * 8)
     for n_launches in (1, 1, 2, 2):
         assert wins_an_episode(env)
         assert len(installation.launches()) == n_launches
@@ -124,7 +128,7 @@ def test_making_an_environment_imports_neither_pysc2_nor_protobuf(installation: 
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
-def test_closing_ends_the_game_and_may_be_done_twice(installation: Installation, env: Smac):
+def test_closing_ends_the_game_and_may_be_done_twice(installation: Installation, env: SMACEnv):
     env.reset(0)
     assert len(installation.running()) == 1
     env.close()
@@ -132,7 +136,7 @@ def test_closing_ends_the_game_and_may_be_done_twice(installation: Installation,
     assert installation.running() == []
 
 
-def test_a_closed_environment_can_be_reset(installation: Installation, env: Smac):
+def test_a_closed_environment_can_be_reset(installation: Installation, env: SMACEnv):
     env.reset(0)
     env.close()
     assert wins_an_episode(env)
@@ -182,7 +186,7 @@ def test_a_game_does_not_outlive_a_process_that_is_killed(installation: Installa
     assert wait_for(lambda: not alive(game))
 
 
-def test_a_hundred_resets_use_one_game(installation: Installation, env: Smac):
+def test_a_hundred_resets_use_one_game(installation: Installation, env: SMACEnv):
     for _ in range(100):
         env.reset(0)
         env.step(STOP)

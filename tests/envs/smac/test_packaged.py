@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from macpo.envs.host import EnvironmentLost
-from macpo.envs.smac.environment import Config, Smac
+from macpo.envs.smac.environment import Config, SMACEnv
 from macpo.envs.smac.game import pysc2
 from macpo.errors import UsageError
 
@@ -94,12 +94,12 @@ def double(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 
 @pytest.fixture
-def env(double: Any) -> Iterator[Smac]:
+def env(double: Any) -> Iterator[SMACEnv]:
     with closing(Config(map="3m", difficulty="5", timeout=7).make()) as environment:
         yield environment
 
 
-def test_its_environment_is_made_with_our_settings(double: Any, env: Smac):
+def test_its_environment_is_made_with_our_settings(double: Any, env: SMACEnv):
     env.reset(11)
     (made,) = double.made
     assert made.settings == {
@@ -111,44 +111,45 @@ def test_its_environment_is_made_with_our_settings(double: Any, env: Smac):
     }
 
 
-def test_it_waits_for_answers_as_long_as_we_would(double: Any, env: Smac):
+def test_it_waits_for_answers_as_long_as_we_would(double: Any, env: SMACEnv):
     env.reset(0)
     assert pysc2().flags.sc2_timeout == 7
 
 
-def test_what_it_shows_becomes_a_time_step(double: Any, env: Smac):
-    seen = env.reset(0)
-    assert seen.obs.shape == (3, 30) and seen.obs.dtype == np.float32
-    assert seen.state.shape == (48,) and seen.state.dtype == np.float32
-    assert seen.avail_actions.tolist() == [[False, *[True] * 5, *[False] * 3]] * 3
-    assert seen.info == {"battle_won": 0, "dead_allies": 0, "dead_enemies": 0}
-    assert not (seen.terminated or seen.truncated)
+def test_what_it_shows_becomes_a_time_step(double: Any, env: SMACEnv):
+    timestep = env.reset(0)
+    obs, state, available = timestep.observation
+    assert obs.shape == (3, 30) and obs.dtype == np.float32
+    assert state.shape == (48,) and state.dtype == np.float32
+    assert available.tolist() == [[False, *[True] * 5, *[False] * 3]] * 3
+    assert timestep.info == {"battle_won": 0, "dead_allies": 0, "dead_enemies": 0}
+    assert not (timestep.terminated or timestep.truncated)
 
 
-def test_a_victory_terminates(double: Any, env: Smac):
+def test_a_victory_terminates(double: Any, env: SMACEnv):
     env.reset(0)
     double.made[0].script = [(2.5, True, {"battle_won": True, "dead_allies": 1, "dead_enemies": 3})]
-    seen = env.step(np.array([1, 2, 3]))
+    timestep = env.step(np.array([1, 2, 3]))
     assert double.made[0].actions == [[1, 2, 3]]
-    assert seen.reward == 2.5
-    assert seen.terminated and not seen.truncated
-    assert seen.info == {"battle_won": 1, "dead_allies": 1, "dead_enemies": 3}
+    assert timestep.reward == 2.5
+    assert timestep.terminated and not timestep.truncated
+    assert timestep.info == {"battle_won": 1, "dead_allies": 1, "dead_enemies": 3}
 
 
-def test_a_time_out_truncates_and_the_next_end_does_not(double: Any, env: Smac):
+def test_a_time_out_truncates_and_the_next_end_does_not(double: Any, env: SMACEnv):
     env.reset(0)
     lost = (0.0, True, {"battle_won": False, "dead_allies": 3, "dead_enemies": 0})
     double.made[0].script = ["time-out", lost]
-    seen = env.step(STOP)
-    assert seen.truncated and not seen.terminated
+    timestep = env.step(STOP)
+    assert timestep.truncated and not timestep.terminated
     env.reset(0)
-    seen = env.step(STOP)
-    assert seen.terminated and not seen.truncated
+    timestep = env.step(STOP)
+    assert timestep.terminated and not timestep.truncated
 
 
 @pytest.mark.parametrize("result", ["crash", (0, True, {})], ids=["raises", "restarts"])
 def test_a_game_that_it_loses_is_lost_and_the_next_reset_makes_another(
-    double: Any, env: Smac, result: Any
+    double: Any, env: SMACEnv, result: Any
 ):
     env.reset(0)
     double.made[0].script = [result]
@@ -159,14 +160,14 @@ def test_a_game_that_it_loses_is_lost_and_the_next_reset_makes_another(
     assert len(double.made) == 2
 
 
-def test_a_game_that_it_loses_and_restarts_within_a_reset_is_lost(double: Any, env: Smac):
+def test_a_game_that_it_loses_and_restarts_within_a_reset_is_lost(double: Any, env: SMACEnv):
     env.reset(0)
     double.made[0].loses_next_reset = True
     with pytest.raises(EnvironmentLost, match="within a reset"):
         env.reset(0)
 
 
-def test_a_package_that_shows_something_else_is_refused(double: Any, env: Smac):
+def test_a_package_that_shows_something_else_is_refused(double: Any, env: SMACEnv):
     double.other_sizes["obs_shape"] = 29
     with pytest.raises(UsageError, match=r"the installed smac has obs_shape 29 .* not 30"):
         env.reset(0)

@@ -208,12 +208,12 @@ def test_two_can_kill_each_other_in_the_same_loop() -> None:
 def test_shields_regenerate_once_160_loops_have_passed_without_damage() -> None:
     arena = Arena(["stalker dummy"], ["target"], [(10, 10), (30, 30)], shield=[40, 0])
     arena.battle = arena.battle._replace(shield_delay=jnp.array([160.0, 0.0]))
-    seen = arena.loops(168)
-    assert seen[158].shield[0] == 40
-    assert_allclose(seen[-1].shield[0], 40 + 9 * 0.125)
+    battles = arena.loops(168)
+    assert battles[158].shield[0] == 40
+    assert_allclose(battles[-1].shield[0], 40 + 9 * 0.125)
 
 
-def test_damage_starts_the_shields_delay_anew() -> None:
+def test_damage_restarts_the_shields_delay() -> None:
     arena = Arena(["marine"], ["stalker dummy"], [(10, 10), (12, 10)])
     arena.order(arena.attack(1))
     arena.loops(2)

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from macpo import registry
 from macpo.envs.smac_jax import features, scripts
-from macpo.envs.smac_jax.environment import SmacJax, State
+from macpo.envs.smac_jax.environment import SMACJaxEnv, State
 from macpo.envs.smac_jax.features import EAST, NO_OP, REACH, SIGHT, STOP
 from macpo.envs.smac_jax.maps import MAPS
 from macpo.envs.smac_jax.scripts import Script
@@ -24,7 +24,7 @@ every_map = pytest.mark.parametrize("name", FOCUS)
 
 
 @functools.cache
-def environment(name: str, **options: Any) -> SmacJax:
+def environment(name: str, **options: Any) -> SMACJaxEnv:
     return registry.make_config("envs", "smac-jax", map=name, **options).make()
 
 
@@ -32,14 +32,14 @@ class Play(NamedTuple):
     """Whole episodes, leaves [T+1, B, ...] from the first state on; `actions` are [T, B, N]."""
 
     state: State
-    seen: TimeStep
+    timesteps: TimeStep
     actions: np.ndarray
     going: np.ndarray
     """[T, B] whether the step was made in an episode that was not over."""
 
     @property
     def returns(self) -> np.ndarray:
-        return np.where(self.going, self.seen.reward[1:], 0.0).sum(0)
+        return np.where(self.going, self.timesteps.reward[1:], 0.0).sum(0)
 
     @property
     def lengths(self) -> np.ndarray:
@@ -47,7 +47,7 @@ class Play(NamedTuple):
 
     @property
     def won(self) -> np.ndarray:
-        return (self.going & (self.seen.info["battle_won"][1:] > 0)).any(0)
+        return (self.going & (self.timesteps.info["battle_won"][1:] > 0)).any(0)
 
 
 @functools.cache
@@ -55,11 +55,11 @@ def play(name: str, script: Script, n: int, seed: int = 0) -> Play:
     env = environment(name)
 
     def step(carry: Any, key: jax.Array) -> Any:
-        state, seen = carry
+        state, timestep = carry
         act_key, env_key = jax.random.split(key)
         act = functools.partial(script, dynamics=env.dynamics)
         actions = jax.vmap(lambda k, b, a: act(k, battle=b, available=a))(
-            jax.random.split(act_key, n), state.battle, seen.avail_actions
+            jax.random.split(act_key, n), state.battle, timestep.observation.avail_actions
         )
         after = jax.vmap(env.step)(jax.random.split(env_key, n), state, actions)
         return after, (*after, actions)
@@ -69,13 +69,13 @@ def play(name: str, script: Script, n: int, seed: int = 0) -> Play:
         reset_key, step_key = jax.random.split(key)
         first = jax.vmap(env.reset)(jax.random.split(reset_key, n))
         keys = jax.random.split(step_key, env.spec.episode_limit)
-        state, seen, actions = jax.lax.scan(step, first, keys)[1]
-        whole = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, (state, seen))
+        state, timestep, actions = jax.lax.scan(step, first, keys)[1]
+        whole = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, (state, timestep))
         return (*whole, actions)
 
-    state, seen, actions = jax.tree.map(np.asarray, whole(jax.random.key(seed)))
-    over = seen.terminated | seen.truncated
-    return Play(state, seen, actions, ~np.logical_or.accumulate(over[:-1], 0))
+    state, timestep, actions = jax.tree.map(np.asarray, whole(jax.random.key(seed)))
+    over = timestep.terminated | timestep.truncated
+    return Play(state, timestep, actions, ~np.logical_or.accumulate(over[:-1], 0))
 
 
 def random_play(name: str) -> Play:
@@ -86,16 +86,16 @@ def living(name: str, recorded: Play) -> np.ndarray:
     return recorded.state.battle.health[..., : environment(name).spec.n_agents] > 0
 
 
-# --- what is seen, in every state of random play -------------------------------------------------
+# --- observations in every state of random play ---------------------------------------------------
 
 
 @every_map
 def test_observations_and_state_lie_between_minus_one_and_one_but_for_cooldowns(name: str) -> None:
-    seen, here = random_play(name).seen, MAPS[name]
-    assert np.isfinite(seen.obs).all()
-    assert np.abs(seen.obs).max() <= 1
+    timesteps, here = random_play(name).timesteps, MAPS[name]
+    assert np.isfinite(timesteps.observation.obs).all()
+    assert np.abs(timesteps.observation.obs).max() <= 1
     width = 4 + here.ally_shields + here.n_types
-    state = seen.state.copy()
+    state = timesteps.observation.state.copy()
     ready = state[..., 1 : here.n_agents * width : width].copy()
     state[..., 1 : here.n_agents * width : width] = 0
     assert np.abs(state).max() <= 1
@@ -105,7 +105,7 @@ def test_observations_and_state_lie_between_minus_one_and_one_but_for_cooldowns(
 @every_map
 def test_the_dead_may_do_nothing_and_the_living_may_stop(name: str) -> None:
     recorded = random_play(name)
-    available, alive = recorded.seen.avail_actions, living(name, recorded)
+    available, alive = recorded.timesteps.observation.avail_actions, living(name, recorded)
     assert_array_equal(available[..., NO_OP], ~alive)
     assert_array_equal(available[..., STOP], alive)
     assert not available[~alive][:, 1:].any()
@@ -114,7 +114,7 @@ def test_the_dead_may_do_nothing_and_the_living_may_stop(name: str) -> None:
 @every_map
 def test_observations_agree_with_availability(name: str) -> None:
     recorded, here = random_play(name), MAPS[name]
-    obs, available = recorded.seen.obs, recorded.seen.avail_actions
+    obs, _, available = recorded.timesteps.observation
     assert_array_equal(obs[..., :4] > 0, available[..., 2:6])
     width = 5 + here.enemy_shields + here.n_types
     rows = obs[..., 4 : 4 + here.n_enemies * width].reshape(*obs.shape[:-1], -1, width)
@@ -122,11 +122,11 @@ def test_observations_agree_with_availability(name: str) -> None:
 
 
 @every_map
-def test_others_are_seen_if_and_only_if_both_live_within_sight(name: str) -> None:
+def test_others_are_visible_if_and_only_if_both_live_within_sight(name: str) -> None:
     recorded, here = random_play(name), MAPS[name]
     n, battle = here.n_agents, recorded.state.battle
     width = 5 + here.enemy_shields + here.n_types
-    rows = recorded.seen.obs[..., 4 : 4 + here.n_enemies * width]
+    rows = recorded.timesteps.observation.obs[..., 4 : 4 + here.n_enemies * width]
     rows = rows.reshape(*rows.shape[:-1], here.n_enemies, width)
     x, y = battle.x, battle.y
     far = np.hypot(x[..., None, n:] - x[..., :n, None], y[..., None, n:] - y[..., :n, None])
@@ -141,7 +141,7 @@ def test_allies_see_each_other_at_the_same_distance(name: str) -> None:
     recorded, here = random_play(name), MAPS[name]
     n, width = here.n_agents, 5 + here.ally_shields + here.n_types
     start = 4 + here.n_enemies * (5 + here.enemy_shields + here.n_types)
-    rows = recorded.seen.obs[..., start : start + (n - 1) * width]
+    rows = recorded.timesteps.observation.obs[..., start : start + (n - 1) * width]
     rows = rows.reshape(*rows.shape[:-1], n - 1, width)
     distance = np.zeros((*rows.shape[:-2], n))
     for i in range(n):
@@ -153,7 +153,7 @@ def test_allies_see_each_other_at_the_same_distance(name: str) -> None:
 def test_the_dead_see_zeros_and_stay_dead(name: str) -> None:
     recorded = random_play(name)
     alive = living(name, recorded)
-    assert not recorded.seen.obs[~alive].any()
+    assert not recorded.timesteps.observation.obs[~alive].any()
     assert not (alive[1:] & ~alive[:-1]).any()
     assert (~alive).any()
 
@@ -162,7 +162,9 @@ def test_the_dead_see_zeros_and_stay_dead(name: str) -> None:
 def test_the_state_ends_with_the_actions_sent_last(name: str) -> None:
     recorded, here = random_play(name), MAPS[name]
     size = here.n_agents * here.n_actions
-    last = recorded.seen.state[..., -size:].reshape(*recorded.seen.reward.shape, here.n_agents, -1)
+    last = recorded.timesteps.observation.state[..., -size:].reshape(
+        *recorded.timesteps.reward.shape, here.n_agents, -1
+    )
     assert not last[0].any()
     assert_array_equal(last[1:], np.eye(here.n_actions)[recorded.actions])
 
@@ -175,7 +177,7 @@ def test_agents_are_numbered_by_kind_then_place_at_reset(name: str) -> None:
     assert rows == sorted(rows)
 
 
-# --- what is paid, and how battles end -----------------------------------------------------------
+# --- rewards, and how battles end ----------------------------------------------------------------
 
 
 @every_map
@@ -185,17 +187,17 @@ def test_rewards_are_never_negative_and_sum_up_damage_kills_and_victory(name: st
     endurance = (battle.health + battle.shield)[..., n:]
     kills = (np.diff((battle.health[..., n:] > 0).sum(-1), axis=0) * -10.0).astype(float)
     lost = np.abs(-np.diff(endurance.sum(-1), axis=0) + kills) / here.reward_divisor
-    won = recorded.seen.info["battle_won"][1:] * 200 / here.reward_divisor
-    assert_allclose(recorded.seen.reward[1:], lost + won, atol=1e-4)
-    assert (recorded.seen.reward >= 0).all()
+    won = recorded.timesteps.info["battle_won"][1:] * 200 / here.reward_divisor
+    assert_allclose(recorded.timesteps.reward[1:], lost + won, atol=1e-4)
+    assert (recorded.timesteps.reward >= 0).all()
 
 
 @every_map
 def test_an_episode_that_reaches_the_limit_is_truncated_and_not_won(name: str) -> None:
     recorded = random_play(name)
-    timed_out = recorded.seen.truncated[-1]
+    timed_out = recorded.timesteps.truncated[-1]
     assert not recorded.won[timed_out].any()
-    assert not (recorded.seen.truncated & recorded.seen.terminated).any()
+    assert not (recorded.timesteps.truncated & recorded.timesteps.terminated).any()
 
 
 @every_map
@@ -221,13 +223,13 @@ def test_going_for_the_nearest_enemy_does_not_win(name: str) -> None:
 def test_kiting_wins_three_stalkers_against_five_zealots_at_length() -> None:
     recorded = play("3s_vs_5z", scripts.kite, 100)
     assert recorded.won.mean() > 0.8
-    assert not recorded.seen.info["dead_allies"][1:][recorded.going].any()
+    assert not recorded.timesteps.info["dead_allies"][1:][recorded.going].any()
     assert 150 <= np.median(recorded.lengths) <= 230
 
 
 def test_five_marines_who_shoot_at_the_nearest_leave_two_to_five_of_six() -> None:
     recorded = play("5m_vs_6m", scripts.nearest, 100)
-    left = 6 - np.where(recorded.going, recorded.seen.info["dead_enemies"][1:], 0).max(0)
+    left = 6 - np.where(recorded.going, recorded.timesteps.info["dead_enemies"][1:], 0).max(0)
     assert 2 <= left.mean() <= 5
 
 
@@ -242,7 +244,7 @@ def test_first_contact_comes_when_two_lines_have_closed_the_gap() -> None:
     assert 6 <= int(hurt.argmax()) <= 8
 
 
-def in_battle(env: SmacJax, **changes: dict[int, float]) -> State:
+def in_battle(env: SMACJaxEnv, **changes: dict[int, float]) -> State:
     """The first state with the values of single units changed."""
     state, _ = env.reset(jax.random.key(0))
     battle = state.battle
@@ -254,7 +256,7 @@ def in_battle(env: SmacJax, **changes: dict[int, float]) -> State:
     return state._replace(battle=battle)
 
 
-def act(env: SmacJax, state: State, *actions: int) -> tuple[State, TimeStep]:
+def act(env: SMACJaxEnv, state: State, *actions: int) -> tuple[State, TimeStep]:
     return jax.jit(env.step)(jax.random.key(1), state, jnp.array(actions))
 
 
@@ -262,22 +264,22 @@ def test_a_victory_over_the_last_enemy_is_worth_20_in_all() -> None:
     env = environment("5m_vs_6m")
     dead = dict.fromkeys(range(6, 11), 0.0)
     state = in_battle(env, health={**dead, 5: 6.0}, x={5: 13.0}, y={5: 16.0})
-    after, seen = act(env, state, *[6] * 5)
-    while not seen.terminated:
-        after, seen = act(env, after, *[6] * 5)
-    assert seen.info["battle_won"] == 1
-    assert_allclose(seen.reward, (6 + 10 + 200) / 26.5, rtol=1e-5)
+    after, timestep = act(env, state, *[6] * 5)
+    while not timestep.terminated:
+        after, timestep = act(env, after, *[6] * 5)
+    assert timestep.info["battle_won"] == 1
+    assert_allclose(timestep.reward, (6 + 10 + 200) / 26.5, rtol=1e-5)
     # with the rest of the damage and kills, 20
-    assert_allclose(seen.reward + (5 * (45 + 10) + 39) / 26.5, 20, rtol=1e-5)
+    assert_allclose(timestep.reward + (5 * (45 + 10) + 39) / 26.5, 20, rtol=1e-5)
 
 
 def test_mmm2_is_won_with_the_enemy_medivac_still_flying() -> None:
     env = environment("MMM2")
     dead = dict.fromkeys(range(10, 20), 0.0)
     state = in_battle(env, health={**dead, 20: 1.0}, x={20: 12.0}, y={20: 16.0})
-    _, seen = act(env, state, *[16] * 9, 1)
-    assert seen.terminated
-    assert seen.info["battle_won"] == 1
+    _, timestep = act(env, state, *[16] * 9, 1)
+    assert timestep.terminated
+    assert timestep.info["battle_won"] == 1
 
 
 def test_a_move_east_is_half_the_units_speed_at_most_and_needs_ground() -> None:
@@ -340,19 +342,19 @@ def test_who_cannot_hit_what_flies_goes_on_with_what_it_did() -> None:
 )
 def test_what_the_data_do_not_settle_is_an_option(option: str) -> None:
     assert getattr(environment("MMM2", **{option: 3.5}).dynamics.rules, option) == 3.5
-    with pytest.raises(UsageError, match=f"{option} must not be negative"):
+    with pytest.raises(UsageError, match=f"smac-jax: {option} must be at least 0"):
         environment("MMM2", **{option: -1.0})
 
 
 def test_permuted_enemies_are_the_same_battle_under_other_numbers() -> None:
     env, permuted = environment("MMM2"), environment("MMM2", permute_enemies_on_reset=True)
-    state, seen = permuted.reset(jax.random.key(3))
+    state, timestep = permuted.reset(jax.random.key(3))
     order = np.asarray(state.enemy_order)
     assert sorted(order.tolist()) == list(range(12))
     assert order.tolist() != list(range(12))
     plain = state._replace(enemy_order=None)
     rows = np.asarray(env.observe(plain).state[70:142]).reshape(12, 6)
-    assert_array_equal(np.asarray(seen.state[70:142]).reshape(12, 6), rows[order])
+    assert_array_equal(np.asarray(timestep.observation.state[70:142]).reshape(12, 6), rows[order])
     k = int(np.flatnonzero(order == 4)[0])  # what the agents call the fifth enemy
     near = state.battle._replace(x=state.battle.x.at[14].set(12.0), y=state.battle.y.at[14].set(16))
     state = state._replace(battle=near)
@@ -374,27 +376,27 @@ def test_sparse_rewards_pay_the_end_alone() -> None:
     env = environment("5m_vs_6m", reward_sparse=True)
     dead = dict.fromkeys(range(6, 11), 0.0)
     state = in_battle(env, health={**dead, 5: 6.0}, x={5: 13.0}, y={5: 16.0})
-    _, seen = act(env, state, *[6] * 5)
-    assert_allclose(seen.reward, 1 / 26.5)
+    _, timestep = act(env, state, *[6] * 5)
+    assert_allclose(timestep.reward, 1 / 26.5)
 
 
-def test_replay_keeps_a_twentieth_of_what_is_seen() -> None:
+def test_replay_keeps_a_twentieth_of_the_observation_s_size() -> None:
     env = environment("MMM2")
-    state, seen = env.reset(jax.random.key(0))
+    state, timestep = env.reset(jax.random.key(0))
     kept = sum(x.nbytes for x in jax.tree.leaves(env.encode(state)))
-    shown = seen.obs.nbytes + seen.state.nbytes + seen.avail_actions.nbytes
+    shown = sum(x.nbytes for x in timestep.observation)
     assert kept * 20 <= shown
 
 
 @pytest.mark.parametrize("name", [name for name in MAPS if name not in FOCUS])
 def test_every_other_map_is_played_as_well(name: str) -> None:
     env = environment(name)
-    state, seen = env.reset(jax.random.key(0))
+    state, timestep = env.reset(jax.random.key(0))
     step = jax.jit(env.step)
     actions = features.STOP * jnp.ones(env.spec.n_agents, int)
     for t in range(3):
-        state, seen = step(jax.random.key(t), state, actions)
-    assert np.isfinite(seen.obs).all()
+        state, timestep = step(jax.random.key(t), state, actions)
+    assert np.isfinite(timestep.observation.obs).all()
     assert (
         np.asarray(state.battle.x[env.spec.n_agents :]) != MAPS[name].start[env.spec.n_agents :, 0]
     ).all()

@@ -45,9 +45,9 @@ def test_observations_are_smacs(name: str, case: int, xp: ModuleType) -> None:
     here, record = recorded(name, case)
     units = units_of(record, xp)
     available = features.available_actions(here, units)
-    seen = features.observe(here, features.columns_of(here), units, available)
-    assert seen.dtype == np.float32
-    np.testing.assert_allclose(seen, record["obs"], rtol=0, atol=1e-6)
+    obs = features.observe(here, features.columns_of(here), units, available)
+    assert obs.dtype == np.float32
+    np.testing.assert_allclose(obs, record["obs"], rtol=0, atol=1e-6)
 
 
 @numpy_and_jax
@@ -78,8 +78,8 @@ def test_the_shaped_reward_is_smacs(name: str, case: int, xp: ModuleType) -> Non
     health, shield = np.array(after.health), np.array(after.shield)
     health[n:], shield[n:] = record["prev_enemy_health"], record["prev_enemy_shield"]
     before = after._replace(health=xp.asarray(health), shield=xp.asarray(shield))
-    paid = features.reward(here, before, after)
-    np.testing.assert_allclose(paid, record["reward_scaled_shaped"], rtol=0, atol=1e-6)
+    reward = features.reward(here, before, after)
+    np.testing.assert_allclose(reward, record["reward_scaled_shaped"], rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", list(GOLDEN))
@@ -113,12 +113,12 @@ def test_damage_a_kill_and_the_victory_are_paid() -> None:
 def test_damage_to_allies_costs_half_where_it_counts() -> None:
     here = battle_map("5m_vs_6m")
     after = five_against_six([0.0] + [45.0] * 10)
-    paid = features.reward(here, five_against_six(FULL), after, Rewards(only_positive=False))
-    assert paid == pytest.approx(-0.5 * (45 + 10) / 26.5)
+    reward = features.reward(here, five_against_six(FULL), after, Rewards(only_positive=False))
+    assert reward == pytest.approx(-0.5 * (45 + 10) / 26.5)
     assert features.reward(here, five_against_six(FULL), after) == 0
 
 
-def test_what_enemies_regain_is_paid_as_smac_does_unless_switched_off() -> None:
+def test_what_enemies_regain_is_rewarded_as_in_smac_unless_switched_off() -> None:
     here = battle_map("5m_vs_6m")
     before = five_against_six([45.0] * 10 + [40.0])
     after = five_against_six([45.0] * 10 + [43.0])
@@ -131,11 +131,13 @@ def test_what_enemies_regain_is_paid_as_smac_does_unless_switched_off() -> None:
     [([45.0] * 5 + [0.0] * 6, 1), ([0.0] * 5 + [45.0] * 6, -1), (FULL, 0), ([0.0] * 11, 0)],
     ids=["victory", "defeat", "going on", "draw"],
 )
-def test_the_sparse_reward_tells_victory_from_defeat(health: list[float], expected: int) -> None:
+def test_the_sparse_reward_distinguishes_victory_from_defeat(
+    health: list[float], expected: int
+) -> None:
     here = battle_map("5m_vs_6m")
     after = five_against_six(health)
-    paid = features.reward(here, five_against_six(FULL), after, Rewards(sparse=True))
-    assert paid == pytest.approx(expected / 26.5)
+    reward = features.reward(here, five_against_six(FULL), after, Rewards(sparse=True))
+    assert reward == pytest.approx(expected / 26.5)
 
 
 def test_a_battle_ends_in_a_draw_when_nobody_is_left() -> None:

@@ -1,8 +1,8 @@
-"""The profile `smaclite` beside recorded SMAClite battles (numpy backend, commit 0d6abbe).
+"""The profile `smaclite` against recorded SMAClite battles (numpy backend, commit 0d6abbe).
 
 SMAClite computes in double precision, but for positions, and whether two units touch is decided
 by the last digits; so does this file. What chance there is lies in the order in which SMAClite's
-units act within a loop, which is drawn anew each time: ours act together. The recordings of MMM2,
+units act within a loop, which is drawn again each time: ours act together. The recordings of MMM2,
 where healing and wounds of a loop depend on that order, can therefore be followed only so far.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from macpo import registry
-from macpo.envs.smac_jax.environment import SmacJax, State
+from macpo.envs.smac_jax.environment import SMACJaxEnv, State
 from tests.support.paths import DATA
 
 FILE = DATA / "smaclite_golden_traj.json"
@@ -79,7 +79,7 @@ def recorded(run: str) -> tuple[Rows, np.ndarray]:
 
 
 class Difference(NamedTuple):
-    """Ours beside theirs after each step, [T, U] each; zeros where either is dead."""
+    """Our and their values after each step, [T, U] each; zeros where either is dead."""
 
     distance: np.ndarray
     health: np.ndarray
@@ -99,7 +99,7 @@ def compared(run: str, forced: bool) -> Difference:
     As there, an agent that may not do what was recorded stops, or does nothing once dead.
     """
     rows, actions = recorded(run)
-    env: SmacJax = registry.make_config(
+    env: SMACJaxEnv = registry.make_config(
         "envs", "smac-jax", map=RUNS[run]["map"], profile="smaclite"
     ).make()
     step = jax.jit(lambda state, actions: env.step(jax.random.key(0), state, actions)[0])

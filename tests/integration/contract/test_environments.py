@@ -11,7 +11,8 @@ import pytest
 from macpo import registry
 from macpo.envs.base import Environment
 from macpo.envs.host import HostEnvironment
-from macpo.interop import check
+from macpo.interop import promises
+from macpo.interop.random_play import Episode, play
 from macpo.interop.to_host import OnHost, on_host
 
 N_EPISODES = 4
@@ -20,7 +21,7 @@ CONFIGS = {name: registry.make_config("envs", name) for name in registry.discove
 CONFIGS["smac-jax on MMM2"] = registry.make_config(
     "envs", "smac-jax", map="MMM2", permute_enemies_on_reset=True
 )
-OF_ENVIRONMENTS = [*check.OF_JAX, *check.OF_HOST[1:]]  # the first is the same
+OF_ENVIRONMENTS = [*promises.OF_JAX, *promises.OF_HOST[1:]]  # the first is the same
 
 
 @functools.cache
@@ -34,8 +35,8 @@ def player(name: str) -> HostEnvironment:
 
 
 @functools.cache
-def random_play(name: str) -> list[check.Episode]:
-    return [check.play(player(name), seed) for seed in range(N_EPISODES)]
+def random_play(name: str) -> list[Episode]:
+    return [play(player(name), seed) for seed in range(N_EPISODES)]
 
 
 def assert_nothing_found(findings: Any) -> None:
@@ -53,20 +54,20 @@ def test_the_spec_carries_the_registered_name(name: str) -> None:
 
 @every_environment
 def test_the_spec_makes_sense(name: str) -> None:
-    assert_nothing_found(check.sizes(environment(name).spec))
+    assert_nothing_found(promises.sizes(environment(name).spec))
 
 
 @every_environment
-@pytest.mark.parametrize("promise", check.OF_EPISODES, ids=lambda promise: promise.__name__)
-def test_random_play_breaks_no_promise(name: str, promise: check.Check) -> None:
+@pytest.mark.parametrize("promise", promises.OF_EPISODES, ids=lambda promise: promise.__name__)
+def test_random_play_breaks_no_promise(name: str, promise: promises.Promise) -> None:
     assert_nothing_found(promise(environment(name).spec, random_play(name)))
 
 
 @every_environment
 @pytest.mark.parametrize("promise", OF_ENVIRONMENTS, ids=lambda promise: promise.__name__)
-def test_an_environment_breaks_no_promise(name: str, promise: check.Check) -> None:
-    if promise not in (check.OF_JAX if isinstance(player(name), OnHost) else check.OF_HOST):
+def test_an_environment_breaks_no_promise(name: str, promise: promises.Promise) -> None:
+    if promise not in (promises.OF_JAX if isinstance(player(name), OnHost) else promises.OF_HOST):
         pytest.skip("a promise of the other kind of environment")
-    exactly = {"tolerance": 0.0} if promise is check.compiled else {}
+    exactly = {"tolerance": 0.0} if promise is promises.compiled else {}
     for episode in random_play(name)[:2]:
         assert_nothing_found(promise(player(name), episode, **exactly))

@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from macpo.envs.smac.environment import Config, Smac
+from macpo.envs.smac.environment import Config, SMACEnv
+from tests.envs.smac.conftest import Installation
 from tests.support.paths import SUPPORT
-
-from ..envs.starcraft.conftest import Installation
 
 if importlib.util.find_spec("pysc2") is None or importlib.util.find_spec("dizoo") is None:
     pytest.skip("needs DI-engine's environments: make foreign", allow_module_level=True)
@@ -48,22 +47,22 @@ def scenario(battle_map: str) -> dict[str, Any]:
     return {"allies": allies, "enemies": enemies, "enemy_damage": 3.0, "regeneration": 1.0}
 
 
-def play_at_random(env: Smac) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """(actions, what was seen) of some episodes."""
+def play_at_random(env: SMACEnv) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """(actions, time steps by field) of some episodes."""
     rng = np.random.default_rng(0)
-    actions, seen = [], []
+    actions, timesteps = [], []
     for _ in range(N_EPISODES):
-        seen.append(env.reset(0))
-        while not (seen[-1].terminated or seen[-1].truncated):
-            chances = rng.random(seen[-1].avail_actions.shape) * seen[-1].avail_actions
-            actions.append(chances.argmax(-1))
-            seen.append(env.step(actions[-1]))
+        timesteps.append(env.reset(0))
+        while not (timesteps[-1].terminated or timesteps[-1].truncated):
+            available = timesteps[-1].observation.avail_actions
+            actions.append((rng.random(available.shape) * available).argmax(-1))
+            timesteps.append(env.step(actions[-1]))
     return np.array(actions), {
-        "obs": np.array([x.obs for x in seen]),
-        "state": np.array([x.state for x in seen]),
-        "avail": np.array([x.avail_actions for x in seen]),
-        "over": np.array([x.terminated | x.truncated for x in seen]),
-        "won": np.array([x.info["battle_won"] for x in seen]),
+        "obs": np.array([x.observation.obs for x in timesteps]),
+        "state": np.array([x.observation.state for x in timesteps]),
+        "avail": np.array([x.observation.avail_actions for x in timesteps]),
+        "over": np.array([x.terminated | x.truncated for x in timesteps]),
+        "won": np.array([x.info["battle_won"] for x in timesteps]),
     }
 
 

@@ -12,6 +12,7 @@ import pytest
 import macpo
 from macpo import registry
 from macpo.interop import check
+from macpo.interop.random_play import random_actions
 from macpo.interop.to_host import OnHost
 
 pytest.importorskip("jaxmarl", reason="needs another project: pip install jaxmarl==0.2.0")
@@ -39,11 +40,12 @@ def test_it_keeps_every_promise_of_an_environment(env_id: str) -> None:
 def test_time_is_over_after_max_steps_and_not_one_step_later(env_id: str) -> None:
     options = {"env_id": env_id, "max_steps": 3}
     player = OnHost(registry.make_config("envs", "jaxmarl:make", options=options).make())
-    seen = [player.reset(0)]
+    timesteps = [player.reset(0)]
     for _ in range(3):
-        seen.append(player.step(check.random_actions(player.spec, RNG, seen[-1].avail_actions)))
-    assert [bool(timestep.truncated) for timestep in seen] == [False, False, False, True]
-    assert not seen[-1].terminated
+        available = timesteps[-1].observation.avail_actions
+        timesteps.append(player.step(random_actions(player.spec, RNG, available)))
+    assert [bool(timestep.truncated) for timestep in timesteps] == [False, False, False, True]
+    assert not timesteps[-1].terminated
 
 
 def test_smax_shows_its_own_state_and_masks() -> None:
@@ -52,12 +54,14 @@ def test_smax_shows_its_own_state_and_masks() -> None:
     theirs, ours = jaxmarl.make("HeuristicEnemySMAX"), made("HeuristicEnemySMAX")
     key = jax.random.key(3)
     obs, inner = theirs.reset(key)
-    _, seen = ours.reset(key)
-    np.testing.assert_array_equal(seen.state, obs["world_state"])
+    _, timestep = ours.reset(key)
+    np.testing.assert_array_equal(timestep.observation.state, obs["world_state"])
     masks = theirs.get_avail_actions(inner)
     for i, agent in enumerate(theirs.agents):
-        np.testing.assert_array_equal(seen.obs[i], obs[agent])
-        np.testing.assert_array_equal(seen.avail_actions[i], masks[agent].astype(bool))
+        np.testing.assert_array_equal(timestep.observation.obs[i], obs[agent])
+        np.testing.assert_array_equal(
+            timestep.observation.avail_actions[i], masks[agent].astype(bool)
+        )
 
 
 def test_a_step_is_theirs_with_the_mean_of_the_rewards() -> None:
@@ -69,9 +73,9 @@ def test_a_step_is_theirs_with_the_mean_of_the_rewards() -> None:
     state, _ = ours.reset(key)
     chosen = dict(zip(theirs.agents, actions, strict=True))
     obs, _, rewards, _, _ = theirs.step_env(key, inner, chosen)
-    _, seen = jax.jit(ours.step)(key, state, actions)
-    np.testing.assert_allclose(seen.state, obs["world_state"], rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(seen.reward, np.mean(list(rewards.values())), rtol=1e-5)
+    _, timestep = jax.jit(ours.step)(key, state, actions)
+    np.testing.assert_allclose(timestep.observation.state, obs["world_state"], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(timestep.reward, np.mean(list(rewards.values())), rtol=1e-5)
 
 
 @pytest.mark.slow

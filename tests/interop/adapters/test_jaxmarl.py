@@ -30,7 +30,7 @@ def played(env: Any, *actions: Any, **settings: Any) -> list[Any]:
 
 
 def ends_of(timesteps: list[Any]) -> list[tuple[bool, bool]]:
-    return [(bool(seen.terminated), bool(seen.truncated)) for seen in timesteps[1:]]
+    return [(bool(timestep.terminated), bool(timestep.truncated)) for timestep in timesteps[1:]]
 
 
 @pytest.mark.parametrize("env", [Riddle(), Riddle(late=False), Riddle(masks=True), Overseen()])
@@ -47,22 +47,22 @@ def test_sizes_are_those_of_the_agent_with_most() -> None:
 
 
 def test_observations_are_flattened_and_padded_and_the_state_is_all_of_them() -> None:
-    seen = played(Riddle(), WRONG)[1]
-    np.testing.assert_array_equal(seen.obs, [[1, 1, 0], [1, 1, 1]])
-    np.testing.assert_array_equal(seen.state, [1, 1, 0, 1, 1, 1])
+    timestep = played(Riddle(), WRONG)[1]
+    np.testing.assert_array_equal(timestep.observation.obs, [[1, 1, 0], [1, 1, 1]])
+    np.testing.assert_array_equal(timestep.observation.state, [1, 1, 0, 1, 1, 1])
 
 
 def test_a_world_state_is_used_where_there_is_one() -> None:
-    np.testing.assert_array_equal(played(Overseen(), WRONG)[1].state, [2])
+    np.testing.assert_array_equal(played(Overseen(), WRONG)[1].observation.state, [2])
 
 
 def test_without_masks_an_agent_may_do_all_it_has() -> None:
-    avail = played(Riddle())[0].avail_actions.astype(int)
+    avail = played(Riddle())[0].observation.avail_actions.astype(int)
     np.testing.assert_array_equal(avail, [[1, 1, 0, 0], [1, 1, 1, 1]])
 
 
 def test_masks_are_those_after_the_step() -> None:
-    avail = played(Riddle(masks=True), WRONG)[1].avail_actions.astype(int)
+    avail = played(Riddle(masks=True), WRONG)[1].observation.avail_actions.astype(int)
     np.testing.assert_array_equal(avail, [[1, 0, 0, 0], [1, 1, 0, 0]])
 
 
@@ -72,7 +72,7 @@ def test_the_agents_rewards_make_one(how: str, reward: float) -> None:
 
 
 def test_the_last_time_step_is_not_the_first_of_the_next_episode() -> None:
-    np.testing.assert_array_equal(played(Riddle(), WRONG, RIGHT)[2].obs[1], [2, 2, 2])
+    np.testing.assert_array_equal(played(Riddle(), WRONG, RIGHT)[2].observation.obs[1], [2, 2, 2])
 
 
 @pytest.mark.parametrize("late", [True, False])
@@ -81,9 +81,7 @@ def test_time_is_over_after_max_steps_whenever_the_environment_notices(late: boo
     assert ends == [(False, False), (False, False), (False, True)]
 
 
-def test_an_end_in_the_last_step_is_told_from_the_time_limit_where_the_limit_is_noticed_late() -> (
-    None
-):
+def test_an_end_in_the_last_step_differs_from_the_limit_if_the_environment_ends_late() -> None:
     assert ends_of(played(Riddle(late=True), WRONG, WRONG, RIGHT))[-1] == (True, False)
 
 
@@ -98,7 +96,7 @@ def test_an_episode_that_has_ended_stays_so() -> None:
 
 
 def test_numbers_are_kept_and_those_of_each_agent_averaged() -> None:
-    first, after = (seen.info for seen in played(Riddle(), WRONG))
+    first, after = (timestep.info for timestep in played(Riddle(), WRONG))
     assert first == {"each": 0, "one": 0}
     assert after == {"each": 1.5, "one": 1}
     assert played(Riddle(), info=("one",))[0].info == {"one": 0}
@@ -107,7 +105,7 @@ def test_numbers_are_kept_and_those_of_each_agent_averaged() -> None:
 def test_it_is_played_inside_the_compiled_loop() -> None:
     env = adapted(Riddle())
 
-    def act(key: Any, hidden: Any, seen: Any, last: Any) -> Any:
+    def act(key: Any, hidden: Any, observation: Any, last: Any) -> Any:
         return hidden, jnp.ones(last.shape, jnp.int8)
 
     episodes, outcome = jax.jit(lambda key: collect(env, act, (), key, 2))(jax.random.key(0))

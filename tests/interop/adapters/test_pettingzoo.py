@@ -39,29 +39,29 @@ def test_sizes_are_those_of_the_agent_with_most() -> None:
 def test_observations_are_flattened_and_padded() -> None:
     env = adapted(Relay())
     env.reset(7)
-    seen = env.step(np.array([0, 1, 0]))
+    timestep = env.step(np.array([0, 1, 0]))
     chance = np.float32(np.random.default_rng(7).random())
-    np.testing.assert_array_equal(seen.obs, [[1, 1, 0], [0, 1, 0], [chance, 0, 0]])
+    np.testing.assert_array_equal(timestep.observation.obs, [[1, 1, 0], [0, 1, 0], [chance, 0, 0]])
 
 
 def test_masks_come_from_the_observation_or_the_info_and_what_an_agent_lacks_is_unavailable() -> (
     None
 ):
-    avail = adapted(Relay()).reset(0).avail_actions.astype(int)
+    avail = adapted(Relay()).reset(0).observation.avail_actions.astype(int)
     np.testing.assert_array_equal(avail, [[1, 1, 0, 0], [0, 1, 1, 0], [1, 0, 0, 1]])
 
 
 def test_without_a_global_state_it_is_all_observations() -> None:
     env = adapted(Relay())
-    seen = env.reset(0)
-    np.testing.assert_array_equal(seen.state, seen.obs.reshape(-1))
+    timestep = env.reset(0)
+    np.testing.assert_array_equal(timestep.observation.state, timestep.observation.obs.reshape(-1))
     assert env.spec.state_size == 9
 
 
 def test_a_global_state_is_used_where_there_is_one() -> None:
     env = adapted(Planned())
     env.reset(0)
-    np.testing.assert_array_equal(env.step(np.array([0, 1, 0])).state, [1, 3])
+    np.testing.assert_array_equal(env.step(np.array([0, 1, 0])).observation.state, [1, 3])
     assert env.spec.state_size == 2
 
 
@@ -83,19 +83,21 @@ def test_an_agent_that_leaves_is_sent_nothing_and_may_only_do_nothing() -> None:
     env = adapted(relay := Relay({"judge": (1, TERMINATED)}))
     env.reset(0)
     for t in (1, 2):
-        seen = env.step(np.array([0, 1, 0]))
-        np.testing.assert_array_equal(seen.avail_actions[2], [True, False, False, False])
+        timestep = env.step(np.array([0, 1, 0]))
+        np.testing.assert_array_equal(
+            timestep.observation.avail_actions[2], [True, False, False, False]
+        )
         assert ("judge" in relay.sent) == (t == 1)
-        assert ends_of(seen) == (False, False)
-    np.testing.assert_array_equal(seen.obs[2], [0, 0, 0])
+        assert ends_of(timestep) == (False, False)
+    np.testing.assert_array_equal(timestep.observation.obs[2], [0, 0, 0])
 
 
 def test_an_agent_that_was_cut_off_is_gone_from_the_next_step_on() -> None:
     env = adapted(Relay({"judge": (1, TRUNCATED)}))
     env.reset(0)
     now, later = env.step(np.array([0, 1, 0])), env.step(np.array([0, 1, 0]))
-    assert now.avail_actions[2].tolist() == [True, False, False, True]
-    assert later.avail_actions[2].tolist() == [True, False, False, False]
+    assert now.observation.avail_actions[2].tolist() == [True, False, False, True]
+    assert later.observation.avail_actions[2].tolist() == [True, False, False, False]
 
 
 def test_an_episode_terminates_when_all_agents_have() -> None:
@@ -115,9 +117,9 @@ def test_an_episode_is_truncated_when_one_agent_was_cut_off() -> None:
 def test_the_last_time_step_shows_the_end_and_what_an_agent_cut_off_could_still_do() -> None:
     env = adapted(Relay(dict.fromkeys(Relay.possible_agents, (1, TRUNCATED))))
     env.reset(0)
-    seen = env.step(np.array([0, 1, 0]))
-    np.testing.assert_array_equal(seen.obs[0], [1, 1, 0])
-    np.testing.assert_array_equal(seen.avail_actions[1], [False, True, True, False])
+    timestep = env.step(np.array([0, 1, 0]))
+    np.testing.assert_array_equal(timestep.observation.obs[0], [1, 1, 0])
+    np.testing.assert_array_equal(timestep.observation.avail_actions[1], [False, True, True, False])
 
 
 @pytest.mark.parametrize(("asked", "limit"), [(None, 5), (2, 2), (9, 5)])
@@ -129,7 +131,7 @@ def test_episodes_are_cut_off_at_the_shorter_limit(asked: int | None, limit: int
     assert env.spec.episode_limit == limit
 
 
-def test_numbers_asked_for_are_the_mean_over_the_agents_that_tell_them() -> None:
+def test_configured_numbers_are_the_mean_over_the_agents_that_report_them() -> None:
     env = adapted(Relay({"judge": (1, TERMINATED)}), info=("clock",))
     assert env.reset(0).info == {"clock": 0}
     assert env.step(np.array([0, 1, 0])).info == {"clock": 1}
@@ -139,7 +141,7 @@ def test_numbers_asked_for_are_the_mean_over_the_agents_that_tell_them() -> None
 def test_an_environment_without_a_limit_asks_for_one() -> None:
     relay = Relay()
     relay.max_cycles = None  # pyright: ignore[reportAttributeAccessIssue]
-    with pytest.raises(UsageError, match=r"tell it with --env\.episode-limit STEPS"):
+    with pytest.raises(UsageError, match=r"set a limit with --env\.episode-limit STEPS"):
         adapted(relay)
 
 

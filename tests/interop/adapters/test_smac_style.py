@@ -19,10 +19,10 @@ def adapted(env: Any, **settings: Any) -> Any:
 
 def ends_of(env: Any) -> list[tuple[bool, bool]]:
     """(terminated, truncated) of every step up to the end."""
-    seen, ends = env.reset(0), []
-    while not (seen.terminated or seen.truncated):
-        seen = env.step(np.zeros(2, np.int8))
-        ends.append((bool(seen.terminated), bool(seen.truncated)))
+    timestep, ends = env.reset(0), []
+    while not (timestep.terminated or timestep.truncated):
+        timestep = env.step(np.zeros(2, np.int8))
+        ends.append((bool(timestep.terminated), bool(timestep.truncated)))
     return ends
 
 
@@ -45,10 +45,14 @@ def test_sizes_and_limit_are_those_of_get_env_info() -> None:
 def test_observations_state_and_masks_are_those_after_the_step() -> None:
     env = adapted(Skirmish())
     env.reset(0)
-    seen = env.step(np.array([0, 0]))
-    np.testing.assert_array_equal(seen.obs, np.float32([[1, 1, 1], [1, 1, 0]]), strict=True)
-    np.testing.assert_array_equal(seen.state, np.ones(4, np.float32), strict=True)
-    np.testing.assert_array_equal(seen.avail_actions, [[True, True, False, False, False]] * 2)
+    timestep = env.step(np.array([0, 0]))
+    np.testing.assert_array_equal(
+        timestep.observation.obs, np.float32([[1, 1, 1], [1, 1, 0]]), strict=True
+    )
+    np.testing.assert_array_equal(timestep.observation.state, np.ones(4, np.float32), strict=True)
+    np.testing.assert_array_equal(
+        timestep.observation.avail_actions, [[True, True, False, False, False]] * 2
+    )
 
 
 def test_actions_are_a_list_of_integers() -> None:
@@ -62,7 +66,7 @@ def test_an_end_before_the_limit_is_one(won: bool) -> None:
     assert ends_of(adapted(Skirmish(3, won))) == going(3, True, False)
 
 
-def test_running_out_of_time_is_told_apart_from_the_end() -> None:
+def test_running_out_of_time_is_distinguished_from_other_ends() -> None:
     assert ends_of(adapted(Skirmish(length=9))) == going(4, False, True)
 
 
@@ -76,7 +80,9 @@ def test_a_shorter_limit_cuts_off_and_spares_an_end_in_its_last_step() -> None:
 
 
 @pytest.mark.parametrize(("asked", "given"), [(None, True), (False, False), (True, True)])
-def test_time_out_counts_as_an_end_unless_told_otherwise(asked: bool | None, given: bool) -> None:
+def test_time_out_counts_as_an_end_unless_configured_otherwise(
+    asked: bool | None, given: bool
+) -> None:
     spec = adapted(Skirmish(), truncation_is_terminal=asked).spec
     assert spec.truncation_is_terminal is given
 
@@ -85,9 +91,9 @@ def test_battles_won_are_kept_by_default_and_other_numbers_on_demand() -> None:
     env = adapted(Skirmish(1))
     assert env.reset(0).info == {"battle_won": 0}
     assert env.step(np.array([0, 0])).info == {"battle_won": 1}
-    env = adapted(Skirmish(1), info=("dead_enemies", "never_told"))
+    env = adapted(Skirmish(1), info=("dead_enemies", "never_reported"))
     env.reset(0)
-    assert env.step(np.array([0, 0])).info == {"dead_enemies": 1, "never_told": 0}
+    assert env.step(np.array([0, 0])).info == {"dead_enemies": 1, "never_reported": 0}
 
 
 class Newer(Skirmish):
@@ -122,8 +128,8 @@ def test_five_values_rewards_of_each_agent_and_no_info_are_understood() -> None:
     env = adapted(newer := Newer(9))
     assert env.reset(5).info == {}
     assert newer.seed_given == 5
-    seen = env.step(np.array([0, 1]))
-    assert seen.reward == 1 and not seen.truncated
+    timestep = env.step(np.array([0, 1]))
+    assert timestep.reward == 1 and not timestep.truncated
     assert env.step(np.array([0, 1])).truncated
 
 

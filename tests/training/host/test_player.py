@@ -86,8 +86,7 @@ def in_a_plain_loop(player: HostPlayer) -> list[dict[str, Any]]:
         hidden, last = algorithm.initial_hidden(1), np.full((1, 2), -1, np.int8)
         timesteps = [timestep]
         while not (timestep.terminated or timestep.truncated):
-            shown = (timestep.obs, timestep.state, timestep.avail_actions)
-            view = Observation(*(x[None] for x in shown))
+            view = Observation(*(x[None] for x in timestep.observation))
             step_key = jax.random.fold_in(key, len(steps))
             hidden, actions = act(params(), step_key, hidden, view, last, EPSILON)
             last = np.asarray(actions)
@@ -105,7 +104,8 @@ def test_workers_play_the_episodes_of_a_plain_loop(player: HostPlayer, played: R
         assert episodes.length[row] == length
         for name in Observation._fields:
             stored = getattr(episodes.encoded_state, name)[row, : length + 1]
-            np.testing.assert_array_equal(stored, [getattr(x, name) for x in timesteps])
+            shown = [getattr(x.observation, name) for x in timesteps]
+            np.testing.assert_array_equal(stored, shown)
         np.testing.assert_array_equal(
             episodes.actions[row, :length], [a for a, _ in plain["steps"]]
         )

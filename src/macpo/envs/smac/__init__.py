@@ -1,5 +1,5 @@
 """SMAC on StarCraft II itself."""
 
-from macpo.envs.smac.environment import Config
+from macpo.envs.smac.environment import SMAC, Config, SMACEnv
 
-__all__ = ["Config"]
+__all__ = ["SMAC", "Config", "SMACEnv"]

@@ -1,4 +1,4 @@
-"""SMAC's environment over our own line to the game: what the `smac` package does, without it.
+"""SMAC's environment over our own connection to the game, without the `smac` package.
 
 Source: SMAC (Samvelyan et al. 2019) and the behaviour of its code at the constructor's defaults.
 """
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
-from macpo.envs.host import EnvironmentLost
+from macpo.envs.host import EnvironmentLost, numpy_time_step
 from macpo.envs.smac.game import ALLY, Game, Launch, Terrain, Unit
 from macpo.envs.smac.orders import commands
 from macpo.envs.smac_jax import features
@@ -21,23 +21,23 @@ from macpo.envs.smac_jax.units import LOOPS_PER_STEP
 from macpo.errors import UsageError
 from macpo.types import TimeStep
 
-_PATIENCE = 160
-"""Game loops until all units of a new episode must be there."""
+_MAX_LOOPS_TO_SPAWN = 160
+"""Game loops within which all units of a new episode must appear."""
 _GONE = Unit(0, 0, 0, *[0.0] * 8)
-"""Stands for a unit that is no longer observed: the map lifts the fog, so it is dead."""
+"""Stands for a unit that is no longer observed: maps have no fog of war, so it is dead."""
 
 
-class Direct:
-    """SMAC's episodes in one game."""
+class DirectClient:
+    """A game played through pysc2."""
 
-    def __init__(self, battle_map: BattleMap, how: Launch, replay_dir: str = "") -> None:
-        self._map, self._file, self._replay_dir = battle_map, how.map_file, replay_dir
-        self._game = Game(how)
+    def __init__(self, battle_map: BattleMap, launch: Launch, replay_dir: str = "") -> None:
+        self._map, self._file, self._replay_dir = battle_map, launch.map_file, replay_dir
+        self._game = Game(launch)
         self._living: list[Unit] = []
         self._new_game = True
 
     def reset(self) -> TimeStep:
-        """Start an episode: at first as the map does, then by killing everybody."""
+        """Start an episode: the first as the map does, later ones by killing all units."""
         killed = [unit.tag for unit in self._living]
         if killed:
             self._game.kill(killed)
@@ -51,17 +51,17 @@ class Direct:
         return self._timestep(0.0, False, False, False)
 
     def step(self, actions: Sequence[int]) -> TimeStep:
-        """Give the orders, let eight game loops pass, look."""
+        """Give the orders, let eight game loops pass, observe."""
         before, self._last_actions = self._units, np.asarray(actions)
-        places = list(zip(before.x.tolist(), before.y.tolist(), strict=True))
-        self._game.order(list(commands(self._map, actions, self._tags, places)))
+        positions = list(zip(before.x.tolist(), before.y.tolist(), strict=True))
+        self._game.order(list(commands(self._map, actions, self._tags, positions)))
         self._game.advance(LOOPS_PER_STEP)
         self._units = self._observe()
         self._t += 1
         over, won = features.outcome(self._map, self._units)
-        late = self._t >= self._map.episode_limit
+        out_of_time = self._t >= self._map.episode_limit
         reward = features.reward(self._map, before, self._units)
-        return self._timestep(reward, bool(over), late and not over, bool(won))
+        return self._timestep(reward, bool(over), out_of_time and not over, bool(won))
 
     def save_replay(self) -> None:
         """Write a replay of everything since the game was started."""
@@ -75,18 +75,18 @@ class Direct:
         self._game.close()
 
     def _line_up(self, killed: Sequence[int]) -> None:
-        """Wait for both sides, and number their units as SMAC does."""
+        """Wait for both sides' units, and number them as SMAC does."""
         wanted = (self._map.n_agents, self._map.n_enemies)
         found = (0, 0)
-        for _ in range(_PATIENCE):
-            seen = self._game.units()
+        for _ in range(_MAX_LOOPS_TO_SPAWN):
+            units = self._game.units()
             allies = sorted(
-                (unit for unit in seen if unit.owner == ALLY),
+                (unit for unit in units if unit.owner == ALLY),
                 key=lambda unit: (unit.unit_type, unit.x, unit.y),
             )
-            enemies = [unit for unit in seen if unit.owner != ALLY]
+            enemies = [unit for unit in units if unit.owner != ALLY]
             found = (len(allies), len(enemies))
-            if found == wanted and not {unit.tag for unit in seen} & set(killed):
+            if found == wanted and not {unit.tag for unit in units} & set(killed):
                 break
             self._game.advance(1)
         else:
@@ -99,12 +99,12 @@ class Direct:
             )
         self._living = [*allies, *enemies]
         self._tags = [unit.tag for unit in self._living]
-        self._seen_as = _as_numbered(self._map, enemies)
-        self._columns = features.columns_of(self._seen_as)
-        _check(self._seen_as, self._columns, self._living)
+        self._numbered_map = _as_numbered(self._map, enemies)
+        self._columns = features.columns_of(self._numbered_map)
+        _check(self._numbered_map, self._columns, self._living)
 
     def _observe(self) -> Units:
-        """All units as they are now, in the agents' and enemies' order."""
+        """All units as they are now, numbered as the agents and enemies are."""
         self._living = self._game.units()
         by_tag = {unit.tag: unit for unit in self._living}
         rows = [by_tag.get(tag, _GONE) for tag in self._tags]
@@ -113,24 +113,18 @@ class Direct:
         return Units(*(np.array([getattr(row, name) for row in rows]) for name in names))
 
     def _timestep(self, reward: Any, terminated: bool, truncated: bool, won: bool) -> TimeStep:
-        battle_map, units, n = self._seen_as, self._units, self._map.n_agents
+        battle_map, units, n = self._numbered_map, self._units, self._map.n_agents
         available = features.available_actions(battle_map, units)
         available[:, NORTH : WEST + 1] = _moves(self._game.terrain, units, n)
         obs = features.observe(battle_map, self._columns, units, available)
         placed = _normalised(self._game.terrain, units)
         state = features.global_state(battle_map, self._columns, placed, self._last_actions)
-        return TimeStep(
-            obs.astype(np.float32),
-            state.astype(np.float32),
-            available,
-            _number(reward),
-            *map(_flag, (terminated, truncated)),
-            info={
-                "battle_won": _number(won),
-                "dead_allies": _number((units.health[:n] <= 0).sum()),
-                "dead_enemies": _number((units.health[n:] <= 0).sum()),
-            },
-        )
+        info = {
+            "battle_won": won,
+            "dead_allies": (units.health[:n] <= 0).sum(),
+            "dead_enemies": (units.health[n:] <= 0).sum(),
+        }
+        return numpy_time_step(obs, state, available, reward, terminated, truncated, info)
 
 
 def _as_numbered(battle_map: BattleMap, enemies: Sequence[Unit]) -> BattleMap:
@@ -147,7 +141,7 @@ def _as_numbered(battle_map: BattleMap, enemies: Sequence[Unit]) -> BattleMap:
 
 
 def _check(battle_map: BattleMap, columns: Columns, units: Sequence[Unit]) -> None:
-    """UsageError unless the game's units endure what ours do: rewards are divided by that."""
+    """UsageError unless the game's units have our health and shields, which scale the reward."""
     ours = zip(columns.health_max, [kind.shield for kind in battle_map.kinds], strict=True)
     for unit, (health, shield) in zip(units, ours, strict=True):
         if (unit.health_max, unit.shield_max) != (health, shield):
@@ -162,25 +156,17 @@ def _check(battle_map: BattleMap, columns: Columns, units: Sequence[Unit]) -> No
 def _moves(terrain: Terrain, units: Units, n: int) -> Bool[np.ndarray, "N 4"]:
     """Whether the ground one cell ahead is walkable for each agent and direction."""
     ahead = np.array(features.MOVES) * features.MOVE_AMOUNT / 2
-    places = np.stack([units.x[:n], units.y[:n]], -1)[:, None] + ahead
-    cell = np.floor(places).astype(int)
+    points = np.stack([units.x[:n], units.y[:n]], -1)[:, None] + ahead
+    cell = np.floor(points).astype(int)
     inside = np.all((cell >= 0) & (cell < terrain.size), axis=-1)
     x, y = np.where(inside[..., None], cell, 0).transpose(2, 0, 1)
     return inside & terrain.walkable[x, y] & (units.health[:n, None] > 0)
 
 
 def _normalised(terrain: Terrain, units: Units) -> Units:
-    """Places as the state shows them: relative to the map's middle, in playable areas."""
+    """Positions as in the state: relative to the map's centre, in units of the playable area."""
     (width, height), (across, up) = terrain.size, terrain.playable
     return units._replace(
         x=SIZE / 2 + (units.x - width / 2) * SIZE / across,
         y=SIZE / 2 + (units.y - height / 2) * SIZE / up,
     )
-
-
-def _number(x: Any) -> Any:
-    return np.asarray(x, np.float32)
-
-
-def _flag(x: bool) -> Any:
-    return np.asarray(x, bool)

@@ -1,4 +1,4 @@
-"""SMAC on StarCraft II itself (Samvelyan et al. 2019); docs/starcraft.md tells how to set it up."""
+"""SMAC on StarCraft II itself (Samvelyan et al. 2019); docs/starcraft.md explains the setup."""
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -8,50 +8,61 @@ from typing import Any, Literal, Protocol, cast
 import numpy as np
 from jaxtyping import Int
 
+from macpo.bounds import PositiveInt, check_fields
 from macpo.envs.host import HostEnvironment
 from macpo.envs.smac import installed
-from macpo.envs.smac.direct import Direct
+from macpo.envs.smac.direct import DirectClient
 from macpo.envs.smac.game import Launch
-from macpo.envs.smac.packaged import Packaged
+from macpo.envs.smac.packaged import PackageClient
 from macpo.envs.smac_jax.maps import battle_map
 from macpo.envs.smac_jax.units import LOOPS_PER_STEP
 from macpo.errors import require
 from macpo.types import Spec, TimeStep
 
-MOST_LOOPS = 524_000
-"""Game loops after which StarCraft II ends any game (2^19); a new one is started before."""
-_LOOPS_OF_RESET = 200  # no new episode takes more to begin
+MAX_LOOPS = 524_000
+"""Game loops of one game; StarCraft II ends any game after 2^19, so a new one is started before."""
+_LOOPS_OF_RESET = 200  # no reset takes more
 
 
 @dataclass(frozen=True)
-class Config:
-    """SMAC played in StarCraft II, which must be installed: see docs/starcraft.md."""
+class SMAC:
+    """SMAC played in StarCraft II, which must be installed: see docs/starcraft.md.
+
+    The game is started by the first reset, so that the environment can be made without it.
+
+    Example:
+        >>> SMAC(map="MMM2").make().spec.n_agents
+        10
+    """
 
     map: str = "MMM2"
     """Name of the SMAC map (SMAC: map_name)."""
     difficulty: Literal["1", "2", "3", "4", "5", "6", "7", "8", "9", "A"] = "7"
-    """Of the built-in opponent; "7", VeryHard, is what results are published with."""
+    """Level of the built-in opponent; published results use "7", VeryHard."""
     game_version: str | None = None
-    """Version of StarCraft II, such as 4.10; by default the newest that is installed."""
+    """Version of StarCraft II, such as 4.10; by default the newest one installed."""
     client: Literal["auto", "smac", "smacv2", "pysc2"] = "auto"
-    """Who speaks to the game: a package's StarCraft2Env, or our own environment on pysc2. "auto" is
-    the first of the three that is installed."""
+    """What talks to the game: a package's StarCraft2Env, or our own client on pysc2. "auto" is the
+    first of the three that is installed."""
     replay_dir: str = ""
     """Folder for a replay of each game, which holds many episodes; none by default."""
-    timeout: int = 90
-    """Seconds to wait for an answer of the game before it is given up."""
+    timeout: PositiveInt = 90
+    """Seconds to wait for an answer of the game before giving it up."""
 
     def __post_init__(self) -> None:
         battle_map(self.map)
-        require(self.timeout >= 1, f"timeout must be at least 1 second, not {self.timeout}.")
+        check_fields(self, "smac")
 
-    def make(self) -> "Smac":
-        """The environment; the game is not started before the first reset."""
-        return Smac(self)
+    def make(self) -> "SMACEnv":
+        """Build the environment; the first reset starts the game."""
+        return SMACEnv(self)
+
+
+Config = SMAC
 
 
 class Client(Protocol):
-    """One running game. Methods raise EnvironmentLost when it is lost."""
+    """One running game. Methods raise EnvironmentLost if it is lost."""
 
     def reset(self) -> TimeStep:
         """Start an episode."""
@@ -66,18 +77,18 @@ class Client(Protocol):
         ...
 
     def close(self) -> None:
-        """End the game and all that belongs to it."""
+        """End the game and everything that belongs to it."""
         ...
 
 
-class Smac(HostEnvironment):
-    """SMAC's environment. One game plays many episodes; once it is lost, `reset` starts another.
+class SMACEnv(HostEnvironment):
+    """SMAC's environment. One game plays many episodes; if it is lost, `reset` starts another.
 
-    A seed reaches the game only through the reset that starts it: the game's random numbers run on
+    Only the seed of the reset that starts a game reaches it: the game's random numbers continue
     from episode to episode.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: SMAC) -> None:
         chosen = battle_map(config.map)
         self.spec = Spec(
             name="smac",
@@ -92,22 +103,22 @@ class Smac(HostEnvironment):
         self._client: Client | None = None
         self._loops = 0
         self._available: Any = None
-        """Of the state that is shown; None where there is no step to take."""
+        """Available actions of the current state; None if no episode is in progress."""
 
     def reset(self, seed: int) -> TimeStep:
-        """Start an episode; and a game, if there is none or the old one could not finish it."""
-        if self._loops + _LOOPS_OF_RESET + self.spec.episode_limit * LOOPS_PER_STEP > MOST_LOOPS:
+        """Start an episode; also a game, if none is running or it could not finish the episode."""
+        if self._loops + _LOOPS_OF_RESET + self.spec.episode_limit * LOOPS_PER_STEP > MAX_LOOPS:
             self.close()
         with self._abandoned_on_error():
             if self._client is None:
                 self._client, self._loops = _open(self._config, self.spec, seed), 0
             self._loops += _LOOPS_OF_RESET
-            return self._shown(self._client.reset())
+            return self._track(self._client.reset())
 
     def step(self, actions: Int[np.ndarray, " N"]) -> TimeStep:
         """Advance one env step; UsageError for actions that are not available."""
         available, client = self._available, self._client
-        require(available is not None, "no episode is going on in the game: call reset first.")
+        require(available is not None, "no episode is in progress: call reset first.")
         for agent, action in enumerate(actions):
             require(
                 0 <= action < self.spec.n_actions and available[agent, action],
@@ -116,23 +127,25 @@ class Smac(HostEnvironment):
             )
         with self._abandoned_on_error():
             self._loops += LOOPS_PER_STEP
-            return self._shown(cast(Client, client).step([int(action) for action in actions]))
+            actions_list = [int(action) for action in actions]
+            return self._track(cast(Client, client).step(actions_list))
 
     def close(self) -> None:
-        """End the game; the replay is written first, where one is wanted."""
+        """End the game; write the replay first if one is wanted."""
         if self._client is not None and self._config.replay_dir:
             with self._abandoned_on_error():
                 self._client.save_replay()
         self._abandon()
 
-    def _shown(self, timestep: TimeStep) -> TimeStep:
+    def _track(self, timestep: TimeStep) -> TimeStep:
+        """The time step; its available actions are kept for the next step."""
         over = timestep.terminated or timestep.truncated
-        self._available = None if over else timestep.avail_actions
+        self._available = None if over else timestep.observation.avail_actions
         return timestep
 
     @contextmanager
     def _abandoned_on_error(self) -> Generator[None, None, None]:
-        """Whatever goes wrong, no game is left behind."""
+        """End the game whatever goes wrong."""
         try:
             yield
         except BaseException:
@@ -145,14 +158,14 @@ class Smac(HostEnvironment):
             client.close()
 
 
-def _open(config: Config, spec: Spec, seed: int) -> Client:
-    """Find all that is needed, or tell what is missing; then start the game."""
+def _open(config: SMAC, spec: Spec, seed: int) -> Client:
+    """Start the game; UsageError naming what is not installed."""
     package = installed.choose_client(config.client)
     folder = installed.require_game()
     map_file = installed.require_map(folder, config.map)
     seed %= 2**31
     if package != "pysc2":
-        return Packaged(
+        return PackageClient(
             package,
             spec,
             config.timeout,
@@ -164,7 +177,7 @@ def _open(config: Config, spec: Spec, seed: int) -> Client:
         )
     chosen = battle_map(config.map)
     races = ["P" if shields else "T" for shields in (chosen.ally_shields, chosen.enemy_shields)]
-    how = Launch(
+    launch = Launch(
         map_file=map_file,
         races=(races[0], races[1]),
         difficulty=config.difficulty,
@@ -172,4 +185,4 @@ def _open(config: Config, spec: Spec, seed: int) -> Client:
         seed=seed,
         timeout=config.timeout,
     )
-    return Direct(chosen, how, config.replay_dir)
+    return DirectClient(chosen, launch, config.replay_dir)

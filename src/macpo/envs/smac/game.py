@@ -1,7 +1,7 @@
 """One running game of StarCraft II: its process, and the few requests that an environment needs.
 
-pysc2 launches the game and speaks its protocol (protobuf over a websocket). It is imported with the
-first game, never before.
+pysc2 launches the game and implements its protocol (protobuf over a websocket). It is imported when
+the first game is started, never before.
 """
 
 import functools
@@ -18,7 +18,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Bool
@@ -28,14 +28,16 @@ from macpo.envs.smac.installed import builds
 from macpo.envs.smac.orders import Command
 from macpo.errors import UsageError
 
+Untyped: TypeAlias = Any
+"""Something of pysc2 or of its protocol, which have no type annotations."""
 ALLY, ENEMY = 1, 2
-"""Players, as units name their owner."""
+"""Player numbers, the owners of units."""
 
-_PDEATHSIG = 1  # prctl: the signal that a process gets when its parent dies
+_PDEATHSIG = 1  # prctl option: the signal that a process gets when its parent dies
 
 
 class Unit(NamedTuple):
-    """One unit of an observation; position in cells, cooldown in game loops."""
+    """One observed unit; position in cells, cooldown in game loops."""
 
     tag: int
     owner: int
@@ -51,7 +53,7 @@ class Unit(NamedTuple):
 
 
 class Terrain(NamedTuple):
-    """What the game says of its map, in cells; `walkable` is indexed [x, y]."""
+    """The game's description of its map, in cells; `walkable` is indexed [x, y]."""
 
     size: tuple[int, int]
     playable: tuple[int, int]
@@ -64,36 +66,36 @@ class Launch:
 
     map_file: Path
     races: tuple[str, str]
-    """Of the agents and of the computer: "T", "P" or "Z"."""
+    """Races of the agents and of the computer: "T", "P" or "Z"."""
     difficulty: str
-    """Of the computer: "1" to "9", or "A"."""
+    """Level of the computer: "1" to "9", or "A"."""
     game_version: str | None
-    """None for the newest build that is installed."""
+    """None for the newest build installed."""
     seed: int
     timeout: int
     """Seconds to wait for any answer."""
 
 
 class Game:
-    """A game that has been joined; its process ends with `close`, and with this one at the latest.
+    """A game that we have joined; its process ends with `close`, at the latest with this process.
 
     Every method raises EnvironmentLost if the game does not answer as it should.
     """
 
-    def __init__(self, how: Launch) -> None:
+    def __init__(self, launch: Launch) -> None:
         pysc2()
         self._log = log = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the game)
         try:
-            with answering(log):
-                process = _start(how, log)
+            with translated_failures(log):
+                process = _start(launch, log)
         except BaseException:
             log.close()
             raise
         self._process, self._controller = process, process.controller
         self._end = weakref.finalize(self, _end, process, log)  # also when Python ends
         try:
-            with answering(log):
-                self._join(how)
+            with translated_failures(log):
+                self._join(launch)
                 self.terrain = _terrain(self._controller.game_info().start_raw)
         except BaseException:
             self.close()
@@ -105,8 +107,8 @@ class Game:
         return self._process.pid
 
     def units(self) -> list[Unit]:
-        """All units of both players, in the game's order."""
-        with answering(self._log):
+        """All units of both players, in the order of the game."""
+        with translated_failures(self._log):
             raw = self._controller.observe().observation.raw_data
         return [
             Unit(
@@ -127,7 +129,7 @@ class Game:
         ]
 
     def order(self, commands: Sequence[Command]) -> None:
-        """Give units their orders, which last until the next."""
+        """Give units orders, which last until the next ones."""
         sc_pb = pysc2().sc_pb
         request = sc_pb.RequestAction()
         for command in commands:
@@ -139,46 +141,46 @@ class Game:
             if command.point is not None:
                 order.target_world_space_pos.x, order.target_world_space_pos.y = command.point
         if commands:
-            with answering(self._log):
+            with translated_failures(self._log):
                 self._controller.actions(request)
 
     def advance(self, loops: int) -> None:
-        """Let time pass."""
-        with answering(self._log):
+        """Let game loops pass."""
+        with translated_failures(self._log):
             self._controller.step(loops)
 
     def kill(self, tags: Sequence[int]) -> None:
-        """Kill units; SMAC's maps create all of them anew once both sides are dead."""
+        """Kill units; SMAC's maps recreate all units once both sides are dead."""
         debug_pb = pysc2().debug_pb
         command = debug_pb.DebugCommand(kill_unit=debug_pb.DebugKillUnit(tag=tags))
-        with answering(self._log):
+        with translated_failures(self._log):
             self._controller.debug(command)
 
     def replay(self) -> bytes:
         """Everything since the game was created, as an SC2Replay file."""
-        with answering(self._log):
+        with translated_failures(self._log):
             return self._controller.save_replay()
 
     def close(self) -> None:
-        """End the process, by force: a game may hang."""
+        """Kill the process, since a game may hang."""
         self._end()
 
-    def _join(self, how: Launch) -> None:
+    def _join(self, launch: Launch) -> None:
         sc_pb, common_pb = pysc2().sc_pb, pysc2().common_pb
         races = [
             {"T": common_pb.Terran, "P": common_pb.Protoss, "Z": common_pb.Zerg}[race]
-            for race in how.races
+            for race in launch.races
         ]
         create = sc_pb.RequestCreateGame(
             local_map=sc_pb.LocalMap(
-                map_path=str(how.map_file), map_data=how.map_file.read_bytes()
+                map_path=str(launch.map_file), map_data=launch.map_file.read_bytes()
             ),
             realtime=False,
-            random_seed=how.seed,
+            random_seed=launch.seed,
         )
         create.player_setup.add(type=sc_pb.Participant)
         create.player_setup.add(
-            type=sc_pb.Computer, race=races[1], difficulty=int(how.difficulty, 16)
+            type=sc_pb.Computer, race=races[1], difficulty=int(launch.difficulty, 16)
         )
         self._controller.create_game(create)
         options = sc_pb.InterfaceOptions(raw=True, score=False)
@@ -186,16 +188,16 @@ class Game:
 
 
 class Modules(NamedTuple):
-    """What is used of pysc2 and of Blizzard's protocol."""
+    """The parts of pysc2 and of Blizzard's protocol that are used."""
 
-    run_configs: Any
-    process: Any
-    sc_pb: Any
-    common_pb: Any
-    debug_pb: Any
-    flags: Any
+    run_configs: Untyped
+    process: Untyped
+    sc_pb: Untyped
+    common_pb: Untyped
+    debug_pb: Untyped
+    flags: Untyped
     failures: tuple[type[Exception], ...]
-    """All that a game which crashed, hung or refused makes pysc2 raise."""
+    """Every exception that pysc2 raises if a game crashes, hangs or refuses."""
 
 
 @functools.cache
@@ -204,7 +206,7 @@ def pysc2() -> Modules:
     _allow_old_protocol()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # old generated code: hundreds
+            warnings.simplefilter("ignore", DeprecationWarning)  # the old generated code warns
             run_configs = _module("pysc2.run_configs")
             process, protocol = _module("pysc2.lib.sc_process"), _module("pysc2.lib.protocol")
             controller = _module("pysc2.lib.remote_controller")
@@ -214,11 +216,11 @@ def pysc2() -> Modules:
             flags = _module("absl.flags").FLAGS
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"the module {error.name} is missing, which speaks to StarCraft II: "
+            f"the module {error.name} is missing, which connects to StarCraft II: "
             "pip install 'macpo[sc2]'."
         ) from error
     if not flags.is_parsed():
-        flags.mark_as_parsed()  # pysc2 reads its flags' defaults; the command line is not its own
+        flags.mark_as_parsed()  # pysc2 reads its flags' defaults; the command line is ours
     failures = (
         protocol.ConnectionError,
         protocol.ProtocolError,
@@ -233,10 +235,10 @@ def pysc2() -> Modules:
 
 
 def _allow_old_protocol() -> None:
-    """Let a new protobuf read s2clientprotocol; UsageError if it is too late for that.
+    """Make a recent protobuf read s2clientprotocol; UsageError if protobuf is already imported.
 
-    Blizzard's generated code is of an old compiler. protobuf 3.21 and later reads it only with its
-    parser in Python, which must be chosen before protobuf is imported.
+    Blizzard's generated code comes from an old compiler. protobuf 3.21 and later reads it only with
+    its pure-Python parser, which must be chosen before protobuf is imported.
     """
     variable = "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION"
     version = importlib.metadata.version("protobuf")
@@ -253,22 +255,22 @@ def _allow_old_protocol() -> None:
 
 
 @contextmanager
-def answering(log: IO[bytes] | None = None) -> Generator[None, None, None]:
-    """Turns what a lost game makes pysc2 raise into EnvironmentLost."""
+def translated_failures(log: IO[bytes] | None = None) -> Generator[None, None, None]:
+    """Turn the exceptions that pysc2 raises for a lost game into EnvironmentLost."""
     try:
         yield
     except pysc2().failures as error:
-        said = "" if log is None else _last_words(log)
-        raise EnvironmentLost(f"StarCraft II was lost: {error}{said}") from error
+        output = "" if log is None else _last_output(log)
+        raise EnvironmentLost(f"StarCraft II was lost: {error}{output}") from error
 
 
-def _start(how: Launch, log: IO[bytes]) -> Any:
+def _start(launch: Launch, log: IO[bytes]) -> Untyped:
     modules = pysc2()
 
     class Process(modules.process.StarcraftProcess):
-        def _launch(self, run_config: Any, args: list[str], **_: Any) -> Any:
+        def _launch(self, run_config: Untyped, args: list[str], **_: Untyped) -> Untyped:
             return subprocess.Popen(
-                [*_dying_with_parent(), *args],
+                [*_die_with_parent(), *args],
                 cwd=run_config.cwd,
                 env=run_config.env,
                 stdin=subprocess.DEVNULL,
@@ -277,22 +279,24 @@ def _start(how: Launch, log: IO[bytes]) -> Any:
             )
 
     try:
-        config = modules.run_configs.get(version=how.game_version)
+        config = modules.run_configs.get(version=launch.game_version)
     except ValueError as error:
-        raise UsageError(f"game_version {how.game_version!r} is not installed: {error}") from error
+        raise UsageError(
+            f"game_version {launch.game_version!r} is not installed: {error}"
+        ) from error
     return Process(
         config,
         exec_path=str(builds(Path(config.data_dir))[config.version.build_version]),
         version=config.version,
-        timeout_seconds=how.timeout,
+        timeout_seconds=launch.timeout,
     )
 
 
-def _dying_with_parent() -> list[str]:
-    """What to put before a command, so that Linux ends it with this process, however that ends.
+def _die_with_parent() -> list[str]:
+    """A prefix of a command that makes Linux kill it when this process ends, however it ends.
 
-    A program of its own, which becomes the command: a function for the child to run would need a
-    fork, and JAX's threads do not survive one.
+    The prefix is a program that replaces itself by the command: a function for the child to run
+    would need a fork, which JAX's threads do not survive.
     """
     if sys.platform != "linux":
         return []
@@ -300,22 +304,22 @@ def _dying_with_parent() -> list[str]:
     return [sys.executable, "-SEc", f"import ctypes, os, sys; ctypes.CDLL(None).{become}"]
 
 
-def _end(process: Any, log: IO[bytes]) -> None:
+def _end(process: Untyped, log: IO[bytes]) -> None:
     if process.pid is not None:
         os.kill(process.pid, signal.SIGKILL)
     process.close()
     log.close()
 
 
-def _last_words(log: IO[bytes]) -> str:
-    """The last line that the game printed."""
+def _last_output(log: IO[bytes]) -> str:
+    """The last line that the game printed, in parentheses."""
     log.seek(0)
     lines = log.read().decode(errors="replace").split("\n")
-    said = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return f" (it last said: {said[:200]})" if said else ""
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return f" (its last output: {last[:200]})" if last else ""
 
 
-def _terrain(raw: Any) -> Terrain:
+def _terrain(raw: Untyped) -> Terrain:
     size = (raw.map_size.x, raw.map_size.y)
     area = raw.playable_area
     grid = np.frombuffer(raw.pathing_grid.data, np.uint8)
@@ -326,5 +330,5 @@ def _terrain(raw: Any) -> Terrain:
     return Terrain(size, (area.p1.x - area.p0.x, area.p1.y - area.p0.y), walkable.T)
 
 
-def _module(name: str) -> Any:
+def _module(name: str) -> Untyped:
     return importlib.import_module(name)

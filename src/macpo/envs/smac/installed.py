@@ -1,6 +1,6 @@
-"""What is installed of StarCraft II: the game, its builds, SMAC's maps, Python packages.
+"""Find installed parts of StarCraft II: the game, its builds, SMAC's maps, Python packages.
 
-Nothing here starts or imports any of it.
+Nothing here starts or imports them.
 """
 
 import importlib.metadata
@@ -12,9 +12,9 @@ from pathlib import Path
 from macpo.errors import UsageError, require
 
 DOWNLOAD = "https://blzdistsc2-a.akamaihd.net/Linux/SC2.4.10.zip"
-"""Blizzard's headless game for Linux; asks for the acceptance of its licence as a password."""
+"""Blizzard's headless game for Linux; accepting its licence gives the archive's password."""
 SMAC_MAPS = "https://github.com/oxwhirl/smac/releases/download/v0.1-beta1/SMAC_Maps.zip"
-HOW_TO = "docs/starcraft.md tells how to install it"
+HOW_TO = "docs/starcraft.md explains how to install it"
 
 _EXECUTABLES = ("SC2_x64", "SC2_x64.exe", "SC2.app/Contents/MacOS/SC2")
 _CLIENTS = {
@@ -22,7 +22,7 @@ _CLIENTS = {
     "smacv2": "git+https://github.com/oxwhirl/smacv2.git",
     "pysc2": "'macpo[sc2]'",
 }
-"""What can speak to the game, best first, and what pip installs it from."""
+"""Clients of the game in order of preference → what pip installs them from."""
 
 
 def game_folder() -> Path:
@@ -42,19 +42,19 @@ def builds(folder: Path) -> dict[int, Path]:
 
 
 def maps(folder: Path) -> list[str]:
-    """Names of SMAC's maps in the game's folder."""
+    """Names of SMAC's maps in the folder of the game."""
     return sorted(path.stem for path in (folder / "Maps" / "SMAC_Maps").glob("*.SC2Map"))
 
 
 def require_game() -> Path:
-    """The game's folder; UsageError if there is no game in it."""
+    """The folder of the game; UsageError if no game is there."""
     folder = game_folder()
     named = os.environ.get("SC2PATH")
     where = "$SC2PATH" if named else "$SC2PATH is not set; this is the default"
     require(
         folder.is_dir(),
-        f"StarCraft II not found: {folder} ({where}) is no folder. Set SC2PATH to the folder that "
-        f"holds Versions and Maps; {HOW_TO}.",
+        f"StarCraft II not found: {folder} ({where}) is not a folder. Set SC2PATH to the folder "
+        f"that holds Versions and Maps; {HOW_TO}.",
     )
     require(
         bool(builds(folder)),
@@ -65,7 +65,7 @@ def require_game() -> Path:
 
 
 def require_map(folder: Path, name: str) -> Path:
-    """The file of one of SMAC's maps; UsageError if it is not there."""
+    """The file of one of SMAC's maps; UsageError if it is missing."""
     path = folder / "Maps" / "SMAC_Maps" / f"{name}.SC2Map"
     require(
         path.is_file(),
@@ -75,7 +75,7 @@ def require_map(folder: Path, name: str) -> Path:
 
 
 def client_version(package: str) -> str | None:
-    """The version of an installed client package; None if there is none."""
+    """The version of a client package; None if it is not installed."""
     found = is_smac(package) if package != "pysc2" else _has("pysc2")
     return _version(package) if found else None
 
@@ -88,14 +88,13 @@ def is_smac(package: str) -> bool:
 
 
 def choose_client(wanted: str) -> str:
-    """The package that speaks to the game: the wanted one, or with "auto" the first installed."""
+    """The client of the game: the wanted one, or for "auto" the first that is installed."""
     if wanted == "auto":
         for package in _CLIENTS:
             if client_version(package) is not None:
                 return package
         raise UsageError(
-            "nothing installed can speak to StarCraft II: pip install 'macpo[sc2]'"
-            f"{_clash('smac')}."
+            f"no client of StarCraft II is installed: pip install 'macpo[sc2]'{_clash('smac')}."
         )
     require(
         client_version(wanted) is not None,
@@ -105,7 +104,7 @@ def choose_client(wanted: str) -> str:
 
 
 def findings() -> Iterator[tuple[str, str, str]]:
-    """Rows of `macpo doctor`: what, found, advice."""
+    """Rows of `macpo doctor`: item, finding, advice."""
     folder = game_folder()
     versions = builds(folder)
     yield (
@@ -132,11 +131,11 @@ def findings() -> Iterator[tuple[str, str, str]]:
 
 
 def _clash(package: str) -> str:
-    """What to say of a `smac` that is not the environment."""
+    """A warning if the installed `smac` is not the environment."""
     if package != "smac" or not _has("smac") or is_smac("smac"):
         return ""
     return (
-        f" (the installed smac {_version('smac')} is AutoML's SMAC3, another project that has the "
+        f" (the installed smac {_version('smac')} is AutoML's SMAC3, another project with the "
         "same name: the two cannot share a Python environment)"
     )
 

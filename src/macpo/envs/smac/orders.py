@@ -7,7 +7,7 @@ from macpo.envs.smac_jax.features import MOVE_AMOUNT, MOVES, NO_OP, NORTH, STOP,
 from macpo.envs.smac_jax.maps import N_ACTIONS_NO_ATTACK, BattleMap
 
 ABILITY_STOP, ABILITY_MOVE, ABILITY_ATTACK, ABILITY_HEAL = 4, 16, 23, 386
-"""The game's numbers of what units can be told to do."""
+"""The game's ability ids."""
 
 
 class Command(NamedTuple):
@@ -23,11 +23,11 @@ def commands(
     battle_map: BattleMap,
     actions: Sequence[int],
     tags: Sequence[int],
-    places: Sequence[tuple[float, float]],
+    positions: Sequence[tuple[float, float]],
 ) -> Iterator[Command]:
-    """What the agents' actions tell the units; `tags` are of all units, allies first.
+    """The commands for the agents' actions; `tags` are those of all units, allies first.
 
-    Action 0 says nothing: it is a dead agent's.
+    Action 0, a dead agent's, gives no command.
     """
     n = battle_map.n_agents
     for i, action in enumerate(actions):
@@ -36,7 +36,7 @@ def commands(
         if action == STOP:
             yield Command(tags[i], ABILITY_STOP)
         elif NORTH <= action <= WEST:
-            (x, y), (dx, dy) = places[i], MOVES[action - NORTH]
+            (x, y), (dx, dy) = positions[i], MOVES[action - NORTH]
             yield Command(tags[i], ABILITY_MOVE, point=(x + MOVE_AMOUNT * dx, y + MOVE_AMOUNT * dy))
         elif battle_map.kinds[i].heals:
             yield Command(tags[i], ABILITY_HEAL, tags[action - N_ACTIONS_NO_ATTACK])

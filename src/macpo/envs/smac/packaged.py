@@ -5,18 +5,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-import numpy as np
-
-from macpo.envs.host import EnvironmentLost
-from macpo.envs.smac.game import answering, pysc2
+from macpo.envs.host import EnvironmentLost, numpy_time_step
+from macpo.envs.smac.game import pysc2, translated_failures
 from macpo.errors import require
 from macpo.types import Spec, TimeStep
 
-_NOTHING = {"battle_won": 0, "dead_allies": 0, "dead_enemies": 0}
+_NO_OUTCOME = {"battle_won": 0, "dead_allies": 0, "dead_enemies": 0}
 
 
-class Packaged:
-    """Episodes of a package's environment, through its public methods only."""
+class PackageClient:
+    """A game played through a package's environment, by its public methods only."""
 
     def __init__(self, package: str, spec: Spec, timeout: int, **settings: Any) -> None:
         pysc2().flags.sc2_timeout = timeout
@@ -35,21 +33,21 @@ class Packaged:
             require(
                 found[name] == size,
                 f"the installed {package} has {name} {found[name]} on this map, not {size} as "
-                "SMAC; use the original package, or --env.client pysc2.",
+                "in SMAC; use the original package, or --env.client pysc2.",
             )
 
     def reset(self) -> TimeStep:
         """Start an episode; the first starts the game."""
-        with answering():
+        with translated_failures():
             before = self._restarts()
             self._env.reset()
-            if self._restarts() > before:  # it still shows the units of the episode before
+            if self._restarts() > before:  # it still shows the units of the previous episode
                 raise EnvironmentLost("the package lost its game within a reset, and restarted it.")
-            return self._timestep(0.0, False, False, _NOTHING)
+            return self._timestep(0.0, False, False, _NO_OUTCOME)
 
     def step(self, actions: Sequence[int]) -> TimeStep:
         """Advance one env step."""
-        with answering():
+        with translated_failures():
             reward, over, info = self._env.step(list(actions))
             if "battle_won" not in info:
                 raise EnvironmentLost("the package lost its game within a step, and restarted it.")
@@ -57,8 +55,8 @@ class Packaged:
             return self._timestep(reward, bool(over) and not late, late, info)
 
     def save_replay(self) -> None:
-        """Write a replay of everything since the game was started, where the package does."""
-        with answering():
+        """Write a replay of everything since the game was started, if the package can."""
+        with translated_failures():
             self._env.save_replay()
 
     def close(self) -> None:
@@ -67,26 +65,23 @@ class Packaged:
             self._env.close()
 
     def _restarts(self) -> int:
-        """How often the package has had to start its game again; 0 where it does not say."""
+        """How often the package has restarted its game; 0 if it does not count restarts."""
         return getattr(self._env, "force_restarts", 0)  # `get_stats` divides by zero at first
 
     def _timed_out(self) -> bool:
-        """Whether the episode that has just ended was the first to be counted since the last."""
+        """Whether the package counts the episode that has just ended as a time-out."""
         before, self._timeouts = self._timeouts, self._env.get_stats()["timeouts"]
         return self._timeouts > before
 
     def _timestep(
         self, reward: float, terminated: bool, truncated: bool, info: Mapping[str, Any]
     ) -> TimeStep:
-        def array(x: Any, kind: Any = np.float32) -> Any:
-            return np.array(x, kind)
-
-        return TimeStep(
-            array(self._env.get_obs()),
-            array(self._env.get_state()),
-            array(self._env.get_avail_actions(), bool),
-            array(reward),
-            array(terminated, bool),
-            array(truncated, bool),
-            {name: array(info[name]) for name in _NOTHING},
+        return numpy_time_step(
+            self._env.get_obs(),
+            self._env.get_state(),
+            self._env.get_avail_actions(),
+            reward,
+            terminated,
+            truncated,
+            {name: info[name] for name in _NO_OUTCOME},
         )

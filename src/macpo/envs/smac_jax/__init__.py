@@ -1,5 +1,30 @@
-"""StarCraft micromanagement, computed: SMAC's interface on a model of the game, in JAX."""
+"""StarCraft micromanagement in JAX: SMAC's interface on a model of the game's engine.
 
-from macpo.envs.smac_jax.environment import Config
+Offered here are the environment, and the functions of SMAC's interface, which also apply to the
+real game: units → available actions, observations, global state, reward, visibility.
+"""
 
-__all__ = ["Config"]
+from macpo.envs.smac_jax.environment import Config, SMACJax, SMACJaxEnv, State
+from macpo.envs.smac_jax.features import (
+    Units,
+    available_actions,
+    global_state,
+    observe,
+    reward,
+    visibility,
+)
+from macpo.envs.smac_jax.maps import battle_map
+
+__all__ = [
+    "Config",
+    "SMACJax",
+    "SMACJaxEnv",
+    "State",
+    "Units",
+    "available_actions",
+    "battle_map",
+    "global_state",
+    "observe",
+    "reward",
+    "visibility",
+]

@@ -1,13 +1,13 @@
-"""How a battle goes on: eight game loops of moving, shooting and healing.
+"""The model of the game's engine: eight game loops of moving, shooting and healing.
 
-The engine is closed; this is a model of it from game data and from what is known of its rules
-(docs/starcraft.md says what rests on data and what on assumption). A loop goes through its stages
-for all units at once: whom to fight, who is in range, where to go, who stands in the way, whose
-weapon is ready, what hits, what heals. Shots of one loop land together, so two units can kill each
-other.
+The engine is closed; this model rests on game data and on what is known of its rules
+(docs/starcraft.md separates data from assumptions). A loop passes through its stages for all units
+at once: choice of targets, ranges, movement, collisions, weapons, hits, healing. Shots of one loop
+land together, so two units can kill each other.
 
-Arrays are [U, E]: units, allies first, then the environments along the last axis (`envs.axes`);
-pairs are [U, U, E], the one who looks or shoots first. Times are loops, distances cells.
+Arrays are [U, E]: units, allies first, then the environments along the last axis
+(`kernels.batch_last`); pairs are [U, U, E], with the unit that looks or shoots first. Times are
+loops, distances cells.
 """
 
 from dataclasses import dataclass
@@ -33,40 +33,40 @@ from macpo.envs.smac_jax.units import (
 JITTER = (-1.0, 2.0)
 """Uniform noise in the time from shot to shot, in loops."""
 NOBODY = -1
-_SWEEPS = 2  # of pushing overlapping units apart, each loop
-_AROUND = 0.8  # how much of a push goes sideways, around whoever stands in the way
-_STRAIGHT = 0.8  # sine of the angle up to which a way leads straight at somebody
+_SWEEPS = 2  # iterations of pushing overlapping units apart, each loop
+_AROUND = 0.8  # share of a push that goes sideways, around a unit in the way
+_STRAIGHT = 0.8  # sine of the largest angle at which a unit heads straight at another
 _TINY = 1e-6
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What the data do not settle: how units choose and keep whom they fight."""
+    """Rules that the data do not settle: how units choose and keep their targets."""
 
     acquire_range: float = 5.0
-    """Cells, edge to edge, within which an idle or advancing unit takes up a fight; its weapon's
-    range where that is more."""
+    """Cells, edge to edge, within which an idle or advancing unit engages; its weapon's range where
+    that is larger."""
     leash: float = 6.0
-    """Cells, edge to edge, beyond which it gives up a target that does not fight it."""
+    """Cells, edge to edge, beyond which it abandons a target that does not fight it."""
     respond: bool = True
-    """Whether a unit takes up a fight with whoever has chosen it as a target, at any distance."""
+    """Whether a unit engages any unit that has chosen it as a target, at any distance."""
     slop: float = 1.0
-    """By how much a target may leave the weapon's range once an attack has begun."""
+    """Cells by which a target may leave the weapon's range once an attack has begun."""
     heal_range: float = 6.0
     """Cells, edge to edge, within which an enemy healer looks for patients."""
     heal_least_energy: float = 5.0
-    """Energy without which it does not begin."""
+    """Energy below which it does not start to heal."""
     energy_per_health: float = 0.33
     nearest_each_loop: bool = False
-    """SMAClite's choice: a target is kept while it is in range or fights back, is looked for within
-    `acquire_range` of its edge only, healers are preferred, and while one lives the nearest is
-    chosen anew each loop."""
+    """SMAClite's targeting: a target is kept while it is in range or fights back, and is sought
+    only within `acquire_range` of its edge; healers are preferred, and while one lives the nearest
+    enemy is chosen again each loop."""
     orca: bool = False
-    """Whether units avoid each other as SMAClite's do (`battle.orca`) instead of pushing."""
+    """Whether units avoid each other as SMAClite's do (`smac_jax.orca`) instead of pushing."""
 
 
 class Battle(NamedTuple):
-    """All units, [U] or [U, E] each; whose health is 0 is dead."""
+    """All units, [U] or [U, E] each; a unit whose health is 0 is dead."""
 
     x: Float[Array, "U *E"]
     y: Float[Array, "U *E"]
@@ -77,32 +77,32 @@ class Battle(NamedTuple):
     energy: Float[Array, "U *E"]
     cooldown: Float[Array, "U *E"]
     shield_delay: Float[Array, "U *E"]
-    """Until the shield regenerates."""
+    """Loops until the shield regenerates."""
     windup: Float[Array, "U *E"]
-    """Until the shot that was begun leaves; −1 for none."""
+    """Loops until the shot of an attack that has begun leaves; −1 for none."""
     hit_in: Float[Array, "U *E"]
-    """Until what was sent, a missile or a second blow, reaches `hit_target`."""
+    """Loops until a missile or a second blow that is under way reaches `hit_target`."""
     hit_target: Int[Array, "U *E"]
     target: Int[Array, "U *E"]
-    """Whom a unit fights or heals, or `NOBODY`."""
+    """The unit it fights or heals, or `NOBODY`."""
     goal_x: Float[Array, "U *E"]
     goal_y: Float[Array, "U *E"]
     walks: Bool[Array, "U *E"]
-    """Whether it goes to its goal when it has no target."""
+    """Whether it walks to its goal when it has no target."""
 
 
 class Orders(NamedTuple):
-    """What the allies are told, [N] or [N, E] each; an order lasts until the next."""
+    """The allies' orders, [N] or [N, E] each; an order lasts until the next one."""
 
     target: Int[Array, "N *E"]
-    """To fight or to heal, or `NOBODY`."""
+    """The unit to fight or to heal, or `NOBODY`."""
     goal_x: Float[Array, "N *E"]
     goal_y: Float[Array, "N *E"]
     walks: Bool[Array, "N *E"]
 
 
 def beginning(battle_map: BattleMap) -> Battle:
-    """Everybody at the start, the enemies on their way."""
+    """All units at their starts, the enemies with the order to advance."""
     kinds, n, u = battle_map.kinds, battle_map.n_agents, len(battle_map.kinds)
     start = jnp.asarray(battle_map.start)
     zeros, nobody = jnp.zeros(u), jnp.full(u, NOBODY, jnp.int32)
@@ -128,9 +128,9 @@ def beginning(battle_map: BattleMap) -> Battle:
 
 
 class Dynamics:
-    """The rules on one map; `step` is for arrays with the environments last.
+    """The rules on one map; `step` takes arrays with the environments last.
 
-    With `computer_allies` both sides choose their own targets: what a fair fight is measured with.
+    With `computer_allies` both sides choose their own targets, which makes symmetric fights fair.
     """
 
     def __init__(self, battle_map: BattleMap, rules: Rules, computer_allies: bool = False) -> None:
@@ -152,7 +152,7 @@ class Dynamics:
         self.sends = np.array([kind.missile_speed is not None for kind in kinds])[:, None]
         self.missile_speed = np.array([[kind.missile_speed or 1.0] for kind in kinds], self.float)
         self.hit_gap = column("hit_gap")
-        self.follows = column("speed")  # a healer does not run ahead of those it heals
+        self.follows = column("speed")  # a healer does not outrun the units it heals
         enemy = self.numbers >= n
         for side in (~enemy, enemy):
             fighters = self.speed[side & ~self.heals[:, 0]]
@@ -163,7 +163,7 @@ class Dynamics:
         separation = column("separation")
         flies = np.array([kind.flies for kind in kinds])
         collide = (flies[:, None] == flies) & ~np.eye(u, dtype=bool)
-        # nobody is ever closer than a negative distance
+        # no distance is ever below a negative one
         self.separation = np.where(
             collide[..., None], separation[:, None] + separation, -1e3
         ).astype(self.float)
@@ -186,14 +186,14 @@ class Dynamics:
     # --- a step -------------------------------------------------------------------------------
 
     def step(self, battle: Battle, orders: Orders, noise: Float[Array, "U E"]) -> Battle:
-        """Eight loops; `noise` delays the next shots, of which there is at most one in a step."""
+        """Eight loops; `noise` delays each unit's next shot, of which a step has at most one."""
         battle = self._ordered(battle, orders)
         return jax.lax.fori_loop(
             0, LOOPS_PER_STEP, lambda _, battle: self._loop(battle, noise), battle
         )
 
     def _ordered(self, battle: Battle, orders: Orders) -> Battle:
-        """The allies with new orders. Another target, or none, breaks off an attack just begun."""
+        """Give the allies new orders. A changed target interrupts an attack that has just begun."""
         n = self.n
 
         def put(old: Array, new: Array) -> Array:
@@ -207,7 +207,7 @@ class Dynamics:
         return self._aimed(battle, put(battle.target, orders.target))
 
     def _aimed(self, battle: Battle, target: Int[Array, "U E"]) -> Battle:
-        """The units with these targets."""
+        """Set the units' targets."""
         broken_off = (target != battle.target) & (battle.windup >= 0)
         return battle._replace(
             target=target,
@@ -237,16 +237,16 @@ class Dynamics:
             battle = self._heal(battle, alive & in_range)
         return self._bury(battle)
 
-    # --- whom to fight ------------------------------------------------------------------------
+    # --- targets ------------------------------------------------------------------------------
 
     def _choose(self, battle: Battle, alive: Array, gap: Array) -> Int[Array, "U E"]:
-        """Everybody's target: the allies' as ordered, the enemies' by their own choice."""
+        """Every unit's target: the allies' as ordered, the enemies' by their own choice."""
         allies, enemies = slice(None, self.n), slice(self.n, None)
         lives = jnp.where(battle.target[:, None] == self.numbers[:, None], alive, False).any(1)
         target = jnp.where(lives & alive, battle.target, NOBODY)
         chosen = self._choose_fight(alive, gap, target, enemies, allies)
         ordered, fights = target[allies], target != NOBODY
-        if self.rules.orca:  # SMAClite's allies fight a fallen target until the step is over
+        if self.rules.orca:  # SMAClite's allies keep fighting a dead target until the step is over
             ordered = jnp.where(alive[allies], battle.target[allies], NOBODY)
         if self.computer_allies:
             ordered = self._choose_fight(alive, gap, target, allies, enemies)
@@ -261,7 +261,7 @@ class Dynamics:
     def _choose_fight(
         self, alive: Array, gap: Array, target: Array, own: slice, other: slice
     ) -> Int[Array, "e E"]:
-        """Of the other side, for each of its own that fights: the nearest of the best kind."""
+        """For each fighter of its own side, the nearest unit of the best kind on the other side."""
         rules, gap = self.rules, gap[own, other]
         numbers, heals = self.numbers[other, None], self.heals[other]
         possible = self.can_target[own, other, None] & alive[other] & alive[own, None]
@@ -271,7 +271,7 @@ class Dynamics:
         if rules.nearest_each_loop:
             near = gap + self.radii[own, other] < rules.acquire_range + self.radius[other]
             keep = mine & (aims_at_me | (gap <= reach))
-            # while a healer lives on the other side, everybody else there is chosen anew
+            # while a healer lives on the other side, other targets there are chosen again
             keep &= ~(heals & alive[other]).any(0) | heals
             rank = jnp.where(heals, 0.0, 1e3)
             near = near | aims_at_me
@@ -280,7 +280,7 @@ class Dynamics:
             if rules.respond:
                 near = near | aims_at_me
             keep = mine & (aims_at_me | (gap <= np.maximum(reach, rules.leash)))
-            # whoever cannot fight comes last: a healer that does not heal
+            # units that cannot fight come last: healers that do not heal
             rank = jnp.where(heals & (target[other] == NOBODY), 1e3, 0.0)
         key = jnp.where(possible & (near | keep), gap + self.radii[own, other] + rank, jnp.inf)
         best = key.min(1, keepdims=True)
@@ -302,9 +302,9 @@ class Dynamics:
         healer: int,
         side: slice,
     ) -> Int[Array, " E"]:
-        """Of its own side, for a healer: who has the least share of health, then is nearest.
+        """The unit of its own side that a healer heals: lowest share of health, then nearest.
 
-        In SMAClite: who has the least health, of those who are hurt or had a target a loop ago.
+        In SMAClite: lowest health, among those that are hurt or had a target a loop ago.
         """
         rules, gap = self.rules, gap[side]
         numbers = self.numbers[side, None]
@@ -336,7 +336,7 @@ class Dynamics:
         to_x: Array,
         to_y: Array,
     ) -> Battle:
-        """Everybody a loop further, as far as others and the edge of the ground let them."""
+        """Move every unit for one loop, as far as others and the edge of the map allow."""
         walks = battle.walks & ~fights
         to_x = jnp.where(walks, battle.goal_x - battle.x, to_x)
         to_y = jnp.where(walks, battle.goal_y - battle.y, to_y)
@@ -376,7 +376,7 @@ class Dynamics:
     def _avoiding(
         self, battle: Battle, alive: Array, speed: Array, vx: Array, vy: Array
     ) -> tuple[Array, Array]:
-        """The velocities that ORCA makes of these; neighbours are those about to be touched."""
+        """ORCA's velocities for these; neighbours are units about to be touched."""
         place = battle.x + 1j * battle.y
         reach = (self.radius.max() + self.radius)[:, None]
         near = jnp.abs(place - place[:, None]) <= reach
@@ -394,10 +394,10 @@ class Dynamics:
     def _apart(
         self, battle: Battle, alive: Array, mobility: Array, vx: Array, vy: Array
     ) -> tuple[Array, Array]:
-        """Where everybody gets to when overlapping units push each other apart.
+        """Every unit's new position once overlapping units have pushed each other apart.
 
-        The one who moves gives way to the one who stands, and nobody moves whoever fights. Pushed
-        back, a mover also slides sideways, around the other.
+        A moving unit gives way to a standing one, and a fighting unit is never displaced. A mover
+        that is pushed back also slides sideways, around the other.
         """
         share = mobility[:, None] / (mobility[:, None] + mobility + _TINY)
         share = jnp.where(alive[:, None] & alive, share, 0.0)
@@ -405,14 +405,14 @@ class Dynamics:
         side = np.where(self.numbers % 2, 1.0, -1.0)[:, None].astype(self.float)
         for _ in range(_SWEEPS):
             x, y = battle.x + vx, battle.y + vy
-            # from the other to oneself; those in one place go apart by number
+            # from the other unit to this one; units in one place separate by number
             dx, dy = x[:, None] - x, y[:, None] - y
             far = jnp.sqrt(dx * dx + dy * dy)
             dx = jnp.where(far < _TINY, side[:, None], dx)
             push = jnp.maximum(self.separation - far, 0.0) * share / jnp.maximum(far, 1e-3)
-            turn = dx * vy[:, None] - dy * vx[:, None]  # > 0: the way leads past it on one side
-            # who comes straight at those who stand goes round all of them the same way: to pass
-            # each on its own nearer side would lead into the gap between two and hold it there
+            turn = dx * vy[:, None] - dy * vx[:, None]  # > 0: its path passes the other on one side
+            # a unit heading straight at standing ones passes all of them on the same side: passing
+            # each on its nearer side would lead into the gap between two and trap it there
             way = jnp.sqrt(vx * vx + vy * vy)[:, None] * far
             round_ = stands & (jnp.abs(turn) < _STRAIGHT * way)
             past = jnp.where(round_, 1.0, turn)
@@ -424,10 +424,10 @@ class Dynamics:
             vx, vy = vx * scale, vy * scale
         return battle.x + vx, battle.y + vy
 
-    # --- what hits ----------------------------------------------------------------------------
+    # --- hits and healing ---------------------------------------------------------------------
 
     def _tick(self, battle: Battle) -> Battle:
-        """A loop passes: weapons cool, shields and energy come back."""
+        """Let a loop pass: weapons cool down, shields and energy regenerate."""
         delay = jnp.maximum(battle.shield_delay - 1.0, 0.0)
         regained = jnp.where((delay == 0) & (battle.health > 0), SHIELD_REGENERATION, 0.0)
         return battle._replace(
@@ -444,9 +444,9 @@ class Dynamics:
     def _shoot(
         self, battle: Battle, ready: Array, gap: Array, noise: Array
     ) -> tuple[Battle, Int[Array, "U E"]]:
-        """Begin attacks and let shots off: the battle, and on whom each unit's hit lands now.
+        """Begin attacks and fire shots: the battle, and the unit that each unit's hit lands on now.
 
-        What is left of a loop when a weapon is ready counts towards its next shot, but not in
+        The rest of the loop in which a weapon becomes ready counts towards its next shot, except in
         SMAClite.
         """
         ready &= ~self.heals
@@ -456,7 +456,7 @@ class Dynamics:
         goes_off = ready & (begun | begins) & (windup == 0)
         left = jnp.maximum(battle.cooldown, 0.0) if self.rules.orca else battle.cooldown
         cooldown = jnp.where(begins, left + self.period + noise, battle.cooldown)
-        escaped = begun & ~ready  # the target did, farther than the slop
+        escaped = begun & ~ready  # the target has left the range by more than the slop
         cooldown = jnp.where(escaped, 0.0, cooldown)
         arrives = (battle.hit_target != NOBODY) & (battle.hit_in <= 0)
         at_once = goes_off & ~self.sends
@@ -473,7 +473,7 @@ class Dynamics:
         ), lands_on
 
     def _damage(self, battle: Battle, lands_on: Int[Array, "U E"]) -> Battle:
-        """The hits of a loop, one after another: shields first, then health less armour."""
+        """The hits of a loop, in turn: shields absorb first, health loses the rest minus armour."""
         n, lands_on = self.n, _kept(lands_on)
         shields = bool(self.shield_max.any())
         health = [battle.health[:n], battle.health[n:]]
@@ -500,7 +500,7 @@ class Dynamics:
         )
 
     def _heal(self, battle: Battle, ready: Array) -> Battle:
-        """Every healer in reach of its patient gives health for energy."""
+        """Every healer in reach of its patient turns energy into health."""
         per_health = self.rules.energy_per_health
         health, energy = battle.health, battle.energy
         for i in self.healers:
@@ -513,7 +513,7 @@ class Dynamics:
         return battle._replace(health=health, energy=energy)
 
     def _bury(self, battle: Battle) -> Battle:
-        """Those who fell: nothing is left of them but missiles on their way."""
+        """Clear the dead; only their missiles in flight remain."""
         alive = battle.health > 0
         return battle._replace(
             health=jnp.maximum(battle.health, 0.0),
@@ -526,9 +526,9 @@ class Dynamics:
 
 
 def _kept(x: Array) -> Array:
-    """x, which XLA then computes once.
+    """x, materialised, so that XLA computes it once.
 
-    It would compute a cheap [U, E] anew in every kernel that reads it, for pairs U times over: on
-    CPUs that was two thirds of a step. It does not do so with the result of a sum.
+    XLA would recompute a cheap [U, E] in every kernel that reads it, for pairs U times over: on
+    CPUs that took two thirds of a step. It does not recompute the result of a sum.
     """
     return (x * np.array([1, 0], x.dtype)[:, None, None]).sum(0, dtype=x.dtype)

@@ -1,8 +1,8 @@
-"""StarCraft micromanagement, computed: SMAC's interface on a model of the game, in JAX.
+"""StarCraft micromanagement in JAX: SMAC's interface on a model of the game's engine.
 
-What agents see, may do and are paid is SMAC's to the digit (`battle.features`); how battles go on
-is a model of the engine (`battle.dynamics`). Results on it are not results on StarCraft II;
-docs/starcraft.md compares the two.
+Observations, available actions and rewards are exactly SMAC's (`smac_jax.features`); how battles
+proceed is a model of the engine (`smac_jax.dynamics`). Results on it are not results on StarCraft
+II; docs/starcraft.md compares the two.
 """
 
 from dataclasses import dataclass, replace
@@ -14,13 +14,13 @@ import numpy as np
 from jax.experimental import checkify
 from jaxtyping import Array, Int, PRNGKeyArray
 
+from macpo.bounds import NonNegative, check_fields
 from macpo.envs.base import Environment, first_step
 from macpo.envs.smac_jax import features
 from macpo.envs.smac_jax.dynamics import JITTER, NOBODY, Battle, Dynamics, Orders, Rules, beginning
 from macpo.envs.smac_jax.features import MOVE_AMOUNT, MOVES, NORTH, STOP, WEST, Rewards, Units
 from macpo.envs.smac_jax.maps import N_ACTIONS_NO_ATTACK, battle_map
 from macpo.envs.smac_jax.units import SMACLITE
-from macpo.errors import require, require_choice
 from macpo.kernels.batch_last import env_axis_last
 from macpo.types import Observation, Spec, TimeStep
 
@@ -28,80 +28,84 @@ Profile = Literal["sc2", "smaclite"]
 
 
 @dataclass(frozen=True)
-class Config:
-    """StarCraft micromanagement in JAX: SMAC's maps and interface, a model of the game's engine."""
+class SMACJax:
+    """StarCraft micromanagement in JAX: SMAC's maps and interface, a model of the game's engine.
+
+    Example:
+        >>> SMACJax(map="5m_vs_6m").make().spec.n_agents
+        5
+    """
 
     map: str = "3s_vs_5z"
     """One of SMAC's maps: MMM2, 5m_vs_6m, 2s3z, … (docs/starcraft.md lists them)."""
     profile: Profile = "sc2"
     """Unit data and rules: the game's, or those of SMAClite (for comparison with it)."""
     reward_sparse: bool = False
-    """Only victory (1) and defeat (−1) are paid, divided like every reward."""
+    """Only victory (1) and defeat (−1) are rewarded, divided like every reward."""
     reward_only_positive: bool = True
     """Whether harm to the allies is left out of the reward, as in SMAC."""
     reward_regeneration: bool = True
-    """Whether health that enemies regain is paid for as if it had been lost, as SMAC does."""
+    """Whether health that enemies regain is rewarded as if they had lost it, as in SMAC."""
     permute_enemies_on_reset: bool = False
-    """Number the enemies anew in every episode, as the game may; here they keep their numbers."""
-    start_noise: float = 0.0
-    """Cells by which each unit's start is moved at most, along x and along y; the game has none."""
-    acquire_range: float = 5.0
-    """Cells, edge to edge, within which an enemy takes up a fight (assumed; its weapon's range
-    where that is more)."""
-    leash: float = 6.0
-    """Cells beyond which it gives up whoever does not fight it (assumed)."""
+    """Renumber the enemies in every episode, as the game may; by default they keep their
+    numbers."""
+    start_noise: NonNegative = 0.0
+    """Largest random shift of each unit's start along x and along y, in cells; the game has
+    none."""
+    acquire_range: NonNegative = 5.0
+    """Cells, edge to edge, within which an enemy engages (assumed; its weapon's range where that
+    is larger)."""
+    leash: NonNegative = 6.0
+    """Cells beyond which it abandons a target that does not fight it (assumed)."""
     respond_to_attack: bool = True
-    """Whether an enemy takes up a fight with whoever targets it, at any distance (assumed)."""
-    slop: float = 1.0
+    """Whether an enemy engages any unit that targets it, at any distance (assumed)."""
+    slop: NonNegative = 1.0
     """Cells by which a target may leave the weapon's range once an attack has begun."""
-    heal_range: float = 6.0
+    heal_range: NonNegative = 6.0
     """Cells, edge to edge, within which an enemy healer looks for patients (assumed)."""
-    heal_least_energy: float = 5.0
-    """Energy without which a healer does not begin."""
+    heal_least_energy: NonNegative = 5.0
+    """Energy below which a healer does not start to heal."""
 
     def __post_init__(self) -> None:
         battle_map(self.map)
-        require_choice("smac-jax", "profile", self.profile, Profile)
-        for name in (
-            *("start_noise", "acquire_range", "leash"),
-            *("slop", "heal_range", "heal_least_energy"),
-        ):
-            value = getattr(self, name)
-            require(value >= 0, f"smac-jax: {name} must not be negative, but is {value}.")
+        check_fields(self, "smac-jax")
 
-    def make(self) -> "SmacJax":
+    def make(self) -> "SMACJaxEnv":
         """Build the environment."""
-        return SmacJax(self)
+        return SMACJaxEnv(self)
+
+
+Config = SMACJax
 
 
 class State(NamedTuple):
-    """A battle and what SMAC remembers of it."""
+    """A battle and SMAC's own counters."""
 
     battle: Battle
     last_actions: Int[Array, "*B N"]
     """−1 before the first step."""
     t: Int[Array, "*B"]
     enemy_order: Int[Array, "*B e"] | None
-    """Which enemy each number means to the agents, where that is not the same in all episodes."""
+    """The enemy behind each number that the agents use; None where numbers never change."""
     illegal_actions: Int[Array, "*B"]
-    """Unavailable actions so far; each was taken for `stop`."""
+    """Unavailable actions so far; each was treated as `stop`."""
 
 
 class EncodedState(NamedTuple):
-    """What observations depend on, and no more."""
+    """Only what observations depend on."""
 
     place: Array  # [U, 2]
     health: Array  # [U]
-    shield: Array | None  # [those who have one]
-    ready: Array  # [N] cooldown, or energy of a healer
+    shield: Array | None  # [units that have one]
+    ready: Array  # [N] cooldown, or a healer's energy
     last_actions: Array
     enemy_order: Array | None
 
 
-class SmacJax(Environment):
-    """The battles of `Config`."""
+class SMACJaxEnv(Environment):
+    """The battles that an `SMACJax` describes."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: SMACJax) -> None:
         self.config = config
         here = battle_map(config.map)
         rules = Rules(
@@ -139,7 +143,7 @@ class SmacJax(Environment):
     # --- the environment contract -------------------------------------------------------------
 
     def reset(self, key: PRNGKeyArray) -> tuple[State, TimeStep]:
-        """Everybody in place; agents are numbered by kind, then by x, then by y."""
+        """All units at their starts; agents are numbered by kind, then by x, then by y."""
         n, e = self.map.n_agents, self.map.n_enemies
         battle = beginning(self.map)
         order_key, noise_key = jax.random.split(key)
@@ -154,7 +158,7 @@ class SmacJax(Environment):
     def step(
         self, key: PRNGKeyArray, state: State, actions: Int[Array, " N"]
     ) -> tuple[State, TimeStep]:
-        """Eight game loops. An unavailable action is taken for `stop` and counted."""
+        """Eight game loops. An unavailable action is treated as `stop` and counted."""
         legal = jnp.take_along_axis(self._available(state), actions[:, None], 1)[:, 0]
         checkify.debug_check(legal.all(), "an unavailable action was chosen")
         n = self.map.n_agents
@@ -176,15 +180,15 @@ class SmacJax(Environment):
         reward = features.reward(self.map, _units(before), units, self.rewards)
         truncated = (after.t >= self.spec.episode_limit) & ~over
         return after, TimeStep(
-            *self.observe(after), reward.astype(jnp.float32), over, truncated, self._info(after)
+            self.observe(after), reward.astype(jnp.float32), over, truncated, self._info(after)
         )
 
     def observe(self, state: State) -> Observation:
-        """SMAC's observations, global state and availability."""
+        """SMAC's observations, global state and available actions."""
         return self.decode(self.encode(state))
 
     def encode(self, state: State) -> EncodedState:
-        """Places, health and readiness: a twentieth of what is seen."""
+        """Positions, health and readiness: a twentieth of the observation's size."""
         battle, n = state.battle, self.map.n_agents
         return EncodedState(
             place=jnp.stack([battle.x, battle.y], 1),
@@ -196,7 +200,7 @@ class SmacJax(Environment):
         )
 
     def decode(self, encoded: EncodedState) -> Observation:
-        """Observe the remembered battle again."""
+        """Observe the encoded battle."""
         u = len(self.map.kinds)
         shield = jnp.zeros(u)
         if encoded.shield is not None:
@@ -229,7 +233,7 @@ class SmacJax(Environment):
         return jax.tree.map(lambda x: jnp.concatenate([x[:n], x[n:][order]]), per_unit)
 
     def _orders(self, state: State, actions: Int[Array, " N"]) -> Orders:
-        """What the allies are told; who cannot hit the chosen target goes on as before."""
+        """The allies' orders; an agent that cannot hit the chosen target keeps its last order."""
         battle, n = state.battle, self.map.n_agents
         number = actions - N_ACTIONS_NO_ATTACK
         target = n + number
@@ -254,7 +258,7 @@ class SmacJax(Environment):
         return jax.tree.map(lambda new, old: jnp.where(rejected, old, new), order, standing)
 
     def _scattered(self, key: PRNGKeyArray, battle: Battle) -> Battle:
-        """Starts moved a little, and agents of a kind numbered by place again."""
+        """Starts shifted a little, and agents of a kind renumbered by position."""
         n, noise = self.map.n_agents, self.config.start_noise
         place = jnp.stack([battle.x, battle.y], 1)
         place += jax.random.uniform(key, place.shape, minval=-noise, maxval=noise)
@@ -265,7 +269,7 @@ class SmacJax(Environment):
         return battle._replace(x=x[order], y=y[order])
 
     def _info(self, state: State) -> dict[str, Array]:
-        """SMAC's own: whether the battle was won, and how many fell."""
+        """SMAC's own: whether the battle was won, and how many units died."""
         n, fallen = self.map.n_agents, state.battle.health <= 0
         _, won = features.outcome(self.map, _units(state.battle))
         return {

@@ -1,17 +1,17 @@
-"""What SMAC shows of a battle, and what it pays: one set of functions for our battles and the game.
+"""SMAC's observations, global state, available actions and rewards, for the model and the game.
 
 Written to the array API: NumPy arrays from the real game, JAX arrays inside a compiled program.
-Every figure, comparison and oddity is SMAC's (constructor defaults), so that a policy moves between
+Every number, comparison and oddity is SMAC's (constructor defaults), so that a policy moves between
 the two unchanged:
 
 * the first number of an enemy's row is whether the *action* of that number is available, which for
-  a Medivac speaks of an ally;
-* distances of agents and allies are compared with sight strictly, with the reach of an attack not;
-* a dead agent sees zeros and may do nothing but nothing (action 0), which no living agent may do;
-* damage that enemies regenerate is paid for as if it had been dealt to them.
+  a Medivac refers to an ally;
+* distances must be less than the sight range, but may equal the range of an attack;
+* a dead agent sees zeros and has only action 0, no-op, which no living agent has;
+* damage that enemies regenerate is rewarded as if it had been dealt to them.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -25,49 +25,51 @@ from macpo.envs.smac_jax.maps import (
 )
 from macpo.envs.smac_jax.units import ENERGY_MAX
 
+Array: TypeAlias = Any
+"""A NumPy or JAX array; the array API has no common type for them."""
 SIGHT, REACH = 9.0, 6.0
-"""Cells between centres within which an agent sees, and may choose a target: all kinds alike."""
+"""Cells between centres within which an agent sees, and may choose a target; for all kinds."""
 NO_OP, STOP, NORTH, SOUTH, EAST, WEST = range(N_ACTIONS_NO_ATTACK)
 MOVES = ((0.0, 1.0), (0.0, -1.0), (1.0, 0.0), (-1.0, 0.0))
 """(x, y) of north, south, east and west."""
 MOVE_AMOUNT = 2.0
-"""Cells to the point that a move is ordered to; a step takes no unit that far."""
+"""Distance in cells of the point that a move is ordered to; no unit gets that far in a step."""
 _PROBE = MOVE_AMOUNT / 2  # how far ahead the ground must be walkable
 
 
 class Units(NamedTuple):
-    """All units of a battle, [U] each, allies first; whose health is 0 is dead."""
+    """All units of a battle, [U] each, allies first; a unit whose health is 0 is dead."""
 
-    x: Any
-    y: Any
-    health: Any
-    shield: Any
-    energy: Any
-    cooldown: Any
+    x: Array
+    y: Array
+    health: Array
+    shield: Array
+    energy: Array
+    cooldown: Array
     """Loops until the weapon may be used again."""
 
 
 class Columns(NamedTuple):
-    """What observations show of a unit's kind, [U] each, [U, types] for the last."""
+    """Constants of each unit's kind in observations, [U] each, [U, types] for the last."""
 
-    health_max: Any
-    shield_max: Any
-    one_hot: Any
+    health_max: Array
+    shield_max: Array
+    one_hot: Array
 
 
 def columns_of(battle_map: BattleMap) -> Columns:
-    """Those of a map's units, as NumPy arrays."""
+    """The columns of a map's units, as NumPy arrays."""
     kinds = battle_map.kinds
     one_hot = np.arange(battle_map.n_types) == battle_map.type_index[:, None]
     return Columns(
         np.array([kind.health for kind in kinds], np.float32),
-        # whoever has no shield has no column for it
+        # 1 avoids a division by 0; units without a shield have no such column
         np.array([kind.shield or 1.0 for kind in kinds], np.float32),
         one_hot.astype(np.float32),
     )
 
 
-def available_actions(battle_map: BattleMap, units: Units) -> Any:
+def available_actions(battle_map: BattleMap, units: Units) -> Array:
     """[N, A] whether each agent may take each action."""
     xp = array_namespace(units.x)
     n = battle_map.n_agents
@@ -87,8 +89,8 @@ def available_actions(battle_map: BattleMap, units: Units) -> Any:
     return xp.concat([~living[:, None], active, targets & living[:, None]], axis=1)
 
 
-def observe(battle_map: BattleMap, columns: Columns, units: Units, available: Any) -> Any:
-    """[N, O] what each agent sees."""
+def observe(battle_map: BattleMap, columns: Columns, units: Units, available: Array) -> Array:
+    """[N, O] each agent's observation."""
     xp = array_namespace(units.x)
     n, e = battle_map.n_agents, battle_map.n_enemies
     alive = units.health > 0
@@ -125,8 +127,10 @@ def observe(battle_map: BattleMap, columns: Columns, units: Units, available: An
     return xp.where(alive[:n, None], xp.concat(rows, axis=1), 0.0)
 
 
-def global_state(battle_map: BattleMap, columns: Columns, units: Units, last_actions: Any) -> Any:
-    """[S] everything; `last_actions` [N] is −1 before the first step."""
+def global_state(
+    battle_map: BattleMap, columns: Columns, units: Units, last_actions: Array
+) -> Array:
+    """[S] the whole battle; `last_actions` [N] is −1 before the first step."""
     xp = array_namespace(units.x)
     n = battle_map.n_agents
     alive = units.health > 0
@@ -146,8 +150,8 @@ def global_state(battle_map: BattleMap, columns: Columns, units: Units, last_act
     return xp.concat([xp.reshape(row, (-1,)) for row in rows])
 
 
-def visibility(battle_map: BattleMap, units: Units) -> Any:
-    """[N, U] whom each agent sees; nobody counts as seeing itself."""
+def visibility(battle_map: BattleMap, units: Units) -> Array:
+    """[N, U] which units each agent sees; no unit counts as seeing itself."""
     n = battle_map.n_agents
     alive = units.health > 0
     other = np.arange(n)[:, None] != np.arange(len(battle_map.kinds))
@@ -155,14 +159,14 @@ def visibility(battle_map: BattleMap, units: Units) -> Any:
 
 
 class Outcome(NamedTuple):
-    """How a battle stands."""
+    """Whether a battle is over, and whether the allies won it."""
 
-    over: Any
-    won: Any
+    over: Array
+    won: Array
 
 
 def outcome(battle_map: BattleMap, units: Units) -> Outcome:
-    """Whether the battle is decided, and for us; defeat is looked for first."""
+    """Whether the battle is decided, and in our favour; defeat is checked first."""
     xp = array_namespace(units.x)
     n = battle_map.n_agents
     alive = units.health > 0
@@ -178,21 +182,26 @@ def outcome(battle_map: BattleMap, units: Units) -> Outcome:
 
 
 class Rewards(NamedTuple):
-    """SMAC's choices of reward that studies vary; the defaults are SMAC's."""
+    """SMAC's options of the reward that studies vary; the defaults are SMAC's."""
 
     sparse: bool = False
-    """Only 1 for a victory and −1 for a defeat (and scaled like everything else)."""
+    """Only 1 for a victory and −1 for a defeat (scaled like every reward)."""
     only_positive: bool = True
-    """Whether what happens to the allies is left out."""
+    """Whether harm to the allies is left out."""
     regeneration: bool = True
-    """Whether health and shields that enemies regain are paid for as if they had been lost; without
-    it they count for nothing."""
+    """Whether health and shields that enemies regain are rewarded as if they had been lost; if
+    False, regaining counts for nothing."""
     negative_scale: float = 0.5
-    """Of what the allies suffer."""
+    """Factor on harm to the allies."""
 
 
-def reward(battle_map: BattleMap, before: Units, after: Units, choices: Rewards = Rewards()) -> Any:  # noqa: B008 (immutable)
-    """Of one env step: damage done to enemies, 10 for each that fell and 200 for the victory."""
+def reward(
+    battle_map: BattleMap,
+    before: Units,
+    after: Units,
+    choices: Rewards = Rewards(),  # noqa: B008 (immutable)
+) -> Array:
+    """Of one env step: damage dealt to enemies, 10 for each kill and 200 for the victory."""
     xp = array_namespace(after.x)
     n = battle_map.n_agents
     over, won = outcome(battle_map, after)
@@ -211,13 +220,13 @@ def reward(battle_map: BattleMap, before: Units, after: Units, choices: Rewards 
     return (total + REWARD_WIN * xp.astype(won, xp.float32)) / battle_map.reward_divisor
 
 
-def _endurance(units: Units) -> Any:
+def _endurance(units: Units) -> Array:
     xp = array_namespace(units.x)
     return xp.where(units.health > 0, units.health + units.shield, 0.0)
 
 
-def _distance(units: Units, n: int) -> Any:
-    """[N, U] between the centres of agents and all units."""
+def _distance(units: Units, n: int) -> Array:
+    """[N, U] distances between the centres of agents and all units."""
     xp = array_namespace(units.x)
     x, y = units.x - units.x[:n, None], units.y - units.y[:n, None]
     return xp.sqrt(x * x + y * y)
@@ -227,15 +236,15 @@ def _probes() -> list[tuple[float, float]]:
     return [(_PROBE * x, _PROBE * y) for x, y in MOVES]
 
 
-def _walkable(battle_map: BattleMap, x: Any, y: Any) -> Any:
+def _walkable(battle_map: BattleMap, x: Array, y: Array) -> Array:
     (left, right), (bottom, top) = battle_map.walkable
     return (x >= left) & (x < right) & (y >= bottom) & (y < top)
 
 
 def _kind(
     battle_map: BattleMap, columns: Columns, units: Units, side: slice, shields: bool
-) -> list[Any]:
-    """Columns that tell how a unit is and what it is: [U] each."""
+) -> list[Array]:
+    """Columns of a unit's condition and kind: [U] each."""
     xp = array_namespace(units.x)
     rows = [units.health[side] / xp.asarray(columns.health_max[side])]
     if shields:

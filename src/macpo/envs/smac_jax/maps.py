@@ -1,4 +1,4 @@
-"""SMAC's maps: who fights whom, where, for how long, and what follows for the arrays' sizes."""
+"""SMAC's maps: who fights whom, where, for how long, and the array sizes that follow."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from macpo.errors import UsageError, nearest
 N_ACTIONS_NO_ATTACK = 6
 """no-op, stop, north, south, east, west."""
 SIZE = 32
-"""Of every map, in cells."""
+"""Side of every map, in cells."""
 REWARD_KILL, REWARD_WIN, REWARD_SCALE = 10.0, 200.0, 20.0
 _ALLY_COLUMNS = ("marauder", "marine", "medivac", "stalker", "zealot")
 _ENEMY_COLUMNS = ("marauder", "marine", "medivac", "zealot", "stalker")
@@ -30,18 +30,18 @@ class BattleMap:
 
     name: str
     allies: tuple[str, ...]
-    """Kinds in the order of the agents: by type, then by where they stand."""
+    """Kinds in the order of the agents: by type, then by position."""
     enemies: tuple[str, ...]
     """Kinds in the order in which the map creates them."""
     episode_limit: int
     """Env steps."""
     walkable: tuple[tuple[float, float], tuple[float, float]] = _BAND
-    """x and y from … up to but not including …, of a unit's centre."""
+    """Half-open intervals of x and y for a unit's centre."""
     ally_spawns: Sequence[tuple[float, float]] = ((9.0, 16.0),)
-    """Where the side is created: one point for all, or one for each."""
+    """Where the side is created: one point for all units, or one for each."""
     enemy_spawn: tuple[float, float] = (23.0, 16.0)
     enemy_goal: tuple[float, float] = (9.0, 16.0)
-    """Where the enemies are sent, fighting what they meet."""
+    """Where the enemies are sent to attack."""
     units: Mapping[str, UnitType] = field(default_factory=lambda: SC2)
 
     @property
@@ -61,23 +61,23 @@ class BattleMap:
 
     @cached_property
     def kinds(self) -> tuple[UnitType, ...]:
-        """Of every unit, allies first."""
+        """The kind of every unit, allies first."""
         return tuple(self.units[kind] for kind in (*self.allies, *self.enemies))
 
     @property
     def ends_with_medivacs(self) -> bool:
-        """Whether a side is beaten once only Medivacs are left of it (the MMM maps)."""
+        """Whether a side has lost once only Medivacs are left of it (the MMM maps)."""
         return "medivac" in self.allies
 
     @property
     def n_types(self) -> int:
-        """Columns that tell kinds apart; none where a side has one kind only."""
+        """Number of columns that tell kinds apart; 0 if the allies are all of one kind."""
         kinds = len(set(self.allies))
         return kinds if kinds > 1 else 0
 
     @cached_property
     def type_index(self) -> np.ndarray:
-        """[U] which of those columns is a unit's.
+        """[U] the index of each unit's column among those.
 
         SMAC numbers the allies' kinds by its own type ids, the enemies' by the game's: on maps of
         Stalkers and Zealots the two orders are opposite.
@@ -98,14 +98,14 @@ class BattleMap:
 
     @property
     def obs_size(self) -> int:
-        """4 moves, a row per enemy, one per other ally, one's own."""
+        """4 moves, a row per enemy, a row per other ally, the agent's own row."""
         own = 1 + self.ally_shields + self.n_types
         enemies = self.n_enemies * (5 + self.enemy_shields + self.n_types)
         return 4 + enemies + (self.n_agents - 1) * (4 + own) + own
 
     @property
     def state_size(self) -> int:
-        """A row per ally, one per enemy, everybody's last action."""
+        """A row per ally, a row per enemy, the last action of every agent."""
         allies = self.n_agents * (4 + self.ally_shields + self.n_types + self.n_actions)
         return allies + self.n_enemies * (3 + self.enemy_shields + self.n_types)
 
@@ -118,15 +118,15 @@ class BattleMap:
 
     @property
     def reward_divisor(self) -> float:
-        """What makes a perfect episode without regeneration worth 20."""
+        """Divisor that makes a perfect episode without regeneration worth 20."""
         return self.max_reward / REWARD_SCALE
 
     @cached_property
     def start(self) -> np.ndarray:
-        """[U, 2] where everybody stands at first.
+        """[U, 2] the initial position of every unit.
 
         The game creates a side at one point and spreads it by rules of its own; here it is a grid,
-        row by row, as SMAClite's, whose allies are then numbered as SMAC would.
+        filled row by row as in SMAClite, and allies are then numbered as SMAC would.
         """
         if len(self.ally_spawns) > 1:
             allies = np.array(self.ally_spawns)
@@ -137,7 +137,7 @@ class BattleMap:
         return np.concatenate([allies[by_place], enemies]).astype(np.float32)
 
     def _grid(self, kinds: Sequence[str]) -> np.ndarray:
-        """Places of a side around its point; half of the gaps' room is left below the first row."""
+        """Positions of a side around its point; half the gaps' height lies below the first row."""
         columns = math.ceil(math.sqrt(len(kinds)))
         order = sorted(range(len(kinds)), key=lambda i: _PLACING.index(kinds[i]))
         rows = [order[i : i + columns] for i in range(0, len(order), columns)]
@@ -202,8 +202,8 @@ MAPS: Mapping[str, BattleMap] = _maps(
         enemy_goal=(19.0, 12.0),
     ),
 )
-"""Rosters, limits and points as the maps' files have them. Where the walkable area of a map is not
-known, it is that of its family: open for Stalkers against Zealots, a band otherwise. SMAC's other
+"""Rosters, limits and points are those of the map files. Where the walkable area of a map is
+unknown, it is that of its family: open for Stalkers against Zealots, a band otherwise. SMAC's other
 seven maps need units whose data are incomplete (Colossus, Hydralisk, Zergling, Baneling, Spine
 Crawler)."""
 

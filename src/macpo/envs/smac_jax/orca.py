@@ -1,14 +1,15 @@
-"""Optimal reciprocal collision avoidance: every unit the velocity nearest to its wish that is safe.
+"""Optimal reciprocal collision avoidance (ORCA): the safe velocity nearest to each unit's wish.
 
-Each neighbour forbids half of all velocities: those that would lead to contact within `HORIZON`,
-both sides doing their part to avoid it. What is left of the disc of possible velocities is convex,
-and the point of it nearest to the wish is found one half-plane at a time; where nothing is left,
+Each neighbour forbids a half-plane of velocities: those that would lead to contact within
+`HORIZON`, if both units do their part to avoid it. What remains of the disc of possible velocities
+is convex, and its point nearest to the wish is found one half-plane at a time; if nothing remains,
 the velocity that violates the worst half-plane least is taken.
 
 Source: van den Berg, Guy, Lin, Manocha, "Reciprocal n-body collision avoidance" (2011), sections
-4 and 5, with what SMAClite adds: who does not want to move stays, and others do all the avoiding.
+4 and 5, with SMAClite's addition: units that do not want to move stay, and others do all the
+avoiding.
 
-Points of the plane are complex numbers, arrays [U, E] or [U, U, E] as in `battle.dynamics`. Times
+Points of the plane are complex numbers, arrays [U, E] or [U, U, E] as in `smac_jax.dynamics`. Times
 are loops, distances cells.
 """
 
@@ -31,7 +32,7 @@ class Lines(NamedTuple):
     direction: Complex[Array, "U K E"]
     """Of length 1."""
     binding: Bool[Array, "U K E"]
-    """Which of them count."""
+    """Which of the lines apply."""
 
 
 def avoid(
@@ -42,9 +43,9 @@ def avoid(
     radii: Float[Array, "U U E"],
     neighbours: Bool[Array, "U U E"],
 ) -> Complex[Array, "U E"]:
-    """The new velocities, no faster than `speed`; `radii` are those of both, added.
+    """The new velocities, no faster than `speed`; `radii` are the sums of both units' radii.
 
-    `neighbours` says whom the first of a pair avoids. Who wishes 0 gets 0.
+    `neighbours` marks the pairs in which the first avoids the second. A unit that wishes 0 gets 0.
     """
     moves = wish != 0
     lines = _lines(place, velocity, moves, radii, neighbours & moves[:, None])
@@ -70,7 +71,7 @@ def _unit(a: Array) -> Array:
 
 
 def _lines(place: Array, velocity: Array, moves: Array, radii: Array, neighbours: Array) -> Lines:
-    """The half-plane that each neighbour leaves: section 4."""
+    """The half-plane that each neighbour permits: section 4."""
     to = place - place[:, None]
     relative = velocity[:, None] - velocity
     far = jnp.abs(to)
@@ -95,7 +96,7 @@ def _lines(place: Array, velocity: Array, moves: Array, radii: Array, neighbours
 
 
 def _beyond(lines: Lines, i: Array, velocity: Array) -> Array:
-    """[U, E] by how much a velocity is on the wrong side of line i."""
+    """[U, E] the distance by which a velocity is on the wrong side of line i."""
     violation = _det(lines.direction[:, i], lines.point[:, i] - velocity)
     return jnp.where(lines.binding[:, i], violation, -jnp.inf)
 
@@ -130,9 +131,10 @@ def _on_line(
 def _nearest(
     lines: Lines, speed: Array, wish: Array, farthest: bool = False
 ) -> tuple[Complex[Array, "U E"], Int[Array, "U E"]]:
-    """The best velocity that all lines allow, and the line at which there is none left.
+    """The best velocity that all lines allow, and the index of the first line that allows none.
 
-    That is K if there is one; otherwise the best that the lines before it allow is given.
+    That index is K if all allow one; otherwise the velocity is the best that the lines before it
+    allow.
     """
     k = lines.point.shape[1]
     start = _unit(wish) * speed if farthest else _unit(wish) * jnp.minimum(jnp.abs(wish), speed)
@@ -150,7 +152,7 @@ def _nearest(
 def _least_violating(
     lines: Lines, speed: Array, best: Array, failed: Array
 ) -> Complex[Array, "U E"]:
-    """Where nothing is left, the velocity whose worst violation is least: section 5.3."""
+    """If nothing is allowed, the velocity whose worst violation is least: section 5.3."""
 
     def add(i: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         best, allowed = carry

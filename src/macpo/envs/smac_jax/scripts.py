@@ -1,6 +1,6 @@
-"""Scripted play: yardsticks that a learned policy has to beat, and with which battles are gauged.
+"""Scripted policies: baselines for learned policies, and probes of the battle model.
 
-A script says what all agents of one battle do; apply `jax.vmap` for many.
+A script chooses the actions of all agents of one battle; apply `jax.vmap` for many.
 """
 
 from typing import Protocol
@@ -38,21 +38,21 @@ class Script(Protocol):
 def at_random(
     key: PRNGKeyArray, dynamics: Dynamics, battle: Battle, available: Bool[Array, "N A"]
 ) -> Int[Array, " N"]:
-    """Any available action, all as likely."""
+    """Uniformly random available actions."""
     return jax.random.categorical(key, jnp.where(available, 0.0, -jnp.inf))
 
 
 def all_stop(
     key: PRNGKeyArray, dynamics: Dynamics, battle: Battle, available: Bool[Array, "N A"]
 ) -> Int[Array, " N"]:
-    """Nobody does anything."""
+    """Every living agent stops."""
     return jnp.where(available[:, NO_OP], NO_OP, STOP)
 
 
 def nearest(
     key: PRNGKeyArray, dynamics: Dynamics, battle: Battle, available: Bool[Array, "N A"]
 ) -> Int[Array, " N"]:
-    """Everybody makes for the nearest enemy it can hit, or wounded friend it can heal."""
+    """Each agent goes for the nearest enemy it can hit, or wounded ally it can heal."""
     n, heals = dynamics.n, jnp.asarray(dynamics.heals[: dynamics.n, 0])
     wounded = battle.health < dynamics.health_max[:, 0]
     eligible = dynamics.can_target[:n] & (battle.health > 0) & (wounded | ~heals[:, None])
@@ -61,9 +61,9 @@ def nearest(
     target = distance.argmin(1)
     action = N_ACTIONS_NO_ATTACK + target - jnp.where(heals, 0, n)
     action = jnp.minimum(action, available.shape[1] - 1)
-    step = _towards(_taken(x, target), _taken(y, target))
-    action = jnp.where(_taken(available, action), action, step)
-    some = jnp.isfinite(distance.min(1)) & _taken(available, action)
+    step = _towards(_gather(x, target), _gather(y, target))
+    action = jnp.where(_gather(available, action), action, step)
+    some = jnp.isfinite(distance.min(1)) & _gather(available, action)
     return jnp.where(some, action, all_stop(key, dynamics, battle, available))
 
 
@@ -75,11 +75,11 @@ def kite(
     distance: float = 3.2,
     ready_within: float = 3.0,
 ) -> Int[Array, " N"]:
-    """Shoot while no enemy is nearer than `distance`, and run in between.
+    """Shoot while no enemy is nearer than `distance`, and run away between shots.
 
-    A weapon counts as ready that is so within `ready_within` loops. It shoots at whoever is
-    weakest, and runs where the next three steps keep it farthest from those it sees, and off the
-    edges.
+    A weapon counts as ready if it will be within `ready_within` loops. An agent shoots at the
+    weakest target, and runs in the direction whose next three steps keep it farthest from the
+    enemies it sees and from the edges.
     """
     n = dynamics.n
     (left, right), (bottom, top) = dynamics.map.walkable
@@ -90,14 +90,14 @@ def kite(
     attack = available[:, N_ACTIONS_NO_ATTACK:]
     strength = jnp.where(attack, (battle.health + battle.shield)[n:], jnp.inf)
     shoot = N_ACTIONS_NO_ATTACK + strength.argmin(1)
-    approach = _towards(_taken(x, nearest_enemy), _taken(y, nearest_enemy))
+    approach = _towards(_gather(x, nearest_enemy), _gather(y, nearest_enemy))
 
     way = MOVE_AMOUNT * jnp.arange(1, 4)[:, None] * jnp.asarray(MOVES)[:, None]  # [4, 3, 2]
     at_x = jnp.clip(battle.x[:n, None, None] + way[..., 0], left, right)
     at_y = jnp.clip(battle.y[:n, None, None] + way[..., 1], bottom, top)
     away = jnp.hypot(battle.x[n:] - at_x[..., None], battle.y[n:] - at_y[..., None])
-    seen = (far < SIGHT)[:, None, None]
-    away = jnp.where(seen, away, jnp.inf).min(-1)
+    in_sight = (far < SIGHT)[:, None, None]
+    away = jnp.where(in_sight, away, jnp.inf).min(-1)
     edge = jnp.minimum(
         jnp.minimum(at_x - left, right - at_x), jnp.minimum(at_y - bottom, top - at_y)
     )
@@ -107,17 +107,17 @@ def kite(
 
     ready = battle.cooldown[:n] <= ready_within
     shoots = ready & attack.any(1) & (far.min(1) > distance)
-    approaches = ready & ~attack.any(1) & (far.min(1) > REACH) & _taken(available, approach)
+    approaches = ready & ~attack.any(1) & (far.min(1) > REACH) & _gather(available, approach)
     action = jnp.where(shoots, shoot, jnp.where(approaches, approach, run))
     stand = all_stop(key, dynamics, battle, available)
-    return jnp.where(_taken(available, action), action, stand)
+    return jnp.where(_gather(available, action), action, stand)
 
 
 def _towards(x: Array, y: Array) -> Array:
-    """The move along the larger of two distances."""
+    """The move along the axis of the larger distance."""
     east_west = jnp.where(x > 0, EAST, WEST)
     return jnp.where(jnp.abs(x) > jnp.abs(y), east_west, jnp.where(y > 0, NORTH, SOUTH))
 
 
-def _taken(rows: Array, index: Array) -> Array:
+def _gather(rows: Array, index: Array) -> Array:
     return jnp.take_along_axis(rows, index[:, None], 1)[:, 0]

@@ -2,8 +2,8 @@
 
 Times are game loops: an env step has 8, a "normal" second 16. Distances are cells. Sources: `SC2`
 restates the game data of the Liberty mod, on which all SMAC maps depend (the numbers are the same
-in 4.6.2, 4.10 and 5.0.14); `SMACLITE` those of SMAClite, which moves and shoots at the pace of
-"faster" seconds. Only its differences are listed.
+in 4.6.2, 4.10 and 5.0.14); `SMACLITE` restates those of SMAClite, whose units move and shoot at the
+pace of "faster" seconds. Only its differences from `SC2` are listed.
 """
 
 from collections.abc import Mapping
@@ -12,39 +12,39 @@ from types import MappingProxyType
 
 LOOPS_PER_STEP = 8
 LOOPS_PER_SECOND = 16
-"""In a "normal" second, the one that game data are in."""
+"""In a "normal" second, the unit of time in game data."""
 
 
 @dataclass(frozen=True)
 class UnitType:
-    """One kind of unit: what it endures, how it moves and what its weapon does."""
+    """One kind of unit: its endurance, movement and weapon."""
 
     health: float
     armour: float
     speed: float
     """Cells a loop."""
     radius: float
-    """From here weapon ranges are measured."""
+    """Weapon ranges are measured from this distance to the centre."""
     separation: float
-    """How near others may come, between centres with theirs added."""
+    """Two units' centres keep at least the sum of their separations apart."""
     attributes: tuple[str, ...]
     type_id: int
     """The game's number for it."""
     state_cooldown: float = 15.0
-    """By which SMAC divides the weapon's cooldown in the state, in loops; not always its period."""
+    """SMAC's divisor of the weapon's cooldown in the state, in loops; not always its period."""
     shield: float = 0.0
     acceleration: float = 1000 / LOOPS_PER_SECOND**2
-    """Cells a loop, each loop; practically at once for all that walk."""
+    """Cells a loop, each loop; in effect immediate for all that walk."""
     flies: bool = False
     damage: float = 0.0
     """Of one hit; 0 for a healer."""
     hits: int = 1
     bonus: Mapping[str, float] = field(default_factory=dict[str, float])
-    """Further damage of a hit by the target's attributes."""
+    """Additional damage of a hit, by the target's attributes."""
     range: float = 0.0
     """From edge to edge; a healer's reach."""
     period: float = 0.0
-    """Loops from shot to shot, before jitter."""
+    """Loops between shots, before jitter."""
     damage_point: float = 0.0
     """Loops from the start of an attack until the shot leaves."""
     missile_speed: float | None = None
@@ -152,7 +152,7 @@ SC2: Mapping[str, UnitType] = MappingProxyType(
     }
 )
 
-# Shots hit at once there, both of a Zealot's together; a period is a whole number of loops.
+# In SMAClite shots hit at once, a Zealot's two together; a period is a whole number of loops.
 _AT_ONCE = {"damage_point": 0.0, "missile_speed": None, "hit_gap": 0.0}
 
 SMACLITE: Mapping[str, UnitType] = MappingProxyType(

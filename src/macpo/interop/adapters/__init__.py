@@ -1,1 +1,1 @@
-"""Environments of other projects, adapted: one file a kind, none of which imports that project."""
+"""Adapters for the environments of other libraries: one file each, none imports its library."""

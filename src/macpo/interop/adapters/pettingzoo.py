@@ -3,56 +3,57 @@
 | here | there |
 |---|---|
 | agents | `possible_agents`, in this order |
-| `obs` | the agents' observations, flattened as Gymnasium does (Discrete: one-hot), padded; zeros \
-for an agent that gets none |
-| `avail_actions` | `info["action_mask"]`, or `observation["action_mask"]` beside \
-`observation["observation"]`, or else all that an agent has; for one that is gone, only action 0, \
-which is not sent |
-| `state` | `state()` where there is one, or else all of `obs` |
+| `obs` | the agents' observations, flattened as Gymnasium does (Discrete: one-hot) and padded; \
+zeros for an agent that gets none |
+| `avail_actions` | `info["action_mask"]`; or `observation["action_mask"]`, in a dictionary with \
+`observation["observation"]`; otherwise all of an agent's actions. An agent that has left has only \
+action 0, which is not sent |
+| `state` | `state()` if it exists, otherwise all of `obs` |
 | `reward` | the sum of all agents' rewards, or their mean over `possible_agents` (`team_reward`) |
 | `terminated` | all agents have terminated |
 | `truncated` | any other end; or the `episode_limit` |
 | `episode_limit` | `max_cycles` or `max_steps` of the environment, or as given |
-| `info` | the numbers asked for: their mean over the agents that tell them |
+| `info` | the configured names: their mean over the agents that report them |
 
-In the last time step the agents see what the environment shows them last. One that was cut off
-(truncated) may still choose among its actions there: what they are worth is what is learned from.
+The last time step holds the environment's last observations. An agent that was truncated keeps its
+available actions there, since learning bootstraps from their values.
 """
 
 import importlib
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from macpo.envs.host import HostEnvironment
+from macpo.envs.host import HostEnvironment, numpy_time_step
 from macpo.errors import require
 from macpo.interop.adapters import common
+from macpo.interop.adapters.common import Untyped
 from macpo.interop.factory import FactoryConfig
+from macpo.interop.padding import padded
 from macpo.types import Spec, TimeStep
 
 TITLE = "a PettingZoo ParallelEnv"
 NEEDS = ("possible_agents", "reset", "step", "observation_space", "action_space", "close")
 
 
-def adapt(made: Any, config: FactoryConfig) -> "PettingZoo":
-    """Adapt an environment that has all of `NEEDS`; UsageError where agents take turns."""
+def adapt(made: Untyped, config: FactoryConfig) -> "PettingZoo":
+    """Adapt an environment that has all attributes in `NEEDS`; UsageError if agents take turns."""
     require(
         not hasattr(type(made), "agent_iter"),
-        f"{config.name} returned an AECEnv, whose agents take turns; let it return a ParallelEnv, "
-        "as pettingzoo.utils.aec_to_parallel makes of some.",
+        f"{config.name} returned an AECEnv, whose agents take turns; return a ParallelEnv "
+        "instead: pettingzoo.utils.aec_to_parallel converts some environments.",
     )
     return PettingZoo(made, config)
 
 
 class PettingZoo(HostEnvironment):
-    """See the table of the module."""
+    """A PettingZoo environment; the module's docstring says how it is mapped."""
 
-    def __init__(self, env: Any, config: FactoryConfig) -> None:
+    def __init__(self, env: Untyped, config: FactoryConfig) -> None:
         self._env, self._config = env, config
         self._spaces = importlib.import_module("gymnasium.spaces.utils")
-        self._agents: list[Any] = list(env.possible_agents)
+        self._agents: list[Untyped] = list(env.possible_agents)
         self._action_spaces = [env.action_space(agent) for agent in self._agents]
         self._obs_spaces = [_without_mask(env.observation_space(agent)) for agent in self._agents]
         self._n_actions = [
@@ -71,20 +72,20 @@ class PettingZoo(HostEnvironment):
             truncation_is_terminal=bool(config.truncation_is_terminal),
         )
         self._t = 0
-        self._ended: dict[Any, bool] = {}
-        """Agents that have ended → whether by terminating."""
-        self._acting: set[Any] = set()
-        """Agents that were there before the last step."""
+        self._finished: dict[Untyped, bool] = {}
+        """Agents that have finished → whether they terminated."""
+        self._acting: set[Untyped] = set()
+        """Agents that were alive before the last step."""
 
     def reset(self, seed: int) -> TimeStep:
         """Start an episode of this seed."""
-        self._t, self._ended = 0, {}
+        self._t, self._finished = 0, {}
         obs, infos = self._env.reset(seed=seed)
         self._acting = {agent for agent in self._agents if self._alive(agent)}
-        return self._seen(obs, infos, {})
+        return self._time_step(obs, infos, {})
 
     def step(self, actions: Int[np.ndarray, " N"]) -> TimeStep:
-        """One env step of the agents still there."""
+        """One env step of the agents that are still alive."""
         self._t += 1
         self._acting = {agent for agent in self._agents if self._alive(agent)}
         obs, rewards, terminations, truncations, infos = self._env.step(
@@ -99,23 +100,23 @@ class PettingZoo(HostEnvironment):
         for agent in self._agents:
             terminated = bool(terminations.get(agent, False))
             if terminated or truncations.get(agent, False):
-                self._ended.setdefault(agent, terminated)
-        return self._seen(obs, infos, rewards)
+                self._finished.setdefault(agent, terminated)
+        return self._time_step(obs, infos, rewards)
 
     def close(self) -> None:
         """Close the environment."""
         self._env.close()
 
-    def _alive(self, agent: Any) -> bool:
-        return agent in self._env.agents and agent not in self._ended
+    def _alive(self, agent: Untyped) -> bool:
+        return agent in self._env.agents and agent not in self._finished
 
-    def _seen(
+    def _time_step(
         self,
-        obs: Mapping[Any, Any],
-        infos: Mapping[Any, Mapping[str, Any]],
-        rewards: Mapping[Any, float],
+        obs: Mapping[Untyped, Untyped],
+        infos: Mapping[Untyped, Mapping[str, Untyped]],
+        rewards: Mapping[Untyped, float],
     ) -> TimeStep:
-        rows = common.padded(
+        rows = padded(
             [
                 self._flat(space, obs.get(agent))
                 for agent, space in zip(self._agents, self._obs_spaces, strict=True)
@@ -123,57 +124,57 @@ class PettingZoo(HostEnvironment):
             self.spec.obs_size,
         )
         over = self._t > 0 and not any(self._alive(agent) for agent in self._agents)
-        terminated = over and all(self._ended.get(agent, False) for agent in self._agents)
+        terminated = over and all(self._finished.get(agent, False) for agent in self._agents)
         masks = [
             self._mask(agent, n, obs.get(agent), infos.get(agent, {}))
             for agent, n in zip(self._agents, self._n_actions, strict=True)
         ]
         names = self._config.info or ()
-        told = {name: [infos[a][name] for a in infos if name in infos[a]] for name in names}
-        paid = [rewards.get(agent, 0.0) for agent in self._agents]
-        return common.time_step(
+        reported = {name: [infos[a][name] for a in infos if name in infos[a]] for name in names}
+        agent_rewards = [rewards.get(agent, 0.0) for agent in self._agents]
+        return numpy_time_step(
             rows,
             common.flat(self._env.state()) if self._has_state else rows.reshape(-1),
-            common.padded(masks, self.spec.n_actions),
-            common.team_reward(self._config, paid),
+            padded(masks, self.spec.n_actions),
+            common.team_reward(self._config, agent_rewards),
             terminated,
             not terminated and (over or self._t >= self.spec.episode_limit),
-            common.numbers(names, {k: np.mean(v) for k, v in told.items() if v}),
+            common.numbers(names, {k: np.mean(v) for k, v in reported.items() if v}),
         )
 
-    def _flat(self, space: Any, seen: Any) -> Float[np.ndarray, " _"]:
-        if seen is None:
+    def _flat(self, space: Untyped, obs: Untyped) -> Float[np.ndarray, " _"]:
+        if obs is None:
             return np.zeros(0, np.float32)
-        if isinstance(seen, Mapping) and "action_mask" in seen:
-            rest = {name: value for name, value in seen.items() if name != "action_mask"}
-            seen = rest["observation"] if list(rest) == ["observation"] else rest
-        return common.flat(self._spaces.flatten(space, seen))
+        if isinstance(obs, Mapping) and "action_mask" in obs:
+            rest = {name: value for name, value in obs.items() if name != "action_mask"}
+            obs = rest["observation"] if list(rest) == ["observation"] else rest
+        return common.flat(self._spaces.flatten(space, obs))
 
     def _mask(
-        self, agent: Any, n: int, seen: Any, info: Mapping[str, Any]
+        self, agent: Untyped, n: int, obs: Untyped, info: Mapping[str, Untyped]
     ) -> Bool[np.ndarray, " _"]:
-        cut_off = agent in self._acting and not self._ended.get(agent, True)
-        if not (self._alive(agent) or cut_off):
+        truncated = agent in self._acting and not self._finished.get(agent, True)
+        if not (self._alive(agent) or truncated):
             return np.arange(n) == 0
         mask = info.get("action_mask")
-        if mask is None and isinstance(seen, Mapping):
-            mask = seen.get("action_mask")
+        if mask is None and isinstance(obs, Mapping):
+            mask = obs.get("action_mask")
         return np.ones(n, bool) if mask is None else np.asarray(mask).astype(bool)
 
     def _state_size(self) -> tuple[bool, int]:
-        """(whether there is a global state, how many numbers it has)."""
+        """(whether there is a global state, its size)."""
         space = getattr(self._env, "state_space", None)
         if space is not None:
             return True, int(np.prod(space.shape))
-        self._env.reset(seed=0)  # only an episode shows whether there is a state
+        self._env.reset(seed=0)  # only during an episode can it be known whether there is a state
         try:
             return True, common.flat(self._env.state()).size
         except (NotImplementedError, AttributeError):
             return False, 0
 
 
-def _without_mask(space: Any) -> Any:
-    """The space of an observation but for its action mask."""
+def _without_mask(space: Untyped) -> Untyped:
+    """The space of an observation without its action mask."""
     parts = getattr(space, "spaces", None)
     if not isinstance(parts, Mapping) or "action_mask" not in parts:
         return space
@@ -181,7 +182,7 @@ def _without_mask(space: Any) -> Any:
     return rest["observation"] if list(rest) == ["observation"] else type(space)(rest)
 
 
-def _own_limit(env: Any) -> int | None:
+def _own_limit(env: Untyped) -> int | None:
     for name in ("max_cycles", "max_steps"):
         limit = getattr(env, name, None) or getattr(getattr(env, "unwrapped", env), name, None)
         if limit is not None:

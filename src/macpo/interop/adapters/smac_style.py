@@ -1,33 +1,34 @@
-"""SMAC and the environments built like it, for PyMARL: SMACv2, SMAClite, LBF, RWARE and others.
+"""SMAC and environments with its interface, PyMARL's: SMACv2, SMAClite, LBF, RWARE and others.
 
 | here | there |
 |---|---|
 | sizes, `episode_limit` | `get_env_info()` |
 | `obs`, `state`, `avail_actions` | `get_obs()`, `get_state()`, `get_avail_actions()`; shorter \
 observations are padded |
-| `reward` | `step`'s; a list of the agents' makes one by `team_reward` |
+| `reward` | `step`'s reward; `team_reward` combines a list of the agents' rewards |
 | `truncated` | `step`'s own flag, `info["episode_limit"]` or `info["TimeLimit.truncated"]`; or \
-the last step allowed, unless `info["battle_won"]` |
+the last allowed step, unless `info["battle_won"]` |
 | `terminated` | any other end |
-| `info` | the numbers asked for; `battle_won` where battles are counted |
+| `info` | the configured names; by default `battle_won` if the environment counts battles |
 
-SMAC calls a time-out an end without saying so. A defeat in the very last step is therefore taken
-for one, too. Either counts as an end (`Spec.truncation_is_terminal`), as in all published results.
+SMAC does not distinguish a time-out from other ends, so a defeat in the very last step is taken for
+one. Both count as terminal (`Spec.truncation_is_terminal`), as in all published results.
 
-`step` may return (reward, terminated, info), as PyMARL wants it, or Gymnasium's five or Gym's four
-values. A seed is handed over where `reset` or `seed` takes one: SMAC takes none, and its episodes
-cannot be repeated one by one.
+`step` may return (reward, terminated, info), PyMARL's convention, or Gymnasium's five or Gym's four
+values. The seed is passed to `reset` or `seed` if one of them takes it. SMAC's take none, so that
+its episodes cannot be repeated individually.
 """
 
 import inspect
-from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
-from macpo.envs.host import EnvironmentLost, HostEnvironment
+from macpo.envs.host import EnvironmentLost, HostEnvironment, numpy_time_step
 from macpo.interop.adapters import common
+from macpo.interop.adapters.common import Untyped
 from macpo.interop.factory import FactoryConfig
+from macpo.interop.padding import padded
 from macpo.types import Spec, TimeStep
 
 TITLE = "a SMAC-style environment"
@@ -37,18 +38,18 @@ NEEDS = (
 )
 
 
-def adapt(made: Any, config: FactoryConfig) -> "SmacStyle":
-    """Adapt an environment that has all of `NEEDS`."""
+def adapt(made: Untyped, config: FactoryConfig) -> "SmacStyle":
+    """Adapt an environment that has all attributes in `NEEDS`."""
     return SmacStyle(made, config)
 
 
 class SmacStyle(HostEnvironment):
-    """See the table of the module."""
+    """A SMAC-style environment; the module's docstring says how it is mapped."""
 
-    def __init__(self, env: Any, config: FactoryConfig) -> None:
-        about = env.get_env_info()
+    def __init__(self, env: Untyped, config: FactoryConfig) -> None:
+        sizes = env.get_env_info()
         self._env, self._config = env, config
-        self._own_limit = int(about["episode_limit"])
+        self._own_limit = int(sizes["episode_limit"])
         counts_battles = hasattr(env, "battles_won") or hasattr(
             getattr(env, "env", None), "battles_won"
         )
@@ -57,10 +58,10 @@ class SmacStyle(HostEnvironment):
         as_published = config.truncation_is_terminal is None
         self.spec = Spec(
             name=config.name,
-            n_agents=int(about["n_agents"]),
-            n_actions=int(about["n_actions"]),
-            obs_size=int(np.prod(about["obs_shape"])),
-            state_size=int(np.prod(about["state_shape"])),
+            n_agents=int(sizes["n_agents"]),
+            n_actions=int(sizes["n_actions"]),
+            obs_size=int(np.prod(sizes["obs_shape"])),
+            state_size=int(np.prod(sizes["state_shape"])),
             episode_limit=common.episode_limit(config, self._own_limit),
             truncation_is_terminal=as_published or bool(config.truncation_is_terminal),
         )
@@ -68,7 +69,7 @@ class SmacStyle(HostEnvironment):
         self._open = True
 
     def reset(self, seed: int) -> TimeStep:
-        """Start an episode, of this seed where the environment takes one."""
+        """Start an episode, with this seed if the environment takes one."""
         self._t = 0
         try:
             if "seed" in inspect.signature(self._env.reset).parameters:
@@ -77,12 +78,12 @@ class SmacStyle(HostEnvironment):
                 if _takes_an_argument(getattr(self._env, "seed", None)):
                     self._env.seed(seed)
                 self._env.reset()
-            return self._seen(0.0, False, False, {})
+            return self._time_step(0.0, False, False, {})
         except Exception as error:
             raise _lost(error) from error
 
     def step(self, actions: Int[np.ndarray, " N"]) -> TimeStep:
-        """One env step; EnvironmentLost also where SMAC has restarted a crashed game."""
+        """One env step; EnvironmentLost also if SMAC has restarted a crashed game."""
         self._t += 1
         try:
             result = self._env.step([int(action) for action in actions])
@@ -93,7 +94,7 @@ class SmacStyle(HostEnvironment):
             out_of_time |= self._t >= self._own_limit and not won
             terminated = over and not out_of_time
             truncated = not terminated and (out_of_time or self._t >= self.spec.episode_limit)
-            return self._seen(reward, terminated, truncated, info)
+            return self._time_step(reward, terminated, truncated, info)
         except Exception as error:
             raise _lost(error) from error
 
@@ -103,14 +104,14 @@ class SmacStyle(HostEnvironment):
             self._open = False
             self._env.close()
 
-    def _seen(
-        self, reward: Any, terminated: bool, truncated: bool, info: dict[str, Any]
+    def _time_step(
+        self, reward: Untyped, terminated: bool, truncated: bool, info: dict[str, Untyped]
     ) -> TimeStep:
         obs = [common.flat(row) for row in self._env.get_obs()]
-        return common.time_step(
-            common.padded(obs, self.spec.obs_size),
+        return numpy_time_step(
+            padded(obs, self.spec.obs_size),
             common.flat(self._env.get_state()),
-            np.asarray(self._env.get_avail_actions()).astype(bool),
+            self._env.get_avail_actions(),
             common.team_reward(self._config, reward),
             terminated,
             truncated,
@@ -118,11 +119,11 @@ class SmacStyle(HostEnvironment):
         )
 
 
-def _unpacked(result: Any) -> tuple[Any, bool, bool, dict[str, Any]]:
-    """(reward, whether the episode is over, whether by the clock, info) of a step's result."""
-    cut = False
+def _unpacked(result: Untyped) -> tuple[Untyped, bool, bool, dict[str, Untyped]]:
+    """(reward, whether the episode is over, whether it timed out, info) from a step's result."""
+    truncated = False
     match result:
-        case (_, reward, over, cut, info):
+        case (_, reward, over, truncated, info):
             pass
         case (_, reward, over, info):
             pass
@@ -130,18 +131,18 @@ def _unpacked(result: Any) -> tuple[Any, bool, bool, dict[str, Any]]:
             pass
         case _:
             raise TypeError(f"step returned {result!r}, not (reward, terminated, info)")
-    clock = info.get("episode_limit", False) or info.get("TimeLimit.truncated", False)
-    out_of_time = bool(np.any(cut)) or bool(clock)
+    timed_out = info.get("episode_limit", False) or info.get("TimeLimit.truncated", False)
+    out_of_time = bool(np.any(truncated)) or bool(timed_out)
     return reward, bool(np.all(over)), out_of_time, info
 
 
-def _takes_an_argument(method: Any) -> bool:
+def _takes_an_argument(method: Untyped) -> bool:
     return callable(method) and bool(inspect.signature(method).parameters)
 
 
 def _lost(error: Exception) -> Exception:
-    """EnvironmentLost for a crashed game or a dropped line; any other error as it is."""
-    of_the_game = type(error).__module__.startswith(("pysc2", "websocket"))
-    if of_the_game or isinstance(error, ConnectionError | TimeoutError | EOFError):
+    """EnvironmentLost for a crashed game or a lost connection; any other error unchanged."""
+    from_game = type(error).__module__.startswith(("pysc2", "websocket"))
+    if from_game or isinstance(error, ConnectionError | TimeoutError | EOFError):
         return EnvironmentLost(f"{type(error).__name__}: {error}")
     return error

@@ -89,8 +89,8 @@ def _serve(link: "Connection[Any, Any]", slot: Slot, env: HostEnvironment) -> No
 
 
 def _write(slot: Slot, timestep: TimeStep, spec: Spec) -> None:
-    for name in ("obs", "state", "avail_actions"):
-        value, shape = getattr(timestep, name), getattr(slot, name).shape
+    for name, value in timestep.observation._asdict().items():
+        shape = getattr(slot, name).shape
         require(
             np.shape(value) == shape,
             f"{spec.name} shows {name} of shape {np.shape(value)}, but its spec says {shape}.",
