@@ -73,10 +73,10 @@ class ValueBased(Hyperparameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        clamp = self.utility_clamp
+        name, clamp = registry.module_name(self), self.utility_clamp
         require(
             clamp is None or clamp[0] < clamp[1],
-            f"{registry.module_name(self)}: utility_clamp must be (low, high) with low < high, not {clamp}.",
+            f"{name}: utility_clamp must be (low, high) with low < high, not {clamp}.",
         )
 
 

@@ -242,7 +242,6 @@ class Trainer:
         key: PRNGKeyArray,
         n_episodes: int,
         epsilon: Float[Array, ""] | float | None = None,
-        *,
         keep_states: bool = False,
     ) -> Rollout:
         """Episodes, one in each of so many parallel environments; greedy where epsilon is None."""
