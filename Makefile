@@ -1,4 +1,4 @@
-# `make train` and `make test` do all their set-up in .venv; nothing else is touched.
+# `make train` and `make test` install everything into .venv and touch nothing else.
 PYTHON ?= python3.11
 BIN := .venv/bin
 STEPS ?= 300000
@@ -16,9 +16,9 @@ lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
 
-# other projects' learners, environments and pysc2, for the tests that hold us against them; without
-# them those tests are skipped. BenchMARL asks for torchvision, which it does not need here; of
-# DI-engine only SMAC's environment is used, which needs nothing but pysc2.
+# Other projects' learners and environments and pysc2, for the tests that compare us with them. Without
+# them those tests are skipped. BenchMARL asks for torchvision but does not need it here. Of DI-engine
+# only SMAC's environment is used, which needs nothing but pysc2.
 foreign: .venv/installed-dev
 	$(BIN)/python -m pip install --quiet --group foreign
 	$(BIN)/python -m pip install --quiet --no-deps benchmarl==1.5.2 DI-engine==0.5.3
@@ -33,7 +33,7 @@ bench: .venv/installed-dev
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
-# pip learned `--group` in 25.1
+# pip has `--group` since 25.1
 .venv/installed-dev: .venv/installed
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --group dev

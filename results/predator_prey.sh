@@ -23,7 +23,7 @@ case "${1:?0, -2, weightings, ablations, others, algorithms, between or table}" 
     (go 0 punishment-2_owqmix --weighting owqmix $pymarl; go 0 punishment-2_qmix --weighting uniform $pymarl) &
     (go 1 punishment-2_macpo --preset macpo $pymarl; go 1 punishment-2_macpo-official --preset macpo-official $pymarl) &
     ;;
-  weightings) # the other schemes of the paper's Figure 1, at punishment -2
+  weightings) # the other weightings of the paper's Figure 1, at punishment -2
     (for w in per pser remern; do go 0 "punishment-2_$w" --weighting "$w" $pymarl; done) &
     (for w in discor macpo-approx; do go 1 "punishment-2_$w" --weighting "$w" $pymarl; done) &
     ;;
@@ -41,7 +41,7 @@ case "${1:?0, -2, weightings, ablations, others, algorithms, between or table}" 
       go 1 punishment-2_macpo-temperature10 --preset macpo --weighting.value-temperature 10 $one
     ) &
     ;;
-  others) # what the weights of schemes outside the paper's figures are like: one short run each
+  others) # the weightings outside the paper's figures: one short run each
     short="--preset pymarl --steps 100000 --test-interval 20000"
     (for w in per-rank per-pal reaper relo laber; do go 0 "punishment0_$w" --weighting "$w" $short; done) &
     (for w in remert discor-net remern-net differ; do go 1 "punishment0_$w" --weighting "$w" $short; done

@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,3 +90,17 @@ def test_the_snippet_for_a_foreign_learner_runs():
     }
     exec(snippet, names)  # the README is ours
     assert np.isfinite(names["loss"]) and names["w"].mean() == pytest.approx(1)
+
+
+def test_the_snippet_with_typed_options_builds_the_experiment_it_prints(
+    capsys: pytest.CaptureFixture[str],
+):
+    (snippet,) = (block for block in blocks("python") if "PredatorPrey(" in block)
+    names: dict[str, Any] = {"macpo": macpo}
+    exec(snippet, names)  # the README is ours
+    experiment = names["experiment"]
+    assert experiment.env.punishment == -2
+    assert experiment.algorithm.td_lambda == 0.6
+    assert experiment.weighting.value_temperature == 10
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in ("PredatorPrey(", "QMIX(", "MacPO("))
