@@ -11,8 +11,11 @@ from typing import Any, cast
 
 from macpo import registry
 from macpo.bounds import Fraction, NonNegativeInt, PositiveInt, check_fields
+from macpo.envs.base import EnvConfig
 from macpo.errors import UsageError, nearest, require
+from macpo.learners.base import AlgorithmConfig
 from macpo.replay.priority import Replay
+from macpo.weighting.weighting import Weighting
 
 
 @dataclass(frozen=True)
@@ -67,18 +70,17 @@ class Experiment:
     where nothing else is given. Without a name it is QMIX with MAC-PO's weights.
     """
 
-    # a plug-in is whatever frozen dataclass its module defines, with settings of its own
-    env: Any
-    algorithm: Any
-    weighting: Any
+    env: EnvConfig
+    algorithm: AlgorithmConfig
+    weighting: Weighting
     replay: Replay
     run: Run
 
     def __init__(
         self,
-        env: Any = "predator-prey",
-        algorithm: Any = None,
-        weighting: Any = None,
+        env: EnvConfig | str = "predator-prey",
+        algorithm: AlgorithmConfig | str | None = None,
+        weighting: Weighting | str | None = None,
         replay: Replay | None = None,
         run: Run | None = None,
     ) -> None:

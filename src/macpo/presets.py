@@ -150,11 +150,11 @@ def apply(name: str, experiment: Experiment) -> Experiment:
 
 def _value_based(experiment: Experiment, preset: str) -> ValueBased:
     algorithm = experiment.algorithm
-    require(
-        isinstance(algorithm, ValueBased),
-        f"preset {preset!r} sets up value-based algorithms, not "
-        f"{registry.name_of(algorithm)!r}; choose --algorithm qmix or vdn.",
-    )
+    if not isinstance(algorithm, ValueBased):
+        raise UsageError(
+            f"preset {preset!r} sets up value-based algorithms, not "
+            f"{registry.name_of(algorithm)!r}; choose --algorithm qmix or vdn."
+        )
     return algorithm
 
 

@@ -12,6 +12,7 @@ from jaxtyping import Array
 import macpo
 from macpo.bench.environment import at_random, random_play
 from macpo.bench.measure import Flags, Result, seconds_of
+from macpo.types import PyTree
 
 PARALLEL = (8, 64, 512)
 MAPS = ("3s_vs_5z", "5m_vs_6m", "MMM2")
@@ -39,7 +40,7 @@ def battles(flags: Flags) -> list[Result]:
     return results
 
 
-def _rate(play: Callable[..., Any], env: Any, n: int, flags: Flags) -> float:
+def _rate(play: Callable[..., PyTree], env: PyTree, n: int, flags: Flags) -> float:
     """Env steps a second."""
     steps = max(20_000 // n, 50)
     run = jax.jit(lambda key: play(env, key, n, steps))
@@ -56,11 +57,11 @@ def _smax(name: str) -> Any:
     return smax.HeuristicEnemySMAX(scenario=scenario)
 
 
-def _smax_play(env: Any, key: Array, n: int, steps: int) -> Any:
+def _smax_play(env: Any, key: Array, n: int, steps: int) -> PyTree:
     """The same as `random_play`; by `step_env`, which spares SMAX its resets."""
     obs, state = jax.vmap(env.reset)(jax.random.split(key, n))
 
-    def step(carry: Any, key: Array) -> tuple[Any, None]:
+    def step(carry: PyTree, key: Array) -> tuple[PyTree, None]:
         state, _, total = carry
         act_key, env_key = jax.random.split(key)
         available = jax.vmap(env.get_avail_actions)(state)

@@ -5,7 +5,7 @@ return. Methods are written for one environment; the caller applies `jax.vmap`.
 """
 
 from abc import ABC, abstractmethod
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -13,11 +13,14 @@ from jaxtyping import Array, Int, PRNGKeyArray
 
 from macpo.types import Observation, PyTree, Spec, TimeStep
 
+if TYPE_CHECKING:
+    from macpo.envs.host import HostEnvironment
+
 
 class EnvConfig(Protocol):
     """The `Config` of an environment module: a frozen dataclass that builds the environment."""
 
-    def make(self) -> "Environment":
+    def make(self) -> "Environment | HostEnvironment":
         """Build the environment these parameters describe."""
         ...
 

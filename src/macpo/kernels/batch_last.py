@@ -1,14 +1,15 @@
 """Environments along the last axis: each comparison is then one wide vector instruction."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from macpo.types import PyTree
 
-def env_axis_last(native: Callable[..., Any]) -> Callable[..., Any]:
+
+def env_axis_last(native: Callable[..., PyTree]) -> Callable[..., PyTree]:
     """For one environment, the function `native` of arrays [..., E] and results [..., E].
 
     However deep in `vmap`, `native` runs once, with all batch axes joined to its last one.
@@ -16,7 +17,7 @@ def env_axis_last(native: Callable[..., Any]) -> Callable[..., Any]:
     call = jax.custom_batching.custom_vmap(native)
 
     @call.def_vmap
-    def _rule(axis_size: int, in_batched: list[Any], *args: Any) -> tuple[Any, Any]:
+    def _rule(axis_size: int, in_batched: list[PyTree], *args: PyTree) -> tuple[PyTree, PyTree]:
         def join(x: Array, batched: bool) -> Array:
             x = x if batched else jnp.broadcast_to(x, (axis_size, *x.shape))
             return jnp.moveaxis(x, 0, -2).reshape(*x.shape[1:-1], -1)
@@ -27,7 +28,7 @@ def env_axis_last(native: Callable[..., Any]) -> Callable[..., Any]:
         out = jax.tree.map(split, call(*jax.tree.map(join, args, tuple(in_batched))))
         return out, jax.tree.map(lambda _: True, out)
 
-    def one(*args: Any) -> Any:
+    def one(*args: PyTree) -> PyTree:
         alone = jax.tree.map(lambda x: x[..., None], args)
         return jax.tree.map(lambda x: x[..., 0], call(*alone))
 

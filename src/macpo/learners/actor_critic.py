@@ -22,16 +22,10 @@ from macpo.bounds import Fraction, Positive
 from macpo.envs.base import Environment
 from macpo.learners.auxiliary import Auxiliary, AuxiliaryNetworks
 from macpo.learners.base import LearnerState, RecentEpisodes, UpdateResult
-from macpo.learners.episodes import (
-    PackedEpisodes,
-    ValueNetwork,
-    initial_hidden,
-    make_agent,
-    transitions,
-)
+from macpo.learners.episodes import PackedEpisodes, ValueNetwork, transitions
 from macpo.learners.hyperparameters import Hyperparameters, optimiser_step
 from macpo.nets.action_selection import greedy, log_policy, mix_with_uniform, sample_actions
-from macpo.nets.agent import AgentNet, agents_step
+from macpo.nets.agent import AgentNet, agents_step, initial_hidden, make_agent
 from macpo.types import Batch, Metrics, Observation, PyTree, Spec
 from macpo.weighting.weighting import Weighting, WeightingState
 

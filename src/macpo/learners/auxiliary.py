@@ -31,13 +31,12 @@ from macpo.learners.episodes import (
     ValueNetwork,
     actions_taken,
     decode_rows,
-    make_agent,
     transitions,
 )
 from macpo.learners.hyperparameters import optimiser_step
 from macpo.learners.losses import weighted_squared_error
 from macpo.nets.action_selection import gather_actions
-from macpo.nets.agent import AgentNet
+from macpo.nets.agent import AgentNet, make_agent
 from macpo.nets.linear import MLP
 from macpo.nets.mixers import CentralMixer, Mixer
 from macpo.types import Batch, Episodes, Metrics, PyTree, Spec

@@ -1,6 +1,7 @@
 """What the training loop asks of an algorithm."""
 
 from collections.abc import Mapping
+from dataclasses import Field
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from jaxtyping import Array, Float, Int, PRNGKeyArray
@@ -102,6 +103,7 @@ class Algorithm(Protocol):
 class AlgorithmConfig(Protocol):
     """The configuration of an algorithm: a frozen dataclass that builds it."""
 
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]  # of any type
     about: ClassVar[About]
     schedule: ClassVar[Mapping[str, Any]]  # the settings of `Run` have several types
     """Settings of `Run` that differ from its defaults where nothing else is asked for."""

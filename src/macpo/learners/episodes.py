@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int
 
 from macpo.envs.base import Environment
 from macpo.kernels.packing import Packing, pack, plan
 from macpo.kernels.unroll import Encode, unroll
-from macpo.nets.agent import AgentNet, agent_input_size, agent_inputs
+from macpo.nets.agent import AgentNet, agent_inputs
 from macpo.nets.mixers import Mixer
 from macpo.types import Episodes, Observation, PyTree, Spec
 
@@ -100,13 +100,3 @@ def agent_history(packed: PackedEpisodes) -> tuple[Array, Array]:
 def encoder(spec: Spec) -> Encode:
     """From `agent_history` to the network's input; always the same object for the same spec."""
     return lambda history: agent_inputs(spec, *history)
-
-
-def make_agent(key: PRNGKeyArray, spec: Spec, hidden_size: int, n_outputs: int) -> AgentNet:
-    """The agents' recurrent network with `n_outputs` outputs for each agent."""
-    return AgentNet(key, agent_input_size(spec), hidden_size, n_outputs)
-
-
-def initial_hidden(spec: Spec, hidden_size: int, n_envs: int) -> Float[Array, "B N h"]:
-    """The agents' recurrent states at the start of an episode: zeros."""
-    return jnp.zeros((n_envs, spec.n_agents, hidden_size))

@@ -22,17 +22,11 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from macpo import registry
 from macpo.bounds import NonNegative, PositiveInt
 from macpo.envs.base import Environment
-from macpo.errors import require
+from macpo.errors import UsageError, require
 from macpo.kernels.shard import map_over_devices
 from macpo.learners.auxiliary import Auxiliary, central_critic_loss
 from macpo.learners.base import LearnerState, RecentEpisodes, UpdateResult
-from macpo.learners.episodes import (
-    Transitions,
-    ValueNetwork,
-    initial_hidden,
-    make_agent,
-    transitions,
-)
+from macpo.learners.episodes import Transitions, ValueNetwork, transitions
 from macpo.learners.forward import (
     ForwardOutput,
     ForwardPass,
@@ -43,7 +37,7 @@ from macpo.learners.forward import (
 from macpo.learners.hyperparameters import Hyperparameters, optimiser_step
 from macpo.learners.losses import TDErrors, individual_td_loss, td_errors, weighted_squared_error
 from macpo.nets.action_selection import epsilon_greedy, greedy
-from macpo.nets.agent import agents_step
+from macpo.nets.agent import agents_step, initial_hidden, make_agent
 from macpo.nets.mixers import Mixer
 from macpo.types import Batch, Episodes, Metrics, Observation, PyTree, Spec
 from macpo.weighting.normalise import masked_mean
@@ -108,17 +102,17 @@ class ValueBasedLearner:
     """Which rows learn from TD errors of their own: episodes, or (IQL) an episode's agents."""
 
     def __post_init__(self) -> None:
-        require(
-            not ("q_star_greedy" in self.weighting.needs and self._needs_central_critic)
-            or self.targets_central,
-            f"weighting {self.weighting.name!r} compares with Q* of the greedy actions, which "
-            "comes from targets of Q*: it needs target_source auto or central.",
-        )
-        require(
-            self.config.double_q or not self.targets_central,
-            "targets from Q* (MAC-PO, Weighted QMIX, target_source central) are values of the "
-            "actions that the utilities choose: double_q must stay true.",
-        )
+        compares = "q_star_greedy" in self.weighting.needs and self._needs_central_critic
+        if compares and not self.targets_central:
+            raise UsageError(
+                f"weighting {self.weighting.name!r} compares with Q* of the greedy actions, which "
+                "comes from targets of Q*: it needs target_source auto or central."
+            )
+        if self.targets_central and not self.config.double_q:
+            raise UsageError(
+                "targets from Q* (MAC-PO, Weighted QMIX, target_source central) are values of the "
+                "actions that the utilities choose: double_q must stay true."
+            )
 
     @property
     def spec(self) -> Spec:

@@ -69,6 +69,16 @@ class AgentNet(eqx.Module):
         return h, self.head(h)
 
 
+def make_agent(key: PRNGKeyArray, spec: Spec, hidden_size: int, n_outputs: int) -> AgentNet:
+    """The agents' recurrent network with `n_outputs` outputs for each agent."""
+    return AgentNet(key, agent_input_size(spec), hidden_size, n_outputs)
+
+
+def initial_hidden(spec: Spec, hidden_size: int, n_envs: int) -> Float[Array, "B N h"]:
+    """The agents' recurrent states at the start of an episode: zeros."""
+    return jnp.zeros((n_envs, spec.n_agents, hidden_size))
+
+
 def agent_inputs(
     spec: Spec, obs: Num[Array, "*B N O"], last_action: Int[Array, "*B N"]
 ) -> Float[Array, "*B N i"]:

@@ -100,7 +100,7 @@ def load(
 class FilmedEpisode(NamedTuple):
     """An episode of T env steps with the states it went through, final one included."""
 
-    states: list[Any]  # what the environment calls a state
+    states: list[PyTree]
     actions: Int[np.ndarray, "T N"]
     rewards: Float[np.ndarray, " T"]
 

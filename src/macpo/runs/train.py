@@ -48,6 +48,7 @@ def train(
         )
     prepare_jax()
     trainer = make_trainer(experiment)
+    trainer.traced_updates  # noqa: B018 (a mistake in an algorithm of one's own leaves no run behind)
     check_memory(trainer, console)
     files.create(experiment)
     state = trainer.init()

@@ -141,8 +141,8 @@ class Trainer:
         sync = ready & _any_seed(due)
 
         updates = functools.partial(self._updates, state, key, epsilon)
-        skip = functools.partial(self._skip, state, updates)
-        (learner, priorities), update_metrics = jax.lax.cond(ready, updates, skip)
+        no_updates = functools.partial(self._no_updates, state)
+        (learner, priorities), update_metrics = jax.lax.cond(ready, updates, no_updates)
         targets = jax.lax.cond(
             sync,
             lambda: self.algorithm.sync_targets(learner).target_networks,
@@ -190,8 +190,8 @@ class Trainer:
                 priorities = priority.update_priorities(
                     priorities, rows, td_error_abs, valid, self.replay
                 )
-                metrics["priority_mean"] = priorities.value.sum() / (priorities.value > 0).sum()
-                metrics["importance_min"] = batch.importance.min()
+                mean = priorities.value.sum() / (priorities.value > 0).sum()
+                metrics |= {"priority_mean": mean, "importance_min": batch.importance.min()}
             return Learned(learner, priorities), jax.tree.map(jnp.float32, metrics)
 
         before = Learned(state.learner, state.priorities)
@@ -199,13 +199,20 @@ class Trainer:
         after, metrics = jax.lax.scan(update, before, numbers)
         return after, jax.tree.map(lambda x: x[-1], metrics)
 
-    def _skip(
-        self, state: TrainState, updates: Callable[[], tuple[Learned, Metrics]]
-    ) -> tuple[Learned, Metrics]:
-        """Before replay holds a full batch: no updates, and metrics of NaN."""
-        shapes = jax.eval_shape(updates)[1]
-        metrics = jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan), shapes)
+    def _no_updates(self, state: TrainState) -> tuple[Learned, Metrics]:
+        """Before replay holds a full batch: nothing learned, and metrics of NaN."""
+        metrics = jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan), self.traced_updates[1])
         return Learned(state.learner, state.priorities), metrics
+
+    @functools.cached_property
+    def traced_updates(self) -> tuple[Learned, Metrics]:
+        """The shapes of what updates return.
+
+        Nothing is computed, but a mistake in an algorithm or a weighting shows here, before a run
+        has begun.
+        """
+        state = jax.eval_shape(self._init, jnp.zeros((), jnp.int32))
+        return jax.eval_shape(self._updates, state, jax.random.key(0), jnp.zeros(()))
 
     @functools.cached_property
     def _update(self) -> Callable[[LearnerState, Batch, PRNGKeyArray], UpdateResult]:
