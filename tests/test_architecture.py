@@ -11,6 +11,7 @@ SOURCE = ROOT / "src" / "macpo"
 ORDER = [
     "errors",
     "bounds",
+    "lazy",
     "types",
     "machine",
     "nets",

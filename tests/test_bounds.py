@@ -3,7 +3,16 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
-from macpo.bounds import Bounds, Fraction, NonNegative, Positive, PositiveInt, check_fields
+from macpo.bounds import (
+    Bounds,
+    Fraction,
+    NonNegative,
+    Positive,
+    PositiveInt,
+    bounds_of,
+    check_fields,
+    choices_of,
+)
 from macpo.errors import UsageError
 
 
@@ -57,3 +66,8 @@ def test_none_is_allowed_where_the_type_says_so():
 
 def test_fields_without_bounds_are_not_looked_at():
     assert Config(anything=float("inf")).anything == float("inf")
+
+
+def test_bounds_and_choices_of_items_are_not_those_of_their_tuple():
+    assert bounds_of(tuple[Positive, Positive]) is None
+    assert choices_of(tuple[Literal["a", "b"], ...]) == ()

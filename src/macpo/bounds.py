@@ -10,6 +10,7 @@ A `Literal` allows its values; a number must be finite and within the `Bounds` i
 
 import dataclasses
 import math
+import types
 import typing
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
@@ -72,8 +73,8 @@ def check_fields(config: Any, owner: str) -> None:
 
 def bounds_of(hint: Any) -> Bounds | None:
     """The bounds in an annotation, `X | None` included."""
-    for part in (hint, *typing.get_args(hint)):
-        for extra in getattr(part, "__metadata__", ()):
+    for option in _options(hint):
+        for extra in getattr(option, "__metadata__", ()):
             if isinstance(extra, Bounds):
                 return extra
     return None
@@ -81,7 +82,13 @@ def bounds_of(hint: Any) -> Bounds | None:
 
 def choices_of(hint: Any) -> tuple[Any, ...]:
     """The values of a `Literal`, `Literal[…] | None` included; none for other types."""
-    for part in (hint, *typing.get_args(hint)):
-        if typing.get_origin(part) is Literal:
-            return typing.get_args(part)
+    for option in _options(hint):
+        if typing.get_origin(option) is Literal:
+            return typing.get_args(option)
     return ()
+
+
+def _options(hint: Any) -> tuple[Any, ...]:
+    """The members of a union, or the type itself."""
+    is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    return typing.get_args(hint) if is_union else (hint,)

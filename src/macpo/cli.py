@@ -94,10 +94,11 @@ def _train(arguments: list[str]) -> int | None:
     """Train, then evaluate, draw the learning curve and film an episode."""
     chosen, rest = _take(arguments, (*PARTS, "preset", "config"))
     experiment = _chosen_experiment(chosen)
+    parts = {part: getattr(experiment, part) for part in PARTS}
     flags = dataclasses.make_dataclass(
         "Train",
         [
-            *((part, type(getattr(experiment, part)), getattr(experiment, part)) for part in PARTS),
+            *((part, _flags_of(config), config) for part, config in parts.items()),
             ("replay", Replay, experiment.replay),
             ("run", Annotated[Run, tyro.conf.arg(name="")], experiment.run),
             (
@@ -196,10 +197,15 @@ def _parse_with_env(
         return _parse(what, rest, name, description), None
     env = registry.make_config("envs", chosen["env"][-1])
     both = dataclasses.make_dataclass(
-        what.__name__, [("env", type(env), env)], bases=(what,), frozen=True, kw_only=True
+        what.__name__, [("env", _flags_of(env), env)], bases=(what,), frozen=True, kw_only=True
     )
     parsed: Any = _parse(both, rest, name, description)
     return parsed, parsed.env
+
+
+def _flags_of(config: object) -> Any:
+    """The type of a configuration, explained by its summary: an example is no help for flags."""
+    return Annotated[type(config), tyro.conf.arg(help=registry.summary(type(config)))]
 
 
 _constructors = tyro.constructors.ConstructorRegistry()

@@ -8,8 +8,9 @@ Here are the configurations of the environments and what the author of another o
 imported when it is first used, so that importing this package imports no game.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from macpo.lazy import lazy_names
 
 if TYPE_CHECKING:
     from macpo.envs.base import Environment, first_step
@@ -36,27 +37,20 @@ __all__ = [
     "first_step",
 ]
 
-_MODULES = {
-    "SMAC": "macpo.envs.smac",
-    "Environment": "macpo.envs.base",
-    "EnvironmentLost": "macpo.envs.host",
-    "HostEnvironment": "macpo.envs.host",
-    "MatrixGame": "macpo.envs.matrix_game",
-    "Observation": "macpo.types",
-    "PredatorPrey": "macpo.envs.predator_prey",
-    "SMACJax": "macpo.envs.smac_jax",
-    "Spec": "macpo.types",
-    "TimeStep": "macpo.types",
-    "TwoStep": "macpo.envs.two_step",
-    "first_step": "macpo.envs.base",
-}
-
-
-def __getattr__(name: str) -> Any:  # the type of an attribute depends on its name
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_MODULES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "SMAC": "macpo.envs.smac",
+        "Environment": "macpo.envs.base",
+        "EnvironmentLost": "macpo.envs.host",
+        "HostEnvironment": "macpo.envs.host",
+        "MatrixGame": "macpo.envs.matrix_game",
+        "Observation": "macpo.types",
+        "PredatorPrey": "macpo.envs.predator_prey",
+        "SMACJax": "macpo.envs.smac_jax",
+        "Spec": "macpo.types",
+        "TimeStep": "macpo.types",
+        "TwoStep": "macpo.envs.two_step",
+        "first_step": "macpo.envs.base",
+    },
+)
