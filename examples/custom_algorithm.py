@@ -16,12 +16,8 @@ import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 import macpo
-from macpo.envs.base import Environment
-from macpo.learners.base import About
-from macpo.learners.value_based import ValueBased, ValueBasedLearner
-from macpo.nets.linear import MLP
-from macpo.nets.mixers import Extras
-from macpo.weighting.weighting import Weighting
+from macpo.learners import About, ValueBased, ValueBasedLearner
+from macpo.nets import MLP, Extras
 
 
 class AttentionMixer(eqx.Module):
@@ -38,7 +34,10 @@ class AttentionMixer(eqx.Module):
         self.value = MLP(v, state_size, 32, 1)
 
     def __call__(
-        self, utilities: Float[Array, "*B N"], state: Float[Array, "*B S"], extras: Extras
+        self,
+        utilities: Float[Array, "*B N"],
+        state: Float[Array, "*B S"],
+        extras: Extras | None = None,
     ) -> Float[Array, "*B"]:
         """Non-decreasing in every utility."""
         share = jax.nn.softmax(self.attention(state), -1)
@@ -53,7 +52,9 @@ class Config(ValueBased):
         agents="utilities", critic="–", mixer="attention", extra="–", paper="an example"
     )
 
-    def make(self, env: Environment, weighting: Weighting) -> ValueBasedLearner:
+    def make(
+        self, env: macpo.Environment, weighting: macpo.weighting.Weighting
+    ) -> ValueBasedLearner:
         """The learner."""
 
         def mixer(key: PRNGKeyArray) -> AttentionMixer:

@@ -10,27 +10,34 @@ import pytest
 
 import macpo
 
-
-def test_everything_promised_exists() -> None:
-    assert [name for name in macpo.__all__ if not hasattr(macpo, name)] == []
-    assert set(macpo.__all__) <= set(dir(macpo))
+PACKAGES = ["macpo", "macpo.algorithms", "macpo.envs", "macpo.learners", "macpo.nets"]
+every_package = pytest.mark.parametrize("name", PACKAGES)
 
 
-def test_type_checkers_and_running_programs_find_the_same_names() -> None:
+@every_package
+def test_everything_promised_exists(name: str) -> None:
+    package = importlib.import_module(name)
+    assert [public for public in package.__all__ if not hasattr(package, public)] == []
+    assert set(package.__all__) <= set(dir(package))
+
+
+@every_package
+def test_type_checkers_and_running_programs_find_the_same_names(name: str) -> None:
     """The imports under TYPE_CHECKING, which editors complete from, against the lazy ones."""
+    package = importlib.import_module(name)
     (block,) = (
         node
-        for node in ast.parse(Path(macpo.__file__).read_text()).body
+        for node in ast.parse(Path(str(package.__file__)).read_text()).body
         if isinstance(node, ast.If)
     )
     imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
-    origin = {alias.name: node.module for node in imports for alias in node.names}
-    assert set(origin) == set(macpo.__all__)
-    for name, module in origin.items():
-        if module == "macpo":
-            assert getattr(macpo, name) is importlib.import_module(f"macpo.{name}")
+    origin = {alias.name: str(node.module) for node in imports for alias in node.names}
+    assert set(origin) == set(package.__all__)
+    for public, module in origin.items():
+        if module == name:
+            assert getattr(package, public) is importlib.import_module(f"{name}.{public}")
         else:
-            assert getattr(macpo, name) is getattr(importlib.import_module(str(module)), name)
+            assert getattr(package, public) is getattr(importlib.import_module(module), public)
 
 
 def test_train_is_a_function_and_no_module() -> None:

@@ -1,1 +1,43 @@
-"""What algorithms share: the forward pass over stored episodes, returns, losses, updates."""
+"""What algorithms share: the forward pass over stored episodes, returns, losses, updates.
+
+Here are the names that an algorithm of one's own needs; they are imported when first used.
+"""
+
+from typing import TYPE_CHECKING
+
+from macpo.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from macpo.learners.actor_critic import ActorCritic, ActorCriticLearner, ActorCriticUpdate
+    from macpo.learners.base import About, Algorithm, LearnerState, UpdateResult
+    from macpo.learners.replay_actor_critic import ReplayActorCritic
+    from macpo.learners.value_based import ValueBased, ValueBasedLearner
+
+__all__ = [
+    "About",
+    "ActorCritic",
+    "ActorCriticLearner",
+    "ActorCriticUpdate",
+    "Algorithm",
+    "LearnerState",
+    "ReplayActorCritic",
+    "UpdateResult",
+    "ValueBased",
+    "ValueBasedLearner",
+]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "About": "macpo.learners.base",
+        "ActorCritic": "macpo.learners.actor_critic",
+        "ActorCriticLearner": "macpo.learners.actor_critic",
+        "ActorCriticUpdate": "macpo.learners.actor_critic",
+        "Algorithm": "macpo.learners.base",
+        "LearnerState": "macpo.learners.base",
+        "ReplayActorCritic": "macpo.learners.replay_actor_critic",
+        "UpdateResult": "macpo.learners.base",
+        "ValueBased": "macpo.learners.value_based",
+        "ValueBasedLearner": "macpo.learners.value_based",
+    },
+)
