@@ -3,13 +3,19 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 STEPS ?= 300000
 
-.PHONY: train test lint foreign bench clean
+.PHONY: train test test-fast lint foreign bench clean
 
 train: .venv/installed
 	$(BIN)/macpo train --env predator-prey --weighting macpo --steps $(STEPS)
 
 test: lint
+	@echo "all tests: about twenty minutes on two cores, less once programs are compiled; make test-fast takes three"
 	$(BIN)/pytest -n auto --dist loadfile
+
+# an answer within three minutes: no training, and none of the parts that compile much
+test-fast: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/pytest -n auto --dist loadfile -m "not slow" $(FAST)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

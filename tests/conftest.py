@@ -10,12 +10,14 @@ from pathlib import Path
 import jax
 import pytest
 
+from tests.support.paths import ROOT
+
 # Compilation is most of the time of small tests, and most of that is LLVM's optimiser.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 # What one worker has compiled serves the other workers, the processes that tests start, and the
 # next run of the tests.
-PROGRAMS = Path(__file__).parents[1] / ".pytest_cache" / "programs"
-MOST_PROGRAMS = 2**30  # bytes
+PROGRAMS = ROOT / ".pytest_cache" / "programs"
+MAX_PROGRAMS = 2**30  # bytes
 for setting, value in {
     "jax_compilation_cache_dir": str(PROGRAMS),
     "jax_persistent_cache_min_compile_time_secs": 0,
@@ -30,13 +32,13 @@ jax.config.update("jax_num_cpu_devices", 2)
 
 # Every compiled program maps some memory of its own, and Linux lets a process have 65,530 maps: a
 # worker that has compiled a few thousand programs crashes in the middle of the next one.
-MOST_MAPS = 30_000
+MAX_MAPS = 30_000
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Begin anew when programs of old code have piled up."""
     is_worker = hasattr(session.config, "workerinput")
-    if not is_worker and sum(x.stat().st_size for x in PROGRAMS.glob("*")) > MOST_PROGRAMS:
+    if not is_worker and sum(x.stat().st_size for x in PROGRAMS.glob("*")) > MAX_PROGRAMS:
         shutil.rmtree(PROGRAMS)
 
 
@@ -47,6 +49,6 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     with contextlib.suppress(AttributeError, OSError):  # runs keep what they free (glibc)
         ctypes.CDLL(None).malloc_trim(0)
     maps = Path("/proc/self/maps")
-    if maps.exists() and len(maps.read_text().splitlines()) > MOST_MAPS:
+    if maps.exists() and len(maps.read_text().splitlines()) > MAX_MAPS:
         jax.clear_caches()
         gc.collect()

@@ -1,8 +1,8 @@
 """The agents' shared recurrent network.
 
-Why not Equinox's GRU cell: it has one bias for the gates r and z where PyTorch has two, whose sum an
-optimiser moves twice as far, so no update could match the published learner's; and it does not show
-its gates, which the hand-written gradient (`kernels.unroll`) computes again.
+Why not Equinox's GRU cell: it has one bias for the gates r and z where PyTorch has two, whose sum
+an optimiser moves twice as far, so no update could match the published learner's. And it does not
+return its gates, which the hand-written gradient (`kernels.unroll`) computes again.
 
 Source: the agent of the PyMARL family: dense 64, ReLU, GRU 64, dense A.
 """

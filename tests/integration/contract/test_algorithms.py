@@ -334,12 +334,14 @@ PAIRS = [(a, w) for a, w in itertools.product(WITH_REPLAY, WEIGHTINGS) if accept
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "weighting"), PAIRS)
-def test_an_algorithm_trains_with_every_weighting_it_accepts(name: str, weighting: str) -> None:
+@pytest.mark.parametrize(("name", "weighting"), [(a, w) for a, w in PAIRS if w in KINDS])
+def test_an_algorithm_trains_with_every_kind_of_weighting_it_accepts(
+    name: str, weighting: str
+) -> None:
     learner = config(name).make(Canvas(SPEC), make_weighting(weighting))
     before = state = learner.init(KEY)
     with jax.disable_jit():
-        for i in range(2 if weighting in KINDS else 1):  # a second one sees what the first has left
+        for i in range(2):  # the second one sees what the first has left
             key = jax.random.fold_in(KEY, i)
             state, metrics, td_error_abs = update_then_sync(learner)(
                 state, batch_of(learner), key, jnp.array(i == 0)
