@@ -1,4 +1,4 @@
-"""How the bench measures: medians over rounds, ratios against references, where and with what."""
+"""How the bench measures: medians over rounds, ratios to references, and the machine's data."""
 
 import importlib.util
 import os

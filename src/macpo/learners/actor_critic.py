@@ -159,7 +159,7 @@ class ActorCriticLearner:
         last_action: Int[Array, "B N"],
         epsilon: Float[Array, ""] | float | None,
     ) -> tuple[Float[Array, "B N h"], Int[Array, "B N"]]:
-        """Actions drawn from the policies with exploration; the likeliest ones if epsilon is None."""
+        """Actions drawn from the policies with exploration; the likeliest if epsilon is None."""
         available = observation.avail_actions
         hidden, out = agents_step(self.spec, params.actor, observation.obs, last_action, hidden)
         log_pi = log_policy(out[..., : self.spec.n_actions], available)

@@ -40,7 +40,7 @@ class Replay:
     per_epsilon: NonNegative = 1e-6
     """Added to priorities, in units of the TD error: an episode without error is still drawn."""
     aggregate: Aggregate = "sqrt_len"
-    """How the |δ| of an episode's steps become its priority. `sqrt_len`: sum over the root of the length
+    """From |δ| of an episode's steps to its priority. `sqrt_len`: sum over the root of the length
     (PyMARL2); `mean` (MuZero-general); `max`; `r2d2`: 0.9 max + 0.1 mean; `sum`."""
 
     def __post_init__(self) -> None:
