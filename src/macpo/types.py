@@ -17,7 +17,7 @@ PyTree: TypeAlias = Any
 
 @dataclass(frozen=True)
 class Spec:
-    """What an environment promises about its arrays."""
+    """The sizes and conventions that an environment promises to keep."""
 
     name: str
     n_agents: int
@@ -29,9 +29,9 @@ class Spec:
     truncation_is_terminal: bool = False
     """Whether reaching the time limit ends the decision process (in SMAC it does)."""
     obs_agent_id: bool = True
-    """Whether the agents' networks see which agent they are."""
+    """Whether the agent's index is an input of the agents' networks."""
     obs_last_action: bool = True
-    """Whether the agents' networks see their own previous action."""
+    """Whether the agent's previous action is an input of the agents' networks."""
     return_bounds: tuple[float, float] | None = None
     """Smallest and largest undiscounted return, where known; used to draw axes."""
 
@@ -77,7 +77,7 @@ class Rollout(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What an update learns from."""
+    """The input of an update."""
 
     episodes: Episodes
     importance: Float[Array, " B"]

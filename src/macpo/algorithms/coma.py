@@ -54,7 +54,7 @@ class COMA(ActorCritic):
     td_lambda: Fraction = 0.6
     """PyMARL2; 0.8 in PyMARL."""
     critic_lr: Positive = 5e-4
-    """Both references."""
+    """Learning rate of the critic, in both references."""
     entropy_coef: NonNegative = 0.09
     """Coefficient of the policies' entropy (PyMARL2; PyMARL has none)."""
     critic_hidden_dim: PositiveInt = 128

@@ -67,7 +67,7 @@ class MAPPO(ActorCritic):
     td_lambda: Fraction = 0.95
     """λ of the generalised advantage estimate."""
     critic_lr: Positive = 5e-4
-    """As the policy's."""
+    """Learning rate of the critic, the same as the policy's."""
     optim_eps: Positive = 1e-5
     """Added to the root of Adam's second moment."""
     epochs: PositiveInt = 8
@@ -147,7 +147,7 @@ class _Values(NamedTuple):
     """The outputs of the networks for stored episodes."""
 
     log_pi: Float[Array, "B T N"]
-    """Of the actions taken."""
+    """log π of the actions taken."""
     entropy: Float[Array, "B T N"]
     value: Float[Array, "B Tp1"]
     """Normalised."""

@@ -1,4 +1,4 @@
-"""QPLEX: duplex dueling, which represents every joint value whose best action the utilities share.
+"""QPLEX: duplex dueling, which represents any joint value whose best action the agents agree on.
 
 Each utility is transformed by the state; advantages are scaled by λ > 0, a function of state and
 joint action. Values of best actions are plain maxima over available actions.

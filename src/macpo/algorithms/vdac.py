@@ -91,7 +91,7 @@ class _Values(NamedTuple):
     """The outputs of the networks for stored episodes."""
 
     log_pi: Float[Array, "B T N"]
-    """Of the actions taken."""
+    """log π of the actions taken."""
     entropy: Float[Array, "B T N"]
     v_tot: Float[Array, "B Tp1"]
 

@@ -18,7 +18,7 @@ LANES = 16
 
 
 class Packing(NamedTuple):
-    """Which place holds which episode's which state: L lanes of S places, filled from the start."""
+    """The places of a batch's states: L lanes of S places, each filled from its start."""
 
     filled: Bool[Array, "S L"]
     """Whether this place holds a state."""

@@ -106,7 +106,7 @@ class ValueBasedLearner:
         if compares and not self.targets_central:
             raise UsageError(
                 f"weighting {self.weighting.name!r} compares with Q* of the greedy actions, which "
-                "comes from targets of Q*: it needs target_source auto or central."
+                "is known only where targets come from Q*; set target_source to auto or central."
             )
         if self.targets_central and not self.config.double_q:
             raise UsageError(

@@ -194,7 +194,7 @@ def _mark_last(axes: Axes, curves: Series, color: str) -> None:
 
 
 def _draw_updates(axes: Axes, rows: Sequence[Row]) -> None:
-    """A second axis on top: env steps again, labelled with the updates made by then."""
+    """A second axis on top: env steps again, labelled with the number of updates."""
     curves = series(rows, "train", "updates")
     top = axes.secondary_xaxis("top")
     top.set_xlabel("updates (gradient steps)", color=INK, fontsize=9)

@@ -12,7 +12,7 @@ over devices (`kernels.shard`), each of them collects and stores the same episod
 
 Random keys: a seed's root key is `key(seed)`. Fold in 0 for the networks, 1 for training (then the
 iteration), 2 for evaluation (then the number of env steps). Nothing carries a key from one
-iteration to the next, so any iteration can be repeated by itself.
+iteration to the next, so any iteration can be repeated on its own.
 """
 
 import functools
