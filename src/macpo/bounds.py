@@ -1,4 +1,4 @@
-"""What the fields of a configuration may be: written in their types, checked, shown in --help.
+"""Bounds of configuration fields: declared in their types, checked, and shown by --help.
 
     @dataclass(frozen=True)
     class PER(Weighting):
@@ -18,7 +18,7 @@ from macpo.errors import require
 
 
 class Bounds(NamedTuple):
-    """An interval of numbers; an end is open where `above` or `below` is given instead."""
+    """An interval; its ends are closed (`at_least`, `at_most`) or open (`above`, `below`)."""
 
     at_least: float | None = None
     above: float | None = None
@@ -52,9 +52,9 @@ NonNegativeInt: TypeAlias = Annotated[int, Bounds(at_least=0)]
 
 
 def check_fields(config: Any, owner: str) -> None:
-    """UsageError that starts with `owner` unless every field is what its type allows.
+    """Raise a `UsageError` that names `owner` unless every field has a value its type allows.
 
-    Fields without `Bounds` or a `Literal` are not checked, nor those that are None.
+    Fields that are None, or whose type has neither `Bounds` nor a `Literal`, are not checked.
     """
     hints = typing.get_type_hints(type(config), include_extras=True)
     prefix = f"{owner}: " if owner else ""

@@ -1,7 +1,7 @@
 """Names of a package that are imported when they are first used (PEP 562).
 
-So `import macpo` costs nothing, and `macpo.weighting` needs no JAX. A package lists its names under
-`TYPE_CHECKING` as well, for type checkers and editors.
+This makes `import macpo` cheap and keeps `macpo.weighting` free of JAX. A package also lists its
+names under `TYPE_CHECKING`, for type checkers and editors.
 """
 
 import importlib
@@ -14,7 +14,7 @@ def lazy_names(
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """(`__getattr__`, `__dir__`) of a package: name → the module that defines it.
 
-    A module that is called like the name, `package.name`, stands for itself.
+    If the module is `package.name`, the name stands for the module itself.
     """
 
     def get(name: str) -> Any:  # the type of an attribute depends on its name

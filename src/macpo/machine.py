@@ -1,4 +1,4 @@
-"""What the machine gives this process, cores and memory, and JAX set up to use them."""
+"""The cores and memory available to this process, and JAX set up to use them."""
 
 import ctypes
 import math
@@ -11,13 +11,13 @@ from pathlib import Path
 import jax
 
 MAX_DEVICES = 8
-"""Devices that share a batch at most, and so the cores that JAX is given as devices."""
+"""Maximum number of devices that share a batch, and so of cores that JAX sees as devices."""
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 
 def available_cores() -> int:
-    """Cores this process may keep busy: those it is allowed on, but no more than its quota."""
+    """Cores this process may use: those of its CPU affinity, limited by its cgroup quota."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
@@ -27,9 +27,9 @@ def available_cores() -> int:
 
 
 def prepare_jax() -> None:
-    """Keep compiled programs on disk and freed memory in the process, and use every core.
+    """Cache compiled programs on disk, keep freed memory in the process, and use every core.
 
-    The last works only before JAX is used for anything else in the process.
+    Using every core works only if the process has not used JAX for anything else before.
     """
     keep_freed_memory()
     if jax.config.jax_num_cpu_devices < 1:  # pyright: ignore[reportAttributeAccessIssue]
@@ -44,10 +44,10 @@ def prepare_jax() -> None:
 def keep_freed_memory() -> bool:
     """Tell glibc not to return large freed blocks to the kernel; True if it accepted.
 
-    An update frees and allocates some hundred megabytes. By default each block comes from the
-    kernel anew and is zeroed page by page, which costs about a third of an update on a CPU
-    (measured: 14 ms instead of 1 ms per 53 MB array). The number of memory pools for threads is
-    limited too, because their blocks would go back to the kernel in the same way. Without Linux and
+    An update frees and allocates some hundred megabytes. By default the kernel
+    provides each block anew and zeroes it page by page, which costs about a third of an update on a
+    CPU (measured: 14 ms instead of 1 ms per 53 MB array). The number of memory pools for threads is
+    limited too, because they would return blocks to the kernel in the same way. Without Linux and
     glibc this does nothing.
     """
     if sys.platform != "linux":
@@ -67,7 +67,7 @@ def keep_freed_memory() -> bool:
 
 
 def available_bytes() -> int | None:
-    """Bytes a new allocation may take before the machine swaps; None where unknown."""
+    """Bytes that can be allocated before the machine swaps; None if unknown."""
     limits = [
         _number(Path("/sys/fs/cgroup/memory.max")),
         _number(Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")),
@@ -78,7 +78,7 @@ def available_bytes() -> int | None:
 
 
 def peak_bytes() -> int:
-    """The largest resident size this process ever had."""
+    """The peak resident size of this process, in bytes."""
     if (own := _from_table(Path("/proc/self/status"), "VmHWM")) is not None:
         return own  # getrusage's figure would include that of the process that started this one
     unit = 1 if sys.platform == "darwin" else 1024
@@ -86,12 +86,12 @@ def peak_bytes() -> int:
 
 
 def resident_bytes() -> int | None:
-    """The resident size of this process now; None where unknown."""
+    """The current resident size of this process, in bytes; None if unknown."""
     return _from_table(Path("/proc/self/status"), "VmRSS")
 
 
 def child_processes() -> int | None:
-    """The number of running processes that this one has started; None where unknown."""
+    """The number of running processes that this one has started; None if unknown."""
     try:
         tasks = [file.read_text() for file in Path("/proc/self/task").glob("*/children")]
     except OSError:

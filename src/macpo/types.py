@@ -1,6 +1,6 @@
-"""The shapes of everything that flows through the library.
+"""Types and array shapes of everything that flows through the library.
 
-Axis letters, everywhere: `B` episodes or parallel environments, `T` time, `N` agents,
+Axis letters: `B` episodes or parallel environments, `T` time, `N` agents,
 `A` actions, `O` observation, `S` global state, `K` seeds. Arrays carry an agent axis;
 dictionaries of agents stop at the adapters. Time-indexed names follow the convention that
 `x_t` belongs to the state before action `u_t`, and `x_tp1` to the state after it.
@@ -9,18 +9,15 @@ dictionaries of agents stop at the adapters. Time-indexed names follow the conve
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-from jaxtyping import Array, Bool, Float, Int, Num, Shaped
+from jaxtyping import Array, Bool, Float, Int, Num
 
 PyTree: TypeAlias = Any
 """A nested container of arrays (jax.tree_util)."""
 
-Key: TypeAlias = Shaped[Array, ""]
-"""A typed JAX random key."""
-
 
 @dataclass(frozen=True)
 class Spec:
-    """What an environment promises about its arrays."""
+    """The sizes and conventions that an environment promises to keep."""
 
     name: str
     n_agents: int
@@ -28,13 +25,13 @@ class Spec:
     obs_size: int
     state_size: int
     episode_limit: int
-    """Most env steps in one episode."""
+    """Maximum number of env steps in an episode."""
     truncation_is_terminal: bool = False
-    """Whether the time limit counts as an end of the decision process (SMAC: yes)."""
+    """Whether reaching the time limit ends the decision process (in SMAC it does)."""
     obs_agent_id: bool = True
-    """Whether the agents' networks see which agent they are."""
+    """Whether the agent's index is an input of the agents' networks."""
     obs_last_action: bool = True
-    """Whether the agents' networks see their own previous action."""
+    """Whether the agent's previous action is an input of the agents' networks."""
     return_bounds: tuple[float, float] | None = None
     """Smallest and largest undiscounted return, where known; used to draw axes."""
 
@@ -48,7 +45,7 @@ class Observation(NamedTuple):
 
 
 class TimeStep(NamedTuple):
-    """What `reset` and `step` return; the final one of an episode is never replaced."""
+    """What `reset` and `step` return; a reset never replaces an episode's final observation."""
 
     observation: Observation
     reward: Float[Array, "*B"]
@@ -58,7 +55,7 @@ class TimeStep(NamedTuple):
 
 
 class Episodes(NamedTuple):
-    """Whole episodes, one a row, as replay holds them; rows past `length` are zeros.
+    """Whole episodes, one per row, as held in replay; steps past `length` are zeros.
 
     `encoded_state` is the environment's compact record of the states 0…T (see
     `Environment.encode`): the final state is kept, and no state is stored twice.
@@ -72,27 +69,27 @@ class Episodes(NamedTuple):
 
 
 class Rollout(NamedTuple):
-    """Episodes as they come from play."""
+    """Episodes just played, and their outcomes."""
 
     episodes: Episodes
     outcome: dict[str, Num[Array, " B"]]
-    """The last time step's `info` of each."""
+    """The `info` of each episode's last time step."""
 
 
 class Batch(NamedTuple):
-    """What an update learns from."""
+    """The input of an update."""
 
     episodes: Episodes
     importance: Float[Array, " B"]
     """Correction for how the episodes were drawn; ones for uniform sampling."""
     recent: Episodes | None = None
-    """As many of the newest episodes, where the algorithm asks for them."""
+    """Some of the newest episodes, if the algorithm asks for them."""
     recent_differs: Bool[Array, ""] | bool = False
-    """Whether replay is old enough for the newest episodes to be a small part of it."""
+    """Whether replay holds enough older episodes for the newest to be a small part of it."""
     env_steps: Int[Array, ""] | int = 0
-    """Played so far; for what is annealed."""
+    """Env steps played so far, on which annealed quantities depend."""
     epsilon: Float[Array, ""] | float = 0.0
-    """Exploration in the episodes played last; for policies that include it."""
+    """Exploration rate of the episodes played last, for policies that include exploration."""
 
 
 Metrics: TypeAlias = dict[str, Array]

@@ -60,7 +60,7 @@ def critic_inputs(episodes: Episodes) -> np.ndarray:
 
     In the final state of the first episode both agents take action 1, the only one available.
     """
-    memory, eye = jax.tree.map(np.asarray, episodes.encoded_state), np.eye(A + 1)[:, :A]
+    observed, eye = jax.tree.map(np.asarray, episodes.encoded_state), np.eye(A + 1)[:, :A]
     actions = np.pad(np.asarray(episodes.actions), ((0, 0), (0, 1), (0, 0)), constant_values=1)
     rows = []
     for b in range(len(LENGTH)):
@@ -69,7 +69,7 @@ def critic_inputs(episodes: Episodes) -> np.ndarray:
             for i in range(N):
                 others = eye[actions[b, t]]
                 others[i] = 0
-                parts = memory.state[b, t], last, memory.obs[b, t, i], others, np.eye(N)[i]
+                parts = observed.state[b, t], last, observed.obs[b, t, i], others, np.eye(N)[i]
                 rows.append(np.concatenate([p.reshape(-1) for p in parts]))
     return np.float32(rows).reshape(len(LENGTH), 7, N, -1)
 

@@ -113,7 +113,7 @@ def by_the_paper() -> dict[str, Any]:
     episodes = jax.tree.map(lambda *x: jnp.concatenate(x), OLD, NEW)
     target = jnp.asarray(both(tree_backup(OLD), sarsa(NEW)), jnp.float32)
     actor, critic, _ = started().params
-    memory, length = episodes.encoded_state, np.asarray(episodes.length)
+    encoded_state, length = episodes.encoded_state, np.asarray(episodes.length)
 
     @jax.jit
     def gradient(critic: Critic, state: Any, obs: Any, u: Any, y: Any, alive: Any) -> Any:
@@ -128,7 +128,11 @@ def by_the_paper() -> dict[str, Any]:
     said = [(np.zeros(0), np.zeros(0))] * 6
     optimiser = plain.Rmsprop(CONFIG, CONFIG.critic_lr)
     for t in reversed(range(6)):
-        now = (memory.state[:, t], memory.obs[:, t], episodes.actions[:, t].astype(int))
+        now = (
+            encoded_state.state[:, t],
+            encoded_state.obs[:, t],
+            episodes.actions[:, t].astype(int),
+        )
         grads, said[t] = gradient(critic, *now, target[:, t], np.float32(length > t))
         critic = optimiser.step(grads, critic)
     q, k = (np.stack(x, 1)[3:] for x in zip(*said, strict=True))  # of the new episodes

@@ -24,8 +24,8 @@ STEPS = 45_000
 def one_action_each(episodes: Episodes) -> Episodes:
     """Every agent has only one action in every state, so that nothing is drawn."""
     only = jnp.zeros_like(episodes.encoded_state.avail_actions).at[..., 1].set(True)
-    memory = episodes.encoded_state._replace(avail_actions=only)
-    return episodes._replace(encoded_state=memory, actions=jnp.ones_like(episodes.actions))
+    encoded_state = episodes.encoded_state._replace(avail_actions=only)
+    return episodes._replace(encoded_state=encoded_state, actions=jnp.ones_like(episodes.actions))
 
 
 FREE = scribble(CANVAS, LENGTH, [False, True, False])
@@ -102,9 +102,10 @@ def test_a_twin_of_predator_prey_has_9926_parameters_and_its_mixer_31669() -> No
 
 def q_tot(critic: Critic, episodes: Episodes) -> np.ndarray:
     """Σ Q_i(1) + V(s): with one action the soft value is that action's, and the duel is plain."""
-    memory = episodes.encoded_state
+    encoded_state = episodes.encoded_state
     return np.asarray(
-        critic.all_actions(memory.obs)[..., 1].sum(-1) + critic.value(memory.state)[..., 0]
+        critic.all_actions(encoded_state.obs)[..., 1].sum(-1)
+        + critic.value(encoded_state.state)[..., 0]
     )
 
 
@@ -151,9 +152,9 @@ def test_content_of_padding_changes_nothing() -> None:
 
 def test_an_episode_of_no_importance_teaches_neither_policies_nor_critics() -> None:
     last = np.arange(3)[:, None, None, None] == 2
-    memory = FREE.encoded_state._replace(obs=jnp.where(last, -1.0, FREE.encoded_state.obs))
+    encoded_state = FREE.encoded_state._replace(obs=jnp.where(last, -1.0, FREE.encoded_state.obs))
     one, other = (
         updated(x, importance=(1.0, 1.0, 0.0))[0].params
-        for x in (FREE, FREE._replace(encoded_state=memory))
+        for x in (FREE, FREE._replace(encoded_state=encoded_state))
     )
     jax.tree.map(np.testing.assert_array_equal, one, other)

@@ -38,7 +38,7 @@ def drawn(seed=0):
     return utilities, normal(P), {"learned": normal(P), "mixed": normal(P)}
 
 
-def everywhere(fn, nets, frozen, utilities, context, n_rows):
+def map_all_rows(fn, nets, frozen, utilities, context, n_rows):
     """By definition: every row, and only whole chunks of them count."""
     counts = jnp.arange(P) < -(-n_rows // CHUNK) * CHUNK
     values = fn(nets, frozen, utilities, context)
@@ -69,7 +69,7 @@ def assert_close(actual, expected):
 @pytest.mark.parametrize("n_rows", N_ROWS.values(), ids=N_ROWS)
 def test_values_and_gradients_are_those_of_the_function_over_all_rows(n_rows):
     args = (*drawn(), jnp.array(n_rows))
-    assert_close(compiled(map_rows)(*args), compiled(everywhere)(*args))
+    assert_close(compiled(map_rows)(*args), compiled(map_all_rows)(*args))
 
 
 def test_rows_of_chunks_that_are_not_reached_are_zero_whatever_they_hold():

@@ -37,9 +37,13 @@ EVERY = pytest.mark.parametrize("name", CONFIGS)
 
 def without(action: int, episodes: Episodes) -> Episodes:
     """The same episodes where an action is never available, and another one is taken for it."""
-    memory, actions = episodes.encoded_state, episodes.actions
-    memory = memory._replace(avail_actions=memory.avail_actions.at[..., action].set(False))
-    return episodes._replace(encoded_state=memory, actions=jnp.where(actions == action, 0, actions))
+    encoded_state, actions = episodes.encoded_state, episodes.actions
+    encoded_state = encoded_state._replace(
+        avail_actions=encoded_state.avail_actions.at[..., action].set(False)
+    )
+    return episodes._replace(
+        encoded_state=encoded_state, actions=jnp.where(actions == action, 0, actions)
+    )
 
 
 BATCH = without(2, scribble(CANVAS, LENGTH, [False, True, False]))
@@ -89,10 +93,10 @@ def test_the_head_of_an_action_that_is_never_available_stays_as_it_was(name: str
 
 def with_final_state(episode: int, factor: float) -> Episodes:
     """The batch, but for the final state of an episode."""
-    end, memory = LENGTH[episode], BATCH.encoded_state
-    obs = memory.obs.at[episode, end].multiply(factor)
-    state = memory.state.at[episode, end].multiply(factor)
-    return BATCH._replace(encoded_state=memory._replace(obs=obs, state=state))
+    end, encoded_state = LENGTH[episode], BATCH.encoded_state
+    obs = encoded_state.obs.at[episode, end].multiply(factor)
+    state = encoded_state.state.at[episode, end].multiply(factor)
+    return BATCH._replace(encoded_state=encoded_state._replace(obs=obs, state=state))
 
 
 @EVERY
@@ -160,11 +164,13 @@ def acting(name: str, avail: tuple[bool, ...], epsilon: float | None) -> np.ndar
     bias = head.bias.at[:3].set(jnp.log(PI))
     head = eqx.tree_at(lambda h: h.bias, head, bias)
     params = eqx.tree_at(lambda p: p.actor.head, params, head)
-    seen = jax.tree.map(lambda x: jnp.repeat(x[:1, 0], N_ENVS, 0), BATCH.encoded_state)
-    seen = seen._replace(avail_actions=jnp.broadcast_to(jnp.array(avail), (N_ENVS, 2, 3)))
+    observation = jax.tree.map(lambda x: jnp.repeat(x[:1, 0], N_ENVS, 0), BATCH.encoded_state)
+    observation = observation._replace(
+        avail_actions=jnp.broadcast_to(jnp.array(avail), (N_ENVS, 2, 3))
+    )
     agents = learner(name)
     hidden, nothing = agents.initial_hidden(N_ENVS), jnp.full((N_ENVS, 2), -1)
-    _, actions = jax.jit(agents.act)(params, KEY, hidden, seen, nothing, epsilon)
+    _, actions = jax.jit(agents.act)(params, KEY, hidden, observation, nothing, epsilon)
     return np.bincount(np.ravel(actions), minlength=3) / np.size(actions)
 
 

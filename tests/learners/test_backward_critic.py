@@ -25,17 +25,17 @@ LEARNER = Coma(
 CRITIC = Linear(jax.random.key(0), 5 + 4 + 3 + 3, 1)
 
 
-def evaluate(critic: Any, seen: Any, actions: Any, last: Any) -> Any:
+def evaluate(critic: Any, observation: Any, actions: Any, last: Any) -> Any:
     """A linear value of state, observation and two actions; the further output is its triple."""
-    state = jnp.broadcast_to(seen.state[:, None], (*actions.shape, 5))
-    inputs = (state, seen.obs, jax.nn.one_hot(actions, 3), jax.nn.one_hot(last, 3))
+    state = jnp.broadcast_to(observation.state[:, None], (*actions.shape, 5))
+    inputs = (state, observation.obs, jax.nn.one_hot(actions, 3), jax.nn.one_hot(last, 3))
     value = critic(jnp.concatenate(inputs, -1))
     return value[..., 0], {"triple": 3 * value}
 
 
-def evaluate_team(critic: Any, *seen: Any) -> Any:
+def evaluate_team(critic: Any, *observation: Any) -> Any:
     """One value for all agents: their mean."""
-    value, outputs = evaluate(critic, *seen)
+    value, outputs = evaluate(critic, *observation)
     return value.mean(-1), outputs
 
 
@@ -44,12 +44,12 @@ CRITICS = {"each agent": evaluate, "the team": evaluate_team}
 
 def inputs_of(episodes: Episodes, t: int, rows: np.ndarray) -> np.ndarray:
     """What the critics see at time t of some episodes: [rows, N, inputs]."""
-    memory, actions = jax.tree.map(np.asarray, (episodes.encoded_state, episodes.actions))
+    encoded_state, actions = jax.tree.map(np.asarray, (episodes.encoded_state, episodes.actions))
     eye = np.eye(3)
-    state = np.repeat(memory.state[rows, t][:, None], 2, 1)
+    state = np.repeat(encoded_state.state[rows, t][:, None], 2, 1)
     now = eye[actions[rows, t]]
     last = eye[actions[rows, t - 1]] if t > 0 else np.zeros_like(now)
-    return np.concatenate([state, memory.obs[rows, t], now, last], -1).astype(np.float64)
+    return np.concatenate([state, encoded_state.obs[rows, t], now, last], -1).astype(np.float64)
 
 
 def plain_loop(

@@ -353,12 +353,12 @@ def test_clamped_utilities_tie_at_the_bound(clamp, chosen):
     params = scaled(started("vdn-uniform").params, 0.0)
     bias = jnp.array([3.0, 5.0, 4.0])
     params = eqx.tree_at(lambda p: p.value.agent.head.bias, params, bias)
-    seen = Observation(*(x[:, 0] for x in BATCH.encoded_state))._replace(
+    observation = Observation(*(x[:, 0] for x in BATCH.encoded_state))._replace(
         avail_actions=jnp.ones((2, 2, 3), bool)
     )
     nothing = jnp.full((2, 2), -1)
     hidden = learner.initial_hidden(2)
-    _, actions = jax.jit(learner.act)(params, KEY, hidden, seen, nothing, 0.0)
+    _, actions = jax.jit(learner.act)(params, KEY, hidden, observation, nothing, 0.0)
     assert set(np.ravel(actions).tolist()) == {chosen}
 
 

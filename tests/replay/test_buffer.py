@@ -1,4 +1,4 @@
-"""The ring against a Python list, and sampling against its promises."""
+"""The replay buffer against a Python list, and sampling against its promises."""
 
 import functools
 import itertools
@@ -35,11 +35,11 @@ def numbered(numbers: list[int]) -> Episodes:
 
 @functools.cache
 def filled(n: int) -> buffer.ReplayBuffer:
-    """A ring of ten with the first `n` rows filled; row i has length (3 i) mod 5."""
-    ring = buffer.init(ENV, 10)
+    """A buffer of ten with the first `n` rows filled; row i has length (3 i) mod 5."""
+    replay_buffer = buffer.init(ENV, 10)
     episodes = numbered(list(range(n)))
     length = jnp.arange(n, dtype=jnp.int32) * 3 % 5
-    return buffer.add(ring, episodes._replace(length=length))
+    return buffer.add(replay_buffer, episodes._replace(length=length))
 
 
 def sampled_rows(episodes: Episodes) -> np.ndarray:
@@ -48,9 +48,9 @@ def sampled_rows(episodes: Episodes) -> np.ndarray:
 
 @functools.cache
 def samples(batch_size: int, n: int) -> Episodes:
-    """Many batches from the ring with seven of ten rows filled: leaves [n, batch_size, …]."""
-    ring, keys = filled(7), jax.random.split(jax.random.key(0), n)
-    return jax.jit(jax.vmap(lambda key: buffer.sample(key, ring, batch_size)))(keys)
+    """Many batches from the buffer with seven of ten rows filled: leaves [n, batch_size, …]."""
+    replay_buffer, keys = filled(7), jax.random.split(jax.random.key(0), n)
+    return jax.jit(jax.vmap(lambda key: buffer.sample(key, replay_buffer, batch_size)))(keys)
 
 
 add = jax.jit(buffer.add)
@@ -58,17 +58,17 @@ add = jax.jit(buffer.add)
 
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(st.lists(st.integers(1, 3), max_size=8))
-def test_ring_holds_what_a_list_overwritten_in_turn_holds(sizes):
-    ring = buffer.init(ENV, CAPACITY)
+def test_the_buffer_holds_what_a_list_overwritten_in_turn_holds(sizes):
+    replay_buffer = buffer.init(ENV, CAPACITY)
     rows, n_added = [0] * CAPACITY, 0
     for size in sizes:
         numbers = [n_added + i + 1 for i in range(size)]
-        ring = add(ring, numbered(numbers))
+        replay_buffer = add(replay_buffer, numbered(numbers))
         for number in numbers:
             rows[n_added % CAPACITY] = number
             n_added += 1
-    assert ring.n_added == n_added
-    jax.tree.map(np.testing.assert_array_equal, ring.episodes, numbered(rows))
+    assert replay_buffer.n_added == n_added
+    jax.tree.map(np.testing.assert_array_equal, replay_buffer.episodes, numbered(rows))
 
 
 def test_sampled_episodes_are_different():
@@ -106,11 +106,11 @@ def test_every_set_of_episodes_is_equally_likely():
     assert scipy.stats.chisquare(counts).pvalue > 1e-3
 
 
-def test_an_overfull_ring_is_sampled_as_a_full_one():
-    ring = buffer.init(ENV, CAPACITY)
+def test_an_overfull_buffer_is_sampled_as_a_full_one():
+    replay_buffer = buffer.init(ENV, CAPACITY)
     for first in (1, 4, 7):
-        ring = add(ring, numbered([first, first + 1, first + 2]))
-    batch = buffer.sample(jax.random.key(0), ring, CAPACITY)
+        replay_buffer = add(replay_buffer, numbered([first, first + 1, first + 2]))
+    batch = buffer.sample(jax.random.key(0), replay_buffer, CAPACITY)
     assert sorted(sampled_rows(batch).tolist()) == [5, 6, 7, 8, 9]
 
 

@@ -22,7 +22,7 @@ PLAIN = Replay(sampling="prioritized", per_epsilon=0.0)  # alpha 0.6, P ∝ |δ|
 LINEAR = Replay(sampling="prioritized", per_alpha=1.0, per_epsilon=0.0)
 
 draw = jax.jit(priority.draw, static_argnames=("batch_size", "config"))
-refreshed = jax.jit(priority.update_priorities, static_argnames="config")
+update_priorities = jax.jit(priority.update_priorities, static_argnames="config")
 
 
 def table(*values: float) -> Priorities:
@@ -30,7 +30,7 @@ def table(*values: float) -> Priorities:
 
 
 def after_update(config: Replay) -> Priorities:
-    """The table of the example, in a ring of six with four episodes."""
+    """The table of the example, in a buffer of six with four episodes."""
     p = priority.add(priority.init(6), ROWS)
     return priority.update_priorities(
         p, ROWS, jnp.array(TD)[:, None], jnp.ones((4, 1), bool), config
@@ -45,7 +45,7 @@ def one_episode(td_error: list[float], mask: list[int], config: Replay) -> float
 
 @functools.partial(jax.jit, static_argnames=("n", "batch_size", "config"))
 def many(p: Priorities, n: int, batch_size: int, config: Replay, beta: float = 0.4):
-    """n batches from a full ring: leaves [n, batch_size]."""
+    """n batches from a full buffer: leaves [n, batch_size]."""
     keys = jax.random.split(jax.random.key(1), n)
     return jax.vmap(lambda key: priority.draw(key, p, p.value.size, batch_size, config, beta))(keys)
 
@@ -103,7 +103,7 @@ def test_an_episode_with_a_non_finite_error_keeps_its_priority(how, bad):
 
 def test_a_non_finite_error_spoils_no_other_episode():
     td = jnp.array([[np.nan], [2.0]])
-    p = refreshed(table(9, 9, 9), jnp.array([0, 2]), td, jnp.ones((2, 1), bool), PLAIN)
+    p = update_priorities(table(9, 9, 9), jnp.array([0, 2]), td, jnp.ones((2, 1), bool), PLAIN)
     assert p.value.tolist() == [9, 9, 2]
     assert p.largest == 9
 
@@ -123,7 +123,7 @@ def test_an_empty_ring_has_no_priorities_and_gives_new_episodes_1():
 def test_new_episodes_get_the_largest_priority_so_far_even_if_it_is_gone():
     p, one = table(1, 1, 1, 0), jnp.ones((1, 1), bool)
     for error in (5.0, 0.5):  # row 0 has 5, then ½
-        p = refreshed(p, jnp.array([0]), jnp.array([[error]]), one, PLAIN)
+        p = update_priorities(p, jnp.array([0]), jnp.array([[error]]), one, PLAIN)
     assert priority.add(p, jnp.array([2, 3])).value.tolist() == [0.5, 1, 5, 5]
 
 
@@ -135,14 +135,16 @@ def test_a_new_episode_is_as_likely_as_the_likeliest_old_one():
 
 def test_of_two_errors_for_one_row_the_last_counts():
     rows, td = jnp.array([2, 0, 2, 0, 2]), jnp.array([[8.0], [7.0], [6.0], [5.0], [4.0]])
-    p = refreshed(table(1, 1, 1), rows, td, jnp.ones((5, 1), bool), PLAIN)
+    p = update_priorities(table(1, 1, 1), rows, td, jnp.ones((5, 1), bool), PLAIN)
     assert p.value.tolist() == [5, 1, 4]
     assert p.largest == 5
 
 
 def test_of_two_errors_for_one_row_the_last_finite_one_counts():
     rows, td = jnp.array([0, 0]), jnp.array([[8.0], [np.nan]])
-    assert refreshed(table(1.0), rows, td, jnp.ones((2, 1), bool), PLAIN).value.tolist() == [8]
+    assert update_priorities(
+        table(1.0), rows, td, jnp.ones((2, 1), bool), PLAIN
+    ).value.tolist() == [8]
 
 
 # --- probabilities --------------------------------------------------------------------------------
@@ -323,7 +325,7 @@ def test_rows_without_an_episode_or_without_priority_are_never_drawn(order):
     assert set(np.unique(drawn.rows)) == {1, 4, 5}
 
 
-def test_a_ring_of_one_episode_draws_it_every_time():
+def test_a_buffer_of_one_episode_draws_it_every_time():
     drawn = draw(jax.random.key(0), priority.add(priority.init(5), ROWS[:1]), 1, 8, PLAIN, 0.4)
     assert drawn.rows.tolist() == [0] * 8
     assert drawn.importance.tolist() == [1] * 8

@@ -50,11 +50,11 @@ def test_an_empty_file_has_no_rows(tmp_path: Path) -> None:
         ('{"kind": "train", "se\n', "is not JSON"),
         ("\n", "is not JSON"),
         (b"\xff\xfe\xfa\n", "is not JSON"),
-        ("[1, 2]\n", "is no row of metrics"),
-        ('{"kind": "train", "seed": 0}\n', "is no row of metrics"),
-        ('{"kind": "train", "seed": "0", "env_steps": 8}\n', "is no row of metrics"),
-        ('{"kind": "train", "seed": 0, "env_steps": 8, "loss": null}\n', "no number"),
-        ('{"kind": "train", "seed": 0, "env_steps": 8, "loss": "big"}\n', "no number"),
+        ("[1, 2]\n", "is not a row of metrics"),
+        ('{"kind": "train", "seed": 0}\n', "is not a row of metrics"),
+        ('{"kind": "train", "seed": "0", "env_steps": 8}\n', "is not a row of metrics"),
+        ('{"kind": "train", "seed": 0, "env_steps": 8, "loss": null}\n', "not a number"),
+        ('{"kind": "train", "seed": 0, "env_steps": 8, "loss": "big"}\n', "not a number"),
     ],
 )
 def test_a_broken_line_is_named(tmp_path: Path, line: str | bytes, complaint: str) -> None:

@@ -53,5 +53,7 @@ def test_a_filmed_episode_is_the_one_that_its_states_and_actions_tell(whole: Pat
     assert len(episode.states) == len(episode.actions) + 1 == len(episode.rewards) + 1
     policy.reset()
     for state, actions in zip(episode.states, episode.actions, strict=False):
-        seen = policy.trainer.env.observe(state)
-        np.testing.assert_array_equal(policy.act(seen.obs, seen.avail_actions), actions)
+        observation = policy.trainer.env.observe(state)
+        np.testing.assert_array_equal(
+            policy.act(observation.obs, observation.avail_actions), actions
+        )

@@ -38,7 +38,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-class Learned(NamedTuple):
+class TrainedValues(NamedTuple):
     """What K seeds have learned of E episodes."""
 
     q_tot: np.ndarray
@@ -55,7 +55,7 @@ def every_episode(env: Any) -> Episodes:
     joint = list(itertools.product(range(spec.n_actions), repeat=spec.n_agents))
     plans = jnp.array(list(itertools.product(joint, repeat=spec.episode_limit)), jnp.int8)
 
-    def act(key: Any, t: Any, seen: Any, last: Any) -> Any:
+    def act(key: Any, t: Any, observation: Any, last: Any) -> Any:
         return t + 1, plans[jnp.arange(len(plans)), t[0]]
 
     start = jnp.zeros(len(plans), jnp.int32)
@@ -64,7 +64,7 @@ def every_episode(env: Any) -> Episodes:
 
 def learn(
     env: Any, algorithm: str, weighting: Any, updates: int, seeds: int = 8, **options: Any
-) -> Learned:
+) -> TrainedValues:
     """What `algorithm` makes of the game; `weighting` is a configuration."""
     config = make_config("algorithms", algorithm, **SMALL | OPTIONS[algorithm] | options)
     learner: ValueBasedLearner = config.make(env, weighting)
@@ -77,8 +77,8 @@ def learn(
         return update(state, batch, jax.random.key(0), i % SYNC == SYNC - 1).state
 
     def play(params: Any) -> Any:
-        def act(key: Any, hidden: Any, seen: Any, last: Any) -> Any:
-            return learner.act(params, key, hidden, seen, last, None)
+        def act(key: Any, hidden: Any, observation: Any, last: Any) -> Any:
+            return learner.act(params, key, hidden, observation, last, None)
 
         hidden = learner.initial_hidden(1)
         return collect(env, act, hidden, jax.random.key(0), 1).episodes.reward.sum()
@@ -93,4 +93,4 @@ def learn(
         return jax.vmap(one)(keys)
 
     values, returns = jax.device_get(run(jax.random.split(jax.random.key(0), seeds)))
-    return Learned(values.q_tot[:, :, :-1], values, returns)
+    return TrainedValues(values.q_tot[:, :, :-1], values, returns)

@@ -99,7 +99,7 @@ def loss(batch: Arrays, weights: np.ndarray) -> float:
 
 
 class Row(NamedTuple):
-    """What is known of a scheme's weights of the fixture, worked out to nine decimals."""
+    """A weighting's known weights of the fixture, worked out to nine decimals."""
 
     raw: list[float]
     mean_one: list[float]

@@ -88,7 +88,7 @@ def test_everything_past_the_end_is_zero():
     assert not np.asarray(episodes.encoded_state[1])[:, 1:][past].any()
 
 
-def test_rewards_are_those_of_the_actions_stored_beside_them():
+def test_rewards_are_those_of_the_actions_at_the_same_index():
     episodes = counted()
     t = np.arange(1, LIMIT + 1)
     real = t <= np.asarray(episodes.length)[:, None]
@@ -127,7 +127,7 @@ def test_the_loop_stops_when_the_last_game_is_over():
     assert max(steps) + 1 == episodes.length.max() <= 4
 
 
-def test_without_memory_everything_else_is_the_same():
+def test_without_encoded_states_everything_else_is_the_same():
     env = Counting(LIMIT, most_steps=8)
     run = jax.jit(lambda: collect(env, act, start(env, N_ENVS), KEY, N_ENVS, keep_states=False))
     episodes = run().episodes
@@ -152,7 +152,7 @@ def test_the_outcome_of_an_episode_is_what_its_last_step_reports():
     np.testing.assert_array_equal(played.outcome["counted"], played.episodes.length)
 
 
-# --- what was remembered is what was seen ---------------------------------------------------------
+# --- encoded states decode to what was observed ---------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_the_outcome_of_an_episode_is_what_its_last_step_reports():
     [(Counting(LIMIT, most_steps=8), counted), (hunting_ground(), hunted)],
     ids=["counting", "predator-prey"],
 )
-def test_remembered_states_show_what_the_policy_saw(env, episodes):
+def test_encoded_states_decode_to_what_the_policy_observed(env, episodes):
     episodes = episodes()
     observations = jax.jit(jax.vmap(jax.vmap(env.decode)))(episodes.encoded_state)
     before = Observation(*(x[:, :-1] for x in observations))

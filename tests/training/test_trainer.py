@@ -32,7 +32,7 @@ class Tally:
     def initial_hidden(self, n_envs: int) -> Any:
         return jnp.zeros((n_envs, 0))
 
-    def act(self, params, key, hidden, seen, last_action, epsilon):
+    def act(self, params, key, hidden, observation, last_action, epsilon):
         u = jax.random.uniform(key, last_action.shape)
         return hidden, jnp.floor(2 * u).astype(jnp.int8)
 
@@ -61,15 +61,17 @@ def tally(**run: Any) -> Trainer:
 
 
 @functools.cache
-def tallied(trainer: Trainer, most: int, mark: int = 10**6) -> tuple[TrainState, dict[str, Any]]:
+def tallied(
+    trainer: Trainer, max_iterations: int, until_env_steps: int = 10**6
+) -> tuple[TrainState, dict[str, Any]]:
     """The first seed's state and metrics after one chunk of a run that only counts."""
-    state, metrics = trainer.chunk(trainer.init(), jnp.array(mark), most)
+    state, metrics = trainer.chunk(trainer.init(), jnp.array(until_env_steps), max_iterations)
     return jax.tree.map(lambda x: np.asarray(x[0]), (state, metrics))
 
 
 def as_published() -> tuple[TrainState, dict[str, Any]]:
     """Sixty iterations of eight episodes, with the default batch and target interval."""
-    return tallied(as_published_trainer(), most=60)
+    return tallied(as_published_trainer(), max_iterations=60)
 
 
 def as_published_trainer() -> Trainer:
@@ -82,9 +84,9 @@ def as_published_trainer() -> Trainer:
     )
 
 
-def six_iterations(mark: int = 10**6) -> tuple[TrainState, dict[str, Any]]:
+def six_iterations(until_env_steps: int = 10**6) -> tuple[TrainState, dict[str, Any]]:
     """At most six iterations of four episodes; the batch is the buffer and holds twelve."""
-    return tallied(six_iterations_trainer(), most=6, mark=mark)
+    return tallied(six_iterations_trainer(), max_iterations=6, until_env_steps=until_env_steps)
 
 
 def six_iterations_trainer() -> Trainer:
@@ -175,13 +177,13 @@ def test_of_several_updates_in_an_iteration_only_the_last_is_followed_by_a_copy(
         target_update_interval=8,
         updates_per_iteration=3,
     )
-    state, metrics = tallied(trainer, most=3)
+    state, metrics = tallied(trainer, max_iterations=3)
     assert metrics["updates"].tolist() == [3, 6, 9]
     assert state.learner.target_networks == {"copied_after": 6, "copies": 1}
 
 
 def test_a_chunk_stops_at_the_first_iteration_that_reaches_the_mark():
-    state, metrics = six_iterations(mark=35)
+    state, metrics = six_iterations(until_env_steps=35)
     made = int(state.iteration)
     assert metrics["env_steps"][made - 2] < 35 <= metrics["env_steps"][made - 1]
     assert state.env_steps == metrics["env_steps"][made - 1]
@@ -197,7 +199,7 @@ def test_a_chunk_makes_no_more_iterations_than_it_has_room_for():
 
 # --- the whole thing ------------------------------------------------------------------------------
 
-MOST = 4
+MAX_ITERATIONS = 4
 
 
 @functools.cache
@@ -220,7 +222,7 @@ def trained(seed: int = 0, seeds: int = 1) -> Any:
     """(state, metrics of training, metrics of evaluation)."""
     # compiled programs do not depend on the number of the seed
     compiled = trainer(0, seeds)
-    state, metrics = compiled.chunk(trainer(seed, seeds).init(), jnp.array(10**6), MOST)
+    state, metrics = compiled.chunk(trainer(seed, seeds).init(), jnp.array(10**6), MAX_ITERATIONS)
     return jax.tree.map(np.asarray, (state, metrics, compiled.evaluate(state)))
 
 
@@ -247,7 +249,7 @@ def test_each_of_two_seeds_is_bit_for_bit_the_one_trained_alone(seed):
 
 def test_metrics_have_a_row_per_seed_and_a_column_per_iteration():
     _, metrics, evaluated = trained(0, seeds=2)
-    assert {x.shape for x in metrics.values()} == {(2, MOST)}
+    assert {x.shape for x in metrics.values()} == {(2, MAX_ITERATIONS)}
     assert {x.shape for x in evaluated.values()} == {(2,)}
 
 
@@ -270,9 +272,9 @@ def test_all_parameters_have_moved_after_a_few_iterations():
     assert np.isfinite(metrics["loss"]).all()
 
 
-def test_the_ring_holds_the_latest_episodes():
+def test_the_replay_buffer_holds_the_latest_episodes():
     state, metrics, _ = trained()
-    assert state.replay_buffer.n_added == 2 * MOST
+    assert state.replay_buffer.n_added == 2 * MAX_ITERATIONS
     lengths = np.diff(metrics["env_steps"][0], prepend=0)[-3:]
     assert state.replay_buffer.episodes.length.sum() == lengths.sum()
 

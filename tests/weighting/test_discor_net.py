@@ -14,8 +14,8 @@ SHARES = [0.239558335, 0.292012601, 0.322401272, 0.146027792, 0]
 
 
 def step(batch: Arrays, state: dict[str, float], **options: str) -> tuple[np.ndarray, float]:
-    weighed = weighting.make("discor-net", **options).apply(state, Signals(**batch))
-    return weighed.weights, weighed.state["temperature"]
+    output = weighting.make("discor-net", **options).apply(state, Signals(**batch))
+    return output.weights, output.state["temperature"]
 
 
 def test_weights_equal_the_worked_numbers() -> None:

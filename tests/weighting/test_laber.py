@@ -11,7 +11,7 @@ from macpo.weighting.laber import times_picked
 from tests.support.weighting_samples import Arrays, errors, quick, raw, signals, xp
 
 EIGHT = errors(0.5, 2, 0.1, 4, 1, 0.4, 3, 1)
-CHANCES = (np.arange(120) + 0.5) / 120  # between all chances at which other steps are picked
+NOISE = (np.arange(120) + 0.5) / 120  # between all values at which other steps are picked
 
 
 def test_picks_weigh_the_mean_error_over_their_own() -> None:
@@ -32,7 +32,7 @@ def test_another_chance_picks_others() -> None:
 @pytest.mark.parametrize("share", [0.125, 0.25, 0.5, 1.0])
 def test_over_all_chances_the_weighted_loss_is_the_plain_mean(share: float) -> None:
     delta = EIGHT["q"][0]
-    weights = [raw("laber", EIGHT | {"uniform_noise": c}, share=share)[0] for c in CHANCES]
+    weights = [raw("laber", EIGHT | {"uniform_noise": c}, share=share)[0] for c in NOISE]
     np.testing.assert_allclose(np.mean(weights, 0), 1, rtol=1e-12)
     losses = [(w * delta**2).mean() for w in weights]
     assert np.mean(losses) == pytest.approx((delta**2).mean(), rel=1e-12)
@@ -66,7 +66,7 @@ def test_a_batch_without_error_counts_whole() -> None:
 
 def test_sums_made_in_parallel_pick_no_step_less_than_never() -> None:
     rng = np.random.default_rng(0)
-    picked = jax.jit(lambda p, chance: times_picked(p, chance, 6400.0, jnp))
+    picked = jax.jit(lambda p, uniform_noise: times_picked(p, uniform_noise, 6400.0, jnp))
     for _ in range(30):
         p = np.abs(rng.normal(size=25_600)) * (rng.random(25_600) < 0.5)
         picks = np.asarray(picked(np.float32(p), np.float32(rng.random())))

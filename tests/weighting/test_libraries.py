@@ -159,8 +159,8 @@ def test_weights_and_running_means_in_torch_carry_no_gradient(name: str) -> None
     for signal in {*batch} - {"mask", "is_greedy", "uniform_noise"}:
         batch[signal].requires_grad_()
     weigh = weighting.make(name, normalise="ema", **on_policy)
-    weighed = weigh.apply(weigh.init(), weighting.Signals(**batch))
-    results = [weighed.weights, *weighed.state.values(), *weighed.metrics.values()]
+    output = weigh.apply(weigh.init(), weighting.Signals(**batch))
+    results = [output.weights, *output.state.values(), *output.metrics.values()]
     assert not any(x.requires_grad for x in results)
 
 

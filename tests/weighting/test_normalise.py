@@ -153,14 +153,14 @@ def test_a_step_that_is_no_number_is_left_out_if_so_asked(value: float) -> None:
 
 def test_steps_left_out_are_still_counted() -> None:
     weigh = weighting.make("macpo", nonfinite="zero")
-    told = weigh.apply(weigh.init(), weighting.Signals(**faulty(1))).metrics
-    assert told["weight_n_nonfinite"] == 1
+    metrics = weigh.apply(weigh.init(), weighting.Signals(**faulty(1))).metrics
+    assert metrics["weight_n_nonfinite"] == 1
 
 
 def test_leaving_a_step_out_leaves_its_loss_out() -> None:
     batch = faulty(1)
     left = weigh("macpo", batch, nonfinite="zero")
-    seen = weigh("macpo", batch)
+    kept = weigh("macpo", batch)
     squares, mask = batch["q"] ** 2, batch["mask"]
     assert np.isfinite(weighting.weighted_loss(squares, left, mask))
-    assert np.isnan(weighting.weighted_loss(squares, seen, mask))
+    assert np.isnan(weighting.weighted_loss(squares, kept, mask))

@@ -30,8 +30,8 @@ from tests.support.weighting_samples import Arrays, errors, fixture, golden, qui
 
 def metrics(name: str = "macpo", **changes: object) -> dict[str, float]:
     weigh = weighting.make(name)
-    weighed = weigh.apply(weigh.init(), Signals(**fixture() | changes))
-    return {name: float(value) for name, value in weighed.metrics.items()}
+    output = weigh.apply(weigh.init(), Signals(**fixture() | changes))
+    return {name: float(value) for name, value in output.metrics.items()}
 
 
 # --- a dataclass ----------------------------------------------------------------------------------
@@ -171,9 +171,9 @@ def test_the_running_scale_leaves_a_batch_of_zero_weights_uniform_and_is_set_by_
 
 def test_the_running_scale_is_of_clipped_weights() -> None:
     per = weighting.make("per", normalise="ema", clip=1.5)
-    weighed = per.apply(per.init(), Signals(**errors(1, 1, 1, 5)))  # 5 is cut to 1.5 · 2
-    assert weighed.state == {"scale": 1.5}
-    assert weighed.weights[0].tolist() == pytest.approx([2 / 3, 2 / 3, 2 / 3, 2])
+    output = per.apply(per.init(), Signals(**errors(1, 1, 1, 5)))  # 5 is cut to 1.5 · 2
+    assert output.state == {"scale": 1.5}
+    assert output.weights[0].tolist() == pytest.approx([2 / 3, 2 / 3, 2 / 3, 2])
 
 
 def test_running_means_are_metrics() -> None:

@@ -1,4 +1,4 @@
-"""COMA: a central critic tells each agent how much better its action was than its policy.
+"""COMA: a central critic estimates each agent's advantage, its action's value over its policy's.
 
 Source: Foerster et al. 2018, "Counterfactual Multi-Agent Policy Gradients".
 """
@@ -54,14 +54,14 @@ class COMA(ActorCritic):
     td_lambda: Fraction = 0.6
     """PyMARL2; 0.8 in PyMARL."""
     critic_lr: Positive = 5e-4
-    """Both references."""
+    """Learning rate of the critic, in both references."""
     entropy_coef: NonNegative = 0.09
     """Coefficient of the policies' entropy (PyMARL2; PyMARL has none)."""
     critic_hidden_dim: PositiveInt = 128
     """Width of the critic's two hidden layers."""
     sweep_width: PositiveInt = 8
-    """Env steps in an update of the critic; the references have 1. With 8 its optimiser takes a
-    fifth of the time."""
+    """Env steps per update of the critic; the references have 1. With 8 its optimiser takes a fifth
+    of the time."""
 
     def make(self, env: Environment, weighting: Weighting) -> ActorCriticLearner:
         """The learner."""
@@ -78,7 +78,7 @@ class COMA(ActorCritic):
 def _update(
     learner: ActorCriticLearner, state: LearnerState, batch: Batch, key: PRNGKeyArray
 ) -> ActorCriticUpdate:
-    """Updates of the critic from last to first step, then one of the policies by its outputs."""
+    """Critic updates from the last to the first step, then a policy update from its outputs."""
     config, episodes, (actor, critic, _) = learner.config, batch.episodes, state.params
     reward, terminal, mask, _ = transitions(episodes)
     packed = pack_episodes(learner.env, episodes)
@@ -92,8 +92,8 @@ def _update(
     # pass serves both, and its gradient is pulled back once the loss is known.
     log_pi, pull_back = jax.vjp(policy, actor)
 
-    # 1. Targets: SARSA(λ) of the target network. Where an episode was cut off, it goes on with an
-    #    action drawn from its policy.
+    # 1. Targets: SARSA(λ) of the target network. A truncated episode continues with an action
+    #    drawn from its policy.
     drawn = sample_actions(key, log_pi, packed.observation.avail_actions)
     actions = jnp.where(packed.actions < 0, drawn, packed.actions)
 
@@ -164,7 +164,7 @@ def _critic_function(
     actions: Int[Array, "B N"],
     last_actions: Int[Array, "B N"],
 ) -> tuple[Float[Array, "B N"], Float[Array, "B N A"]]:
-    """(Q of the actions taken, Q of all actions of one agent while the others keep theirs)"""
+    """(Q of the actions taken, Q of all actions of one agent given those of the others)."""
     obs, state, available = observation
     inputs = counterfactual_inputs(state, obs, actions, last_actions, available.shape[-1])
     q = critic(*inputs)

@@ -1,7 +1,7 @@
-"""DOP: a linearly decomposed critic, learned on- and off-policy, guides each agent on its own.
+"""DOP: a linearly decomposed critic, learned on- and off-policy, trains each agent's policy.
 
 Source: Wang et al. 2021, "DOP: Off-Policy Multi-Agent Decomposed Policy Gradients". As in the
-released code the decomposition has no bias and its coefficients add up to one.
+released code the decomposition has no bias and its coefficients sum to one.
 """
 
 from collections.abc import Mapping
@@ -73,7 +73,7 @@ class DOP(ReplayActorCritic):
     critic_lr: Positive = 5e-4
     """PyMARL2 in effect; 1e-4 in the released code and in PyMARL2's configuration."""
     on_policy_batch_size: PositiveInt = 32
-    """Newest episodes in each update besides its batch; the policies learn from these alone."""
+    """Newest episodes added to the batch of each update; the policies learn from these alone."""
     tree_lambda: Fraction = 0.93
     """λ of the tree backup, for the episodes of the batch."""
     epsilon_in_policy: bool = True
@@ -83,7 +83,7 @@ class DOP(ReplayActorCritic):
     mixing_embed_dim: PositiveInt = 32
     """Width of the mixing coefficients' inner product."""
     sweep_width: PositiveInt = 1
-    """Env steps in an update of the critic, as in the references."""
+    """Env steps per update of the critic; 1 as in the references."""
 
     def make(self, env: Environment, weighting: Weighting) -> ActorCriticLearner:
         """The learner."""
@@ -116,11 +116,12 @@ class Critic(NamedTuple):
 
 
 class Decomposition(NamedTuple):
-    """What Q_tot is made of."""
+    """The terms of Q_tot."""
 
     q: Float[Array, "*B N A"]
     """Values of all actions of every agent."""
     k: Float[Array, "*B N"]
+    """Coefficients of the agents' values."""
 
 
 def _critic_function(
@@ -129,18 +130,18 @@ def _critic_function(
     actions: Int[Array, "B N"],
     last_actions: Int[Array, "B N"],
 ) -> tuple[Float[Array, " B"], Decomposition]:
-    """(Q_tot of the actions taken, what it is made of)"""
+    """(Q_tot of the actions taken, its terms)."""
     obs, state, _ = observation
     q, k = dueling(critic.agents(state, obs)), critic.mixer.weights(state)
     return (k * gather_actions(q, actions)).sum(-1), Decomposition(q, k)
 
 
 class _TeamValues(NamedTuple):
-    """Q_tot in the states of episodes."""
+    """Q_tot in every state of the episodes."""
 
     q_taken: Float[Array, "B Tp1"]
     q_expected: Float[Array, "B Tp1"]
-    """Of the policies; exact, since the mixture is linear."""
+    """The expectation under the policies; exact, since the mixture is linear."""
 
 
 def _team_values(
@@ -160,7 +161,7 @@ def _team_values(
 def _update(
     learner: ActorCriticLearner, state: LearnerState, batch: Batch, key: PRNGKeyArray
 ) -> ActorCriticUpdate:
-    """Updates of the critic over old and new episodes, then one step of the policies."""
+    """Critic updates on old and new episodes, then one policy update."""
     config, (actor, critic, auxiliary), new = learner.config, state.params, batch.recent
     target_critic = state.target_networks.critic
     assert new is not None
@@ -170,10 +171,10 @@ def _update(
         outputs = unroll_agents(learner.spec, actor, packed)
         return learner.log_policy(outputs, packed, batch.epsilon)
 
-    # 1. Targets of the new episodes: SARSA(λ) of the target network. Where an episode was cut off,
-    #    it goes on with what its policy is expected to do. The policies are needed here and, after
-    #    the critic's updates, in their loss: one forward pass serves both, and its gradient is
-    #    pulled back once the loss is known.
+    # 1. Targets of the new episodes: SARSA(λ) of the target network. A truncated episode continues
+    #    with the expectation under its policy. The policies are needed here and, after the critic's
+    #    updates, in their loss: one forward pass serves both, and its gradient is pulled back once
+    #    the loss is known.
     new_packed = pack_episodes(learner.env, new)
     log_pi, pull_back = jax.vjp(partial(policy, new_packed), actor)
     values = _team_values(learner, target_critic, new_packed, jnp.exp(log_pi))
@@ -213,7 +214,7 @@ def _update(
     auxiliary, target_error, opt_state = learner.apply_auxiliary_gradients(grads, state)
     weights = weighted.weights[..., 0]
 
-    # 4. The critic: old steps by their weights, new ones all the same.
+    # 4. The critic: old steps with their weights, new ones unweighted.
     both = jax.tree.map(
         lambda *x: jnp.concatenate(x),
         (old, target, weights, mask),

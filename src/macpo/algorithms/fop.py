@@ -47,7 +47,7 @@ from macpo.weighting.weighting import Weighting, WeightingState
 class FOP(ReplayActorCritic):
     """FOP: factored soft policies (Zhang et al. 2021), with the released code's constants.
 
-    >>> FOP().temperature(45_000).item()  # half of the way from 0.5 to 0.05
+    >>> FOP().temperature(45_000).item()  # halfway from 0.5 to 0.05
     0.2750000059604645
     """
 
@@ -69,13 +69,13 @@ class FOP(ReplayActorCritic):
     optim_eps: Positive = 1e-5
     """The released code."""
     temperature_start: Positive = 0.5
-    """α, what a nat of entropy is worth, at env step 0."""
+    """α, the value of a nat of entropy, at env step 0."""
     temperature_finish: Positive = 0.05
     """α once annealed."""
     temperature_anneal_time: PositiveInt = 90_000
     """Env steps over which α falls linearly."""
     entropy_in_return: bool = True
-    """Whether the bootstrapped values contain the entropy; see the module."""
+    """Whether the bootstrapped values contain the entropy; see the module's docstring."""
     epsilon_in_policy: bool = True
     """The released code."""
     critic_hidden_dim: PositiveInt = 64
@@ -109,13 +109,13 @@ class FOP(ReplayActorCritic):
         return ActorCriticLearner(env, self, weighting, twins, _update, critic_lr=self.critic_lr)
 
     def temperature(self, env_steps: Int[Array, ""] | int) -> Float[Array, ""]:
-        """α after so many env steps: linear, then flat."""
+        """α at this number of env steps: linear, then constant."""
         left = jnp.clip(1.0 - env_steps / self.temperature_anneal_time, 0.0, 1.0)
         return self.temperature_finish + left * (self.temperature_start - self.temperature_finish)
 
 
 class Critic(NamedTuple):
-    """One of the twins: values of the agents' actions, and what mixes them."""
+    """One of the twins: values of the agents' actions, and the networks that mix them."""
 
     agents: AgentCritic
     value: MLP
@@ -150,7 +150,7 @@ def soft_value(
 
 
 class _Annealed(NamedTuple):
-    """What changes over the env steps of a run."""
+    """Quantities that are annealed over the env steps of a run."""
 
     temperature: Float[Array, ""]
     epsilon: Float[Array, ""]
@@ -162,7 +162,7 @@ class _TwinValues(NamedTuple):
     q_tot: Float[Array, "R K"]
     """Each twin's value of the actions taken."""
     q_of_target_net: Float[Array, "R K"]
-    """The same of their target networks."""
+    """The same for their target networks."""
     q_next: Float[Array, " R"]
     """The smaller of the target networks' values of actions drawn from the policies."""
     q: Float[Array, "R N A"]
@@ -170,7 +170,7 @@ class _TwinValues(NamedTuple):
 
 
 class _ForwardOutput(NamedTuple):
-    """What all networks put out for stored episodes."""
+    """The outputs of all networks for stored episodes."""
 
     q_tot: Float[Array, "B Tp1 K"]
     q_of_target_net: Float[Array, "B Tp1 K"]
@@ -235,7 +235,7 @@ def _forward(
 def _update(
     learner: ActorCriticLearner, state: LearnerState, batch: Batch, key: PRNGKeyArray
 ) -> ActorCriticUpdate:
-    """One step of the policies on the twins' smaller values, one of the twins on soft returns."""
+    """One step of the policies on the minimum of the twins, and of the twins on soft returns."""
     config, episodes, spec = learner.config, batch.episodes, learner.spec
     reward, terminal, mask, _ = transitions(episodes)
     annealed = _Annealed(config.temperature(batch.env_steps), jnp.asarray(batch.epsilon))
@@ -249,7 +249,7 @@ def _update(
         constants = jax.lax.stop_gradient((state.target_networks.critic, annealed))
         out = map_over_devices(partial(_forward, learner), (params, constants), (episodes, noise))
 
-        # 1. The target, with the entropy of what the policies would do next.
+        # 1. The target, with the entropy of the policies in the next state.
         bonus = -annealed.temperature * jax.lax.stop_gradient(out.log_pi_next)  # [B, T+1, N]
         value = out.q_next + (bonus.sum(-1) if config.entropy_in_return else 0.0)
         target = lambda_return(reward, terminal, mask, value, config.gamma, config.td_lambda)

@@ -59,8 +59,8 @@ class IQL(ValueBased):
 def agents_as_rows(out: ForwardOutput, steps: Transitions) -> tuple[ForwardOutput, Transitions]:
     """B episodes of N agents as B·N rows, each with an agent's own values and TD errors.
 
-    Its own are the values that it learns and learns from; what concerns joint actions is the
-    team's.
+    Its own are the values that it learns and bootstraps from; everything about joint actions is
+    the team's.
     """
     assert out.joint.q_tot.ndim == 3  # nothing has mixed it
     n_agents = out.joint.q_tot.shape[-1]

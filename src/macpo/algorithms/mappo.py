@@ -67,17 +67,17 @@ class MAPPO(ActorCritic):
     td_lambda: Fraction = 0.95
     """λ of the generalised advantage estimate."""
     critic_lr: Positive = 5e-4
-    """As the policy's."""
+    """Learning rate of the critic, the same as the policy's."""
     optim_eps: Positive = 1e-5
     """Added to the root of Adam's second moment."""
     epochs: PositiveInt = 8
     """Gradient steps on each batch (the paper: 5 to 15, fewer on hard maps; PyMARL2 8)."""
     clip: Positive = 0.2
-    """How far from 1 a ratio of probabilities counts, and how far a normalised value moves."""
+    """Clipping range of probability ratios around 1, and of changes of the normalised value."""
     entropy_coef: NonNegative = 0.01
     """Coefficient of the policies' entropy."""
     huber_delta: Positive = 10.0
-    """Where the loss of the value turns from quadratic to linear, in standard deviations."""
+    """Where the value loss turns from quadratic to linear, in standard deviations of the return."""
     critic_hidden_dim: PositiveInt = 128
     """Width of the critic's two hidden layers (EPyMARL)."""
 
@@ -102,7 +102,7 @@ class MAPPO(ActorCritic):
 
 
 NORM_RATE = 1e-5
-"""Rate of the running moments of returns; their debiasing makes it a plain mean at first."""
+"""Rate of the running moments of returns; debiased, they start as plain means."""
 
 
 class CentralValue(eqx.Module):
@@ -112,25 +112,25 @@ class CentralValue(eqx.Module):
     mean: Float[Array, ""]
     square: Float[Array, ""]
     weight: Float[Array, ""]
-    """What the running moments have to be divided by."""
+    """The divisor that debiases the running moments."""
 
     def __call__(self, state: Float[Array, "*B S"]) -> Float[Array, "*B"]:
-        """Normalised."""
+        """The normalised value."""
         return self.net(state)[..., 0]
 
     @property
     def moments(self) -> tuple[Float[Array, ""], Float[Array, ""]]:
         """(mean, standard deviation) of returns; (0, 1) before there are any."""
-        seen = self.weight > 0
-        weight = jnp.where(seen, self.weight, 1.0)
+        has_returns = self.weight > 0
+        weight = jnp.where(has_returns, self.weight, 1.0)
         mean = self.mean / weight
         variance = jnp.maximum(self.square / weight - mean**2, 1e-2)
-        return jax.lax.stop_gradient((mean, jnp.where(seen, jnp.sqrt(variance), 1.0)))
+        return jax.lax.stop_gradient((mean, jnp.where(has_returns, jnp.sqrt(variance), 1.0)))
 
     def update_moments(
         self, returns: Float[Array, "B T"], mask: Bool[Array, "B T"]
     ) -> "CentralValue":
-        """The same network with these returns in its moments."""
+        """The same network, its moments updated with these returns."""
 
         def moved(old: Array, new: Array) -> Array:
             return old + NORM_RATE * (new - old)
@@ -144,10 +144,10 @@ class CentralValue(eqx.Module):
 
 
 class _Values(NamedTuple):
-    """What the networks put out for stored episodes."""
+    """The outputs of the networks for stored episodes."""
 
     log_pi: Float[Array, "B T N"]
-    """Of the actions taken."""
+    """log π of the actions taken."""
     entropy: Float[Array, "B T N"]
     value: Float[Array, "B Tp1"]
     """Normalised."""
@@ -156,7 +156,7 @@ class _Values(NamedTuple):
 def _update(
     learner: ActorCriticLearner, state: LearnerState, batch: Batch, key: PRNGKeyArray
 ) -> ActorCriticUpdate:
-    """Several steps on policies and value, from one estimate of the advantages."""
+    """Several steps of policies and value, with one estimate of the advantages."""
     config, steps = learner.config, transitions(batch.episodes)
     mask = steps.mask
     packed = pack_episodes(learner.env, batch.episodes)
@@ -179,7 +179,7 @@ def _update(
         near = jnp.clip(ratio, 1 - config.clip, 1 + config.clip)
         gain = jnp.minimum(ratio * advantage[..., None], near * advantage[..., None])
         value, old_value = new.value[:, :-1], old.value[:, :-1]
-        moved = value - old_value  # of the network's output, whatever its unit was then
+        moved = value - old_value  # a difference of network outputs, whatever their scale
         value_near = old_value + jnp.clip(moved, -config.clip, config.clip)
         of_value = jnp.maximum(
             *(optax.huber_loss(v, target, delta=config.huber_delta) for v in (value, value_near))
@@ -234,7 +234,7 @@ def _forward(
 
 
 def _orthogonal(key: PRNGKeyArray, params: Networks) -> Networks:
-    """Orthogonal matrices, and policies that are nearly uniform at first."""
+    """Orthogonal weight matrices, and policies that start nearly uniform."""
     k_actor, k_head, k_critic = jax.random.split(key, 3)
     actor = orthogonal(k_actor, params.actor)
     head = orthogonal(k_head, actor.head, 0.01)

@@ -1,4 +1,4 @@
-"""QMIX: a monotonic mixture of the utilities, with weights made from the state.
+"""QMIX: a monotonic mixture of the utilities, whose weights depend on the state.
 
 Source: Rashid et al. 2018, "QMIX: Monotonic Value Function Factorisation".
 """

@@ -1,7 +1,7 @@
-"""QPLEX: a duel of utilities that represents every joint value whose best action they agree on.
+"""QPLEX: duplex dueling, which represents any joint value whose best action the agents agree on.
 
-Each utility is transformed by the state; advantages count by λ > 0, a function of state and joint
-action. Values of best actions are plain maxima over available actions.
+Each utility is transformed by the state; advantages are scaled by λ > 0, a function of state and
+joint action. Values of best actions are plain maxima over available actions.
 
 Source: Wang et al. 2021, "QPLEX: Duplex Dueling Multi-Agent Q-Learning"; the variant without Qatten
 (`dmaq`), in PyMARL2's sizes. `--preset qplex-official` has those of the released code.
@@ -39,7 +39,7 @@ class QPLEX(ValueBased):
     hypernet_embed: PositiveInt = 64
     """Width of the hidden layers of the transformation and of λ."""
     n_heads: PositiveInt = 4
-    """Heads that λ is a sum of (the released code 4, and 10 for matrix games)."""
+    """Number of heads that λ sums (the released code 4, and 10 for matrix games)."""
     n_layers: PositiveInt = 2
     """Layers of each head's networks (PyMARL2 2; the released code 1, and 3 for matrix games)."""
 

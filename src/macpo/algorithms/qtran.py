@@ -1,11 +1,11 @@
-"""QTRAN: an unrestricted joint value, and a sum of utilities that agrees with it on what is best.
+"""QTRAN: an unrestricted joint value, and a sum of utilities with the same best joint action.
 
-The joint network Q_jt sees the global state and every agent's recurrent state and action; its TD
+The joint network Q_jt reads the global state and every agent's recurrent state and action; its TD
 loss also trains the agents' recurrent network. A state value V makes up for what the agents cannot
-see. The sum Σ q_i + V is regressed on Q_jt at the greedy joint action, and pushed up to it at the
-others.
+observe. The sum Σ q_i + V is regressed on Q_jt at the greedy joint action, and pushed up to it at
+the others.
 
-A weighting weighs the TD loss of Q_jt, which is its Q*; its Q_tot is Σ q_i + V.
+A weighting applies to the TD loss of Q_jt. Its signal Q* is Q_jt, its signal Q_tot is Σ q_i + V.
 
 Source: Son et al. 2019, "QTRAN: Learning to Factorize with Transformation for Cooperative
 Multi-Agent Reinforcement Learning", QTRAN-base, as in PyMARL. (PyMARL2 scrambles agents and time in
@@ -65,8 +65,8 @@ class QTRAN(ValueBased):
         require(
             not weighting.per_agent,
             f"weighting {weighting.name!r} splits the team's TD error among the agents by the "
-            "mixer's derivative, and in qtran no utility has a part in that error; choose an "
-            "algorithm with a mixer (vdn, qmix), or another weighting.",
+            "mixer's derivative, and in qtran that error does not depend on the utilities; choose "
+            "an algorithm with a mixer (vdn, qmix), or another weighting.",
         )
         spec = env.spec
 

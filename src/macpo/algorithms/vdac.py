@@ -1,4 +1,4 @@
-"""VDAC: the team's value is mixed from values of the agents, and its advantage trains them all.
+"""VDAC: the team's value is mixed from the agents' values, and its advantage trains all policies.
 
 Source: Su, Adams & Beling 2021, "Value-Decomposition Multi-Agent Actor-Critics". The advantage is
 G − V_tot with the λ-return G, as in the released code; the paper has the one-step TD error.
@@ -88,10 +88,10 @@ class VDAC(ActorCritic):
 
 
 class _Values(NamedTuple):
-    """What the networks put out for stored episodes."""
+    """The outputs of the networks for stored episodes."""
 
     log_pi: Float[Array, "B T N"]
-    """Of the actions taken."""
+    """log π of the actions taken."""
     entropy: Float[Array, "B T N"]
     v_tot: Float[Array, "B Tp1"]
 
@@ -99,7 +99,7 @@ class _Values(NamedTuple):
 def _update(
     learner: ActorCriticLearner, state: LearnerState, batch: Batch, key: PRNGKeyArray
 ) -> ActorCriticUpdate:
-    """One step on policies and values together."""
+    """One step of policies and values together."""
     config, steps = learner.config, transitions(batch.episodes)
 
     def loss(params: Networks) -> tuple[Float[Array, ""], tuple[Metrics, Float[Array, "B T"]]]:

@@ -1,9 +1,9 @@
 """What `macpo bench` measures: every stage's speed and memory, against plain references.
 
-Contenders run in turn, several rounds, and the median round counts; absolute figures move between
-machines and with what else they do, ratios less so. The references are plain code of this
-repository: the NumPy environment of the tests, and a PyTorch learner (`benchmarks/`). Where they or
-torch are missing, their rows say so and the rest is still measured.
+Contenders take turns for several rounds, and the median round counts. Absolute figures vary with
+the machine and its load, ratios less so. The references are plain code of this repository: the
+NumPy environment of the tests, and a PyTorch learner (`benchmarks/`). Where they or torch are
+missing, their rows say so and the rest is still measured.
 """
 
 from collections.abc import Callable, Mapping

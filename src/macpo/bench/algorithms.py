@@ -24,7 +24,7 @@ REFERENCE = "qmix"
 
 
 def algorithms(flags: Flags) -> list[Result]:
-    """Batches of full-length episodes: one that all with replay share, and each one's own."""
+    """Batches of full-length episodes: one size for all with replay, and each algorithm's own."""
     env = macpo.make_env("predator-prey")
     return [
         result
@@ -34,7 +34,7 @@ def algorithms(flags: Flags) -> list[Result]:
 
 
 def contenders() -> dict[int, list[str]]:
-    """Which algorithms learn from batches of which size."""
+    """Batch size → the names of the algorithms that are measured with it."""
     sizes: dict[int, list[str]] = {}
     for name, config in registry.discover("algorithms").items():
         own = Run(**config.schedule).batch_size
@@ -44,7 +44,7 @@ def contenders() -> dict[int, list[str]]:
 
 
 def _compare(names: list[str], env: Environment, batch_size: int, rounds: int) -> list[Result]:
-    """Updates in turn, QMIX's among them."""
+    """Time the updates in turn, QMIX's among them."""
     episodes = batch_of(env, full_lengths(batch_size, env.spec.episode_limit))
     names = [REFERENCE, *(name for name in names if name != REFERENCE)]
     updates = {name: _compiled(name, env, episodes) for name in names}
@@ -75,7 +75,6 @@ def _compiled(name: str, env: Environment, episodes: Episodes) -> tuple[Any, Cal
         algorithm.init(jax.random.key(0)),
         _batch(algorithm, episodes),
         jax.random.key(0),
-        jnp.zeros((), bool),
     )
     step = jax.jit(algorithm.update, compiler_options=shard.compiler_options(batch_size))
     compiled = step.lower(*arguments).compile()
@@ -83,7 +82,7 @@ def _compiled(name: str, env: Environment, episodes: Episodes) -> tuple[Any, Cal
 
 
 def _batch(algorithm: Algorithm, episodes: Episodes) -> Batch:
-    """The episodes, and as many of them again as newest ones where the algorithm needs those."""
+    """The episodes; repeated as the newest ones where the algorithm needs those."""
     n = len(episodes.length)
     recent = algorithm.recent_episodes(n, Run().buffer_size)
     batch = Batch(episodes, jnp.ones(n), env_steps=jnp.zeros((), jnp.int32), epsilon=jnp.ones(()))

@@ -16,7 +16,7 @@ from macpo.types import PyTree
 
 PARALLEL = (8, 64, 512)
 MAPS = ("3s_vs_5z", "5m_vs_6m", "MMM2")
-"""The paper's. SMAX has no MMM2."""
+"""The paper's maps. SMAX has no MMM2."""
 
 
 def battles(flags: Flags) -> list[Result]:
@@ -48,7 +48,7 @@ def _rate(play: Callable[..., PyTree], env: PyTree, n: int, flags: Flags) -> flo
 
 
 def _smax(name: str) -> Any:
-    """JaxMARL's environment of that name; None where there is none."""
+    """JaxMARL's environment of that name; None if there is none."""
     try:
         smax: Any = importlib.import_module("jaxmarl.environments.smax")
         scenario = smax.map_name_to_scenario(name)

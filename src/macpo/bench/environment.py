@@ -34,7 +34,7 @@ def environment(flags: Flags) -> list[Result]:
 
 
 def random_play(env: Environment, key: jax.Array, n: int, steps: int) -> Any:
-    """`steps` steps of n environments with random available actions; everything is computed."""
+    """`steps` steps of n environments with random available actions, computing all outputs."""
     state, first = jax.vmap(env.reset)(jax.random.split(key, n))
 
     def step(carry: Any, key: jax.Array) -> tuple[Any, None]:
@@ -49,7 +49,7 @@ def random_play(env: Environment, key: jax.Array, n: int, steps: int) -> Any:
 
 
 def at_random(key: jax.Array, available: Bool[Array, "B N A"]) -> Int[Array, "B N"]:
-    """The available action with the largest of a few random bits."""
+    """Uniformly random available actions: those with the largest of a few random bits."""
     bits = jax.random.bits(key, available.shape, jnp.uint8) | jnp.uint8(1)
     bits = jnp.where(available, bits, 0)
     best = bits == bits.max(-1, keepdims=True)
@@ -89,7 +89,7 @@ def rollout(flags: Flags) -> list[Result]:
         play = jax.jit(
             lambda key, n=n: collect(
                 trainer.env,
-                lambda k, h, seen, last: trainer.algorithm.act(params, k, h, seen, last, 0.1),
+                lambda k, h, obs, last: trainer.algorithm.act(params, k, h, obs, last, 0.1),
                 trainer.algorithm.initial_hidden(n),
                 key,
                 n,

@@ -1,4 +1,4 @@
-"""What it costs to play an environment that is not JAX in worker processes."""
+"""The cost of playing a Python environment in worker processes."""
 
 import statistics
 import time
@@ -23,19 +23,19 @@ N_WORKERS = 8
 
 
 class Waiting(HostEnvironment):
-    """Zeros of SMAC's size (5m_vs_6m), `seconds` a step, as if a game computed elsewhere."""
+    """Zeros in SMAC's shapes (5m_vs_6m); a step waits `seconds`, as if a game ran elsewhere."""
 
     def __init__(self, settings: "Config") -> None:
         self.settings = settings
         self.spec = Spec("waiting", 5, 12, 72, 98, settings.episode_limit)
 
     def reset(self, seed: int) -> TimeStep:
-        """No time at all."""
+        """The first time step, without waiting."""
         self.t = 0
         return self._time_step()
 
     def step(self, actions: Int[np.ndarray, " N"]) -> TimeStep:
-        """As long as asked for, to the limit."""
+        """Wait; the episode is truncated at its limit."""
         time.sleep(self.settings.seconds)
         self.t += 1
         return self._time_step()
@@ -99,7 +99,7 @@ def host(flags: Flags) -> list[Result]:
 
 
 class Seconds(NamedTuple):
-    """Of an env step, each worker's; and until all workers could play."""
+    """Seconds per env step of each worker, and until all workers were ready."""
 
     plain: float
     pool: float

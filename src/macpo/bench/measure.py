@@ -1,4 +1,4 @@
-"""How the bench measures: medians over rounds, ratios against references, where and with what."""
+"""How the bench measures: medians over rounds, ratios to references, and the machine's data."""
 
 import importlib.util
 import os
@@ -43,7 +43,7 @@ class Result:
 
 
 def machine() -> dict[str, Any]:
-    """Where and with what the figures were measured."""
+    """The machine and the versions that the figures were measured with."""
     model = platform.processor()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():

@@ -1,7 +1,7 @@
-"""How much of a compiled function's time its networks take, read from a profiler's trace.
+"""The share of a compiled function's time that its networks take, from a profiler's trace.
 
-XLA records for each instruction the line of Python that it comes from, and its profiler how long
-each instruction ran. An instruction counts as part of the networks if it is a matrix product or if
+XLA records the line of Python that each instruction comes from, and its profiler how long each
+instruction ran. An instruction counts as part of the networks if it is a matrix product or if
 its line is in `macpo.nets` or in a kernel that computes networks; targets, weights, losses,
 optimisers and the decoding of states are the rest. A fused instruction counts as its last
 operation.
@@ -32,18 +32,18 @@ _ROW = re.compile(r"^(\d+) (?:\"(.*)\"|\{(.*)\})$")
 
 
 class Source(NamedTuple):
-    """Where an instruction comes from."""
+    """The origin of an instruction."""
 
     kind: str
-    """What XLA calls it."""
+    """XLA's name for it."""
     operation: str
-    """What JAX called it, where that is known."""
+    """JAX's name for it, if known."""
     file: str
 
 
 def share_outside_networks(compiled: Any, run: Callable[[], Any]) -> float:
-    """The share of work that is in no network while `run` calls the compiled function; NaN where
-    the trace shows none of it."""
+    """The share of work outside networks while `run` calls the compiled function; NaN if the trace
+    shows none of its instructions."""
     sources = _sources(compiled.as_text())
     inside = outside = 0.0
     for name, seconds in _seconds_by_instruction(run).items():
@@ -75,7 +75,7 @@ def _seconds_by_instruction(run: Callable[[], Any]) -> Counter[str]:
 
 
 def _sources(text: str) -> dict[str, Source]:
-    """Of every instruction of a program's text."""
+    """The origin of every instruction in a program's text."""
     files, places, frames = (_table(text, t) for t in ("FileNames", "FileLocations", "StackFrames"))
     file_of = {
         number: files[_field(places[_field(frame, "file_location_id")], "file_name_id")]

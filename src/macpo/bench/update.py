@@ -23,7 +23,7 @@ from macpo.nets.agent import agent_input_size
 from macpo.training.rollout import collect
 from macpo.types import Batch, Episodes
 
-MEAN_LENGTH = 50  # env steps of a typical episode once hunters are good
+MEAN_LENGTH = 50  # env steps of a typical episode once the predators hunt well
 
 
 def full_lengths(batch_size: int, limit: int) -> np.ndarray:
@@ -45,10 +45,10 @@ def batch_of(env: Environment, lengths: np.ndarray) -> Episodes:
     n, n_agents = len(lengths), env.spec.n_agents
 
     def act(key: jax.Array, hidden: Any, observation: Any, last: Any) -> tuple[Any, jax.Array]:
-        chance = jnp.where(
+        noise = jnp.where(
             observation.avail_actions, jax.random.uniform(key, observation.avail_actions.shape), -1
         )
-        return hidden, jnp.argmax(chance, -1).astype(jnp.int8).reshape(n, n_agents)
+        return hidden, jnp.argmax(noise, -1).astype(jnp.int8).reshape(n, n_agents)
 
     played = jax.jit(lambda key: collect(env, act, (), key, n).episodes)(jax.random.key(0))
     length = jnp.minimum(jnp.asarray(lengths), played.length.max())
@@ -56,10 +56,10 @@ def batch_of(env: Environment, lengths: np.ndarray) -> Episodes:
 
 
 def useful_flops(learner: ValueBasedLearner, lengths: np.ndarray) -> float:
-    """Multiplications and additions of the matrix products an update cannot do without.
+    """Multiplications and additions in the matrix products that an update needs.
 
-    Forward once and, where there is a gradient, twice more, less the gradient with respect to
-    inputs; nothing that is computed again for the backward pass is counted.
+    Each product counts once forward and, where there is a gradient, twice more, less the gradient
+    with respect to inputs; what the backward pass recomputes is not counted.
     """
     spec, config = learner.spec, learner.config
     width, embed = config.rnn_hidden_dim, getattr(config, "mixing_embed_dim", 0)
@@ -140,19 +140,19 @@ def compiled_update(
     learner = config.make(env, macpo.weighting.make(weighting))
     state = learner.init(jax.random.key(0))
     step = jax.jit(learner.update, compiler_options=shard.compiler_options(batch_size))
-    key, no = jax.random.key(0), jnp.zeros((), bool)
-    return learner, lambda episodes: step(state, Batch(episodes, jnp.ones(batch_size)), key, no)
+    key = jax.random.key(0)
+    return learner, lambda episodes: step(state, Batch(episodes, jnp.ones(batch_size)), key)
 
 
 def matmul_peak() -> float:
-    """FLOP/s of the best of several 2048² float32 products: what this machine can do at most."""
+    """FLOP/s of the fastest of several 2048² float32 products: the machine's peak."""
     a = jnp.ones((2048, 2048))
     product = jax.jit(lambda a, b: a @ b)
     return 2 * 2048**3 / min(once(product, a, a) for _ in range(12))
 
 
 def _torch_seconds(weighting: str, lengths: np.ndarray) -> list[float]:
-    """Seconds per update of the PyTorch reference, in a process of its own."""
+    """Seconds per update of the PyTorch reference, in its own process."""
     folder = repository() / "benchmarks"
     code = (
         "import json, sys, numpy as np, torch\n"

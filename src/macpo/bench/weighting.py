@@ -1,4 +1,4 @@
-"""Cost of weights: inside an update, the way the authors compute f, and on torch."""
+"""Cost of weights: within an update, against the authors' way to compute f, and on torch."""
 
 import importlib.util
 import json
@@ -39,14 +39,14 @@ def _signals(batch_size: int, n_agents: int) -> dict[str, jax.Array]:
 
 
 def _share_of_update(n: int, rounds: int) -> Result:
-    """Weights and metrics alone, as a share of the update that they are part of."""
+    """Time of weights and metrics alone, as a share of the whole update."""
     team = {} if n == 8 else {"n_predators": n, "n_prey": n, "height": 20, "width": 20}
     env, batch_size = macpo.make_env("predator-prey", **team), B * 8 // n
     learner, update = compiled_update("macpo", env, batch_size)
     batch = batch_of(env, full_lengths(batch_size, T))
-    given = _signals(batch_size, n)
-    weigh = jax.jit(lambda given: learner.weighting.apply({}, Signals(**given))[::2])
-    alone = seconds_of(lambda _: weigh(given), 20 * rounds)
+    signals = _signals(batch_size, n)
+    weigh = jax.jit(lambda signals: learner.weighting.apply({}, Signals(**signals))[::2])
+    alone = seconds_of(lambda _: weigh(signals), 20 * rounds)
     whole = seconds_of(lambda _: update(batch), rounds)
     return Result(
         f"MAC-PO weighting of {n} agents, share of an update of {batch_size} episodes",
@@ -84,7 +84,7 @@ def _in_turn(ours: Any, theirs: Any, rounds: int) -> tuple[float, float]:
 
 
 def _torch(n: int, rounds: int) -> list[Result]:
-    """Our weighting on torch tensors against the formula by hand, in a process of its own."""
+    """Our weighting on torch tensors against the formula by hand, in its own process."""
     name = f"MAC-PO weights of {n} agents on torch"
     file = repository() / "benchmarks" / "reference_torch.py"
     if importlib.util.find_spec("torch") is None or not file.is_file():

@@ -23,7 +23,7 @@ from macpo.training.trainer import make_trainer
 
 
 def memory(flags: Flags) -> list[Result]:
-    """Replay, and the whole process of an update."""
+    """Size of a replay buffer, and peak memory of a process that makes an update."""
     env = macpo.make_env("predator-prey")
     code = "from macpo.bench.whole import _peak_of_update as f; f()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -51,7 +51,7 @@ def _peak_of_update() -> None:  # pyright: ignore[reportUnusedFunction]
 
 def compile_time(flags: Flags) -> list[Result]:
     """From process start to the end of the first training chunk with an update, without a cache
-    and with the one it left."""
+    and with the cache of the first start."""
     code = "from macpo.bench.whole import _first_update as f; f()"
     results: list[Result] = []
     with tempfile.TemporaryDirectory() as cache:
@@ -86,7 +86,7 @@ def _first_update() -> None:  # pyright: ignore[reportUnusedFunction]
 
 
 def end_to_end(flags: Flags) -> list[Result]:
-    """A run as `macpo train` makes it."""
+    """A whole run of `macpo train`."""
     with tempfile.TemporaryDirectory() as folder:
         directory = RunDirectory(Path(folder) / "run")
         experiment = Experiment(run=Run(steps=flags.steps))

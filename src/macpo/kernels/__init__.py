@@ -1,1 +1,1 @@
-"""The same numbers, faster: what makes XLA's programs proportional to valid steps."""
+"""The same numbers, faster: computations whose cost is proportional to valid steps."""

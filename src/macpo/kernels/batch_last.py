@@ -10,9 +10,9 @@ from macpo.types import PyTree
 
 
 def env_axis_last(native: Callable[..., PyTree]) -> Callable[..., PyTree]:
-    """For one environment, the function `native` of arrays [..., E] and results [..., E].
+    """A function of one environment, from `native`, which maps arrays [..., E] to arrays [..., E].
 
-    However deep in `vmap`, `native` runs once, with all batch axes joined to its last one.
+    However many `vmap`s surround it, `native` runs once, with all batch axes merged into E.
     """
     call = jax.custom_batching.custom_vmap(native)
 

@@ -1,7 +1,7 @@
 """A function over the leading rows of an array, in chunks that stay in the processor's cache.
 
-Mixers see every state of every episode: 25,728 rows of a full batch. The widest intermediate array
-is a chunk high; the backward pass computes each chunk again.
+Mixers see every state of every episode: 25,728 rows of a full batch. The widest intermediate
+array has one chunk's rows; the backward pass recomputes each chunk.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from macpo.kernels.packing import Packing
 from macpo.types import PyTree
 
 CHUNK = 1024
-"""Rows at a time on a CPU."""
+"""Rows per chunk on a CPU."""
 CHUNK_ON_ACCELERATOR = 16384
 
 
@@ -28,9 +28,9 @@ def map_rows(
     context: PyTree,
     n_rows: Int[Array, ""],
 ) -> PyTree:
-    """`fn(nets, frozen, utilities, context)` of the first `n_rows` rows at least, zeros elsewhere.
+    """`fn(nets, frozen, utilities, context)` of at least the first `n_rows` rows; zeros elsewhere.
 
-    Leaves of `utilities` and `context` are [P, ...]; `fn` sees [rows, ...] of them and returns
+    Leaves of `utilities` and `context` are [P, ...]; `fn` gets [rows, ...] of them and returns
     leaves [rows, ...]. Gradients reach `nets` and `utilities`; the rest is constant.
     `fn` must be the same object in every call for compiled code to be shared.
     """
@@ -84,13 +84,13 @@ def _backward(fn: Callable[..., PyTree], args: tuple[Any, ...], d_out: PyTree) -
 
     def chunk(i: Array, carry: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
         d_nets, d_utilities = carry
-        seen = _take(context, i, size)
+        chunk_context = _take(context, i, size)
         _, vjp = jax.vjp(
-            lambda nets, utilities: fn(nets, frozen, utilities, seen),
+            lambda nets, utilities: fn(nets, frozen, utilities, chunk_context),
             nets,
             _take(utilities, i, size),
         )
-        # the last chunk overlaps the one before it, whose rows must not be learned from twice
+        # the last chunk overlaps the one before it, whose rows must not count twice
         fresh = jnp.arange(size) >= i * size - _start(i, size, n)
         d_value = jax.tree.map(lambda d: jnp.where(_like(fresh, d), d, 0), _take(d_out, i, size))
         more_nets, more_utilities = vjp(d_value)
@@ -110,7 +110,7 @@ _map_rows.defvjp(_forward, _backward)
 
 
 def _like(flags: Array, x: Array) -> Array:
-    """A row's flag for all that x has in the row."""
+    """One flag per row, shaped to broadcast against x."""
     return flags.reshape(-1, *[1] * (x.ndim - 1))
 
 
@@ -126,7 +126,7 @@ def _chunks(n: int, n_rows: Array) -> tuple[int, Array]:
 
 
 def _start(i: Array | int, size: int, n: int) -> Array:
-    """First row of chunk i; the last chunk ends with the array."""
+    """First row of chunk i; the last chunk ends where the array does."""
     return jnp.minimum(i * size, n - size)
 
 

@@ -6,11 +6,11 @@ from jaxtyping import Array, Int
 
 @custom_vmap
 def common_max(x: Int[Array, ""]) -> Int[Array, ""]:
-    """x; under `vmap` the maximum over the batch, and not batched itself.
+    """x; under `vmap` the maximum over the batch, itself not batched.
 
     A loop whose bound differs between seeds would make `vmap` run it with a select of the whole
-    carry every turn. With a common bound it stays one plain loop; the seeds that need fewer turns
-    compute padding, which changes nothing.
+    carry in every iteration. With a common bound it stays one plain loop; seeds that need fewer
+    iterations compute padding, which changes nothing.
     """
     return x
 

@@ -1,7 +1,7 @@
-"""Episodes of different lengths end to end on a few lanes, so that nothing computes padding.
+"""Packing: episodes of different lengths laid end to end on a few lanes, without padding.
 
-A batch has as many lanes as one step of a recurrent network should have episodes: on a CPU as many
-as fit into a core's cache, on an accelerator all of them. The longest lane then is hardly longer
+The number of lanes is the number of episodes in one step of a recurrent network: on a CPU as many
+as fit into a core's cache, on an accelerator all of them. The longest lane is then hardly longer
 than the average one, and work is proportional to the states that exist.
 """
 
@@ -14,37 +14,37 @@ from jaxtyping import Array, Bool, Int, Shaped
 from macpo.kernels.common_max import common_max
 
 LANES = 16
-"""Most lanes on a CPU."""
+"""Maximum number of lanes on a CPU."""
 
 
 class Packing(NamedTuple):
-    """Which state of which episode lies where: L lanes of S places, all filled from the start."""
+    """The places of a batch's states: L lanes of S places, each filled from its start."""
 
     filled: Bool[Array, "S L"]
-    """Whether a state lies in this place."""
+    """Whether this place holds a state."""
     first: Bool[Array, "S L"]
-    """Whether it starts an episode."""
+    """Whether that state starts an episode."""
     source: Int[Array, "S L"]
-    """Its number, episode · (T+1) + t; 0 in empty places."""
+    """Index of that state, episode · (T+1) + t; 0 in empty places."""
     exists: Bool[Array, "B Tp1"]
     """Whether the episode has this state."""
     place: Int[Array, "B Tp1"]
-    """Where it lies, place · L + lane; 0 for states that do not exist."""
+    """Where the state is, place · L + lane; 0 for states that do not exist."""
     n_places: Int[Array, ""]
-    """Places filled on the longest lane."""
+    """Number of places filled on the longest lane."""
 
 
 def plan(length: Int[Array, " B"], n_states: int) -> Packing:
-    """Lanes for episodes of `length` transitions, that is length + 1 states, at most `n_states`.
+    """The packing of episodes of `length` transitions, or length + 1 ≤ `n_states` states.
 
-    Each episode in turn goes to the lane that is shortest by then: best with the longest first.
+    Each episode in turn goes to the shortest lane so far, which works best with longest first.
     """
     batch = length.shape[0]
     lanes = n_lanes(batch)
     if lanes == batch:
         lane, start, load = jnp.arange(batch), jnp.zeros_like(length), length + 1
     else:
-        # there is always a lane with fewer than batch / lanes episodes, so all find room
+        # there is always a lane with fewer than batch / lanes episodes, so every episode fits
 
         def put(load: Array, size: Array) -> tuple[Array, tuple[Array, Array]]:
             lane = jnp.argmin(load)
@@ -69,14 +69,14 @@ def plan(length: Int[Array, " B"], n_states: int) -> Packing:
 
 
 def n_lanes(batch: int) -> int:
-    """Lanes of a batch of so many episodes; all have equally many at full length."""
+    """The number of lanes for a batch of this many episodes, which it divides."""
     if jax.default_backend() != "cpu":
         return batch
     return max(n for n in range(1, LANES + 1) if batch % n == 0)
 
 
 def pack(packing: Packing, x: Shaped[Array, "B Tp1 *X"]) -> Shaped[Array, "S L *X"]:
-    """Every state in its place, and the very first one in empty places. No gradient."""
+    """Every state in its place; empty places repeat the batch's first state. No gradient."""
     return _rows(jax.lax.stop_gradient(x), packing.source)
 
 
@@ -91,7 +91,7 @@ def _unpack_forward(packing: Packing, x: Array) -> tuple[Array, Packing]:
 
 
 def _unpack_backward(packing: Packing, d_out: Array) -> tuple[None, Array]:
-    # also a gather, where JAX itself would scatter
+    # a gather as well, where JAX's own gradient would scatter
     return None, _select(packing.filled, _rows(d_out, packing.source))
 
 
@@ -99,7 +99,7 @@ unpack.defvjp(_unpack_forward, _unpack_backward)
 
 
 def _rows(x: Array, index: Int[Array, "P Q"]) -> Array:
-    """x[index] of x with its first two axes as one."""
+    """x[index], with the first two axes of x merged."""
     return x.reshape(-1, *x.shape[2:])[index]
 
 

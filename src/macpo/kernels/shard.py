@@ -1,8 +1,8 @@
-"""A batch of episodes shared out over devices: accelerators, or the cores of a CPU.
+"""A batch of episodes sharded over devices: accelerators, or the cores of a CPU.
 
-A core as a device of its own works through its episodes without waiting for the others. Handing
-the many small products of an update to all cores one after another, as XLA does by default, costs
-a third more time (measured on two cores).
+A core that is its own device works through its episodes without waiting for the others. XLA's
+default, splitting each of the many small products of an update among all cores, takes a third more
+time (measured on two cores).
 """
 
 from collections.abc import Callable
@@ -17,24 +17,24 @@ from macpo.machine import MAX_DEVICES
 from macpo.types import PyTree
 
 MIN_EPISODES = 16
-"""Episodes that make a device's share worth the communication."""
+"""Minimum number of episodes per device; fewer are not worth the communication."""
 
 _AXIS = "episodes"
 
 
 def n_devices(batch_size: int) -> int:
-    """How many devices share a batch of so many episodes; each gets as many as the others."""
-    most = min(jax.device_count(), batch_size // MIN_EPISODES, MAX_DEVICES)
-    return max(n for n in range(1, max(most, 1) + 1) if batch_size % n == 0)
+    """The number of devices that share a batch of this size, all equally."""
+    limit = min(jax.device_count(), batch_size // MIN_EPISODES, MAX_DEVICES)
+    return max(n for n in range(1, max(limit, 1) + 1) if batch_size % n == 0)
 
 
 def replicated(batch_size: int) -> NamedSharding:
-    """The sharding of what all those devices hold."""
+    """The sharding of arrays that each of those devices holds in full."""
     return NamedSharding(_mesh(batch_size), PartitionSpec())
 
 
 def compiler_options(batch_size: int) -> dict[str, Any]:
-    """For `jax.jit` of what they compute: where every core is a device, one thread in each."""
+    """Options of `jax.jit` for those devices: a single thread each where they are cores."""
     if jax.default_backend() != "cpu" or n_devices(batch_size) == 1:
         return {}
     return {"xla_cpu_multi_thread_eigen": False, "xla_cpu_prefer_vector_width": 512}
@@ -43,11 +43,11 @@ def compiler_options(batch_size: int) -> dict[str, Any]:
 def map_over_devices(
     fn: Callable[[PyTree, PyTree], PyTree], constants: PyTree, batch: PyTree
 ) -> Any:
-    """`fn(constants, batch)`, computed by every device for its share of the batch.
+    """`fn(constants, batch)`, each device computing its share of the batch.
 
     Leaves of the batch and of the result are [B, ...]. A share is every n-th episode, so that
-    episodes sorted by length stay so and all devices have about as much to do. Gradients reach the
-    constants.
+    episodes sorted by length stay sorted and all devices have about the same work. Gradients reach
+    the constants.
     """
     batch_size = jax.tree.leaves(batch)[0].shape[0]
     n = n_devices(batch_size)
@@ -55,14 +55,14 @@ def map_over_devices(
         return fn(constants, batch)
 
     def share(constants: PyTree, batch: PyTree) -> PyTree:
-        def mine(x: Array) -> Array:
+        def own_share(x: Array) -> Array:
             return x.reshape(-1, n, *x.shape[1:])[:, jax.lax.axis_index(_AXIS)]
 
-        def everyones(x: Array) -> Array:
+        def gathered(x: Array) -> Array:
             x = jax.lax.all_gather(x, _AXIS, axis=1)
             return x.reshape(batch_size, *x.shape[2:])
 
-        return jax.tree.map(everyones, fn(constants, jax.tree.map(mine, batch)))
+        return jax.tree.map(gathered, fn(constants, jax.tree.map(own_share, batch)))
 
     return jax.shard_map(
         share,

@@ -1,8 +1,8 @@
 """The recurrent network along the lanes of a packed batch, forwards and backwards.
 
-An update spends most of its time here, so this is the one place with a hand-written gradient. Only
-the recurrent state is kept for the backward pass; the gates are computed again from it, which on a
-CPU costs less than to store and reload them.
+An update spends most of its time here, so the gradient of the network is written by hand. Only
+the recurrent state is kept for the backward pass; the gates are recomputed from it, which on a CPU
+costs less than storing and reloading them.
 """
 
 from collections.abc import Callable
@@ -26,8 +26,8 @@ def unroll(
 ) -> Float[Array, "S L N A"]:
     """The network's output in every state; zeros in empty places.
 
-    `inputs` has leaves [S, L, ...] (see `pack`); `encode` makes the network's input of one step of
-    them, and must be the same object in every call for compiled code to be shared. Each episode
+    `inputs` has leaves [S, L, ...] (see `pack`); `encode` turns one step of them into the network's
+    input, and must be the same object in every call for compiled code to be shared. Each episode
     starts from a recurrent state of zeros. Gradients reach `net` alone.
     """
     out, _ = cast(tuple[Array, None], _unroll(encode, False, net, inputs, packing))
@@ -37,37 +37,37 @@ def unroll(
 def unroll_with_hidden(
     net: AgentNet, encode: Encode, inputs: PyTree, packing: Packing
 ) -> tuple[Float[Array, "S L N A"], Float[Array, "S L N h"]]:
-    """`unroll`, and the recurrent states that the outputs were made from, also with a gradient."""
+    """`unroll`, and the recurrent states behind the outputs, through which gradients flow too."""
     return cast(tuple[Array, Array], _unroll(encode, True, net, inputs, packing))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _unroll(
-    encode: Encode, show: bool, net: AgentNet, inputs: PyTree, packing: Packing
+    encode: Encode, with_hidden: bool, net: AgentNet, inputs: PyTree, packing: Packing
 ) -> tuple[Array, Array | None]:
-    out, hidden = _play(encode, net, inputs, packing, keep=show)
-    return out, _shown(hidden, out, packing) if show else None
+    out, hidden = _run(encode, net, inputs, packing, keep=with_hidden)
+    return out, _hidden_output(hidden, out, packing) if with_hidden else None
 
 
 def _forward(
-    encode: Encode, show: bool, net: AgentNet, inputs: PyTree, packing: Packing
+    encode: Encode, with_hidden: bool, net: AgentNet, inputs: PyTree, packing: Packing
 ) -> tuple[tuple[Array, Array | None], tuple[PyTree, ...]]:
-    out, hidden = _play(encode, net, inputs, packing, keep=True)
-    shown = _shown(hidden, out, packing) if show else None
-    return (out, shown), (net, inputs, packing, hidden)
+    out, hidden = _run(encode, net, inputs, packing, keep=True)
+    hidden_output = _hidden_output(hidden, out, packing) if with_hidden else None
+    return (out, hidden_output), (net, inputs, packing, hidden)
 
 
-def _shown(hidden: Array | None, out: Array, packing: Packing) -> Float[Array, "S L N h"]:
+def _hidden_output(hidden: Array | None, out: Array, packing: Packing) -> Float[Array, "S L N h"]:
     """The recurrent states after each step; zeros in empty places."""
     assert hidden is not None
     hidden = hidden.reshape(*out.shape[:3], -1)
     return jnp.where(packing.filled[..., None, None], hidden, 0)
 
 
-def _play(
+def _run(
     encode: Encode, net: AgentNet, inputs: PyTree, packing: Packing, keep: bool
 ) -> tuple[Array, Array | None]:
-    """(outputs, recurrent states after each step if they are to be kept)."""
+    """(outputs, recurrent states after each step if `keep`)."""
     n_places = packing.filled.shape[0]
     lanes, n_agents, _ = jax.eval_shape(encode, _at(inputs, 0)).shape
     rows, width = lanes * n_agents, net.hidden_size
@@ -89,9 +89,9 @@ def _play(
 
 
 def _backward(
-    encode: Encode, show: bool, kept: tuple[PyTree, ...], d: tuple[Array, Array | None]
+    encode: Encode, with_hidden: bool, kept: tuple[PyTree, ...], d: tuple[Array, Array | None]
 ) -> tuple[AgentNet, None, None]:
-    (net, inputs, packing, hidden), (d_out, d_shown) = kept, d
+    (net, inputs, packing, hidden), (d_out, d_hidden) = kept, d
     n_agents = d_out.shape[2]
 
     def step(i: Array, carry: tuple[Array, AgentNet]) -> tuple[Array, AgentNet]:
@@ -99,8 +99,8 @@ def _backward(
         s = packing.n_places - 1 - i
         filled, first = (_per_row(x[s], n_agents) for x in (packing.filled, packing.first))
         d_y = jnp.where(filled, _flat(d_out[s]), 0)
-        if d_shown is not None:
-            d_h += jnp.where(filled, _flat(d_shown[s]), 0)
+        if d_hidden is not None:
+            d_h += jnp.where(filled, _flat(d_hidden[s]), 0)
         h = jnp.where(first, 0, hidden[jnp.maximum(s - 1, 0)])
         d_h, d_net = _step_gradient(net, _flat(encode(_at(inputs, s))), h, d_h, d_y)
         d_h = jnp.where(first, 0, d_h)
@@ -160,7 +160,7 @@ def _linear_gradient(
     x: Float[Array, "R i"], d_y: Float[Array, "R o"]
 ) -> tuple[Float[Array, "i o"], Float[Array, " o"]]:
     """Gradients of x W + b with respect to W and b; the sum over rows as a product is faster."""
-    # a product with so few columns is faster the other way round
+    # with few columns, the transposed product is faster
     weight = (d_y.T @ x).T if d_y.shape[1] < 16 else x.T @ d_y
     return weight, jnp.ones(x.shape[0]) @ d_y
 
@@ -171,10 +171,10 @@ def _at(inputs: PyTree, s: Array | int) -> PyTree:
 
 
 def _per_row(flags: Array, n_agents: int) -> Array:
-    """A lane's flag for each of its agents' rows."""
+    """Each lane's flag, repeated for the rows of its agents."""
     return jnp.repeat(flags, n_agents)[:, None]
 
 
 def _flat(x: Array) -> Array:
-    """Lanes and agents as one axis of rows."""
+    """x with lanes and agents merged into one axis of rows."""
     return x.reshape(-1, x.shape[-1])

@@ -1,10 +1,10 @@
-"""The actor-critic learner: a recurrent policy of each agent, and a critic to improve it by.
+"""The actor-critic learner: recurrent policies of the agents, and a critic that improves them.
 
-COMA, VDAC, MAPPO, DOP and FOP are this learner with another critic, return and policy loss. Each
-brings its critic's networks and one function, `UpdateRule`, that makes an update.
+COMA, VDAC, MAPPO, DOP and FOP differ in critic, return and policy loss. Each supplies its critic's
+networks and one function, an `UpdateRule`, that performs an update.
 
-Policies are softmaxes over available actions. Exploration mixes the uniform policy in; whether the
-policy that learns includes it (`epsilon_in_policy`) differs between references.
+Policies are softmaxes over available actions. Exploration mixes in the uniform policy; references
+differ in whether the policy that is learned includes it (`epsilon_in_policy`).
 """
 
 import functools
@@ -39,7 +39,7 @@ ON_POLICY: Mapping[str, Any] = MappingProxyType(  # the settings of `Run` have s
         "epsilon_finish": 0.01,
     }
 )
-"""An update after each 8 episodes, from those; the exploration of PyMARL's policy gradients."""
+"""One update after every 8 episodes, on those; exploration as in PyMARL's policy gradients."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,11 @@ class ActorCritic(Hyperparameters):
     td_lambda: Fraction = 0.8
     """λ of the return (PyMARL)."""
     epsilon_in_policy: bool = False
-    """Whether the policy that learns includes its exploration (PyMARL), or explores on top."""
+    """Whether the learned policy includes exploration (PyMARL), or exploration is added to it."""
 
 
 class Networks(NamedTuple):
-    """The policy that acts, the critic it is improved by, and what a weighting needs."""
+    """The policy, its critic, and the networks that a weighting needs."""
 
     actor: AgentNet
     critic: PyTree
@@ -65,14 +65,14 @@ class Networks(NamedTuple):
 
 
 class TargetNetworks(NamedTuple):
-    """Earlier copies: of the critic, and of the error network."""
+    """Target networks: of the critic, and of the error network."""
 
     critic: PyTree
     error: ValueNetwork | None
 
 
 class OptStates(NamedTuple):
-    """States of the optimisers; where policy and critic share one, it is the policy's."""
+    """States of the optimisers; if policy and critic share one, its state is `actor`."""
 
     actor: optax.OptState
     critic: optax.OptState
@@ -89,7 +89,7 @@ class ActorCriticUpdate(NamedTuple):
     weighting_state: WeightingState
     metrics: Metrics
     td_error_abs: Float[Array, "B T"]
-    """Unweighted; anything on padding."""
+    """Unweighted; arbitrary on padding."""
 
 
 UpdateRule: TypeAlias = Callable[
@@ -109,7 +109,7 @@ class ActorCriticLearner:
     initialise: Callable[[PRNGKeyArray, Networks], Networks] | None = field(
         default=None, repr=False
     )
-    """(key, networks) → networks, where they do not start as PyTorch's do."""
+    """(key, networks) → networks, if their initialisation is not PyTorch's."""
     critic_lr: float | None = None
     """Learning rate of the critic's own optimiser; None: one optimiser for policy and critic."""
     has_target: bool = True
@@ -121,7 +121,7 @@ class ActorCriticLearner:
 
     @property
     def spec(self) -> Spec:
-        """The environment's promises."""
+        """The environment's spec."""
         return self.env.spec
 
     @functools.cached_property
@@ -132,15 +132,15 @@ class ActorCriticLearner:
         return Auxiliary(self.env, needs, "q_star" in needs, width, mixer_width)
 
     def recent_episodes(self, batch_size: int, buffer_size: int) -> RecentEpisodes | None:
-        """Exactly the newest episodes where the algorithm asks for them, else what a weighting
-        compares replay with."""
+        """The newest episodes: exactly those if the algorithm asks for them, else those that a
+        weighting compares replay with."""
         n = self.on_policy_episodes
         if n:
             return RecentEpisodes(n, n)
         return self.auxiliary.recent_episodes(batch_size, buffer_size)
 
     def update_bytes(self, batch_size: int) -> int:
-        """Four times the recurrent states that the policy keeps for the backward pass."""
+        """Four times the bytes of the recurrent states kept for the policy's backward pass."""
         rows = (batch_size + self.on_policy_episodes) * (self.spec.episode_limit + 1)
         return 4 * rows * self.spec.n_agents * self.config.rnn_hidden_dim * 4
 
@@ -159,7 +159,7 @@ class ActorCriticLearner:
         last_action: Int[Array, "B N"],
         epsilon: Float[Array, ""] | float | None,
     ) -> tuple[Float[Array, "B N h"], Int[Array, "B N"]]:
-        """Drawn from the policies with exploration; the likeliest ones where epsilon is None."""
+        """Actions drawn from the policies with exploration; the likeliest if epsilon is None."""
         available = observation.avail_actions
         hidden, out = agents_step(self.spec, params.actor, observation.obs, last_action, hidden)
         log_pi = log_policy(out[..., : self.spec.n_actions], available)
@@ -174,7 +174,7 @@ class ActorCriticLearner:
         packed: PackedEpisodes,
         epsilon: Float[Array, ""] | float,
     ) -> Float[Array, "S L N A"]:
-        """log π of every action, of the policy that learns."""
+        """log π of every action under the policy that is learned."""
         available = packed.observation.avail_actions
         log_pi = log_policy(outputs[..., : self.spec.n_actions], available)
         if not self.config.epsilon_in_policy:
@@ -214,7 +214,7 @@ class ActorCriticLearner:
         return UpdateResult(state, metrics, jnp.where(mask, new.td_error_abs, 0.0))
 
     def sync_targets(self, state: LearnerState) -> LearnerState:
-        """The state with a new copy of the critic, where it has a target network."""
+        """The state with the critic copied to its target network, if it has one."""
         if not self.has_target:
             return state
         targets = state.target_networks._replace(critic=state.params.critic)
@@ -262,5 +262,5 @@ class ActorCriticLearner:
 
 
 def entropy(log_pi: Float[Array, "*B A"]) -> Float[Array, "*B"]:
-    """−Σ_u π(u) log π(u); unavailable actions add exactly nothing."""
+    """−Σ_u π(u) log π(u); unavailable actions contribute exactly 0."""
     return -(jnp.exp(log_pi) * log_pi).sum(-1)

@@ -6,7 +6,7 @@
 | error network Δ, its target | `error_estimate`, `next_error_estimate` | accumulated errors | own |
 | density ratio z | `log_density_ratio` | recent play from replay | own |
 
-Each exists where the weighting's `needs` name one of its signals. No gradient passes between them
+Each exists only if the weighting's `needs` name one of its signals. No gradient passes between them
 and the algorithm's networks. A learner holds one `Auxiliary` and calls, in this order: `init`;
 `utilities` over the packed states; `mix` inside `map_states`; `signals` for the weighting;
 `central_critic_loss` and `losses`; `apply_gradients`.
@@ -44,8 +44,8 @@ from macpo.weighting.normalise import masked_mean
 from macpo.weighting.signals import Signals
 
 LEARNING_RATE = 3e-4  # of error network and density ratio (DisCor; LFIW)
-POLYAK = 0.005  # share of the error network that its target takes over per update (DisCor)
-RECENT_SHARE = 20  # one in so many episodes of a full replay buffer counts as recent play
+POLYAK = 0.005  # step size with which the error network's target follows it (DisCor)
+RECENT_SHARE = 20  # the newest 1/20 of a full replay buffer counts as recent play
 RATIO_WIDTH = 128  # of the density ratio's two hidden layers (ReMERN)
 
 
@@ -61,7 +61,7 @@ class AuxiliaryNetworks(NamedTuple):
 
 
 class AuxiliaryMixers(NamedTuple):
-    """Their parts that see a whole state."""
+    """The parts of these networks that read the global state."""
 
     central_critic: Mixer | None
     error: Mixer | None
@@ -69,14 +69,14 @@ class AuxiliaryMixers(NamedTuple):
 
 
 class OnlineUtilities(NamedTuple):
-    """Utilities of the actions taken, which learn."""
+    """Utilities of the actions taken; gradients flow through them."""
 
     q_star: Float[Array, "S L N"] | None
     error: Float[Array, "S L N"] | None
 
 
 class TargetUtilities(NamedTuple):
-    """Utilities of greedy actions, constants."""
+    """Utilities of greedy actions; constants."""
 
     q_star_greedy: Float[Array, "S L N"] | None
     next_error: Float[Array, "S L N"] | None
@@ -89,7 +89,7 @@ class AuxiliaryValues(NamedTuple):
     q_star_greedy: Float[Array, "B Tp1"] | None = None
     error_estimate: Float[Array, "B Tp1"] | None = None
     next_error_estimate: Float[Array, "B Tp1"] | None = None
-    """The target's estimate for the greedy action of this state."""
+    """The target error network's estimate for the greedy action of this state."""
     log_density_ratio: Float[Array, "B Tp1"] | None = None
 
 
@@ -171,7 +171,7 @@ class Auxiliary:
                 values = values._replace(q_star_greedy=q_star_greedy)
         if mixers.error is not None and target_error is not None:
             assert online.error is not None and target.next_error is not None
-            values = values._replace(  # positive, as an error is
+            values = values._replace(  # errors are positive
                 error_estimate=jax.nn.softplus(mixers.error(online.error, state)),
                 next_error_estimate=jax.nn.softplus(target_error.mixer(target.next_error, state)),
             )
@@ -188,15 +188,17 @@ class Auxiliary:
         discount: Float[Array, "B T"],
         recent_differs: Bool[Array, ""] | bool,
     ) -> Signals:
-        """The signals with those of these networks; `discount` is γ, or 0 where an episode ends."""
-        q_star, q_star_greedy, error, next_error, ratio = values
+        """The signals, completed by these networks; `discount` is γ, or 0 where an episode ends."""
+        q_star, q_star_greedy, error_estimate, next_error_estimate, ratio = values
         if q_star is not None:
             signals = signals._replace(q_star=q_star[:, :-1])
         if q_star_greedy is not None:
             signals = signals._replace(q_star_greedy=q_star_greedy[:, :-1])
-        if error is not None and next_error is not None:
-            next_error = discount * next_error[:, 1:]
-            signals = signals._replace(error_estimate=error[:, :-1], next_error_estimate=next_error)
+        if error_estimate is not None and next_error_estimate is not None:
+            signals = signals._replace(
+                error_estimate=error_estimate[:, :-1],
+                next_error_estimate=discount * next_error_estimate[:, 1:],
+            )
         if ratio is not None:
             ratio = jnp.where(recent_differs, ratio[:, :-1], 0.0)
             signals = signals._replace(log_density_ratio=ratio)
@@ -212,7 +214,7 @@ class Auxiliary:
         td_error: Float[Array, "B T"],
         batch: Batch,
     ) -> Metrics:
-        """Losses of the networks with an optimiser of their own; their sum is minimised."""
+        """Losses of the networks that have their own optimiser; their sum is minimised."""
         losses: Metrics = {}
         if nets.error is not None:
             losses["loss_error"] = error_loss(
@@ -228,7 +230,7 @@ class Auxiliary:
         return losses
 
     def _log_density_ratio(self, net: MLP, episodes: Episodes) -> Float[Array, "B Tp1"]:
-        """The density ratio's logit in every state of other episodes."""
+        """The density ratio's logit in every state of these episodes."""
         packing = plan(episodes.length, episodes.reward.shape[1] + 1)
         record = episodes.encoded_state, actions_taken(episodes)
         rows = jax.tree.map(lambda x: pack(packing, x), record)
@@ -267,7 +269,7 @@ class Auxiliary:
 
 
 def mixers_of(nets: AuxiliaryNetworks) -> AuxiliaryMixers:
-    """The parts of these networks that see a whole state."""
+    """The parts of these networks that read the global state."""
     central_critic, error, density_ratio = nets
     return AuxiliaryMixers(
         central_critic and central_critic.mixer, error and error.mixer, density_ratio
@@ -298,7 +300,7 @@ def central_critic_loss(
     target: Float[Array, "B T"],
     steps: Transitions,
 ) -> tuple[Float[Array, ""], Metrics]:
-    """The unweighted squared error of Q*, and metrics: that, and how far Q_tot is from Q*."""
+    """The unweighted squared error of Q*, and metrics: the loss, and the mean of |Q_tot − Q*|."""
     loss = weighted_squared_error(q_star - target, steps.importance, steps.mask)
     gap = masked_mean(jnp.abs(q - q_star), steps.mask)
     return loss, {"loss_central": loss, "q_star_gap": gap}
@@ -316,11 +318,11 @@ def density_ratio_loss(
 
 
 def error_loss(
-    error: Float[Array, "B T"],
+    error_estimate: Float[Array, "B T"],
     td_error: Float[Array, "B T"],
-    next_error: Float[Array, "B T"],
+    next_error_estimate: Float[Array, "B T"],
     mask: Bool[Array, "B T"],
 ) -> Float[Array, ""]:
     """(Δ − (|δ| + γ Δ̄(s′, u′)))².   Source: DisCor (Kumar et al. 2020), Algorithm 1."""
-    target = jax.lax.stop_gradient(jnp.abs(td_error) + next_error)
-    return masked_mean(jnp.square(jnp.where(mask, error - target, 0.0)), mask)
+    target = jax.lax.stop_gradient(jnp.abs(td_error) + next_error_estimate)
+    return masked_mean(jnp.square(jnp.where(mask, error_estimate - target, 0.0)), mask)

@@ -1,7 +1,7 @@
-"""A critic's updates over the episodes of a batch, from their last env steps to their first.
+"""Backward critic updates: over the episodes of a batch, from their last env steps to their first.
 
-COMA and DOP train their critics so: an update of the policy comes with many of the critic, for the
-price of one pass over the episodes. The references make one for each env step.
+COMA and DOP train their critics this way: every policy update comes with many critic updates, at
+the cost of one pass over the episodes. The references make one critic update per env step.
 
 Source: COMA (Foerster et al. 2018) and DOP (Wang et al. 2021), released code.
 """
@@ -34,9 +34,9 @@ class CriticUpdate(NamedTuple):
     critic: PyTree
     opt_state: optax.OptState
     value: Float[Array, "B T *N"]
-    """Of the actions taken, each before the update on its own step."""
+    """Values of the actions taken, each computed before the update on its step."""
     outputs: PyTree
-    """The critic's further outputs, likewise: leaves [B, T, ...]."""
+    """The critic's further outputs, computed likewise: leaves [B, T, ...]."""
     loss: Float[Array, ""]
     """Weighted; mean over the updates."""
 
@@ -57,15 +57,15 @@ def update_critic_backwards(
     rows, length = jnp.arange(episodes.length.size)[:, None], episodes.length[:, None]
     longest, n_steps = episodes.length.max(), target.shape[1]
     n_updates = -(-longest // steps_per_update)
-    turns = common_max(n_updates)
-    waits = n_updates < turns  # only under `vmap`, for a seed with shorter episodes
+    n_iterations = common_max(n_updates)
+    may_idle = n_updates < n_iterations  # only under `vmap`, for a seed with shorter episodes
 
     def times(i: Array | int) -> Int[Array, " W"]:
         """The env steps of an update; those before the first are negative."""
         return longest - 1 - i * steps_per_update - jnp.arange(steps_per_update)
 
     def at(t: Int[Array, " W"]) -> PyTree:
-        # an episode that is over shows its last step: 0 times what padding holds may be NaN
+        # an episode that has ended repeats its last step: 0 times padding may be NaN
         t = jnp.clip(t, 0, length - 1)  # [B, W]
         return jax.tree.map(lambda x: x[rows, t], record)
 
@@ -89,14 +89,14 @@ def update_critic_backwards(
 
         (loss_now, out), grads = jax.value_and_grad(loss, has_aux=True)(critic)
         stepped = learner.optimise(grads, opt_state, critic, learner.critic_lr)
-        done = waits & (i >= n_updates)  # a step without a gradient would move it all the same
+        done = may_idle & (i >= n_updates)  # an optimiser step changes it even without a gradient
         critic, opt_state = jax.tree.map(partial(jnp.where, done), (critic, opt_state), stepped)
         real = jnp.where(t >= 0, t, n_steps)
         outputs = jax.tree.map(lambda old, new: old.at[:, real].set(new, mode="drop"), outputs, out)
         return critic, opt_state, outputs, losses + loss_now
 
     one = jax.eval_shape(lambda: of_steps(critic, at(times(0))))
-    room = jax.tree.map(lambda s: jnp.zeros((len(rows), n_steps, *s.shape[2:]), s.dtype), one)
-    start = critic, opt_state, room, jnp.zeros(())
-    critic, opt_state, (value, outputs), losses = jax.lax.fori_loop(0, turns, update, start)
+    zeros = jax.tree.map(lambda s: jnp.zeros((len(rows), n_steps, *s.shape[2:]), s.dtype), one)
+    start = critic, opt_state, zeros, jnp.zeros(())
+    critic, opt_state, (value, outputs), losses = jax.lax.fori_loop(0, n_iterations, update, start)
     return CriticUpdate(critic, opt_state, value, outputs, losses / n_updates)

@@ -1,4 +1,4 @@
-"""What the training loop asks of an algorithm."""
+"""The interface between the training loop and an algorithm."""
 
 from collections.abc import Mapping
 from dataclasses import Field
@@ -12,7 +12,7 @@ from macpo.weighting.weighting import Weighting, WeightingState
 
 
 class LearnerState(NamedTuple):
-    """Everything that learning changes."""
+    """Everything that an update changes."""
 
     params: PyTree
     target_networks: PyTree
@@ -34,25 +34,25 @@ class RecentEpisodes(NamedTuple):
 
     n_episodes: int
     window: int
-    """How many of the newest episodes they are drawn from; if `n_episodes`, exactly those."""
+    """They are drawn from this many newest episodes; if it equals `n_episodes`, all are taken."""
 
 
 class About(NamedTuple):
     """An algorithm's row in the table of `macpo list algorithms`."""
 
     agents: str
-    """What the agents' recurrent network puts out."""
+    """The outputs of the agents' recurrent network."""
     critic: str
     mixer: str
     extra: str
-    """Networks besides these."""
+    """Further networks."""
     paper: str
     on_policy: bool = False
     """Whether it learns only from the episodes just played, so that no weighting applies."""
 
 
 class Algorithm(Protocol):
-    """Pure functions of a `LearnerState`; the same ones whether one seed runs or many."""
+    """Pure functions of a `LearnerState`, the same for one seed and for many."""
 
     @property
     def spec(self) -> Spec:
@@ -76,11 +76,11 @@ class Algorithm(Protocol):
         last_action: Int[Array, "B N"],
         epsilon: Float[Array, ""] | float | None,
     ) -> tuple[PyTree, Int[Array, "B N"]]:
-        """(next recurrent state, actions); greedy, as in a test, where epsilon is None."""
+        """(next recurrent state, actions); greedy, as in evaluation, if epsilon is None."""
         ...
 
     def update_bytes(self, batch_size: int) -> int:
-        """About how many bytes an update works in."""
+        """The approximate number of bytes that an update needs to work in."""
         ...
 
     def recent_episodes(self, batch_size: int, buffer_size: int) -> RecentEpisodes | None:
@@ -103,10 +103,10 @@ class Algorithm(Protocol):
 class AlgorithmConfig(Protocol):
     """The configuration of an algorithm: a frozen dataclass that builds it."""
 
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]  # of any type
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]  # fields of any type
     about: ClassVar[About]
     schedule: ClassVar[Mapping[str, Any]]  # the settings of `Run` have several types
-    """Settings of `Run` that differ from its defaults where nothing else is asked for."""
+    """The algorithm's own defaults for settings of `Run`."""
 
     def make(self, env: Environment, weighting: Weighting) -> Algorithm:
         """Build the algorithm for an environment and a weighting."""

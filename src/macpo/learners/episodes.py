@@ -1,4 +1,4 @@
-"""From stored episodes to what networks put out in every state, without computing padding.
+"""From stored episodes to network outputs in every state, without computing padding.
 
 Stored episodes [B, T+1, ...] are packed end to end on a few lanes, [S, L, ...] (`kernels.packing`);
 networks run over the lanes, and `unpack` brings their outputs back to [B, T+1, ...].
@@ -20,7 +20,7 @@ from macpo.types import Episodes, Observation, PyTree, Spec
 
 
 class Transitions(NamedTuple):
-    """The steps of stored episodes; padding holds anything."""
+    """The steps of stored episodes; values on padding are arbitrary."""
 
     reward: Float[Array, "B T"]
     terminal: Bool[Array, "B T"]
@@ -32,7 +32,7 @@ class Transitions(NamedTuple):
 
 
 class PackedEpisodes(NamedTuple):
-    """Stored episodes as networks see them: [S, L, ...], one state after another."""
+    """Stored episodes as networks read them: [S, L, ...], one state after another."""
 
     packing: Packing
     encoded_state: PyTree
@@ -61,13 +61,13 @@ def transitions(episodes: Episodes, importance: Float[Array, " B"] | None = None
 
 
 def actions_taken(episodes: Episodes) -> Int[Array, "B Tp1 N"]:
-    """The actions taken in every state; −1 (none) in the final one, wherever it lies."""
+    """The actions taken in every state; −1 (none) in an episode's final state."""
     actions = jnp.where(transitions(episodes).mask[..., None], episodes.actions, -1)
     return jnp.pad(actions, ((0, 0), (0, 1), (0, 0)), constant_values=-1)
 
 
 def last_actions(actions: Int[Array, "B T N"]) -> Int[Array, "B Tp1 N"]:
-    """The actions that led to every state; −1 (none) in the first one."""
+    """The actions that led to every state; −1 (none) in the first state."""
     return jnp.pad(actions, ((0, 0), (1, 0), (0, 0)), constant_values=-1)
 
 
@@ -87,12 +87,12 @@ def decode_rows(env: Environment, encoded_state: PyTree) -> Observation:
 
 
 def unroll_agents(spec: Spec, agent: AgentNet, packed: PackedEpisodes) -> Float[Array, "S L N A"]:
-    """What the agents' recurrent network puts out in every state; zeros in empty places."""
+    """The outputs of the agents' recurrent network in every state; zeros in empty places."""
     return unroll(agent, encoder(spec), agent_history(packed), packed.packing)
 
 
 def agent_history(packed: PackedEpisodes) -> tuple[Array, Array]:
-    """What the agents' network sees of every state: observations and last actions."""
+    """The inputs of the agents' network in every state: observations and last actions."""
     return packed.observation.obs, packed.last_actions
 
 

@@ -1,6 +1,6 @@
 """The forward pass of value-based learners: every network over every state of a batch, once.
 
-pack → unroll the agents → gather the actions to be valued → mix → unpack. Everything that the loss
+pack → unroll the agents → gather the actions to evaluate → mix → unpack. Everything that the loss
 and the weighting read comes out as one `ForwardOutput`.
 """
 
@@ -42,31 +42,31 @@ from macpo.weighting.weighting import Weighting
 
 
 class Networks(NamedTuple):
-    """What learns: the factored value that acts, and what the weighting or the targets need."""
+    """Trained networks: the factored value that acts, and those that weighting or targets need."""
 
     value: ValueNetwork
     auxiliary: AuxiliaryNetworks
 
 
 class TargetNetworks(NamedTuple):
-    """Earlier copies: of the value that targets come from, and of the error network."""
+    """Target networks: of the value that targets come from, and of the error network."""
 
     value: ValueNetwork
     error: ValueNetwork | None
 
 
 class JointActions(NamedTuple):
-    """The joint actions that are valued in every state."""
+    """The joint actions that are evaluated in every state."""
 
     taken: Int[Array, "S L N"]
     greedy: Int[Array, "S L N"]
-    """Of the online network."""
+    """The online network's greedy actions."""
     bootstrap: Int[Array, "S L N"]
-    """Those that the targets assume in the next state."""
+    """The actions that the targets assume in the next state."""
 
 
 class OnlineAgents(NamedTuple):
-    """What the online mixers mix; gradients flow back to the agents."""
+    """Inputs of the online mixers; gradients flow back to the agents."""
 
     taken: Float[Array, "S L N"]
     """Utilities of the actions taken."""
@@ -78,7 +78,7 @@ class OnlineAgents(NamedTuple):
 
 
 class TargetAgents(NamedTuple):
-    """What the target mixers mix; constants."""
+    """Inputs of the target mixers; constants."""
 
     bootstrap: Float[Array, "S L N"]
     """The target network's utilities of the bootstrap actions."""
@@ -90,7 +90,7 @@ class TargetAgents(NamedTuple):
 
 
 class MixerContext(NamedTuple):
-    """What the joint values of a state depend on without a gradient."""
+    """Inputs of the joint values of a state that carry no gradient."""
 
     encoded_state: PyTree
     actions: JointActions
@@ -101,24 +101,24 @@ class JointValues(NamedTuple):
     """Joint values of every state, [B, T+1] once unpacked."""
 
     q_tot: Float[Array, "B Tp1"]
-    """Of the actions taken. [B, T+1, N] where nothing mixes the utilities (IQL)."""
+    """Values of the actions taken; [B, T+1, N] where nothing mixes the utilities (IQL)."""
     target_q_tot: Float[Array, "B Tp1"]
-    """The target network's value of the bootstrap actions: what is bootstrapped from."""
+    """The target network's value of the bootstrap actions, which targets bootstrap from."""
     q_of_target_net: Float[Array, "B Tp1"] | None
     """The target network's value of the actions taken."""
     dq_tot_dq: Float[Array, "B Tp1 N"] | None
-    """Derivative of `q_tot` by each agent's utility."""
+    """Derivative of `q_tot` with respect to each agent's utility."""
     auxiliary: AuxiliaryValues
     further: PyTree
     """The values of the algorithm's further loss (`FurtherLoss`), or None."""
 
 
 class ForwardOutput(NamedTuple):
-    """What all networks make of stored episodes, [B, T+1, ...]."""
+    """The outputs of all networks for stored episodes, [B, T+1, ...]."""
 
     joint: JointValues
     utilities: Float[Array, "B Tp1 N"] | None
-    """Of the actions taken, where agents have weights of their own."""
+    """Utilities of the actions taken, if each agent has its own weights."""
     pi_taken: Float[Array, "B Tp1 N"]
     """Each agent's probability of the action taken, under its Boltzmann policy."""
     is_greedy: Bool[Array, "B Tp1"]
@@ -126,18 +126,18 @@ class ForwardOutput(NamedTuple):
 
 
 class Mixers(NamedTuple):
-    """The parts of the online networks that see a whole state."""
+    """The parts of the online networks that read the global state."""
 
     value: Mixer
     auxiliary: AuxiliaryMixers
 
 
 class FurtherLoss(Protocol):
-    """A loss of the algorithm's own besides the TD loss, of joint values that it defines."""
+    """A loss that an algorithm adds to the TD loss, of joint values that it defines."""
 
     @property
     def provides(self) -> tuple[str, ...]:
-        """The signals for the weighting that are among these values."""
+        """The weighting's signals that these values supply."""
         ...
 
     def values(
@@ -152,7 +152,7 @@ class FurtherLoss(Protocol):
         ...
 
     def signals(self, signals: Signals, values: PyTree) -> Signals:
-        """The signals with those that it provides; values are [B, T]."""
+        """The signals, completed by those it provides; values are [B, T]."""
         ...
 
     def loss(self, values: PyTree, steps: Transitions) -> tuple[Float[Array, ""], Metrics]:
@@ -171,19 +171,19 @@ class ForwardPass:
     double_q: bool
     """Whether the online network chooses the bootstrap actions."""
     targets_central: bool
-    """Whether the target network is one of the central critic."""
+    """Whether the target network is a copy of the central critic."""
     utility_clamp: tuple[float, float] | None
     """Bounds of the utilities of the value that acts."""
 
     def __call__(
         self, networks: tuple[Networks, TargetNetworks], episodes: Episodes
     ) -> ForwardOutput:
-        """What all networks make of every state of stored episodes, in one pass."""
+        """The outputs of all networks in every state of stored episodes, in one pass."""
         params, targets = networks
         packed = pack_episodes(self.env, episodes)  # [S, L, ...]: from here on without padding
         available = packed.observation.avail_actions
 
-        # 1. Utilities of every action, and the joint actions to be valued.
+        # 1. Utilities of every action, and the joint actions to evaluate.
         q, hidden = self._unroll(params.value, packed)
         target_q, target_hidden = self._unroll(targets.value, packed)
         q = self.clamp(q)
@@ -191,7 +191,7 @@ class ForwardPass:
         best, target_best = greedy(q, available), greedy(target_q, available)
         actions = JointActions(packed.actions, best, best if self.double_q else target_best)
 
-        # 2. Utilities of those.
+        # 2. Utilities of those joint actions.
         def reads(value: ValueNetwork, name: str) -> bool:
             return name in value.mixer.needs
 
@@ -223,11 +223,11 @@ class ForwardPass:
         context = MixerContext(packed.encoded_state, actions, jax.lax.stop_gradient(target))
         joint = map_states(self._mix, mixers, targets, online, context, packed.packing)
 
-        # 4. What else weights depend on.
+        # 4. Further inputs of the weighting.
         pi_taken = self.weighting.taken_probs(q, actions.taken, available)
         is_greedy = (actions.taken == actions.bootstrap).all(-1)
-        shown = utilities if self.weighting.per_agent else None
-        out = ForwardOutput(joint, shown, pi_taken, is_greedy)
+        own_utilities = utilities if self.weighting.per_agent else None
+        out = ForwardOutput(joint, own_utilities, pi_taken, is_greedy)
         return jax.tree.map(lambda x: unpack(packed.packing, x), out)
 
     def _mix(
@@ -271,5 +271,5 @@ class ForwardPass:
         return unroll_with_hidden(value.agent, encoder(self.env.spec), history, packed.packing)
 
     def clamp(self, q: Float[Array, "*B"]) -> Float[Array, "*B"]:
-        """The utilities within their bounds."""
+        """The utilities, clamped to their bounds if they have any."""
         return q if self.utility_clamp is None else jnp.clip(q, *self.utility_clamp)

@@ -15,7 +15,7 @@ OptimiserName: TypeAlias = Literal["adam", "rmsprop"]
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """PyMARL2's names and values."""
+    """Hyper-parameters of every algorithm, with PyMARL2's names and values."""
 
     schedule: ClassVar[Mapping[str, Any]] = {}
 
@@ -28,7 +28,7 @@ class Hyperparameters:
     optim_eps: Positive = 1e-8
     """Added to the root of the second moment; PyMARL uses 1e-5 with RMSprop."""
     grad_norm_clip: float = 10.0
-    """Largest norm of the gradient of all networks of an optimiser; 0 or less: no clipping."""
+    """Maximum norm of the gradient of all networks of an optimiser; 0 or less: no clipping."""
     gamma: Fraction = 0.99
     """Discount per env step."""
     td_lambda: Fraction = 0.6
@@ -40,9 +40,9 @@ class Hyperparameters:
         check_fields(self, registry.module_name(self))
 
     def make_optimiser(self, lr: float | None = None) -> optax.GradientTransformation:
-        """The references' RMSprop or Adam for networks that learn at one rate, by default `lr`.
+        """The references' RMSprop or Adam with one learning rate, by default `lr`.
 
-        The norm of their gradient is clipped first.
+        The norm of the gradient is clipped first.
         """
         rate = self.lr if lr is None else lr
         if self.optimiser == "adam":

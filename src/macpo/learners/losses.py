@@ -1,4 +1,4 @@
-"""Losses over the steps of stored episodes, whatever padding holds."""
+"""Losses over the steps of stored episodes; the content of padding does not matter."""
 
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -17,9 +17,9 @@ class TDErrors(NamedTuple):
     """Temporal-difference errors of the steps of stored episodes."""
 
     q: Float[Array, "B T"]
-    """The value that learns."""
+    """The trained value."""
     target: Float[Array, "B T"]
-    """What it is regressed on; no gradient."""
+    """The target it is regressed on; no gradient."""
     error: Float[Array, "B T"]
     """q − target."""
 
@@ -31,7 +31,7 @@ def td_errors(
     gamma: float,
     td_lambda: float,
 ) -> TDErrors:
-    """Errors of the values of the actions taken, against λ-returns of the target network's."""
+    """Errors of the values of the actions taken, against λ-returns of the target network."""
     reward, terminal, mask, _ = steps
     target = lambda_return(reward, terminal, mask, target_q_tot, gamma, td_lambda)
     return TDErrors(q_tot[:, :-1], target, q_tot[:, :-1] - target)

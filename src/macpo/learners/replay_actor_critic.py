@@ -1,7 +1,7 @@
-"""Actor-critics with replay: the weights of their critics' TD errors.
+"""Actor-critics with replay: weighting the TD errors of their critics.
 
 The auxiliary networks that a weighting needs (Q*, accumulated errors, density ratios) learn from
-the critic's targets, with optimisers of their own.
+the critic's targets, with their own optimisers.
 """
 
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ class ReplayActorCritic(ActorCritic):
     """Width of the mixer of Q*."""
 
     def require_team_weights(self, name: str, weighting: Weighting) -> None:
-        """UsageError for a weighting that splits the team's error among utilities."""
+        """Raise UsageError for a weighting that splits the team's error among utilities."""
         require(
             not weighting.per_agent,
             f"weighting {weighting.name!r} splits the team's TD error among the utilities that a "
@@ -59,12 +59,12 @@ class ReplayActorCritic(ActorCritic):
 
 
 class CriticOutput(NamedTuple):
-    """What weights depend on in every step of a batch, of K critics; constants."""
+    """The inputs of the weighting in every step of a batch, for K critics; constants."""
 
     q: Float[Array, "B T K"]
     """Each critic's joint value of the actions taken."""
     q_of_target_net: Float[Array, "B T K"]
-    """The same of the target networks."""
+    """The same for the target networks."""
     target: Float[Array, "B T"]
     pi_taken: Float[Array, "B T N"]
     """The policies' probabilities of the actions taken."""
@@ -73,10 +73,10 @@ class CriticOutput(NamedTuple):
 
 
 class CriticWeights(NamedTuple):
-    """Weights of a batch, and what the auxiliary networks learn from it."""
+    """The weights of a batch, and the loss of the auxiliary networks."""
 
     weights: Float[Array, "B T K"]
-    """Of every critic's squared TD error, with the correction for how episodes were drawn."""
+    """Of every critic's squared TD error, times the importance of the episode."""
     auxiliary_loss: Float[Array, ""]
     weighting_state: WeightingState
     metrics: Metrics
@@ -90,7 +90,7 @@ def weight_critics(
     key: PRNGKeyArray,
     out: CriticOutput,
 ) -> CriticWeights:
-    """Weigh every step of a batch, each critic's error by itself."""
+    """The weights of every step of a batch, computed separately for each critic's error."""
     out = jax.lax.stop_gradient(out)
     episodes, steps = batch.episodes, transitions(batch.episodes, batch.importance)
     values = AuxiliaryValues()
@@ -98,7 +98,7 @@ def weight_critics(
         networks = auxiliary, state.target_networks.error
         values = map_over_devices(partial(_forward, learner), networks, (episodes, out.greedy))
 
-    # the critics lie one after another along the axis of episodes
+    # the critics are concatenated along the axis of episodes
     n_critics = out.q.shape[-1]
 
     def tiled(x: Array) -> Array:
@@ -135,7 +135,7 @@ def weight_critics(
 
 
 class _Context(NamedTuple):
-    """What the joint values of a state depend on without a gradient."""
+    """Inputs of the joint values of a state that carry no gradient."""
 
     encoded_state: PyTree
     taken: Int[Array, "S L N"]

@@ -14,8 +14,8 @@ def backup(
 ) -> Float[Array, "B T"]:
     """G_t = r_t + disc_t · (v_{t+1} + c_{t+1} · (G_{t+1} − q_{t+1})), with G_T = v_T.
 
-    v is the value bootstrapped from, q what the stored action was worth, c the trace (0 cuts it:
-    G_t is then a one-step return). With q = v and c = λ this is Peng's λ-return; other choices
+    v is the value bootstrapped from, q the value of the action taken, c the trace (0 cuts it: G_t
+    is then a one-step return). With q = v and c = λ this is Peng's λ-return; other choices
     give SARSA(λ), GAE, tree backup and Retrace.
     """
 
@@ -39,10 +39,10 @@ def episode_return(
     trace: Float[Array, "B Tp1"],
     gamma: float,
 ) -> Float[Array, "B T"]:
-    """`backup` of whole episodes, whatever padding holds; no gradient.
+    """`backup` of whole episodes, whatever their padding; no gradient.
 
-    `valid` marks real transitions. A truncated episode bootstraps from its own final state, a
-    terminal one from nothing; returns of padding are zero.
+    `valid` marks real transitions. A truncated episode bootstraps from its final state, a
+    terminated one does not bootstrap; returns of padding are zero.
     """
     # selected, not multiplied: 0 · NaN is NaN and would flow backwards
     reached = jnp.pad(valid, ((0, 0), (1, 0)), constant_values=True)
@@ -64,8 +64,8 @@ def lambda_return(
 ) -> Float[Array, "B T"]:
     """Peng's λ-return of whole episodes; see `episode_return`.   Source: PyMARL's TD(λ) targets.
 
-    Of greedy values it is Peng's Q(λ), of the stored actions' values SARSA(λ); of state values it
-    is the return whose difference to them is the generalised advantage estimate.
+    With greedy values this is Peng's Q(λ), with values of the actions taken SARSA(λ). With state
+    values, this return less the value is the generalised advantage estimate.
     """
     trace = jnp.full_like(value, td_lambda)
     return episode_return(reward, terminal, valid, value, value, trace, gamma)

@@ -1,9 +1,9 @@
 """The value-based learner: utilities, a mixer, λ-returns, weighted squared TD errors.
 
-VDN, QMIX and QPLEX are this learner with another mixer; CW-QMIX, OW-QMIX and MAC-PO are QMIX with
-other weights; IQL has no mixer, QTRAN a joint network in its place and a further loss. Where the
-weighting needs an unrestricted value Q*, a central critic (a second recurrent network with a
-feed-forward mixer) learns the same targets, and the targets come from its copy.
+VDN, QMIX and QPLEX differ in the mixer; CW-QMIX, OW-QMIX and MAC-PO are QMIX with other weights;
+IQL has no mixer, QTRAN a joint network in its place and a further loss. If the weighting needs an
+unrestricted value Q*, a central critic (a second recurrent network with a feed-forward mixer)
+learns the same targets, and the targets come from its target network.
 
 Source: QMIX (Rashid et al. 2018) as tuned in PyMARL2; Weighted QMIX (Rashid et al. 2020); MAC-PO
 (Mei et al. 2023), section 4 and its released code.
@@ -54,7 +54,7 @@ class ValueBased(Hyperparameters):
     double_q: bool = True
     """Whether the online network chooses the action that the target network evaluates."""
     target_source: TargetSource = "auto"
-    """Where targets come from: the target network of the mixer itself, or of the central critic.
+    """Source of the targets: the target network of the mixer itself, or of the central critic.
     `auto`: central if the weighting needs Q*, as in Weighted QMIX and MAC-PO."""
     central_mixing_embed_dim: PositiveInt = 256
     """Width of the central critic's mixer."""
@@ -75,7 +75,7 @@ class ValueBased(Hyperparameters):
 
 
 class OptStates(NamedTuple):
-    """The optimiser of value and central critic, and that of the other auxiliary networks."""
+    """States of the optimisers: of value and central critic, and of other auxiliary networks."""
 
     value: optax.OptState
     auxiliary: optax.OptState
@@ -85,7 +85,7 @@ Arrange: TypeAlias = Callable[[ForwardOutput, Transitions], tuple[ForwardOutput,
 
 
 def episodes_as_rows(out: ForwardOutput, steps: Transitions) -> tuple[ForwardOutput, Transitions]:
-    """As they are: every episode is a row with one TD error a step, the team's."""
+    """Both unchanged: every episode is a row with one TD error per step, the team's."""
     return out, steps
 
 
@@ -99,14 +99,14 @@ class ValueBasedLearner:
     make_mixer: Callable[[PRNGKeyArray], Mixer] = field(repr=False)
     further_loss: FurtherLoss | None = field(default=None, repr=False)
     arrange: Arrange = field(default=episodes_as_rows, repr=False)
-    """Which rows learn from TD errors of their own: episodes, or (IQL) an episode's agents."""
+    """Which rows have their own TD errors: episodes, or (IQL) the agents of each episode."""
 
     def __post_init__(self) -> None:
         compares = "q_star_greedy" in self.weighting.needs and self._needs_central_critic
         if compares and not self.targets_central:
             raise UsageError(
                 f"weighting {self.weighting.name!r} compares with Q* of the greedy actions, which "
-                "comes from targets of Q*: it needs target_source auto or central."
+                "is known only where targets come from Q*; set target_source to auto or central."
             )
         if self.targets_central and not self.config.double_q:
             raise UsageError(
@@ -116,7 +116,7 @@ class ValueBasedLearner:
 
     @property
     def spec(self) -> Spec:
-        """The environment's promises."""
+        """The environment's spec."""
         return self.env.spec
 
     @property
@@ -127,7 +127,7 @@ class ValueBasedLearner:
 
     @property
     def _needs_central_critic(self) -> bool:
-        """Whether the weighting needs a Q* that the algorithm itself does not have."""
+        """Whether the weighting needs a Q* that the algorithm itself does not provide."""
         provided = self.further_loss.provides if self.further_loss else ()
         return "q_star" in self.weighting.needs and "q_star" not in provided
 
@@ -152,14 +152,14 @@ class ValueBasedLearner:
         return Auxiliary(self.env, self.weighting.needs, has_central_critic, *widths)
 
     def recent_episodes(self, batch_size: int, buffer_size: int) -> RecentEpisodes | None:
-        """The newest episodes, where the weighting compares replay with them."""
+        """The newest episodes, if the weighting compares replay with them."""
         return self.auxiliary.recent_episodes(batch_size, buffer_size)
 
     def update_bytes(self, batch_size: int) -> int:
-        """Twice the recurrent states that the trained networks keep for the backward pass: the rest
-        takes about as much (measured)."""
+        """Twice the bytes of the recurrent states that the trained networks keep for the backward
+        pass: everything else takes about as much (measured)."""
         rows = batch_size * (self.spec.episode_limit + 1) * self.spec.n_agents
-        # a mixer that reads recurrent states: those of the targets too, and a gradient of its own
+        # a mixer that reads recurrent states: also those of the targets, and a gradient
         mixer = jax.eval_shape(self.make_mixer, jax.random.key(0))
         kept = 1 + self.auxiliary.has_central_critic + 2 * ("hidden" in mixer.needs)
         return 2 * kept * rows * self.config.rnn_hidden_dim * 4
@@ -179,7 +179,7 @@ class ValueBasedLearner:
         last_action: Int[Array, "B N"],
         epsilon: Float[Array, ""] | float | None,
     ) -> tuple[Float[Array, "B N h"], Int[Array, "B N"]]:
-        """Epsilon-greedy, independently for each agent and step; greedy where epsilon is None."""
+        """Epsilon-greedy, independently for each agent and step; greedy if epsilon is None."""
         agent, available = params.value.agent, observation.avail_actions
         hidden, q = agents_step(self.spec, agent, observation.obs, last_action, hidden)
         q = self.forward.clamp(q)
@@ -233,7 +233,7 @@ class ValueBasedLearner:
         return Networks(value, auxiliary), targets, OptStates(of_value, of_auxiliary)
 
     def sync_targets(self, state: LearnerState) -> LearnerState:
-        """The state with a new copy of the value that targets come from."""
+        """The state with the value that targets come from copied to its target network."""
         targets = state.target_networks._replace(value=self._target_of(state.params))
         return state._replace(target_networks=targets)
 
@@ -270,7 +270,7 @@ class ValueBasedLearner:
         metrics["loss"] = loss
         own = self.auxiliary.losses(
             params.auxiliary, out.joint.auxiliary, signals, td.error, batch
-        )  # of networks with an optimiser of their own
+        )  # of networks that have their own optimiser
         loss = sum(own.values(), loss)
 
         td_error_abs = jnp.where(steps.mask, jnp.abs(td.error), 0.0)
@@ -280,7 +280,7 @@ class ValueBasedLearner:
     def td_loss(
         self, out: ForwardOutput, td: TDErrors, weights: Array, steps: Transitions
     ) -> Float[Array, ""]:
-        """The weighted squared error; with weights [B, T, N] each agent has an error of its own."""
+        """The weighted squared error; with weights [B, T, N], each agent has its own error."""
         reduction = "sum" if self.weighting.normalise == "sum" else "mean"
         if self.weighting.per_agent:
             assert out.joint.dq_tot_dq is not None and out.utilities is not None
@@ -296,7 +296,7 @@ class ValueBasedLearner:
         key: PRNGKeyArray,
         recent_differs: Bool[Array, ""] | bool,
     ) -> Signals:
-        """What the weighting may read of every step."""
+        """The signals of every step that the weighting may read."""
         now = _in_steps(out)
         signals = Signals(
             mask=steps.mask,
@@ -326,7 +326,7 @@ def _value_and_central_critic(params: Networks) -> PyTree:
 
 
 def _in_steps(tree: PyTree) -> PyTree:
-    """Values of the states in which actions were taken, [B, T, ...] of [B, T+1, ...]."""
+    """Values of the states in which actions were taken: [B, T, ...] from [B, T+1, ...]."""
     return jax.tree.map(lambda x: x[:, :-1], tree)
 
 

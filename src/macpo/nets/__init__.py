@@ -1,6 +1,6 @@
 """Networks: the agents' recurrent network, mixers, critics, and how actions are chosen.
 
-Here are the names that an algorithm of one's own needs; they are imported when first used.
+The names that a custom algorithm needs can be imported from here; each is loaded on first use.
 """
 
 from typing import TYPE_CHECKING

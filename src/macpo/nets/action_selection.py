@@ -1,4 +1,4 @@
-"""Which actions agents take: the only argmax and softmax over actions, always of available ones."""
+"""Action selection: the only argmax and softmax over actions, always over available ones."""
 
 import jax
 import jax.numpy as jnp
@@ -6,15 +6,15 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 
 def greedy(q: Float[Array, "*B A"], avail_actions: Bool[Array, "*B A"]) -> Int[Array, "*B"]:
-    """The best available action; the lowest number wins ties."""
+    """The available action with the largest value; ties go to the lowest index."""
     q = jax.lax.stop_gradient(jnp.where(avail_actions, q, -jnp.inf))
     return _first(q == q.max(-1, keepdims=True))
 
 
 def _first(flags: Bool[Array, "*B A"]) -> Int[Array, "*B"]:
-    """Number of the first flag set; a minimum, which XLA vectorises, unlike argmax."""
-    numbers = jnp.arange(flags.shape[-1], dtype=jnp.int8)
-    return jnp.where(flags, numbers, jnp.int8(flags.shape[-1] - 1)).min(-1)
+    """Index of the first flag that is set; by a minimum, which XLA vectorises, unlike argmax."""
+    indices = jnp.arange(flags.shape[-1], dtype=jnp.int8)
+    return jnp.where(flags, indices, jnp.int8(flags.shape[-1] - 1)).min(-1)
 
 
 def epsilon_greedy(
@@ -23,7 +23,7 @@ def epsilon_greedy(
     avail_actions: Bool[Array, "*B A"],
     epsilon: Float[Array, ""],
 ) -> Int[Array, "*B"]:
-    """With probability epsilon, per agent, a uniform available action; else the greedy one."""
+    """Each agent's greedy action, or with probability epsilon a uniformly random available one."""
     u = jax.random.uniform(key, (2, *q.shape[:-1]))
     n_available = avail_actions.sum(-1)
     ordinal = jnp.floor(u[0] * n_available).astype(jnp.int32)
@@ -34,11 +34,11 @@ def epsilon_greedy(
 
 
 IMPOSSIBLE = -1e30
-"""Log probability of an unavailable action: exp makes it exactly 0, and 0 times it is no NaN."""
+"""Log-probability of an unavailable action: its exp is exactly 0, and 0 times it is not NaN."""
 
 
 def possible_actions(avail_actions: Bool[Array, "*B A"]) -> Bool[Array, "*B A"]:
-    """The available actions; all where none is available (padding)."""
+    """The available actions; all actions where none is available (padding)."""
     return avail_actions | ~avail_actions.any(-1, keepdims=True)
 
 
@@ -54,10 +54,10 @@ def log_policy(
 def mix_with_uniform(
     log_pi: Float[Array, "*B A"], avail_actions: Bool[Array, "*B A"], epsilon: Float[Array, ""]
 ) -> Float[Array, "*B A"]:
-    """log of (1 − ε) π + ε / n, n the number of available actions."""
+    """log of (1 − ε) π + ε / n, where n is the number of available actions."""
     floor = epsilon / jnp.maximum(avail_actions.sum(-1, keepdims=True), 1)
     mixed = jnp.where(avail_actions, (1 - epsilon) * jnp.exp(log_pi) + floor, 1.0)
-    # nearly 0 where neither the policy nor the floor leaves anything
+    # the smallest normal number where both terms are 0
     log_mixed = jnp.log(jnp.maximum(mixed, jnp.finfo(mixed.dtype).tiny))
     return jnp.where(avail_actions, log_mixed, log_pi)
 
@@ -70,6 +70,6 @@ def sample_actions(
 
 
 def gather_actions(q: Float[Array, "*B A"], actions: Int[Array, "*B"]) -> Float[Array, "*B"]:
-    """The value of the action taken, per agent; compared, not indexed, for the gradient's sake."""
+    """Each agent's value of the action taken; by comparison, since indexing's gradient scatters."""
     chosen = actions[..., None] == jnp.arange(q.shape[-1], dtype=actions.dtype)
     return jnp.where(chosen, q, 0.0).sum(-1)

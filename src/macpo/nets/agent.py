@@ -48,7 +48,7 @@ class GRUCell(eqx.Module):
 
 
 class AgentNet(eqx.Module):
-    """Utilities of every action from the agent's own history."""
+    """Utilities of all actions, from an agent's own history."""
 
     embed: Linear
     cell: GRUCell
@@ -86,7 +86,7 @@ def initial_hidden(spec: Spec, hidden_size: int, n_envs: int) -> Float[Array, "B
 def agent_inputs(
     spec: Spec, obs: Num[Array, "*B N O"], last_action: Int[Array, "*B N"]
 ) -> Float[Array, "*B N i"]:
-    """What the network sees: observation, own last action (none: a negative number), own id."""
+    """The network's input: observation, own last action (negative for none) and own id."""
     parts = [obs.astype(jnp.float32)]
     if spec.obs_last_action:
         parts.append(jax.nn.one_hot(last_action, spec.n_actions))
@@ -110,6 +110,6 @@ def agents_step(
 ) -> tuple[Float[Array, "B N h"], Float[Array, "B N A"]]:
     """One step of every agent: (next recurrent states, outputs of the head)."""
     x = agent_inputs(spec, obs, last_action)
-    rows = x.shape[:-1]  # as one axis: XLA multiplies matrices faster than stacks of them
+    rows = x.shape[:-1]  # merged into one axis: XLA multiplies matrices faster than stacks of them
     hidden, out = net(x.reshape(-1, x.shape[-1]), hidden.reshape(-1, hidden.shape[-1]))
     return hidden.reshape(*rows, -1), out.reshape(*rows, -1)

@@ -13,9 +13,9 @@ from macpo.nets.mixers import Extras
 
 
 class AgentCritic(eqx.Module):
-    """Each agent's outputs from the global state and from inputs of its own, one network for all.
+    """One network for all agents, which reads the global state and an agent's own inputs.
 
-    The number of the agent is among its inputs.
+    The agent's index, one-hot, is among the inputs.
     """
 
     net: MLP
@@ -36,8 +36,8 @@ class AgentCritic(eqx.Module):
     def __call__(
         self, state: Float[Array, "*B S"], own: Float[Array, "*B N i"]
     ) -> Float[Array, "*B N o"]:
-        """What the network puts out for every agent."""
-        # the first layer in three products: the state's is the same for all agents
+        """The network's outputs for every agent."""
+        # the first layer as three products: the state's is the same for all agents
         first = self.net.layers[0]
         sizes = [state.shape[-1], state.shape[-1] + own.shape[-1]]
         of_state, of_own, of_id = jnp.split(first.weight, sizes, -2)
@@ -52,7 +52,7 @@ def counterfactual_inputs(
     last_actions: Int[Array, "*B N"],
     n_actions: int,
 ) -> tuple[Float[Array, "*B s"], Float[Array, "*B N i"]]:
-    """COMA's critic sees (state and all last actions, own observation and the others' actions).
+    """Inputs of COMA's critic: (state and all last actions, own observation and others' actions).
 
     Source: COMA (Foerster et al. 2018), section 4.
     """
@@ -72,7 +72,7 @@ def dueling(out: Float[Array, "*B Ap1"]) -> Float[Array, "*B A"]:
 
 
 class JointValue(eqx.Module):
-    """Q_jt of all that the agents remember and do, in a mixer's place, and V_jt.
+    """Q_jt, a function of all agents' recurrent states and actions in place of a mixer, and V_jt.
 
     Source: QTRAN-base (Son et al. 2019), section 4.1, in the sizes of PyMARL.
     """
@@ -100,12 +100,12 @@ class JointValue(eqx.Module):
         state: Float[Array, "*B S"],
         extras: Extras | None = None,
     ) -> Float[Array, "*B"]:
-        """Q_jt(τ, u): no function of the utilities."""
+        """Q_jt(τ, u), which does not depend on the utilities."""
         assert extras is not None and extras.hidden is not None
         actions = jax.nn.one_hot(extras.actions, self.n_actions)
         encoded = self.encoder(jnp.concatenate([extras.hidden, actions], -1)).sum(-2)
         return self.joint(jnp.concatenate([state, encoded], -1))[..., 0]
 
     def state_value(self, state: Float[Array, "*B S"]) -> Float[Array, "*B"]:
-        """V_jt(τ): what partial observability keeps the sum of utilities from saying."""
+        """V_jt(τ): what the sum of utilities cannot represent under partial observability."""
         return self.value(state)[..., 0]

@@ -42,18 +42,18 @@ class MLP(eqx.Module):
         )
 
     def __call__(self, x: Float[Array, "*B i"]) -> Float[Array, "*B o"]:
-        """The last layer has no ReLU."""
+        """The output of the last layer, which has no ReLU."""
         return self.after_first(self.layers[0](x))
 
     def after_first(self, x: Float[Array, "*B h"]) -> Float[Array, "*B o"]:
-        """The same from the output of the first layer on."""
+        """The output of the last layer, given the output of the first."""
         for layer in self.layers[1:]:
             x = layer(jax.nn.relu(x))
         return x
 
 
 def orthogonal(key: PRNGKeyArray, net: PyTree, gain: float = 2**0.5) -> PyTree:
-    """The network with orthogonal matrices times `gain`, and biases of zeros."""
+    """The network with orthogonal weight matrices times `gain`, and biases of zero."""
     leaves, structure = jax.tree.flatten(net)
     init = jax.nn.initializers.orthogonal(gain)
     keys = jax.random.split(key, len(leaves))
@@ -65,6 +65,6 @@ def orthogonal(key: PRNGKeyArray, net: PyTree, gain: float = 2**0.5) -> PyTree:
 
 
 def fan_in_uniform(key: PRNGKeyArray, shape: tuple[int, ...], fan_in: int) -> Float[Array, "..."]:
-    """U(±1/√fan_in): what PyTorch draws for dense and recurrent layers, biases included."""
+    """U(±1/√fan_in), PyTorch's default for dense and recurrent layers, biases included."""
     bound = fan_in**-0.5
     return jax.random.uniform(key, shape, jnp.float32, -bound, bound)

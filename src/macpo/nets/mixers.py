@@ -14,14 +14,14 @@ from macpo.nets.linear import MLP, Linear
 
 
 class Extras(NamedTuple):
-    """What a mixer may see besides utilities and state; the optional members on request."""
+    """A mixer's inputs besides utilities and state; the optional ones only if it `needs` them."""
 
     actions: Int[Array, "*B N"]
     """The joint action that the utilities belong to."""
     best: Float[Array, "*B N"] | None = None
     """The largest utility of each agent's available actions."""
     hidden: Float[Array, "*B N h"] | None = None
-    """The agents' recurrent states, the present observation included."""
+    """The agents' recurrent states after the current observation."""
 
 
 class Mixer(Protocol):
@@ -98,7 +98,7 @@ class MonotonicMixer(eqx.Module):
         state: Float[Array, "*B S"],
         extras: Extras | None = None,
     ) -> Float[Array, "*B"]:
-        """Non-decreasing in every utility."""
+        """Q_tot, non-decreasing in every utility."""
         w1 = jnp.abs(self.weight_1(state))
         w1 = w1.reshape(*utilities.shape, -1)  # [*B, N, embed]
         hidden = jax.nn.elu((utilities[..., None] * w1).sum(-2) + self.bias_1(state))
@@ -128,8 +128,8 @@ class CentralMixer(eqx.Module):
         state: Float[Array, "*B S"],
         extras: Extras | None = None,
     ) -> Float[Array, "*B"]:
-        """Any function of both."""
-        # the first layer in two products: no gradient of the state is computed, then thrown away
+        """Q*, which may be any function of both."""
+        # the first layer as two products, so that no unused gradient of the state is computed
         first = self.net.layers[0]
         of_state, of_utilities = jnp.split(first.weight, [state.shape[-1]], -2)
         hidden = state @ of_state + utilities @ of_utilities + first.bias
@@ -137,7 +137,7 @@ class CentralMixer(eqx.Module):
 
 
 class LinearMixer(eqx.Module):
-    """Q_tot = Σ_i k_i(s) q_i with k_i ≥ 0 that add up to one.
+    """Q_tot = Σ_i k_i(s) q_i with k_i ≥ 0 that sum to one.
 
     Source: DOP (Wang et al. 2021), released code: products of two hypernetworks' outputs.
     """
@@ -160,11 +160,11 @@ class LinearMixer(eqx.Module):
 
 
 class Heads(eqx.Module):
-    """Several small networks on the same input; their first layers are one product."""
+    """Several small networks on the same input; their first layers are computed as one product."""
 
     first: Linear
     after: tuple[MLP, ...]
-    """What follows in each head; nothing where heads have one layer."""
+    """The remaining layers of each head; empty if heads have one layer."""
     n_heads: int = eqx.field(static=True)
 
     def __init__(self, key: PRNGKeyArray, n_heads: int, in_size: int, *sizes: int) -> None:
@@ -174,7 +174,7 @@ class Heads(eqx.Module):
         self.n_heads = n_heads
 
     def __call__(self, x: Float[Array, "*B i"]) -> Float[Array, "*B K o"]:
-        """What each of the heads puts out."""
+        """The output of every head."""
         out = self.first(x).reshape(*x.shape[:-1], self.n_heads, -1)
         if not self.after:
             return out
@@ -183,7 +183,7 @@ class Heads(eqx.Module):
 
 
 class DuelWeights(eqx.Module):
-    """λ_i(s, u) > 0, the sum over heads of a key, a share of the agent and one of its action.
+    """λ_i(s, u) > 0: a sum over heads of a key times the agent's share times its action's share.
 
     Source: QPLEX (Wang et al. 2021), section 4.2; FOP (Zhang et al. 2021) uses the same.
     """
@@ -225,8 +225,8 @@ def duel(
 ) -> Float[Array, "*B"]:
     """Σ_i a_i + Σ_i (λ_i − 1) (a_i − b_i), in which only λ learns from the advantages.
 
-    a are values of the actions chosen, b of the best ones (QPLEX) or soft values (FOP).
-    Source: QPLEX (Wang et al. 2021), Eq. (10); the stop is the released code's.
+    a are values of the chosen actions, b those of the best ones (QPLEX) or soft values (FOP).
+    Source: QPLEX (Wang et al. 2021), Eq. (10); the stop-gradient is that of the released code.
     """
     advantage = jax.lax.stop_gradient(chosen - best)
     return chosen.sum(-1) + ((weights - 1) * advantage).sum(-1)
@@ -265,7 +265,7 @@ class DuplexMixer(eqx.Module):
         state: Float[Array, "*B S"],
         extras: Extras | None = None,
     ) -> Float[Array, "*B"]:
-        """Largest where every agent takes its best action."""
+        """Q_tot, largest where every agent takes its best action."""
         assert extras is not None and extras.best is not None
         w, b = jnp.abs(self.weight(state)) + 1e-10, self.bias(state)
         weights = self.duel_weights(state, extras.actions)

@@ -1,4 +1,4 @@
-"""The replay buffer: a ring of whole episodes in device memory."""
+"""The replay buffer: a ring buffer of whole episodes in device memory."""
 
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ class ReplayBuffer(NamedTuple):
 
 
 def init(env: Environment, capacity: int) -> ReplayBuffer:
-    """A buffer without episodes."""
+    """An empty buffer."""
     spec, limit = env.spec, env.spec.episode_limit
     state = jax.eval_shape(lambda: env.encode(env.reset(jax.random.key(0))[0]))
     episodes = Episodes(
@@ -41,14 +41,14 @@ def planned_bytes(env: Environment, capacity: int) -> int:
 def add(buffer: ReplayBuffer, episodes: Episodes) -> ReplayBuffer:
     """The buffer with these episodes in place of the oldest."""
     rows = next_rows(buffer, episodes)
-    stored = jax.tree.map(
+    updated = jax.tree.map(
         lambda old, new: old.at[rows].set(new, unique_indices=True), buffer.episodes, episodes
     )
-    return ReplayBuffer(stored, buffer.n_added + rows.size)
+    return ReplayBuffer(updated, buffer.n_added + rows.size)
 
 
 def next_rows(buffer: ReplayBuffer, episodes: Episodes) -> Int[Array, " n"]:
-    """Where `add` puts these episodes."""
+    """The rows that `add` writes these episodes to."""
     capacity, n = buffer.episodes.length.shape[0], episodes.length.shape[0]
     return (buffer.n_added + jnp.arange(n)) % capacity
 
@@ -56,9 +56,9 @@ def next_rows(buffer: ReplayBuffer, episodes: Episodes) -> Int[Array, " n"]:
 def sample(
     key: PRNGKeyArray, buffer: ReplayBuffer, batch_size: int, newest: int | None = None
 ) -> Episodes:
-    """Different episodes, uniformly, longest first; with `newest`, of so many newest ones alone.
+    """Distinct episodes drawn uniformly, longest first; with `newest`, from that many newest ones.
 
-    Meaningless before `batch_size` episodes are in.
+    Undefined while the buffer holds fewer than `batch_size` episodes.
     """
     rows = uniform_rows(key, buffer, batch_size, newest)
     return take(buffer, rows[longest_first(buffer, rows)])
@@ -67,7 +67,7 @@ def sample(
 def uniform_rows(
     key: PRNGKeyArray, buffer: ReplayBuffer, batch_size: int, newest: int | None = None
 ) -> Int[Array, " B"]:
-    """Rows of different episodes, all equally likely; see `sample`."""
+    """Rows of distinct episodes, all equally likely; see `sample`."""
     capacity = buffer.episodes.length.shape[0]
     age = (buffer.n_added - 1 - jnp.arange(capacity)) % capacity  # 0 for the last one added
     eligible = age < jnp.minimum(buffer.n_added, newest or capacity)
@@ -76,7 +76,7 @@ def uniform_rows(
 
 
 def longest_first(buffer: ReplayBuffer, rows: Int[Array, " B"]) -> Int[Array, " B"]:
-    """The order of the rows in which `nets.packing` packs their episodes best."""
+    """The order of rows, longest episode first, that `kernels.packing` packs best."""
     return jnp.argsort(-buffer.episodes.length[rows])
 
 

@@ -1,7 +1,7 @@
-"""Which episodes of a replay ring are drawn, and how much each draw counts.
+"""Prioritised replay: which episodes are drawn, and how much each draw counts.
 
-A table keeps one raw priority for each row of the ring. It is raised to the power alpha in one
-place only, `probabilities`; the sum tree is built afresh for every draw, so no error can add up.
+A table holds one raw priority for each row of the replay buffer. It is raised to the power alpha in
+one place only, `probabilities`; the sum tree is rebuilt for every draw, so no error accumulates.
 
 Source: Prioritized Experience Replay (Schaul et al. 2016); PyMARL2 for whole episodes.
 """
@@ -27,7 +27,7 @@ class Replay:
     """How episodes are drawn from replay; the values of Schaul et al. (2016) as in PyMARL2."""
 
     sampling: Sampling = "uniform"
-    """`uniform`: different episodes, all equally likely (`buffer.sample`, the MAC-PO paper);
+    """`uniform`: distinct episodes, all equally likely (`buffer.sample`, the MAC-PO paper);
     `prioritized`: those with large TD errors more often, with replacement (`draw`)."""
     order: Order = "proportional"
     """`proportional`: P ∝ priority^alpha (PyMARL2); `rank`: P ∝ (1/rank)^alpha, which no outlier
@@ -40,7 +40,7 @@ class Replay:
     per_epsilon: NonNegative = 1e-6
     """Added to priorities, in units of the TD error: an episode without error is still drawn."""
     aggregate: Aggregate = "sqrt_len"
-    """An episode's priority from its steps' |δ|. `sqrt_len`: sum over the root of the length
+    """From |δ| of an episode's steps to its priority. `sqrt_len`: sum over the root of the length
     (PyMARL2); `mean` (MuZero-general); `max`; `r2d2`: 0.9 max + 0.1 mean; `sum`."""
 
     def __post_init__(self) -> None:
@@ -48,20 +48,20 @@ class Replay:
 
 
 class Priorities(NamedTuple):
-    """Raw priorities of a ring's rows, in units of the TD error."""
+    """Raw priorities of the buffer's rows, in units of the TD error."""
 
     value: Float[Array, " capacity"]
     """0 for rows without an episode: they are never drawn."""
     largest: Float[Array, ""]
-    """The largest one ever given, or 1: what a new episode gets, so that it is soon drawn."""
+    """The largest priority so far, at least 1; new episodes get it, so that they are drawn soon."""
 
 
 class SampledRows(NamedTuple):
-    """A batch of rows, in no useful order; the same row may come twice."""
+    """A batch of rows, in no particular order; a row may occur more than once."""
 
     rows: Int[Array, " B"]
     probability: Float[Array, " B"]
-    """With which one draw yields that row; the expected number in the batch is B times it."""
+    """Of this row in a single draw; its expected count in the batch is B times that."""
     importance: Float[Array, " B"]
     """Factor of the episode's loss, at most 1; see `importance`."""
 
@@ -70,12 +70,12 @@ class SampledRows(NamedTuple):
 
 
 def init(capacity: int) -> Priorities:
-    """Of a ring without episodes."""
+    """The priorities of an empty buffer."""
     return Priorities(jnp.zeros(capacity), jnp.ones(()))
 
 
 def add(p: Priorities, rows: Int[Array, " n"]) -> Priorities:
-    """After new episodes were written to these rows: they get the largest priority so far."""
+    """The priorities with new episodes in these rows, which get the largest priority so far."""
     return p._replace(value=p.value.at[rows].set(p.largest))
 
 
@@ -86,14 +86,14 @@ def update_priorities(
     mask: Bool[Array, "B T"],
     config: Replay,
 ) -> Priorities:
-    """After an update saw these TD errors, unweighted: aggregate of |δ| over valid steps + epsilon.
+    """The priorities after an update: aggregate of unweighted |δ| over valid steps, plus epsilon.
 
-    Where a row comes twice, the last one counts. An episode with a NaN or infinite error at a
-    valid step, or too large a sum, keeps the priority it had.
+    If a row occurs twice, the last occurrence counts. An episode with a NaN or infinite error at a
+    valid step, or with a sum that overflows, keeps its priority.
     """
     new = aggregate(td_error_abs, mask, config.aggregate) + config.per_epsilon
     draws = jnp.where(jnp.isfinite(new), jnp.arange(len(rows)), -1)
-    # a maximum does not depend on the order of writing, as setting one row twice would
+    # unlike setting a row twice, a maximum does not depend on the order of writes
     last = jnp.full(p.value.shape, -1).at[rows].max(draws)
     value = jnp.where(last >= 0, new[last], p.value)
     return Priorities(value, jnp.maximum(p.largest, value.max()))
@@ -102,7 +102,7 @@ def update_priorities(
 def aggregate(
     td_error_abs: Float[Array, "B T"], mask: Bool[Array, "B T"], how: Aggregate
 ) -> Float[Array, " B"]:
-    """One number for each episode from its valid steps' |δ| (a sign is dropped); 0 without any."""
+    """One number per episode from the |δ| of its valid steps; 0 without any. Signs are dropped."""
     error = jnp.where(mask, jnp.abs(td_error_abs), 0.0)
     n, total, largest = jnp.maximum(mask.sum(-1), 1), error.sum(-1), error.max(-1)
     return {
@@ -119,30 +119,31 @@ def aggregate(
 
 def sample(
     key: PRNGKeyArray,
-    stored: ReplayBuffer,
+    replay_buffer: ReplayBuffer,
     priorities: Priorities,
     batch_size: int,
     config: Replay,
     beta: Float[Array, ""] | float,
 ) -> tuple[Int[Array, " B"], Float[Array, " B"]]:
-    """(rows, importance) of a batch drawn as `config` says, longest episodes first."""
+    """(rows, importance) of a batch drawn as configured, longest episodes first."""
     if config.sampling == "prioritized":
-        n_stored = jnp.minimum(stored.n_added, priorities.value.size)
+        n_stored = jnp.minimum(replay_buffer.n_added, priorities.value.size)
         drawn = draw(key, priorities, n_stored, batch_size, config, beta)
         rows, importance = drawn.rows, drawn.importance
     else:
-        rows = buffer.uniform_rows(key, stored, batch_size)
+        rows = buffer.uniform_rows(key, replay_buffer, batch_size)
         importance = jnp.ones(batch_size)
-    order = buffer.longest_first(stored, rows)
+    order = buffer.longest_first(replay_buffer, rows)
     return rows[order], importance[order]
 
 
 def probabilities(
     p: Priorities, n_filled: Int[Array, ""] | int, config: Replay
 ) -> Float[Array, " capacity"]:
-    """With which one draw yields each row; equal over the first `n_filled` if all priorities are 0.
+    """The probability of each row in a single draw.
 
-    Of equal priorities the lower row ranks first. Source: Schaul et al. 2016, section 3.3.
+    Equal over the first `n_filled` rows if all priorities are 0. Among equal priorities the lower
+    row ranks first. Source: Schaul et al. 2016, section 3.3.
     """
     if config.order == "rank":
         inverse_rank = 1.0 / jnp.arange(1, p.value.size + 1)
@@ -161,7 +162,7 @@ def importance(
     """(N P)^−beta over its maximum among all stored episodes; 0 for rows that are never drawn.
 
     N, the number of episodes, cancels. The maximum is the buffer's, as in PyMARL2 (`max_i` in
-    Schaul et al. 2016, Algorithm 1): the batch's own would scale the step size batch by batch.
+    Schaul et al. 2016, Algorithm 1): the batch's own would scale the step size of every batch.
     """
     drawable = probability > 0
     smallest = jnp.where(drawable, probability, jnp.inf).min()
@@ -178,9 +179,10 @@ def draw(
 ) -> SampledRows:
     """Rows with replacement, stratified: one draw from each of `batch_size` equal segments.
 
-    Each row comes as often as in independent draws on average, and that number varies less.
-    Probabilities are met to about 1e-7, the resolution of float32. Meaningless before an episode
-    is in. Source: Schaul et al. 2016, appendix.
+    On average each row occurs as often as in independent draws, with less variance. Probabilities
+    are accurate to about 1e-7, the resolution of float32. Undefined for an empty buffer.
+
+    Source: Schaul et al. 2016, appendix.
     """
     probability = probabilities(p, n_filled, config)
     tree = sum_tree(probability)
@@ -190,7 +192,7 @@ def draw(
 
 
 def sum_tree(leaves: Float[Array, " capacity"]) -> list[Float[Array, " _"]]:
-    """Levels from the leaves, padded with zeros to a power of two, to the total, [1]."""
+    """The levels from the leaves, padded with zeros to a power of two, to the total, [1]."""
     width = 1 << (leaves.size - 1).bit_length()
     levels = [jnp.pad(leaves, (0, width - leaves.size))]
     while levels[-1].size > 1:
@@ -199,7 +201,7 @@ def sum_tree(leaves: Float[Array, " capacity"]) -> list[Float[Array, " _"]]:
 
 
 def find(tree: list[Float[Array, " _"]], u: Float[Array, " B"]) -> Int[Array, " B"]:
-    """The leaf in whose share of [0, total) each `u` lies; never one of 0, unless the total is."""
+    """The leaf whose share of [0, total) contains each `u`; never a leaf of 0, unless all are."""
     row = jnp.zeros(u.shape, jnp.int32)
     for level in tree[-2::-1]:
         left, right = level[2 * row], level[2 * row + 1]
@@ -211,6 +213,6 @@ def find(tree: list[Float[Array, " _"]], u: Float[Array, " B"]) -> Int[Array, " 
 
 
 def beta_at(env_steps: Int[Array, ""] | int, total_steps: int, config: Replay) -> Float[Array, ""]:
-    """Beta after so many env steps: linear from `per_beta` to 1 at `total_steps`, then 1."""
+    """Beta at this number of env steps: linear from `per_beta` to 1 at `total_steps`, then 1."""
     done = jnp.asarray(env_steps) / total_steps
     return jnp.minimum(1.0, config.per_beta + (1.0 - config.per_beta) * done)  # section 3.4

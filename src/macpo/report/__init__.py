@@ -1,1 +1,1 @@
-"""What a run directory says: its rows, its curves, its table. Nothing is trained or loaded here."""
+"""Reports on a run directory: its rows, curves and table. Nothing is trained or loaded here."""

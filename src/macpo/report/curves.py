@@ -1,7 +1,7 @@
 """Learning curves as pictures: one run in detail, or several runs compared.
 
 Figures are built from matplotlib's objects, without pyplot: nothing global changes, and no display
-is needed. The file's ending (.png, .svg or .pdf) chooses the format.
+is needed. The file's extension (.png, .svg or .pdf) determines the format.
 """
 
 # matplotlib leaves the types of its keyword arguments open
@@ -54,7 +54,7 @@ class Band(NamedTuple):
 def draw_learning_curve(
     run_dir: Path, file: Path, return_bounds: tuple[float, float] | None = None
 ) -> None:
-    """Greedy return over env steps, and below it diagnostics of weights and exploration.
+    """Draw greedy return over env steps, and diagnostics of weights and exploration below it.
 
     `return_bounds` (`Spec.return_bounds`) marks the largest possible return. Raises UsageError if
     nothing is recorded yet.
@@ -81,7 +81,7 @@ def draw_comparison(
     title: str,
     metric: str = "test_return_mean",
 ) -> None:
-    """A metric of the evaluations of several runs over env steps, mean and range over seeds.
+    """Draw an evaluation metric of several runs over env steps, mean and range over seeds.
 
     Raises UsageError if a run has no evaluation with that metric yet.
     """
@@ -126,7 +126,8 @@ def draw_comparison(
 def mean_and_range(curves: Series) -> Band:
     """Mean and range over seeds of their k-th values; longer curves are cut to the shortest.
 
-    The env steps of the k-th values differ between seeds, since episodes do, and are averaged too.
+    The env steps of the k-th values differ between seeds, as episode lengths do; they are averaged
+    too.
     """
     n = min(len(steps) for steps, _ in curves.values())
     steps = np.stack([steps[:n] for steps, _ in curves.values()])
@@ -193,7 +194,7 @@ def _mark_last(axes: Axes, curves: Series, color: str) -> None:
 
 
 def _draw_updates(axes: Axes, rows: Sequence[Row]) -> None:
-    """A second axis on top: env steps again, labelled with the updates made by then."""
+    """A second axis on top: env steps again, labelled with the number of updates."""
     curves = series(rows, "train", "updates")
     top = axes.secondary_xaxis("top")
     top.set_xlabel("updates (gradient steps)", color=INK, fontsize=9)
@@ -259,7 +260,7 @@ def _short(number: float) -> str:
 def _check_format(file: Path) -> None:
     require(
         file.suffix.lower() in FORMATS,
-        f"cannot draw {file}: the ending of a figure must be one of {', '.join(FORMATS)}.",
+        f"cannot draw {file}: a figure's extension must be one of {', '.join(FORMATS)}.",
     )
 
 

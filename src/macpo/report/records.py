@@ -103,15 +103,15 @@ def _row(line: bytes, where: str) -> Row:
         ) from error
     require(
         _has(row, {"kind": str, "seed": int, "env_steps": int}),
-        f"{where} is no row of metrics; expected an object with kind, seed and env_steps.",
+        f"{where} is not a row of metrics; expected an object with kind, seed and env_steps.",
     )
     try:
-        # what JSON has no number for is written as "nan", "inf" or "-inf"
+        # numbers that JSON cannot represent are written as "nan", "inf" or "-inf"
         return {
             k: float(v) if k != "kind" and not isinstance(v, int) else v for k, v in row.items()
         }
     except (TypeError, ValueError) as error:
-        raise UsageError(f"{where} holds a metric that is no number ({error}).") from error
+        raise UsageError(f"{where} holds a metric that is not a number ({error}).") from error
 
 
 def _has(data: Any, fields: Mapping[str, type]) -> bool:

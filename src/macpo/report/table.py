@@ -1,4 +1,4 @@
-"""A run in a few numbers."""
+"""A summary of a run in a few numbers."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -120,7 +120,7 @@ QUANTITIES = (
 
 
 def _quantities(seeds: Mapping[int, Sequence[Row]]) -> tuple[Quantity, ...]:
-    """Those of every run, and the final value of each outcome that this run reports."""
+    """The quantities of every run, and the final value of each outcome that this run reports."""
     names = {
         match[1]
         for rows in seeds.values()

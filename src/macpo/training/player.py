@@ -20,7 +20,7 @@ from macpo.training.trainer import Trainer, TrainState
 from macpo.types import Metrics, PyTree, Rollout
 
 MAX_CHUNK = 64
-"""Iterations in a chunk at most, so that a signal is answered soon."""
+"""Maximum number of iterations in a chunk, so that a signal is handled soon."""
 
 
 class Player(Protocol):
@@ -31,10 +31,10 @@ class Player(Protocol):
         ...
 
     def chunk(self, state: TrainState, until_env_steps: int) -> tuple[TrainState, Metrics]:
-        """Iterations of every seed that has not yet played that many env steps, as many as suit.
+        """Run iterations of every seed that has played fewer env steps than `until_env_steps`.
 
-        Metrics are [K, iterations], zeros for iterations that were not made. The state passed in
-        is consumed.
+        The player decides how many. Metrics are [K, iterations], zeros for iterations that were not
+        run. The state passed in is consumed.
         """
         ...
 
@@ -85,7 +85,7 @@ class CompiledPlayer:
 
     def compile(self) -> None:
         """Compile a chunk and an evaluation."""
-        # to their callers they are plain functions, but `jax.jit` has given them `lower` as well
+        # typed as plain functions, but products of `jax.jit`, which have `lower` too
         chunk: Any = self.trainer.chunk
         evaluate: Any = self.trainer.evaluate
         state = jax.eval_shape(self.trainer.init)

@@ -36,7 +36,7 @@ def collect(
 ) -> Rollout:
     """One whole episode in each of `n_envs` parallel environments.
 
-    The loop ends when the last of them is over. Without `keep_states` the states are not kept (for
+    The loop ends with the last of them. Without `keep_states` no encoded states are recorded (for
     evaluation).
     """
     spec = env.spec
@@ -46,20 +46,20 @@ def collect(
     def record(state: PyTree) -> PyTree:
         return jax.vmap(env.encode)(state) if keep_states else ()
 
-    def room(n: int, x: Array) -> Array:
+    def zeros(n: int, x: Array) -> Array:
         return jnp.zeros((n, *x.shape), x.dtype)
 
     limit = spec.episode_limit
     encoded_state = record(env_state)
     episodes = Episodes(
-        encoded_state=jax.tree.map(lambda x: room(limit + 1, x).at[0].set(x), encoded_state),
+        encoded_state=jax.tree.map(lambda x: zeros(limit + 1, x).at[0].set(x), encoded_state),
         actions=jnp.zeros((limit, n_envs, spec.n_agents), jnp.int8),
         reward=jnp.zeros((limit, n_envs)),
         length=jnp.zeros(n_envs, jnp.int32),
         terminated=jnp.zeros(n_envs, bool),
     )
 
-    def going_on(c: _Carry) -> Array:
+    def unfinished(c: _Carry) -> Array:
         return (c.t < limit) & (common_max((~c.over).any().astype(jnp.int32)) > 0)
 
     def step(c: _Carry) -> _Carry:
@@ -76,21 +76,23 @@ def collect(
             last_action=actions,
             over=c.over | after.terminated | after.truncated,
             episodes=_append(c, actions, record(env_state), after, spec.truncation_is_terminal),
-            outcome=jax.tree.map(lambda old, new: _going(c, new, old), c.outcome, after.info),
+            outcome=jax.tree.map(
+                lambda old, new: _where_running(c, new, old), c.outcome, after.info
+            ),
         )
 
-    nothing = jnp.full((n_envs, spec.n_agents), -1, jnp.int8)
+    no_actions = jnp.full((n_envs, spec.n_agents), -1, jnp.int8)
     start = _Carry(
         jnp.zeros((), jnp.int32),
         env_state,
         first.observation,
         hidden,
-        nothing,
+        no_actions,
         jnp.zeros(n_envs, bool),
         episodes,
         first.info,
     )
-    end = jax.lax.while_loop(going_on, step, start)
+    end = jax.lax.while_loop(unfinished, step, start)
     done = end.episodes
     time_major = (done.encoded_state, done.actions, done.reward)
     encoded_state, actions, reward = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), time_major)
@@ -102,10 +104,12 @@ def collect(
 def _append(
     c: _Carry, actions: Array, encoded_state: PyTree, after: TimeStep, truncation_is_terminal: bool
 ) -> Episodes:
-    """The episodes with one more transition where they are not over; zeros stay elsewhere."""
+    """The episodes with one more transition each; those that are over keep their zeros."""
 
     def put(old: Array, new: Array, t: Any) -> Array:
-        return jax.lax.dynamic_update_index_in_dim(old, _going(c, new, jnp.zeros_like(new)), t, 0)
+        return jax.lax.dynamic_update_index_in_dim(
+            old, _where_running(c, new, jnp.zeros_like(new)), t, 0
+        )
 
     end = after.terminated | (after.truncated & truncation_is_terminal)
     return Episodes(
@@ -119,7 +123,7 @@ def _append(
     )
 
 
-def _going(c: _Carry, new: Array, otherwise: Array) -> Array:
-    """The new values of episodes that are not over."""
-    going = ~c.over.reshape(-1, *[1] * (new.ndim - 1))
-    return jnp.where(going, new, otherwise)
+def _where_running(c: _Carry, new: Array, otherwise: Array) -> Array:
+    """New values for episodes that are not over, `otherwise` for the rest."""
+    running = ~c.over.reshape(-1, *[1] * (new.ndim - 1))
+    return jnp.where(running, new, otherwise)

@@ -1,18 +1,18 @@
 """The only training loop: collect, add, sample, update, sync, compiled.
 
-An iteration plays one episode in each parallel environment, stores them, and makes the updates that
-follow. A chunk is as many iterations as fit before the next evaluation, in one compiled program;
-metrics come back as arrays.
+An iteration plays one episode in each parallel environment, stores them, and performs the updates
+that follow. A chunk is as many iterations as fit before the next evaluation, in one compiled
+program; metrics come back as arrays.
 
 Several seeds are one program too. On an accelerator they run side by side under `vmap`; whatever
-decides a branch or a loop is then common to all (`common_max`), so that a seed never pays for a
-branch of another. On a CPU, which one seed keeps busy, they take turns: `vmap` would turn the
-matrix products into batches, for which XLA has no fast code there. Where an update is shared out
+decides a branch or a loop is then common to all (`common_max`), so that a seed never pays for
+another's branch. On a CPU, which one seed keeps busy, they take turns: `vmap` would turn the
+matrix products into batches, for which XLA has no fast code there. Where an update is sharded
 over devices (`kernels.shard`), each of them collects and stores the same episodes.
 
 Random keys: a seed's root key is `key(seed)`. Fold in 0 for the networks, 1 for training (then the
 iteration), 2 for evaluation (then the number of env steps). Nothing carries a key from one
-iteration to the next, so any iteration can be repeated by itself.
+iteration to the next, so any iteration can be repeated on its own.
 """
 
 import functools
@@ -59,7 +59,7 @@ class TrainState(NamedTuple):
 
 
 class Exploration(NamedTuple):
-    """What episodes of training are played with."""
+    """The inputs of a rollout for training."""
 
     params: PyTree
     key: PRNGKeyArray
@@ -67,14 +67,14 @@ class Exploration(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """What greedy episodes are played with."""
+    """The inputs of a rollout of greedy episodes."""
 
     params: PyTree
     key: PRNGKeyArray
 
 
-class Learned(NamedTuple):
-    """What the updates of an iteration change."""
+class AfterUpdates(NamedTuple):
+    """The parts of a state that the updates of an iteration change."""
 
     learner: LearnerState
     priorities: Priorities
@@ -131,10 +131,10 @@ class Trainer:
         return self._learn(state, rollout)
 
     def _learn(self, state: TrainState, rollout: Rollout) -> tuple[TrainState, Metrics]:
-        """The part of an iteration that follows its episodes: add, sample, update, sync."""
+        """The rest of an iteration after its episodes: add, sample, update, sync."""
         key, epsilon = _iteration_keys(state)[1], self.epsilon(state.env_steps)
         state = self._add(state, rollout.episodes)
-        # all seeds have played as many episodes: the branches taken are common to them
+        # all seeds have played equally many episodes, so they take the same branches
         n_episodes = state.iteration * self.run.batch_size_run
         ready = _any_seed(n_episodes >= self.run.batch_size)
         due = n_episodes - state.last_sync >= self.run.target_update_interval
@@ -177,14 +177,14 @@ class Trainer:
 
     def _updates(
         self, state: TrainState, key: PRNGKeyArray, epsilon: Float[Array, ""]
-    ) -> tuple[Learned, Metrics]:
+    ) -> tuple[AfterUpdates, Metrics]:
         """The updates of one iteration, and metrics of the last of them."""
 
-        def update(learned: Learned, i: Int[Array, ""]) -> tuple[Learned, Metrics]:
+        def update(current: AfterUpdates, i: Int[Array, ""]) -> tuple[AfterUpdates, Metrics]:
             sample_key, update_key = jax.random.split(jax.random.fold_in(key, i))
-            batch, rows = self._sample(sample_key, state, learned.priorities, epsilon)
-            learner, metrics, td_error_abs = self._update(learned.learner, batch, update_key)
-            priorities = learned.priorities
+            batch, rows = self._sample(sample_key, state, current.priorities, epsilon)
+            learner, metrics, td_error_abs = self._update(current.learner, batch, update_key)
+            priorities = current.priorities
             if self.replay.sampling == "prioritized":
                 valid = jnp.arange(td_error_abs.shape[1]) < batch.episodes.length[:, None]
                 priorities = priority.update_priorities(
@@ -192,31 +192,31 @@ class Trainer:
                 )
                 mean = priorities.value.sum() / (priorities.value > 0).sum()
                 metrics |= {"priority_mean": mean, "importance_min": batch.importance.min()}
-            return Learned(learner, priorities), jax.tree.map(jnp.float32, metrics)
+            return AfterUpdates(learner, priorities), jax.tree.map(jnp.float32, metrics)
 
-        before = Learned(state.learner, state.priorities)
+        before = AfterUpdates(state.learner, state.priorities)
         numbers = jnp.arange(self.run.updates_per_iteration)
         after, metrics = jax.lax.scan(update, before, numbers)
         return after, jax.tree.map(lambda x: x[-1], metrics)
 
-    def _no_updates(self, state: TrainState) -> tuple[Learned, Metrics]:
-        """Before replay holds a full batch: nothing learned, and metrics of NaN."""
+    def _no_updates(self, state: TrainState) -> tuple[AfterUpdates, Metrics]:
+        """Before replay holds a full batch: no change, and metrics of NaN."""
         metrics = jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan), self.traced_updates[1])
-        return Learned(state.learner, state.priorities), metrics
+        return AfterUpdates(state.learner, state.priorities), metrics
 
     @functools.cached_property
-    def traced_updates(self) -> tuple[Learned, Metrics]:
-        """The shapes of what updates return.
+    def traced_updates(self) -> tuple[AfterUpdates, Metrics]:
+        """The shapes of what `_updates` returns.
 
-        Nothing is computed, but a mistake in an algorithm or a weighting shows here, before a run
-        has begun.
+        Nothing is computed, but a mistake in an algorithm or a weighting surfaces here, before a
+        run begins.
         """
         state = jax.eval_shape(self._init, jnp.zeros((), jnp.int32))
         return jax.eval_shape(self._updates, state, jax.random.key(0), jnp.zeros(()))
 
     @functools.cached_property
     def _update(self) -> Callable[[LearnerState, Batch, PRNGKeyArray], UpdateResult]:
-        """The algorithm's, traced once however often a program mentions it."""
+        """The algorithm's update, traced once however often a program uses it."""
         return jax.jit(self.algorithm.update)
 
     def _sample(
@@ -227,19 +227,19 @@ class Trainer:
         epsilon: Float[Array, ""],
     ) -> tuple[Batch, Int[Array, " B"]]:
         """A batch, and the rows of the replay buffer that its episodes come from."""
-        run, stored = self.run, state.replay_buffer
+        run, replay_buffer = self.run, state.replay_buffer
         beta = priority.beta_at(state.env_steps, run.steps, self.replay)
         rows, importance = priority.sample(
-            key, stored, priorities, run.batch_size, self.replay, beta
+            key, replay_buffer, priorities, run.batch_size, self.replay, beta
         )
-        episodes = buffer.take(stored, rows)
+        episodes = buffer.take(replay_buffer, rows)
         batch = Batch(episodes, importance, env_steps=state.env_steps, epsilon=epsilon)
         wanted = self.algorithm.recent_episodes(run.batch_size, run.buffer_size)
         if wanted is None:
             return batch, rows
         recent_key = jax.random.fold_in(key, 1)
-        recent = buffer.sample(recent_key, stored, wanted.n_episodes, wanted.window)
-        n_stored = jnp.minimum(stored.n_added, run.buffer_size)
+        recent = buffer.sample(recent_key, replay_buffer, wanted.n_episodes, wanted.window)
+        n_stored = jnp.minimum(replay_buffer.n_added, run.buffer_size)
         differs = n_stored > 4 * wanted.window
         return batch._replace(recent=recent, recent_differs=differs), rows
 
@@ -251,7 +251,7 @@ class Trainer:
         epsilon: Float[Array, ""] | float | None = None,
         keep_states: bool = False,
     ) -> Rollout:
-        """Episodes, one in each of so many parallel environments; greedy where epsilon is None."""
+        """One episode in each of `n_episodes` parallel environments; greedy if epsilon is None."""
 
         def act(
             key: PRNGKeyArray, hidden: PyTree, observation: Observation, last_action: Array
@@ -262,7 +262,7 @@ class Trainer:
         return collect(self.env, act, hidden, key, n_episodes, keep_states)
 
     def epsilon(self, env_steps: Int[Array, ""]) -> Float[Array, ""]:
-        """Exploration after so many env steps: linear, then flat."""
+        """The exploration rate at this number of env steps: linear, then constant."""
         run = self.run
         left = jnp.clip(1.0 - env_steps / run.epsilon_anneal_time, 0.0, 1.0)
         return run.epsilon_finish + left * (run.epsilon_start - run.epsilon_finish)
@@ -290,7 +290,7 @@ class Trainer:
         """(state, until_env_steps, max_iterations) → (state, metrics [K, max_iterations]).
 
         Iterations until every seed has played `until_env_steps`, but at most `max_iterations` (a
-        constant of the compiled program). Metrics of iterations that were not made are zeros. The
+        constant of the compiled program). Metrics of iterations that were not run are zeros. The
         state given is consumed. Under `vmap` seeds go on until the last of them is done.
         """
 
@@ -301,21 +301,21 @@ class Trainer:
         """Metrics [K] of greedy episodes."""
         return self._jit(self._over_seeds(self._evaluate))
 
-    # --- where something else plays -----------------------------------------------------------
+    # --- for players outside the compiled program ---------------------------------------------
 
     @functools.cached_property
     def exploration(self) -> Callable[[TrainState, int], Exploration]:
-        """(state, k) → what the next episodes of the k-th seed are to be played with."""
+        """(state, k) → the inputs of the k-th seed's next rollout for training."""
         return self._jit(lambda state, k: self._exploration(self._seed(state, k)))
 
     @functools.cached_property
     def evaluation(self) -> Callable[[TrainState, int], Evaluation]:
-        """(state, k) → what the k-th seed's next evaluation is to be played with."""
+        """(state, k) → the inputs of the k-th seed's next evaluation."""
         return self._jit(lambda state, k: _evaluation(self._seed(state, k)))
 
     @functools.cached_property
     def learn(self) -> Callable[[TrainState, int, Episodes], tuple[TrainState, Metrics]]:
-        """(state, k, episodes) → (state, metrics of the k-th seed): the iteration that they end.
+        """(state, k, episodes) → (state, metrics of the k-th seed): the rest of their iteration.
 
         The state given is consumed.
         """
@@ -329,16 +329,16 @@ class Trainer:
         return self._jit(learn, donate_argnums=0)
 
     def _seed(self, state: TrainState, k: Array) -> TrainState:
-        """The k-th seed's slice."""
+        """The k-th seed's slice of the state."""
         return jax.tree.map(lambda x: x[0 if self.run.seeds == 1 else k], state)
 
     @property
     def sharding(self) -> NamedSharding:
-        """Where a state lies: on all devices that share the work of an update."""
+        """Where a state is placed: on all devices that share the work of an update."""
         return shard.replicated(self.run.batch_size)
 
     def _jit(self, fn: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-        # of any signature, as jax.jit
+        # any signature, like jax.jit
         return jax.jit(
             fn,
             in_shardings=self.sharding,
@@ -348,7 +348,7 @@ class Trainer:
         )
 
     def _over_seeds(self, fn: Callable[..., PyTree]) -> Callable[..., PyTree]:
-        """fn(one seed's slice, …) → what it gives for every seed, stacked."""
+        """`fn`, a function of one seed's slice and more, mapped over all seeds, results stacked."""
 
         def over_seeds(states: PyTree, *args: Any) -> PyTree:
             if self.run.seeds == 1:
@@ -406,7 +406,7 @@ def _check_on_policy(experiment: Experiment, weighting: Weighting) -> None:
 
 
 def outcome_means(rollout: Rollout, prefix: str = "") -> Metrics:
-    """`NAME_mean` for each NAME in the last `info` of the episodes; where it is an array, over all
+    """`NAME_mean` for each NAME in the last `info` of the episodes; an array is averaged over all
     its numbers."""
     return {
         f"{prefix}{name}_mean": values.mean(dtype=jnp.float32)
@@ -415,7 +415,7 @@ def outcome_means(rollout: Rollout, prefix: str = "") -> Metrics:
 
 
 def evaluation_metrics(rollout: Rollout) -> Metrics:
-    """What an evaluation reports of its episodes, of JAX or NumPy arrays."""
+    """The metrics of an evaluation's episodes, of JAX or NumPy arrays."""
     returns = rollout.episodes.reward.sum(-1)
     return {
         **outcome_means(rollout, "test_"),

@@ -222,8 +222,8 @@ def acted(
     for t in range(steps):
         obs = jnp.float32(rng.normal(size=(n, SPEC.n_agents, SPEC.obs_size)))
         state = jnp.float32(rng.normal(size=(n, SPEC.state_size)))
-        seen, now = Observation(obs, state, avail), jax.random.fold_in(key, t)
-        hidden, actions = learner.act(params, now, hidden, seen, actions, epsilon)
+        observation, now = Observation(obs, state, avail), jax.random.fold_in(key, t)
+        hidden, actions = learner.act(params, now, hidden, observation, actions, epsilon)
     return np.asarray(actions)
 
 
@@ -284,12 +284,12 @@ def played(learner: Algorithm, params: Any, episodes: Episodes) -> Episodes:
     n, actions = len(episodes.length), []
     hidden, last = learner.initial_hidden(n), jnp.full((n, SPEC.n_agents), -1, jnp.int8)
     for t in range(SPEC.episode_limit):
-        seen = jax.tree.map(lambda x: x[:, t], episodes.encoded_state)  # noqa: B023
+        observation = jax.tree.map(lambda x: x[:, t], episodes.encoded_state)  # noqa: B023
         # in padding nothing is available
-        seen = seen._replace(
-            avail_actions=seen.avail_actions | (t >= episodes.length)[:, None, None]
+        observation = observation._replace(
+            avail_actions=observation.avail_actions | (t >= episodes.length)[:, None, None]
         )
-        hidden, last = learner.act(params, KEY, hidden, seen, last, None)
+        hidden, last = learner.act(params, KEY, hidden, observation, last, None)
         actions.append(last)
     stored = jnp.where(past_end(episodes.reward, LENGTH)[..., None], 0, jnp.stack(actions, 1))
     return episodes._replace(actions=stored.astype(jnp.int8))

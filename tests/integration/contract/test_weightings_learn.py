@@ -86,11 +86,11 @@ def test_uniform_weights_are_one_to_the_last_bit_however_normalised(normalise: s
 @pytest.mark.parametrize(
     ("name", "how"),
     [
-        ("remern-net", {}),  # running means, both estimators
+        ("remern-net", {}),  # running means, both auxiliary networks
         ("macpo", {"normalise": "ema", "on_policy": 5.0}),
         ("per", {"sampling": "prioritized"}),
     ],
-    ids=["estimators", "running mean", "priorities"],
+    ids=["auxiliary networks", "running mean", "priorities"],
 )
 def test_a_run_that_was_saved_and_loaded_continues_bit_for_bit(
     name: str, how: dict[str, Any], tmp_path: Path
@@ -105,9 +105,7 @@ def test_a_run_that_was_saved_and_loaded_continues_bit_for_bit(
 
 
 @pytest.mark.slow
-def test_prioritised_sampling_refreshes_what_it_drew_and_uniform_replay_keeps_no_priorities() -> (
-    None
-):
+def test_prioritised_sampling_updates_what_it_drew_and_uniform_replay_keeps_no_priorities() -> None:
     state, metrics = learned("uniform", sampling="prioritized")
     filled = state.priorities.value[0] > 0
     assert filled.all()  # six iterations of four episodes fill all rows

@@ -29,7 +29,7 @@ with warnings.catch_warnings():
     warnings.filterwarnings(
         "ignore", ".*inherits from WeightUpdaterBase is dep", DeprecationWarning
     )
-    # ImportError: beside TorchRL 0.14 it does not find the collector that it imports
+    # ImportError: with TorchRL 0.14 it does not find the collector that it imports
     pytest.importorskip("benchmarl", reason=REASON, exc_type=ImportError)
 
 from benchmarl.algorithms import QmixConfig  # noqa: E402
@@ -44,7 +44,7 @@ from torchrl.envs.utils import ExplorationType, set_exploration_type  # noqa: E4
 from torchrl.modules import MLP  # noqa: E402
 from torchrl.objectives import distance_loss  # noqa: E402
 
-from macpo import weighting  # noqa: E402
+from macpo.weighting import make, taken_probs, weighted_loss  # noqa: E402
 from tests.integration.foreign.test_torchrl import example, one_thread  # noqa: E402, F401
 
 pytestmark = pytest.mark.filterwarnings(
@@ -55,11 +55,11 @@ N_AGENTS, N_ACTIONS, N_STATES = example.N_AGENTS, example.N_ACTIONS, example.N_S
 
 
 class WeightedQmix(Qmix):
-    """BenchMARL's QMIX with the weighting `scheme`."""
+    """BenchMARL's QMIX with one of our weightings."""
 
     def __init__(self, weighting: str, **options: Any) -> None:
         super().__init__(**options)
-        self.weigh = weighting.make(weighting, **example.OPTIONS.get(weighting, {}))
+        self.weigh = make(weighting, **example.OPTIONS.get(weighting, {}))
         self.weights: list[Any] = []
         with torch.random.fork_rng():  # the experiment draws the same numbers with and without
             self.central = MLP(N_STATES, N_ACTIONS**N_AGENTS, num_cells=[32])
@@ -83,10 +83,10 @@ class WeightedQmix(Qmix):
         q, target = self.compared.q[..., 0], self.compared.target[..., 0]
         joint = action[..., :1] * N_ACTIONS + action[..., 1:]
         q_star = self.central(batch["state"]).gather(-1, joint)[..., 0]
-        pi, mask = weighting.taken_probs(self.compared.utilities, action), torch.ones_like(q)
+        pi, mask = taken_probs(self.compared.utilities, action), torch.ones_like(q)
         w = self.weigh(q=q, target=target, q_star=q_star, pi_taken=pi, mask=mask)
         self.weights.append(w)
-        ours = weighting.weighted_loss(distance_loss(q, target, self.loss_function), w, mask)
+        ours = weighted_loss(distance_loss(q, target, self.loss_function), w, mask)
         return TensorDict(loss=ours, loss_star=distance_loss(q_star, target, "l2").mean())
 
 
@@ -104,16 +104,18 @@ class TwoStepGame(EnvBase):
 
     def __init__(self, n: int) -> None:
         super().__init__(batch_size=[n])
-        seen = {"observation": Unbounded((n, N_AGENTS, N_STATES))}
+        observation = {"observation": Unbounded((n, N_AGENTS, N_STATES))}
         done = {"action": Categorical(N_ACTIONS, (n, N_AGENTS))}
         self.observation_spec = Composite(
-            agents=Composite(seen, shape=(n, N_AGENTS)), state=Unbounded((n, N_STATES)), shape=(n,)
+            agents=Composite(observation, shape=(n, N_AGENTS)),
+            state=Unbounded((n, N_STATES)),
+            shape=(n,),
         )
         self.action_spec = Composite(agents=Composite(done, shape=(n, N_AGENTS)), shape=(n,))
         self.reward_spec = Unbounded((n, 1))
         self.at = torch.zeros(n, dtype=torch.long)
 
-    def seen(self) -> dict[str, Any]:
+    def observed(self) -> dict[str, Any]:
         state = torch.nn.functional.one_hot(self.at, N_STATES).float()
         observation = state[:, None].repeat(1, N_AGENTS, 1)
         agents = TensorDict({"observation": observation}, observation.shape[:2])
@@ -122,14 +124,14 @@ class TwoStepGame(EnvBase):
     def _reset(self, tensordict: TensorDict | None = None, **_: Any) -> TensorDict:
         over = None if tensordict is None else tensordict.get("_reset", None)
         self.at = torch.zeros_like(self.at) if over is None else self.at * ~over[:, 0]
-        return TensorDict(self.seen(), self.batch_size)
+        return TensorDict(self.observed(), self.batch_size)
 
     def _step(self, tensordict: TensorDict) -> TensorDict:
         first, second = tensordict["agents", "action"].unbind(-1)
         reward, over = example.REWARD[self.at, first, second][:, None], (self.at > 0)[:, None]
         self.at = 1 + first
         ends = {"done": over, "terminated": over.clone()}
-        return TensorDict(self.seen() | ends | {"reward": reward}, self.batch_size)
+        return TensorDict(self.observed() | ends | {"reward": reward}, self.batch_size)
 
     def _set_seed(self, seed: int | None) -> None:
         """Nothing is random here."""
@@ -195,7 +197,7 @@ def train(folder: Path, seed: int, weighting: str | None, n_iterations: int) -> 
         task=Task("two_step", {}),
         algorithm_config=(
             QmixConfig(**options)
-            if scheme is None
+            if weighting is None
             else WeightedQmixConfig(**options, weighting=weighting)
         ),
         model_config=mlp,

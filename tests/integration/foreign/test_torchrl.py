@@ -46,7 +46,7 @@ example = _load()
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Networks this small are faster on one, and tests run beside each other."""
+    """Networks this small are faster on one, and tests run in parallel."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -61,7 +61,7 @@ def fresh(name: str) -> tuple[Any, TensorDict]:
     """An untrained learner and 16 episodes."""
     torch.manual_seed(0)
     learner = example.Learner(name)
-    return learner, example.play(lambda seen: torch.randint(2, seen.shape[:2]), 16)
+    return learner, example.play(lambda obs: torch.randint(2, obs.shape[:2]), 16)
 
 
 def tensors(learner: Any) -> list[Any]:

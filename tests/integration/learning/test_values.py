@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from macpo.registry import make_config
-from tests.support.frozen import Learned, learn
+from tests.support.frozen import TrainedValues, learn
 from tests.support.toys import TwoStates
 
 pytestmark = pytest.mark.slow
@@ -19,7 +19,9 @@ MILD = ((8.0, -2.0, -2.0), (-2.0, 0.0, 0.0), (-2.0, 0.0, 0.0))
 
 
 @functools.cache
-def played(algorithm: str, payoff: Any = PENALTY, updates: int = 1000, **options: Any) -> Learned:
+def played(
+    algorithm: str, payoff: Any = PENALTY, updates: int = 1000, **options: Any
+) -> TrainedValues:
     """What the algorithm, with uniform weights, learns of a payoff matrix."""
     env = make_config("envs", "matrix-game", payoff=payoff).make()
     uniform = make_config("weighting", "uniform")

@@ -125,11 +125,11 @@ def networks(kind: str) -> Networks:
 
 def batch() -> Episodes:
     filled, terminated = recorded("in/filled"), recorded("in/terminated")
-    memory = Observation(
+    encoded_state = Observation(
         recorded("in/obs"), recorded("in/state"), recorded("in/avail_actions").astype(bool)
     )
     episodes = Episodes(
-        encoded_state=memory,
+        encoded_state=encoded_state,
         actions=recorded("in/actions")[:, :-1].astype(np.int8),
         reward=recorded("in/reward"),
         length=filled.sum(1).astype(np.int32) - 1,

@@ -137,12 +137,12 @@ def test_agents_only_do_what_their_own_mask_allows(played: Rollout):
 
 
 def test_the_shapes_are_those_of_replay(played: Rollout):
-    ring = jax.eval_shape(lambda: buffer.init(trainer().env, N))
+    replay_buffer = jax.eval_shape(lambda: buffer.init(trainer().env, N))
     shapes = lambda tree: jax.tree.map(lambda x: (x.shape, np.dtype(x.dtype)), tree)  # noqa: E731
-    assert shapes(played.episodes) == shapes(ring.episodes)
+    assert shapes(played.episodes) == shapes(replay_buffer.episodes)
 
 
-def test_without_memory_everything_else_is_the_same(player: HostPlayer, played: Rollout):
+def test_without_encoded_states_everything_else_is_the_same(player: HostPlayer, played: Rollout):
     again, _ = player.collect(params(), KEY, N, EPSILON, keep_states=False)
     assert again.episodes.encoded_state == ()
     bare = played._replace(episodes=played.episodes._replace(encoded_state=()))
