@@ -1,4 +1,4 @@
-# Sourced by the scripts beside it, which set `env`: the flags that choose the environment.
+# Sourced by the scripts in this folder, which set `env`: the flags that choose the environment.
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 macpo=${MACPO:-.venv/bin/macpo}
 out=runs/results

@@ -41,7 +41,7 @@ from macpo.nets.action_selection import gather_actions, greedy
 from macpo.nets.agent import AgentNet
 from macpo.nets.critics import AgentCritic, dueling
 from macpo.nets.mixers import LinearMixer
-from macpo.types import Batch, Observation, PyTree
+from macpo.types import Batch, Episodes, Observation, PyTree
 from macpo.weighting.normalise import masked_mean
 from macpo.weighting.weighting import Weighting
 
@@ -158,54 +158,76 @@ def _team_values(
     return jax.tree.map(partial(unpack, packed.packing), values)
 
 
-def _update(
-    learner: ActorCriticLearner, state: LearnerState, batch: Batch, key: PRNGKeyArray
-) -> ActorCriticUpdate:
-    """Critic updates on old and new episodes, then one policy update."""
-    config, (actor, critic, auxiliary), new = learner.config, state.params, batch.recent
-    target_critic = state.target_networks.critic
-    assert new is not None
-    old = batch.episodes
-
-    def policy(packed: PackedEpisodes, actor: AgentNet) -> Float[Array, "S L N A"]:
-        outputs = unroll_agents(learner.spec, actor, packed)
-        return learner.log_policy(outputs, packed, batch.epsilon)
-
-    # 1. Targets of the new episodes: SARSA(λ) of the target network. A truncated episode continues
-    #    with the expectation under its policy. The policies are needed here and, after the critic's
-    #    updates, in their loss: one forward pass serves both, and its gradient is pulled back once
-    #    the loss is known.
-    new_packed = pack_episodes(learner.env, new)
-    log_pi, pull_back = jax.vjp(partial(policy, new_packed), actor)
-    values = _team_values(learner, target_critic, new_packed, jnp.exp(log_pi))
-    reward, terminal, new_mask, _ = transitions(new)
-    played = jnp.pad(new_mask, ((0, 0), (0, 1)))
+def _on_policy_target(
+    learner: ActorCriticLearner,
+    target_critic: Critic,
+    episodes: Episodes,
+    packed: PackedEpisodes,
+    log_pi: Float[Array, "S L N A"],
+) -> Float[Array, "B T"]:
+    """SARSA(λ) of the target network. A truncated episode continues with the expectation under its
+    policy."""
+    config = learner.config
+    reward, terminal, mask, _ = transitions(episodes)
+    values = _team_values(learner, target_critic, packed, jnp.exp(log_pi))
+    played = jnp.pad(mask, ((0, 0), (0, 1)))
     value = jnp.where(played, values.q_taken, values.q_expected)
-    new_target = lambda_return(reward, terminal, new_mask, value, config.gamma, config.td_lambda)
+    return lambda_return(reward, terminal, mask, value, config.gamma, config.td_lambda)
 
-    # 2. Targets of the old ones: tree backup, with the trace λ Π_i π_i(u_i).  Eq. (8)
-    packed = pack_episodes(learner.env, old)
-    old_log_pi = jax.lax.stop_gradient(policy(packed, actor))
-    values = _team_values(learner, target_critic, packed, jnp.exp(old_log_pi))
-    reward, terminal, mask, _ = transitions(old)
-    pi_taken = unpack(packed.packing, jnp.exp(gather_actions(old_log_pi, packed.actions)))
-    trace = config.tree_lambda * pi_taken.prod(-1)
+
+def _off_policy_output(
+    learner: ActorCriticLearner,
+    state: LearnerState,
+    episodes: Episodes,
+    packed: PackedEpisodes,
+    log_pi: Float[Array, "S L N A"],
+) -> CriticOutput:
+    """What the weights of replayed steps depend on; their targets are tree backups.  Eq. (8)"""
+    config = learner.config
+    reward, terminal, mask, _ = transitions(episodes)
+    values = _team_values(learner, state.target_networks.critic, packed, jnp.exp(log_pi))
+    pi_taken = unpack(packed.packing, jnp.exp(gather_actions(log_pi, packed.actions)))
+    trace = config.tree_lambda * pi_taken.prod(-1)  # λ Π_i π_i(u_i)
     q_expected, q_taken = values.q_expected, values.q_taken
     target = episode_return(reward, terminal, mask, q_expected, q_taken, trace, config.gamma)
-
-    # 3. The weights of the old ones.
-    q = values.q_taken
+    q = q_taken
     if "q" in learner.weighting.needs:
-        q = _team_values(learner, critic, packed, jnp.exp(old_log_pi)).q_taken
-    likeliest = greedy(old_log_pi, packed.observation.avail_actions)
-    out = CriticOutput(
+        q = _team_values(learner, state.params.critic, packed, jnp.exp(log_pi)).q_taken
+    likeliest = greedy(log_pi, packed.observation.avail_actions)
+    return CriticOutput(
         q=q[:, :-1, None],
-        q_of_target_net=values.q_taken[:, :-1, None],
+        q_of_target_net=q_taken[:, :-1, None],
         target=target,
         pi_taken=pi_taken[:, :-1],
         greedy=unpack(packed.packing, likeliest),
     )
 
+
+def _update(
+    learner: ActorCriticLearner, state: LearnerState, batch: Batch, key: PRNGKeyArray
+) -> ActorCriticUpdate:
+    """Critic updates on old and new episodes, then one policy update."""
+    config, (actor, critic, auxiliary) = learner.config, state.params
+    old, new = batch.episodes, batch.recent
+    assert new is not None
+    mask, new_mask = transitions(old).mask, transitions(new).mask
+
+    def policy(packed: PackedEpisodes, actor: AgentNet) -> Float[Array, "S L N A"]:
+        outputs = unroll_agents(learner.spec, actor, packed)
+        return learner.log_policy(outputs, packed, batch.epsilon)
+
+    # 1. Targets. The policies of new episodes are needed here and, after the critic's updates, in
+    #    their loss: one forward pass serves both, and its gradient is pulled back once the loss is
+    #    known.
+    new_packed = pack_episodes(learner.env, new)
+    log_pi, pull_back = jax.vjp(partial(policy, new_packed), actor)
+    target_critic = state.target_networks.critic
+    new_target = _on_policy_target(learner, target_critic, new, new_packed, log_pi)
+    packed = pack_episodes(learner.env, old)
+    old_log_pi = jax.lax.stop_gradient(policy(packed, actor))
+    out = _off_policy_output(learner, state, old, packed, old_log_pi)
+
+    # 2. The weights of the old ones.
     def auxiliary_loss(auxiliary: AuxiliaryNetworks) -> tuple[Float[Array, ""], CriticWeights]:
         weighted = weight_critics(learner, auxiliary, state, batch, key, out)
         return weighted.auxiliary_loss, weighted
@@ -214,10 +236,10 @@ def _update(
     auxiliary, target_error, opt_state = learner.apply_auxiliary_gradients(grads, state)
     weights = weighted.weights[..., 0]
 
-    # 4. The critic: old steps with their weights, new ones unweighted.
+    # 3. The critic: old steps with their weights, new ones unweighted.
     both = jax.tree.map(
         lambda *x: jnp.concatenate(x),
-        (old, target, weights, mask),
+        (old, out.target, weights, mask),
         (new, new_target, jnp.ones_like(new_target), new_mask),
     )
     updated = update_critic_backwards(
@@ -229,9 +251,9 @@ def _update(
         steps_per_update=config.sweep_width,
     )
     q_taken = updated.value[: len(mask)]
-    td_error_abs = jnp.abs(q_taken - target)
+    td_error_abs = jnp.abs(q_taken - out.target)
 
-    # 5. The policies of new episodes: k_i times the counterfactual advantage.  Eq. (6)
+    # 4. The policies of new episodes: k_i times the counterfactual advantage.  Eq. (6)
     q, k = jax.tree.map(lambda x: x[len(mask) :], updated.outputs)
     pi = unpack(new_packed.packing, jnp.exp(log_pi))[:, :-1]
     advantage = k * (gather_actions(q, new.actions) - (pi * q).sum(-1))
@@ -253,7 +275,7 @@ def _update(
         "advantage_abs": masked_mean(jnp.abs(advantage).mean(-1), new_mask),
         "td_error_abs": masked_mean(td_error_abs, mask),
         "q_taken_mean": masked_mean(q_taken, mask),
-        "target_mean": masked_mean(target, mask),
+        "target_mean": masked_mean(out.target, mask),
         "grad_norm": optax.tree.norm(grads),
     }
     params = Networks(actor, updated.critic, auxiliary)
