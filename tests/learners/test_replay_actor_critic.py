@@ -144,3 +144,12 @@ def test_q_star_learns_the_critics_targets():
     assert expected > 0
     np.testing.assert_allclose(weighted.metrics["loss_central"], expected, rtol=1e-5)
     np.testing.assert_allclose(weighted.auxiliary_loss, expected, rtol=1e-5)
+
+
+def test_no_gradient_of_their_losses_reaches_the_targets():
+    def loss(target: jax.Array) -> jax.Array:
+        return weigh(Discor(), output(FIRST)._replace(target=target)).auxiliary_loss
+
+    value, slope = jax.value_and_grad(loss)(jnp.array(TARGET))
+    assert value > 0
+    np.testing.assert_array_equal(slope, 0)
