@@ -57,6 +57,13 @@ def test_a_configuration_knows_its_name(kind: registry.Kind, name: str) -> None:
     assert registry.name_of(registry.make_config(kind, name)) == name
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind, name in PLUGINS if kind != "envs"]
+)
+def test_messages_call_a_configuration_by_the_same_name(kind: registry.Kind, name: str) -> None:
+    assert registry.module_name(registry.make_config(kind, name)) == name
+
+
 @every_plugin
 def test_a_configuration_is_frozen(kind: registry.Kind, name: str) -> None:
     options = registry.config_class(kind, name).__dataclass_params__

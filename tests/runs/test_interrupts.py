@@ -1,19 +1,63 @@
-"""Processes of their own that are killed or asked to stop."""
+"""Runs that are killed or asked to stop."""
 
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from macpo.experiment import to_dict
+from macpo.runs.interrupts import noted_signals
 from tests.runs.conftest import SMALL, resume, rows
+
+# --- in this process ------------------------------------------------------------------------------
+
+
+def test_signals_are_noted_instead_of_acted_on():
+    with noted_signals() as received:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+        assert received == [signal.SIGTERM, signal.SIGINT]
+
+
+def test_a_second_signal_of_the_same_kind_acts_as_usual():
+    with noted_signals() as received:
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert received == [signal.SIGINT]
+
+
+def test_afterwards_signals_act_as_before_even_after_an_error():
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with pytest.raises(ZeroDivisionError), noted_signals():
+        assert signal.getsignal(signal.SIGTERM) != before[1]
+        raise ZeroDivisionError
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_outside_of_the_main_thread_signals_are_left_to_others():
+    before, seen = signal.getsignal(signal.SIGTERM), list[Any]()
+
+    def work() -> None:
+        with noted_signals() as received:
+            seen.extend([received, signal.getsignal(signal.SIGTERM)])
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [[], before]
+
+
+# --- in processes of their own --------------------------------------------------------------------
 
 
 def start(directory: Path, cache: Path) -> "subprocess.Popen[bytes]":

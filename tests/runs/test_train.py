@@ -2,13 +2,16 @@
 
 import io
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 import macpo
+from macpo.algorithms.vdn import Config as Vdn
+from macpo.learners.value_based import ValueBasedLearner
 from tests.runs.conftest import SMALL, resume, rows, train
 
 
@@ -108,3 +111,25 @@ def test_a_run_of_an_earlier_layout_is_refused_in_a_sentence(tmp_path: Path):
         macpo.UsageError, match=r"written by an earlier layout of macpo.*train again"
     ):
         resume(tmp_path / "run", steps=600)
+
+
+class MistakenLearner(ValueBasedLearner):
+    """Reads what no batch has."""
+
+    def update(self, state: Any, batch: Any, key: Any) -> Any:
+        return super().update(state, batch.rewards, key)
+
+
+@dataclass(frozen=True)
+class Mistaken(Vdn):
+    """An algorithm of one's own."""
+
+    def make(self, env: Any, weighting: Any) -> Any:
+        return MistakenLearner(**vars(super().make(env, weighting)))
+
+
+def test_an_algorithm_whose_update_fails_leaves_no_run_behind(tmp_path: Path):
+    experiment = replace(SMALL, algorithm=Mistaken(rnn_hidden_dim=8))
+    with pytest.raises(AttributeError, match="'Batch' object has no attribute 'rewards'"):
+        train(tmp_path / "run", experiment)
+    assert not (tmp_path / "run").exists()

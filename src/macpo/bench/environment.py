@@ -58,7 +58,7 @@ def at_random(key: jax.Array, available: Bool[Array, "B N A"]) -> Int[Array, "B 
 
 
 def _reference_steps_per_second() -> float | None:
-    module = repository_module("tests/reference/predator_prey_numpy.py")
+    module = repository_module("tests/support/predator_prey_numpy.py")
     if module is None:
         return None
     env, rng = module.PredatorPreyNumpy(punishment=-2.0), np.random.default_rng(0)

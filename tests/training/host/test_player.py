@@ -202,8 +202,3 @@ def test_every_algorithm_plays_and_can_learn_from_what_is_played(name: str, pool
     assert (played.episodes.length >= 2).all()
     state, metrics = jax.eval_shape(one.learn, jax.eval_shape(one.init), 0, played.episodes)
     assert jax.tree.leaves(state) and {"return_mean", "loss"} <= set(metrics)
-
-
-def test_a_stand_in_is_never_stepped():
-    with pytest.raises(TypeError, match="sums is not JAX"):
-        trainer().env.step(KEY, Observation(*(jnp.zeros(()),) * 3), jnp.zeros(2, int))

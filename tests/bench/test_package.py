@@ -1,0 +1,25 @@
+"""The bench's rows come out."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.slow
+def test_the_bench_writes_its_results_with_the_machine(tmp_path: Path):
+    file = tmp_path / "bench.json"
+    bench = shlex.split(f"-m macpo bench memory env --rounds 1 --json {file}")
+    tests_own = ("XLA_FLAGS", "JAX_COMPILATION_CACHE_DIR")  # measured as a user would
+    environment = {name: x for name, x in os.environ.items() if name not in tests_own}
+    subprocess.run([sys.executable, *bench], env=environment, check=True, capture_output=True)
+    data = json.loads(file.read_text())
+    assert {"cpu", "cores", "python", "jax", "macpo"} <= set(data["machine"])
+    values = {row["name"]: row["value"] for row in data["results"]}
+    assert values["replay, 10,000 full episodes"] < 100  # MB
+    assert values["peak memory of a MAC-PO update, full length"] < 1300  # MB
+    assert values["environment, 512 parallel"] > values["NumPy reference environment"]

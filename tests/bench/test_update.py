@@ -1,0 +1,32 @@
+"""The work of an update, as the bench counts it, and the batches it is measured on."""
+
+import numpy as np
+import pytest
+
+import macpo
+from macpo.algorithms.qmix import Config as Qmix
+from macpo.bench.update import batch_of, full_lengths, typical_lengths, useful_flops
+
+
+@pytest.mark.parametrize(("weighting", "gigaflops"), [("macpo", 142.4), ("uniform", 60.1)])
+def test_the_useful_arithmetic_of_a_full_update_is_what_the_shapes_say(
+    weighting: str, gigaflops: float
+):
+    env = macpo.make_env("predator-prey")
+    learner = Qmix().make(env, macpo.weighting.make(weighting))
+    flops = useful_flops(learner, full_lengths(128, 200))
+    assert flops / 1e9 == pytest.approx(gigaflops, rel=0.003)
+
+
+def test_typical_lengths_average_fifty_with_one_episode_at_the_limit():
+    lengths = typical_lengths(128, 200)
+    assert lengths.mean() == pytest.approx(50, abs=3)
+    assert lengths[0] == lengths.max() == 200 and lengths.min() >= 1
+    assert (np.diff(lengths) <= 0).all()
+
+
+def test_a_batch_is_cut_to_the_lengths_asked_for():
+    env = macpo.make_env("predator-prey", episode_limit=20)
+    batch = batch_of(env, np.array([20, 7, 3], np.int32))
+    np.testing.assert_array_equal(batch.length, [20, 7, 3])
+    np.testing.assert_array_equal(batch.terminated, [False, True, True])

@@ -1,0 +1,32 @@
+"""The contract of JAX environments: what a class that writes down only the game gets for free."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from macpo.envs.base import first_step, tree_bytes
+from macpo.types import Observation
+from tests.support.toys import CANVAS, Canvas
+
+SEEN = Observation(jnp.ones((2, 4)), jnp.arange(5.0), jnp.ones((2, 3), bool))
+
+
+def test_by_default_replay_stores_the_observation_itself():
+    env = Canvas(CANVAS)
+    encoded = env.encode(SEEN)
+    jax.tree.map(np.testing.assert_array_equal, encoded, SEEN)
+    jax.tree.map(np.testing.assert_array_equal, env.decode(encoded), SEEN)
+
+
+def test_the_first_time_step_pays_nothing_and_ends_nothing():
+    first = first_step(SEEN, clock=jnp.array(3))
+    assert first.observation is SEEN
+    assert (float(first.reward), bool(first.terminated), bool(first.truncated)) == (0, False, False)
+    assert first.reward.dtype == jnp.float32
+    assert first.info == {"clock": 3}
+
+
+def test_bytes_are_those_of_all_arrays_also_before_they_exist():
+    tree = {"a": jnp.zeros((3, 2), jnp.float32), "b": (jnp.zeros(5, jnp.int8), jnp.zeros((), bool))}
+    assert tree_bytes(tree) == 6 * 4 + 5 + 1
+    assert tree_bytes(jax.eval_shape(lambda: tree)) == 30

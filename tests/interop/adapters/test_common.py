@@ -1,0 +1,67 @@
+"""What the adapters share."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from macpo.errors import UsageError
+from macpo.interop.adapters.common import episode_limit, flat, n_actions, numbers, team_reward
+from macpo.interop.factory import FactoryConfig
+
+
+@dataclass(frozen=True)
+class Made(FactoryConfig):
+    """Settings of an environment that somebody's factory makes."""
+
+    name = "somebody:factory"
+
+
+class Discrete:
+    """As Gymnasium's and JaxMARL's, of another library."""
+
+    n = np.int64(5)
+
+
+@pytest.mark.parametrize(
+    ("own", "configured", "limit"), [(9, None, 9), (None, 7, 7), (9, 7, 7), (5, 7, 5)]
+)
+def test_the_smaller_limit_holds(own: int | None, configured: int | None, limit: int):
+    assert episode_limit(Made(episode_limit=configured), own) == limit
+
+
+def test_without_any_limit_the_flag_is_named():
+    with pytest.raises(UsageError, match=r"^somebody:factory does not say.*--env\.episode-limit"):
+        episode_limit(Made(), None)
+
+
+def test_a_discrete_space_has_a_size():
+    size = n_actions(Made(), "agent_0", Discrete())
+    assert (size, type(size)) == (5, int)
+
+
+def test_another_space_is_refused_with_the_agent():
+    with pytest.raises(UsageError, match=r"actions of agent 'a' are \[0\.0, 1\.0\], but must be"):
+        n_actions(Made(), "a", [0.0, 1.0])
+
+
+@pytest.mark.parametrize("x", [[[1, 2], [3, 4]], np.arange(1.0, 5.0), (1, 2, 3, 4)])
+def test_numbers_of_any_shape_become_one_vector(x: Any):
+    vector = flat(x)
+    assert (vector.tolist(), vector.dtype) == ([1, 2, 3, 4], np.float32)
+
+
+def test_a_single_number_is_a_vector_of_one():
+    assert flat(3).tolist() == [3]
+
+
+@pytest.mark.parametrize(("how", "reward"), [("sum", 6.0), ("mean", 2.0)])
+def test_the_team_receives_the_sum_or_the_mean(how: Any, reward: float):
+    found = team_reward(Made(team_reward=how), [1.0, 2.0, 3.0])
+    assert (found, found.dtype) == (reward, np.float32)
+    assert team_reward(Made(team_reward=how), 4.0) == 4.0
+
+
+def test_numbers_that_are_missing_are_zero_and_others_are_left_out():
+    assert numbers(["won", "kills"], {"kills": 3, "map": 7}) == {"won": 0, "kills": 3}

@@ -1,0 +1,141 @@
+"""From stored episodes to steps, actions and packed states; padding holds anything."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from macpo.kernels.packing import unpack
+from macpo.learners.episodes import (
+    actions_taken,
+    decode_rows,
+    encoder,
+    last_actions,
+    pack_episodes,
+    transitions,
+    unroll_agents,
+)
+from macpo.nets.agent import agent_inputs, make_agent
+from macpo.types import Episodes, Observation
+from tests.support.toys import CANVAS, Canvas, Counting, scribble, spoiled
+
+LENGTH = [4, 2, 2]
+TERMINATED = [True, True, False]
+
+
+def short() -> Episodes:
+    """Three episodes of at most four steps, of two agents."""
+    zeros = np.zeros((3, 5))
+    return Episodes(
+        encoded_state=zeros,
+        actions=jnp.arange(1, 25, dtype=jnp.int8).reshape(3, 4, 2),
+        reward=jnp.arange(12.0).reshape(3, 4),
+        length=jnp.array(LENGTH),
+        terminated=jnp.array(TERMINATED),
+    )
+
+
+# --- steps ----------------------------------------------------------------------------------------
+
+
+def test_steps_exist_up_to_the_length_of_their_episode():
+    mask = transitions(short()).mask
+    assert mask.astype(int).tolist() == [[1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 0, 0]]
+
+
+def test_only_the_last_step_of_an_episode_that_terminated_ends_the_decision_process():
+    terminal = transitions(short()).terminal
+    assert terminal.astype(int).tolist() == [[0, 0, 0, 1], [0, 1, 0, 0], [0, 0, 0, 0]]
+
+
+def test_every_step_has_the_importance_of_its_episode():
+    importance = transitions(short(), jnp.array([0.5, 1.0, 0.25])).importance
+    np.testing.assert_array_equal(importance, np.repeat([[0.5], [1.0], [0.25]], 4, 1))
+
+
+def test_without_an_importance_every_step_has_one():
+    np.testing.assert_array_equal(transitions(short()).importance, np.ones((3, 4)))
+
+
+# --- actions --------------------------------------------------------------------------------------
+
+
+def test_no_action_is_taken_in_the_final_state_or_in_padding():
+    assert actions_taken(short())[:, :, 0].tolist() == [
+        [1, 3, 5, 7, -1],
+        [9, 11, -1, -1, -1],
+        [17, 19, -1, -1, -1],
+    ]
+
+
+def test_every_state_follows_the_actions_of_the_state_before_and_the_first_follows_none():
+    actions = jnp.array([[[3, 1], [0, 2]]])
+    assert last_actions(actions).tolist() == [[[-1, -1], [3, 1], [0, 2]]]
+
+
+# --- packing --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_episodes", [3, 34], ids=["a lane each", "two on each lane"])
+def test_packed_states_and_actions_come_back_as_they_were(n_episodes: int):
+    length = sorted((1 + i % 6 for i in range(n_episodes)), reverse=True)
+    episodes = scribble(CANVAS, length, [True] * n_episodes)
+    packed = pack_episodes(Canvas(CANVAS), episodes)
+    back = jax.tree.map(lambda x: unpack(packed.packing, x), packed.encoded_state)
+    jax.tree.map(np.testing.assert_array_equal, back, episodes.encoded_state)
+    exists = np.asarray(packed.packing.exists)
+    for found, expected in (
+        (packed.actions, actions_taken(episodes)),
+        (packed.last_actions, last_actions(episodes.actions)),
+    ):
+        unpacked = np.asarray(unpack(packed.packing, found))
+        np.testing.assert_array_equal(unpacked[exists], np.asarray(expected)[exists])
+
+
+def test_packed_observations_are_decoded_states():
+    env = Counting()
+    t = jnp.broadcast_to(jnp.arange(7, dtype=jnp.int8), (2, 7))
+    episodes = Episodes(
+        encoded_state=(t, jnp.full((2, 7), 6, jnp.int8)),
+        actions=jnp.zeros((2, 6, 2), jnp.int8),
+        reward=jnp.zeros((2, 6)),
+        length=jnp.array([6, 3]),
+        terminated=jnp.array([True, True]),
+    )
+    packed = pack_episodes(env, episodes)
+    state = unpack(packed.packing, packed.observation.state)
+    np.testing.assert_array_equal(state[1, :4], [[t / 8, 6 / 8] for t in range(4)])
+    np.testing.assert_array_equal(state[1, 4:], 0)
+
+
+def test_decoded_rows_are_numbers_of_single_precision():
+    stored = scribble(CANVAS, [6], [True]).encoded_state
+    obs, state = stored.obs[0].astype(jnp.int8), stored.state[0].astype(jnp.int8)
+    decoded = decode_rows(Canvas(CANVAS), Observation(obs, state, stored.avail_actions[0]))
+    assert (decoded.obs.dtype, decoded.state.dtype) == (jnp.float32, jnp.float32)
+    assert decoded.avail_actions.dtype == bool
+
+
+# --- networks -------------------------------------------------------------------------------------
+
+
+def test_unrolled_agents_give_what_one_step_after_another_gives():
+    episodes = scribble(CANVAS, [6, 3], [True, False])
+    agent = make_agent(jax.random.key(0), CANVAS, 4, CANVAS.n_actions)
+    packed = pack_episodes(Canvas(CANVAS), spoiled(episodes))
+    out = unpack(packed.packing, unroll_agents(CANVAS, agent, packed))
+
+    seen = agent_inputs(CANVAS, episodes.encoded_state.obs, last_actions(episodes.actions))
+    for row, length in enumerate([6, 3]):
+        hidden = jnp.zeros((2, 4))
+        for t in range(length + 1):
+            hidden, expected = agent(seen[row, t], hidden)
+            np.testing.assert_allclose(out[row, t], expected, rtol=1e-4, atol=1e-6)
+        np.testing.assert_array_equal(out[row, length + 1 :], 0)
+
+
+def test_the_encoder_of_a_spec_is_always_the_same_object():
+    assert encoder(CANVAS) is encoder(dataclasses.replace(CANVAS))
+    assert encoder(CANVAS) is not encoder(dataclasses.replace(CANVAS, obs_agent_id=False))

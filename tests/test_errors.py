@@ -1,0 +1,63 @@
+"""Errors told in one sentence, with advice."""
+
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from macpo.errors import UsageError, describe_exception, nearest, require, require_choice
+
+KNOWN = ["qmix", "qplex", "vdn"]
+
+
+def test_a_requirement_that_holds_is_silent_and_one_that_does_not_is_a_usage_error():
+    require(True, "never seen")
+    with pytest.raises(UsageError) as error:
+        require(False, "steps must be positive.")
+    assert str(error.value) == "steps must be positive."
+
+
+def test_a_usage_error_is_a_value_error():
+    with pytest.raises(ValueError, match="no"):
+        require(False, "no")
+
+
+def test_a_choice_is_one_of_those_that_its_type_lists():
+    order = Literal["first", "last", 3]
+    require_choice("replay", "order", "last", order)
+    require_choice("replay", "order", 3, order)
+    with pytest.raises(UsageError) as error:
+        require_choice("replay", "order", "best", order)
+    assert str(error.value) == "replay: order must be one of 'first', 'last', 3, not 'best'."
+
+
+def test_the_most_similar_known_word_is_suggested():
+    assert nearest("qmxi", KNOWN) == "did you mean 'qmix'?"
+    assert nearest("qplx", iter(KNOWN)) == "did you mean 'qplex'?"
+
+
+@pytest.mark.parametrize("known", [KNOWN, []])
+def test_a_word_like_no_other_gets_no_suggestion(known: list[str]):
+    assert nearest("zzzzzz", known) == "nothing similar is known."
+
+
+def raised(error: Exception) -> Exception:
+    """The same error after it was raised in a function of this file."""
+
+    def fail() -> None:
+        raise error  # the line that is looked for
+
+    with pytest.raises(type(error)) as caught:
+        fail()
+    return caught.value
+
+
+def test_an_exception_is_described_with_the_place_that_raised_it():
+    lines = Path(__file__).read_text().splitlines()
+    (line,) = (n for n, text in enumerate(lines, 1) if "# the line that" + " is looked" in text)
+    words = describe_exception(raised(KeyError("speed")))
+    assert words == f"KeyError: 'speed' ({__file__}, line {line})"
+
+
+def test_an_exception_without_a_message_is_described_by_its_type():
+    assert describe_exception(raised(RuntimeError())).startswith("RuntimeError (")
