@@ -204,7 +204,7 @@ def test_after_two_batches_the_moments_are_those_of_both_alike() -> None:
     batches = np.float32(rng.normal(size=(2, 3, 6)) * 3 + np.array([5, -1])[:, None, None])
     real = np.arange(6) < np.array(LENGTH)[:, None]
     for returns in batches:
-        critic = critic.having_seen(np.where(real, returns, np.nan), real)
+        critic = critic.update_moments(np.where(real, returns, np.nan), real)
     returns = batches[:, real]
     np.testing.assert_allclose(critic.moments, [returns.mean(), returns.std()], rtol=1e-3)
 
@@ -218,7 +218,7 @@ def test_the_value_of_a_second_batch_is_scaled_back_to_units_of_the_reward() -> 
 
 
 def test_equal_returns_are_not_divided_by_nothing() -> None:
-    critic = started().params.critic.having_seen(jnp.full((3, 6), 4.0), jnp.ones((3, 6), bool))
+    critic = started().params.critic.update_moments(jnp.full((3, 6), 4.0), jnp.ones((3, 6), bool))
     np.testing.assert_allclose(critic.moments, [4, 0.1], rtol=1e-4)
 
 
