@@ -9,10 +9,13 @@ train: .venv/installed
 	$(BIN)/macpo train --env predator-prey --weighting macpo --steps $(STEPS)
 
 test: lint
-	@echo "all tests: about twenty minutes on two cores, less once programs are compiled; make test-fast takes three"
+	@echo "all tests: about twenty minutes on two cores, less once programs are compiled; make test-fast runs the quick parts"
 	$(BIN)/pytest -n auto --dist loadfile
 
-# an answer within three minutes: no training, and none of the parts that compile much
+# Without the rooms whose tests compile much or start processes; `make test` has them all.
+FAST := $(addprefix --ignore=tests/, integration algorithms envs training runs interop render kernels bench) \
+  --ignore=tests/learners/test_value_based.py --ignore=tests/learners/test_actor_critic.py
+
 test-fast: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/pytest -n auto --dist loadfile -m "not slow" $(FAST)

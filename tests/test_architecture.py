@@ -1,6 +1,7 @@
 """Data flows one way: a module imports only from its left."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,10 @@ def test_nothing_in_the_package_imports_torch():
 def test_other_projects_environments_are_imported_by_nobody_who_does_not_use_them():
     theirs = {":pettingzoo", ":gymnasium", ":jaxmarl"}
     assert [p for p in MODULES if imported(p) & theirs] == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
+def test_the_pages_tell_the_same_order(page: str):
+    told = re.search(r"errors[ ,→]+bounds.*?\bcli\b", (ROOT / page).read_text(), re.DOTALL)
+    assert told is not None
+    assert re.findall(r"\w+", told[0]) == [name for name in ORDER if name != "__main__"]

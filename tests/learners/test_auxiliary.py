@@ -55,7 +55,7 @@ def test_the_error_networks_target_moves_by_half_a_percent_of_the_distance():
     nets = AuxiliaryNetworks(None, error=jnp.array(3.0), density_ratio=None)  # any pytree
     still = jax.tree.map(jnp.zeros_like, nets)
     opt_state = auxiliary.init_optimiser(nets)
-    new, _, target = auxiliary.apply_gradients(still, opt_state, nets, jnp.array(1.0))
+    new, target, _ = auxiliary.apply_gradients(still, opt_state, nets, jnp.array(1.0))
     assert new.error == 3
     np.testing.assert_allclose(target, 1.01)
 

@@ -284,13 +284,13 @@ def test_the_replay_buffer_holds_the_latest_episodes():
 
 def test_updates_are_traced_without_computing_anything():
     trainer = six_iterations_trainer()
-    learned, metrics = trainer.traced_updates
+    learned, metrics = trainer._update_shapes
     assert {type(x) for x in jax.tree.leaves((learned, metrics))} == {jax.ShapeDtypeStruct}
     assert set(metrics) == {"batch_steps", "batch_epsilon"}
     assert learned.learner.params["updates"].shape == ()
 
 
-def test_a_mistake_in_an_update_shows_when_it_is_traced():
+def test_a_mistake_in_an_update_is_raised_by_a_check_before_the_run():
     class Mistaken(Tally):
         def update(self, state, batch, key):
             return super().update(state, batch.rewards, key)
@@ -298,7 +298,7 @@ def test_a_mistake_in_an_update_shows_when_it_is_traced():
     env = Counting(episode_limit=4, most_steps=4)
     trainer = Trainer(env, Mistaken(env), Replay(), Run(batch_size=12, buffer_size=12))
     with pytest.raises(AttributeError, match="'Batch' object has no attribute 'rewards'"):
-        trainer.traced_updates  # noqa: B018
+        trainer.check()
 
 
 # --- on-policy algorithms -------------------------------------------------------------------------

@@ -104,8 +104,8 @@ def _update(
     context = packed.encoded_state, actions, packed.last_actions
     targets = state.target_networks
     q_target = map_states(value, None, targets.critic, None, context, packed.packing)
-    of_agent = partial(lambda_return, reward, terminal, mask)
-    target = jax.vmap(of_agent, in_axes=(-1, None, None), out_axes=-1)(
+    agent_return = partial(lambda_return, reward, terminal, mask)
+    target = jax.vmap(agent_return, in_axes=(-1, None, None), out_axes=-1)(
         unpacked(q_target), config.gamma, config.td_lambda
     )
 
@@ -127,20 +127,20 @@ def _update(
     advantage = new.value - baseline
 
     def loss(log_pi: Float[Array, "S L N A"]) -> tuple[Float[Array, ""], Metrics]:
-        of_taken = gather_actions(log_pi, packed.actions), entropy(log_pi)
-        log_pi_taken, h = (unpacked(x)[:, :-1] for x in of_taken)
-        of_agents = jnp.broadcast_to(mask[..., None], h.shape)
+        packed_values = gather_actions(log_pi, packed.actions), entropy(log_pi)
+        log_pi_taken, h = (unpacked(x)[:, :-1] for x in packed_values)
+        agent_mask = jnp.broadcast_to(mask[..., None], h.shape)
         metrics = {
-            "loss_policy": -masked_mean(advantage * log_pi_taken, of_agents),
-            "entropy": masked_mean(h, of_agents),
-            "advantage_abs": masked_mean(jnp.abs(advantage), of_agents),
-            "pi_taken_mean": masked_mean(jnp.exp(log_pi_taken), of_agents),
+            "loss_policy": -masked_mean(advantage * log_pi_taken, agent_mask),
+            "entropy": masked_mean(h, agent_mask),
+            "advantage_abs": masked_mean(jnp.abs(advantage), agent_mask),
+            "pi_taken_mean": masked_mean(jnp.exp(log_pi_taken), agent_mask),
         }
         return metrics["loss_policy"] - config.entropy_coef * metrics["entropy"], metrics
 
     (total, metrics), d_log_pi = jax.value_and_grad(loss, has_aux=True)(log_pi)
     grads = pull_back(d_log_pi)[0]
-    actor, of_actor = learner.optimise(grads, state.opt_state.actor, actor, config.lr)
+    actor, actor_state = learner.optimise(grads, state.opt_state.actor, actor, config.lr)
 
     td_error_abs = jnp.abs(new.value - target).mean(-1)
     metrics |= {
@@ -152,7 +152,7 @@ def _update(
         "grad_norm": optax.tree.norm(grads),
     }
     params = state.params._replace(actor=actor, critic=new.critic)
-    opt_state = state.opt_state._replace(actor=of_actor, critic=new.opt_state)
+    opt_state = state.opt_state._replace(actor=actor_state, critic=new.opt_state)
     return ActorCriticUpdate(
         params, targets.error, opt_state, state.weighting_state, metrics, td_error_abs
     )

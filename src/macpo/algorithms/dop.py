@@ -147,14 +147,14 @@ class _TeamValues(NamedTuple):
 def _team_values(
     learner: ActorCriticLearner, critic: Critic, packed: PackedEpisodes, pi: Float[Array, "S L N A"]
 ) -> _TeamValues:
-    def of_states(_: None, critic: Critic, __: None, context: PyTree) -> _TeamValues:
+    def values_of_rows(_: None, critic: Critic, __: None, context: PyTree) -> _TeamValues:
         encoded_state, taken, pi = context
         observation = decode_rows(learner.env, encoded_state)
         q_taken, (q, k) = _critic_function(critic, observation, taken, taken)
         return _TeamValues(q_taken, (k * (pi * q).sum(-1)).sum(-1))
 
     context = packed.encoded_state, packed.actions, pi
-    values = map_states(of_states, None, critic, None, context, packed.packing)
+    values = map_states(values_of_rows, None, critic, None, context, packed.packing)
     return jax.tree.map(partial(unpack, packed.packing), values)
 
 
@@ -259,14 +259,14 @@ def _update(
     advantage = k * (gather_actions(q, new.actions) - (pi * q).sum(-1))
 
     def loss(log_pi: Float[Array, "S L N A"]) -> Float[Array, ""]:
-        of_taken = gather_actions(log_pi, new_packed.actions)
-        log_pi_taken = unpack(new_packed.packing, of_taken)[:, :-1]
-        of_agents = jnp.broadcast_to(new_mask[..., None], advantage.shape)
-        return -masked_mean(advantage * log_pi_taken, of_agents)
+        log_pi_of_taken = gather_actions(log_pi, new_packed.actions)
+        log_pi_taken = unpack(new_packed.packing, log_pi_of_taken)[:, :-1]
+        agent_mask = jnp.broadcast_to(new_mask[..., None], advantage.shape)
+        return -masked_mean(advantage * log_pi_taken, agent_mask)
 
     loss_policy, d_log_pi = jax.value_and_grad(loss)(log_pi)
     grads = pull_back(d_log_pi)[0]
-    actor, of_actor = learner.optimise(grads, opt_state.actor, actor, config.lr)
+    actor, actor_state = learner.optimise(grads, opt_state.actor, actor, config.lr)
 
     metrics = weighted.metrics | {
         "loss": loss_policy + updated.loss,
@@ -279,7 +279,7 @@ def _update(
         "grad_norm": optax.tree.norm(grads),
     }
     params = Networks(actor, updated.critic, auxiliary)
-    opt_state = opt_state._replace(actor=of_actor, critic=updated.opt_state)
+    opt_state = opt_state._replace(actor=actor_state, critic=updated.opt_state)
     return ActorCriticUpdate(
         params, target_error, opt_state, weighted.weighting_state, metrics, td_error_abs
     )

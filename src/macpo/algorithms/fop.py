@@ -200,7 +200,7 @@ def _forward(
 
     reads_target = "q_of_target_net" in learner.weighting.needs
 
-    def of_states(twins: PyTree, frozen: PyTree, _: None, context: PyTree) -> _TwinValues:
+    def values_of_rows(twins: PyTree, frozen: PyTree, _: None, context: PyTree) -> _TwinValues:
         (targets, temperature), (encoded_state, taken, drawn) = frozen, context
         observation = decode_rows(learner.env, encoded_state)
 
@@ -210,14 +210,14 @@ def _forward(
 
         q, target_q = ([c.all_actions(observation.obs) for c in nets] for nets in (twins, targets))
         q_tot = joint(twins, q, taken)
-        of_target = joint(targets, target_q, taken) if reads_target else q_tot
+        target_q_tot = joint(targets, target_q, taken) if reads_target else q_tot
         q_next = jnp.minimum(*joint(targets, target_q, drawn))
         smaller = jax.lax.stop_gradient(jnp.minimum(*q))
-        return _TwinValues(jnp.stack(q_tot, -1), jnp.stack(of_target, -1), q_next, smaller)
+        return _TwinValues(jnp.stack(q_tot, -1), jnp.stack(target_q_tot, -1), q_next, smaller)
 
     frozen = targets, annealed.temperature
     context = packed.encoded_state, packed.actions, drawn
-    values = map_states(of_states, params.critic, frozen, None, context, packed.packing)
+    values = map_states(values_of_rows, params.critic, frozen, None, context, packed.packing)
     pi = jnp.exp(log_pi)
     out = _ForwardOutput(
         values.q_tot,
@@ -274,9 +274,9 @@ def _update(
         loss_critic = first + second
 
         # 3. The policies.
-        of_agents = jnp.broadcast_to(mask[..., None], (*mask.shape, spec.n_agents))
+        agent_mask = jnp.broadcast_to(mask[..., None], (*mask.shape, spec.n_agents))
         loss_policy = weighted_loss(
-            out.loss_policy[:, :-1], batch.importance[:, None, None], of_agents
+            out.loss_policy[:, :-1], batch.importance[:, None, None], agent_mask
         )
         total = loss_policy + loss_critic
         td_error_abs = jnp.abs(td_error).mean(-1)
@@ -284,7 +284,7 @@ def _update(
             "loss": total,
             "loss_policy": loss_policy,
             "loss_critic": loss_critic,
-            "entropy": masked_mean(out.entropy[:, :-1], of_agents),
+            "entropy": masked_mean(out.entropy[:, :-1], agent_mask),
             "temperature": annealed.temperature,
             "td_error_abs": masked_mean(td_error_abs, mask),
             "q_taken_mean": masked_mean(q_tot.mean(-1), mask),

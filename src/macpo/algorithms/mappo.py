@@ -175,22 +175,22 @@ def _update(
     def loss(params: Networks) -> tuple[Float[Array, ""], Metrics]:
         new = _forward(learner, params, packed, batch.epsilon)
         ratio = jnp.exp(new.log_pi - old.log_pi)
-        of_agents = jnp.broadcast_to(mask[..., None], ratio.shape)
+        agent_mask = jnp.broadcast_to(mask[..., None], ratio.shape)
         near = jnp.clip(ratio, 1 - config.clip, 1 + config.clip)
         gain = jnp.minimum(ratio * advantage[..., None], near * advantage[..., None])
         value, old_value = new.value[:, :-1], old.value[:, :-1]
         moved = value - old_value  # a difference of network outputs, whatever their scale
         value_near = old_value + jnp.clip(moved, -config.clip, config.clip)
-        of_value = jnp.maximum(
+        value_losses = jnp.maximum(
             *(optax.huber_loss(v, target, delta=config.huber_delta) for v in (value, value_near))
         )
         clipped = jnp.float32(jnp.abs(ratio - 1) > config.clip)
         metrics = {
-            "loss_policy": -masked_mean(gain, of_agents),
-            "loss_critic": masked_mean(of_value, mask),
-            "entropy": masked_mean(new.entropy, of_agents),
-            "pi_taken_mean": masked_mean(jnp.exp(new.log_pi), of_agents),
-            "clip_fraction": masked_mean(clipped, of_agents),
+            "loss_policy": -masked_mean(gain, agent_mask),
+            "loss_critic": masked_mean(value_losses, mask),
+            "entropy": masked_mean(new.entropy, agent_mask),
+            "pi_taken_mean": masked_mean(jnp.exp(new.log_pi), agent_mask),
+            "clip_fraction": masked_mean(clipped, agent_mask),
         }
         total = metrics["loss_policy"] + metrics["loss_critic"]
         total -= config.entropy_coef * metrics["entropy"]
@@ -224,12 +224,14 @@ def _forward(
     out = unroll_agents(learner.spec, params.actor, packed)
     log_pi = learner.log_policy(out, packed, epsilon)
 
-    def of_state(critic: CentralValue, _: None, __: None, encoded_state: PyTree) -> Array:
+    def value_of_rows(critic: CentralValue, _: None, __: None, encoded_state: PyTree) -> Array:
         return critic(decode_rows(learner.env, encoded_state).state)
 
-    value = map_states(of_state, params.critic, None, None, packed.encoded_state, packed.packing)
-    of_states = gather_actions(log_pi, packed.actions), entropy(log_pi), value
-    log_pi, h, value = map(partial(unpack, packed.packing), of_states)
+    value = map_states(
+        value_of_rows, params.critic, None, None, packed.encoded_state, packed.packing
+    )
+    packed_values = gather_actions(log_pi, packed.actions), entropy(log_pi), value
+    log_pi, h, value = map(partial(unpack, packed.packing), packed_values)
     return _Values(log_pi[:, :-1], h[:, :-1], value)
 
 

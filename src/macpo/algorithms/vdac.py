@@ -106,12 +106,12 @@ def _update(
         out = _forward(learner, params, batch.episodes, batch.epsilon)
         td = td_errors(out.v_tot, out.v_tot, steps, config.gamma, config.td_lambda)
         advantage = jax.lax.stop_gradient(-td.error)[..., None]
-        of_agents = jnp.broadcast_to(steps.mask[..., None], out.log_pi.shape)
+        agent_mask = jnp.broadcast_to(steps.mask[..., None], out.log_pi.shape)
         metrics = {
-            "loss_policy": -masked_mean(advantage * out.log_pi, of_agents),
+            "loss_policy": -masked_mean(advantage * out.log_pi, agent_mask),
             "loss_critic": masked_mean(jnp.square(td.error), steps.mask),
-            "entropy": masked_mean(out.entropy, of_agents),
-            "pi_taken_mean": masked_mean(jnp.exp(out.log_pi), of_agents),
+            "entropy": masked_mean(out.entropy, agent_mask),
+            "pi_taken_mean": masked_mean(jnp.exp(out.log_pi), agent_mask),
             "td_error_abs": masked_mean(jnp.abs(td.error), steps.mask),
             "value_mean": masked_mean(td.q, steps.mask),
             "target_mean": masked_mean(td.target, steps.mask),
@@ -142,8 +142,8 @@ def _forward(
         return mixer(values, decode_rows(learner.env, encoded_state).state)
 
     v_tot = map_states(mix, params.critic, None, out[..., -1], packed.encoded_state, packed.packing)
-    of_states = gather_actions(log_pi, packed.actions), entropy(log_pi), v_tot
-    log_pi, h, v_tot = map(partial(unpack, packed.packing), of_states)
+    packed_values = gather_actions(log_pi, packed.actions), entropy(log_pi), v_tot
+    log_pi, h, v_tot = map(partial(unpack, packed.packing), packed_values)
     return _Values(log_pi[:, :-1], h[:, :-1], v_tot)
 
 

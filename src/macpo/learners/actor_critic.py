@@ -192,10 +192,10 @@ class ActorCriticLearner:
         params = Networks(actor, self.make_critic(k_critic), auxiliary)
         if self.initialise is not None:
             params = self.initialise(k_start, params)
-        of_actor, of_critic = self._optimised_together(params)
+        with_actor, with_critic = self._optimised_together(params)
         opt_state = OptStates(
-            self.config.make_optimiser().init(of_actor),
-            self.config.make_optimiser(self.critic_lr).init(of_critic),
+            self.config.make_optimiser().init(with_actor),
+            self.config.make_optimiser(self.critic_lr).init(with_critic),
             self.config.make_optimiser(self.critic_lr).init(auxiliary.central_critic),
             self.auxiliary.init_optimiser(auxiliary),
         )
@@ -228,11 +228,11 @@ class ActorCriticLearner:
         auxiliary, target_error, opt_state = self.apply_auxiliary_gradients(grads.auxiliary, state)
         actor_grads, critic_grads = self._optimised_together(grads)
         actor, critic = self._optimised_together(params)
-        actor, of_actor = self.optimise(actor_grads, opt_state.actor, actor, self.config.lr)
-        critic, of_critic = self.optimise(critic_grads, opt_state.critic, critic, self.critic_lr)
+        actor, actor_state = self.optimise(actor_grads, opt_state.actor, actor, self.config.lr)
+        critic, critic_state = self.optimise(critic_grads, opt_state.critic, critic, self.critic_lr)
         if self.critic_lr is None:
             actor, critic = actor
-        opt_state = opt_state._replace(actor=of_actor, critic=of_critic)
+        opt_state = opt_state._replace(actor=actor_state, critic=critic_state)
         return Networks(actor, critic, auxiliary), target_error, opt_state
 
     def apply_auxiliary_gradients(
@@ -240,13 +240,15 @@ class ActorCriticLearner:
     ) -> tuple[AuxiliaryNetworks, ValueNetwork | None, OptStates]:
         """A step of the auxiliary networks alone; otherwise as `apply_gradients`."""
         old, opt_state = state.params.auxiliary, state.opt_state
-        central_critic, of_central_critic = self.optimise(
+        central_critic, central_critic_state = self.optimise(
             grads.central_critic, opt_state.central_critic, old.central_critic, self.critic_lr
         )
-        auxiliary, of_auxiliary, target_error = self.auxiliary.apply_gradients(
+        auxiliary, target_error, auxiliary_state = self.auxiliary.apply_gradients(
             grads, opt_state.auxiliary, old, state.target_networks.error
         )
-        opt_state = opt_state._replace(central_critic=of_central_critic, auxiliary=of_auxiliary)
+        opt_state = opt_state._replace(
+            central_critic=central_critic_state, auxiliary=auxiliary_state
+        )
         return auxiliary._replace(central_critic=central_critic), target_error, opt_state
 
     def optimise(

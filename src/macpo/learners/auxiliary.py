@@ -136,21 +136,21 @@ class Auxiliary:
         self,
         nets: AuxiliaryNetworks,
         target_error: ValueNetwork | None,
-        unrolled: Callable[[AgentNet], Float[Array, "S L N A"]],
+        unroll_fn: Callable[[AgentNet], Float[Array, "S L N A"]],
         taken: Int[Array, "S L N"],
         greedy: Int[Array, "S L N"],
         with_greedy_q_star: bool = False,
     ) -> tuple[OnlineUtilities, TargetUtilities]:
-        """Utilities of the actions taken and of the greedy ones; `unrolled` runs a network."""
+        """Utilities of the actions taken and of the greedy ones; `unroll_fn` runs a network."""
         q_star = q_star_greedy = error = next_error = None
         if nets.central_critic is not None:
-            of_actions = unrolled(nets.central_critic.agent)
-            q_star = gather_actions(of_actions, taken)
+            q_star_of_actions = unroll_fn(nets.central_critic.agent)
+            q_star = gather_actions(q_star_of_actions, taken)
             if with_greedy_q_star:
-                q_star_greedy = gather_actions(of_actions, greedy)
+                q_star_greedy = gather_actions(q_star_of_actions, greedy)
         if nets.error is not None and target_error is not None:
-            error = gather_actions(unrolled(nets.error.agent), taken)
-            next_error = gather_actions(unrolled(target_error.agent), greedy)
+            error = gather_actions(unroll_fn(nets.error.agent), taken)
+            next_error = gather_actions(unroll_fn(target_error.agent), greedy)
         return OnlineUtilities(q_star, error), TargetUtilities(q_star_greedy, next_error)
 
     def mix(
@@ -252,7 +252,7 @@ class Auxiliary:
         opt_state: optax.OptState,
         nets: AuxiliaryNetworks,
         target_error: ValueNetwork | None,
-    ) -> tuple[AuxiliaryNetworks, optax.OptState, ValueNetwork | None]:
+    ) -> tuple[AuxiliaryNetworks, ValueNetwork | None, optax.OptState]:
         """A step of error network and density ratio, then of the error network's target."""
         (error, density_ratio), opt_state = optimiser_step(
             _optimiser(),
@@ -262,7 +262,7 @@ class Auxiliary:
         )
         target: PyTree = target_error
         target = optax.incremental_update(error, target, POLYAK)
-        return AuxiliaryNetworks(nets.central_critic, error, density_ratio), opt_state, target
+        return AuxiliaryNetworks(nets.central_critic, error, density_ratio), target, opt_state
 
 
 # --- parts ------------------------------------------------------------------------------------

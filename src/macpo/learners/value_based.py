@@ -218,19 +218,19 @@ class ValueBasedLearner:
         self, grads: Networks, state: LearnerState
     ) -> tuple[Networks, TargetNetworks, OptStates]:
         """A step of both optimisers; the error network's target follows."""
-        params, (of_value, of_auxiliary) = state.params, state.opt_state
-        (value, central_critic), of_value = optimiser_step(
+        params, (value_state, auxiliary_state) = state.params, state.opt_state
+        (value, central_critic), value_state = optimiser_step(
             self.config.make_optimiser(),
             _value_and_central_critic(grads),
-            of_value,
+            value_state,
             _value_and_central_critic(params),
         )
-        auxiliary, of_auxiliary, target_error = self.auxiliary.apply_gradients(
-            grads.auxiliary, of_auxiliary, params.auxiliary, state.target_networks.error
+        auxiliary, target_error, auxiliary_state = self.auxiliary.apply_gradients(
+            grads.auxiliary, auxiliary_state, params.auxiliary, state.target_networks.error
         )
         auxiliary = auxiliary._replace(central_critic=central_critic)
         targets = state.target_networks._replace(error=target_error)
-        return Networks(value, auxiliary), targets, OptStates(of_value, of_auxiliary)
+        return Networks(value, auxiliary), targets, OptStates(value_state, auxiliary_state)
 
     def sync_targets(self, state: LearnerState) -> LearnerState:
         """The state with the value that targets come from copied to its target network."""
@@ -262,20 +262,26 @@ class ValueBasedLearner:
         }
         q_star = out.joint.auxiliary.q_star
         if q_star is not None:
-            loss_central, more = central_critic_loss(td.q, q_star[:, :-1], td.target, steps)
-            loss, metrics = loss + config.central_loss * loss_central, metrics | more
+            loss_central, extra_metrics = central_critic_loss(
+                td.q, q_star[:, :-1], td.target, steps
+            )
+            loss, metrics = loss + config.central_loss * loss_central, metrics | extra_metrics
         if self.further_loss is not None:
-            further_loss, more = self.further_loss.loss(_in_steps(out.joint.further), steps)
-            loss, metrics = loss + further_loss, metrics | more
+            further_loss, extra_metrics = self.further_loss.loss(
+                _drop_final_state(out.joint.further), steps
+            )
+            loss, metrics = loss + further_loss, metrics | extra_metrics
         metrics["loss"] = loss
-        own = self.auxiliary.losses(
+        auxiliary_losses = self.auxiliary.losses(
             params.auxiliary, out.joint.auxiliary, signals, td.error, batch
         )  # of networks that have their own optimiser
-        loss = sum(own.values(), loss)
+        loss = sum(auxiliary_losses.values(), loss)
 
         td_error_abs = jnp.where(steps.mask, jnp.abs(td.error), 0.0)
         td_error_abs = _by_episode(td_error_abs, batch.episodes)
-        return loss, jax.lax.stop_gradient((metrics | own, weighted.state, td_error_abs))
+        return loss, jax.lax.stop_gradient(
+            (metrics | auxiliary_losses, weighted.state, td_error_abs)
+        )
 
     def td_loss(
         self, out: ForwardOutput, td: TDErrors, weights: Array, steps: Transitions
@@ -284,7 +290,7 @@ class ValueBasedLearner:
         reduction = "sum" if self.weighting.normalise == "sum" else "mean"
         if self.weighting.per_agent:
             assert out.joint.dq_tot_dq is not None and out.utilities is not None
-            utilities, dq_tot_dq = _in_steps((out.utilities, out.joint.dq_tot_dq))
+            utilities, dq_tot_dq = _drop_final_state((out.utilities, out.joint.dq_tot_dq))
             return individual_td_loss(td.error, utilities, dq_tot_dq, weights, steps, reduction)
         return weighted_squared_error(td.error, weights * steps.importance, steps.mask, reduction)
 
@@ -297,20 +303,20 @@ class ValueBasedLearner:
         recent_differs: Bool[Array, ""] | bool,
     ) -> Signals:
         """The signals of every step that the weighting may read."""
-        now = _in_steps(out)
+        current = _drop_final_state(out)
         signals = Signals(
             mask=steps.mask,
             q=td.q,
             target=td.target,
-            pi_taken=now.pi_taken,
-            is_greedy=now.is_greedy,
-            q_star_greedy=now.joint.target_q_tot,
-            q_of_target_net=now.joint.q_of_target_net,
-            dq_tot_dq=now.joint.dq_tot_dq,
+            pi_taken=current.pi_taken,
+            is_greedy=current.is_greedy,
+            q_star_greedy=current.joint.target_q_tot,
+            q_of_target_net=current.joint.q_of_target_net,
+            dq_tot_dq=current.joint.dq_tot_dq,
             uniform_noise=jax.random.uniform(key),
         )
         if self.further_loss is not None:
-            signals = self.further_loss.signals(signals, now.joint.further)
+            signals = self.further_loss.signals(signals, current.joint.further)
         discount = self.config.gamma * ~steps.terminal
         return self.auxiliary.signals(signals, out.joint.auxiliary, discount, recent_differs)
 
@@ -325,7 +331,7 @@ def _value_and_central_critic(params: Networks) -> PyTree:
     return params.value, params.auxiliary.central_critic
 
 
-def _in_steps(tree: PyTree) -> PyTree:
+def _drop_final_state(tree: PyTree) -> PyTree:
     """Values of the states in which actions were taken: [B, T, ...] from [B, T+1, ...]."""
     return jax.tree.map(lambda x: x[:, :-1], tree)
 

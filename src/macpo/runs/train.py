@@ -48,7 +48,7 @@ def train(
         )
     prepare_jax()
     trainer = make_trainer(experiment)
-    trainer.traced_updates  # noqa: B018 (a mistake in an algorithm of one's own leaves no run behind)
+    trainer.check()  # a mistake in a custom algorithm leaves no run behind
     check_memory(trainer, console)
     files.create(experiment)
     state = trainer.init()
@@ -79,12 +79,12 @@ def resume(
     prepare_jax()
     trainer = make_trainer(experiment)
     state, metrics_bytes = _last_state(files, experiment, trainer, console)
-    write_json(files.experiment, to_dict(experiment))
     check_memory(trainer, console)
     played = int(state.env_steps.min())
     if played >= experiment.run.steps:
         console.print(f"already at {played:,} of {experiment.run.steps:,} env steps")
         return RunResult(files.path, finished=True)
+    write_json(files.experiment, to_dict(experiment))
     with open_player(experiment, trainer, workers) as player:
         with _compiling(console):
             player.compile()

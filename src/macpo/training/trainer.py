@@ -201,18 +201,21 @@ class Trainer:
 
     def _no_updates(self, state: TrainState) -> tuple[AfterUpdates, Metrics]:
         """Before replay holds a full batch: no change, and metrics of NaN."""
-        metrics = jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan), self.traced_updates[1])
+        metrics = jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan), self._update_shapes[1])
         return AfterUpdates(state.learner, state.priorities), metrics
 
     @functools.cached_property
-    def traced_updates(self) -> tuple[AfterUpdates, Metrics]:
-        """The shapes of what `_updates` returns.
-
-        Nothing is computed, but a mistake in an algorithm or a weighting surfaces here, before a
-        run begins.
-        """
+    def _update_shapes(self) -> tuple[AfterUpdates, Metrics]:
+        """The shapes of what `_updates` returns."""
         state = jax.eval_shape(self._init, jnp.zeros((), jnp.int32))
         return jax.eval_shape(self._updates, state, jax.random.key(0), jnp.zeros(()))
+
+    def check(self) -> None:
+        """Trace the updates: whatever a custom algorithm or weighting raises, it raises here.
+
+        Nothing is computed, and no run has begun yet.
+        """
+        _ = self._update_shapes
 
     @functools.cached_property
     def _update(self) -> Callable[[LearnerState, Batch, PRNGKeyArray], UpdateResult]:

@@ -43,7 +43,7 @@ MEANING = {
     "mask": "[B, T] true (or 1) at real transitions",
     "q": "[B, T] joint value of the stored action",
     "target": "[B, T] the target that this value is trained towards",
-    "q_star": "[B, T] unrestricted joint value of the stored action, from a central network",
+    "q_star": "[B, T] unrestricted joint value of the stored action, from a central critic",
     "pi_taken": "[B, T, N] each agent's current probability of its stored action (`taken_probs`)",
     "is_greedy": "[B, T] whether the stored joint action is the greedy one",
     "q_star_greedy": "[B, T] target network's unrestricted value of the greedy joint action",
