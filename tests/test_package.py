@@ -10,7 +10,11 @@ import pytest
 
 import macpo
 
-PACKAGES = ["macpo", "macpo.algorithms", "macpo.envs", "macpo.learners", "macpo.nets"]
+PACKAGES = [
+    "macpo",
+    *("macpo.algorithms", "macpo.envs", "macpo.interop"),
+    *("macpo.learners", "macpo.nets", "macpo.replay"),
+]
 every_package = pytest.mark.parametrize("name", PACKAGES)
 
 
