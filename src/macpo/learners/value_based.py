@@ -31,6 +31,7 @@ from macpo.learners.forward import (
     ForwardOutput,
     ForwardPass,
     FurtherLoss,
+    JointValues,
     Networks,
     TargetNetworks,
 )
@@ -80,6 +81,11 @@ class OptStates(NamedTuple):
     value: optax.OptState
     auxiliary: optax.OptState
 
+
+LossTerm: TypeAlias = Callable[
+    [JointValues, TDErrors, Transitions], tuple[Float[Array, ""], Metrics]
+]
+"""(joint values [B, T+1], TD errors, steps) → (loss, metrics)."""
 
 Arrange: TypeAlias = Callable[[ForwardOutput, Transitions], tuple[ForwardOutput, Transitions]]
 
@@ -260,17 +266,9 @@ class ValueBasedLearner:
             "target_mean": masked_mean(td.target, steps.mask),
             "valid_steps": batch.episodes.length.sum(),
         }
-        q_star = out.joint.auxiliary.q_star
-        if q_star is not None:
-            loss_central, extra_metrics = central_critic_loss(
-                td.q, q_star[:, :-1], td.target, steps
-            )
-            loss, metrics = loss + config.central_loss * loss_central, metrics | extra_metrics
-        if self.further_loss is not None:
-            further_loss, extra_metrics = self.further_loss.loss(
-                _drop_final_state(out.joint.further), steps
-            )
-            loss, metrics = loss + further_loss, metrics | extra_metrics
+        for term in self.terms:
+            term_loss, term_metrics = term(out.joint, td, steps)
+            loss, metrics = loss + term_loss, metrics | term_metrics
         metrics["loss"] = loss
         auxiliary_losses = self.auxiliary.losses(
             params.auxiliary, out.joint.auxiliary, signals, td.error, batch
@@ -282,6 +280,28 @@ class ValueBasedLearner:
         return loss, jax.lax.stop_gradient(
             (metrics | auxiliary_losses, weighted.state, td_error_abs)
         )
+
+    @property
+    def terms(self) -> tuple[LossTerm, ...]:
+        """The losses besides the TD loss that share its optimiser."""
+        central_critic = (self._central_critic_term,) if self.auxiliary.has_central_critic else ()
+        further = (self._further_term,) if self.further_loss else ()
+        return (*central_critic, *further)
+
+    def _central_critic_term(
+        self, joint: JointValues, td: TDErrors, steps: Transitions
+    ) -> tuple[Float[Array, ""], Metrics]:
+        """The central critic learns the same targets, unweighted."""
+        assert joint.auxiliary.q_star is not None
+        q_star = _drop_final_state(joint.auxiliary.q_star)
+        loss, metrics = central_critic_loss(td.q, q_star, td.target, steps)
+        return self.config.central_loss * loss, metrics
+
+    def _further_term(
+        self, joint: JointValues, td: TDErrors, steps: Transitions
+    ) -> tuple[Float[Array, ""], Metrics]:
+        assert self.further_loss is not None
+        return self.further_loss.loss(_drop_final_state(joint.further), steps)
 
     def td_loss(
         self, out: ForwardOutput, td: TDErrors, weights: Array, steps: Transitions
