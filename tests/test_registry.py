@@ -237,7 +237,7 @@ def test_an_import_path_that_leads_nowhere_is_refused(td_power: str) -> None:
 
 @pytest.mark.parametrize("path", ["dataclasses:dataclass", "macpo.experiment:Run", "math:pi"])
 def test_an_import_path_to_something_else_is_refused(path: str) -> None:
-    with pytest.raises(UsageError, match=f"'{path}' is no weighting"):
+    with pytest.raises(UsageError, match=f"'{path}' is not a weighting"):
         registry.make_config("weighting", path)
 
 
@@ -246,5 +246,5 @@ def test_what_is_called_as_a_factory_of_environments_must_make_one() -> None:
         UsageError, match=r"macpo\.experiment:Run returned a macpo\.experiment\.Run, which"
     ):
         registry.make_config("envs", "macpo.experiment:Run").make()
-    with pytest.raises(UsageError, match="'math:pi' is no environment, but 3"):
+    with pytest.raises(UsageError, match="'math:pi' is not an environment, but 3"):
         registry.make_config("envs", "math:pi")

@@ -254,9 +254,9 @@ def _dictionary(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{text!r} is no JSON: {error}") from error
+        raise ValueError(f"{text!r} is not JSON: {error}") from error
     if not isinstance(value, dict):
-        raise ValueError(f"{text!r} is no JSON object; expected '{{\"name\": value, …}}'")
+        raise ValueError(f"{text!r} is not a JSON object; expected '{{\"name\": value, …}}'")
     return value
 
 
@@ -393,7 +393,7 @@ def _list(arguments: list[str]) -> None:
     for word in arguments:
         if word not in _LISTS:
             raise UsageError(
-                f"macpo list knows no {word!r}; {nearest(word, _LISTS)} Known: {', '.join(_LISTS)}."
+                f"macpo list has no {word!r}; {nearest(word, _LISTS)} Known: {', '.join(_LISTS)}."
             )
     for title in arguments or _LISTS:
         table = Table(title=title, title_justify="left", box=None)

@@ -111,7 +111,7 @@ def _plugin(kind: Kind, name: str, found: Any) -> type[Any]:
         if is_class and issubclass(found, Weighting) and not inspect.isabstract(found):
             return found
         raise UsageError(
-            f"{name!r} is no weighting: expected a frozen dataclass that inherits from "
+            f"{name!r} is not a weighting: expected a frozen dataclass that inherits from "
             "macpo.weighting.Weighting and has a method factors()."
         )
     if is_class and hasattr(found, "make"):
@@ -122,11 +122,11 @@ def _plugin(kind: Kind, name: str, found: Any) -> type[Any]:
 
             return factory.config_class(name, found)
         raise UsageError(
-            f"{name!r} is no environment, but {found!r}: expected a frozen dataclass with a "
+            f"{name!r} is not an environment, but {found!r}: expected a frozen dataclass with a "
             "method make(), or a function that makes an environment."
         )
     raise UsageError(
-        f"{name!r} is no {_NOUN[kind]}: expected a frozen dataclass with a method make()."
+        f"{name!r} is not an {_NOUN[kind]}: expected a frozen dataclass with a method make()."
     )
 
 

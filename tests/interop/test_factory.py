@@ -172,7 +172,7 @@ def test_a_module_that_fails_is_reported_with_the_line(theirs: str, tmp_path: Pa
 
 def test_what_cannot_be_called_is_no_factory(theirs: str) -> None:
     said = complaint("math:pi")
-    assert said.startswith("'math:pi' is no environment, but 3.14")
+    assert said.startswith("'math:pi' is not an environment, but 3.14")
 
 
 def test_options_that_do_not_fit_are_answered_with_the_parameters(theirs: str) -> None:

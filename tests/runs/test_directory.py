@@ -1,4 +1,4 @@
-"""Run directories: names, contents, and what is no run directory."""
+"""Run directories: names, contents, and what is not a run directory."""
 
 from pathlib import Path
 
@@ -17,9 +17,9 @@ def test_a_run_directory_explains_itself(whole: Path):
 
 
 def test_a_foreign_directory_is_no_run(tmp_path: Path):
-    with pytest.raises(macpo.UsageError, match="is no run directory"):
+    with pytest.raises(macpo.UsageError, match="is not a run directory"):
         resume(tmp_path)
-    with pytest.raises(macpo.UsageError, match="is no run directory"):
+    with pytest.raises(macpo.UsageError, match="is not a run directory"):
         macpo.load(tmp_path / "missing")
 
 

@@ -104,7 +104,7 @@ def from_bytes(data: bytes, like: PyTree, file: Path) -> PyTree:
     try:
         arrays = safetensors.numpy.load(data)
     except safetensors.SafetensorError as error:
-        raise UsageError(f"{file} is no safetensors file: {error}.") from error
+        raise UsageError(f"{file} is not a safetensors file: {error}.") from error
     if _metadata(data).get(_FORMAT_KEY) != str(FORMAT):
         raise EarlierFormat(file)
     paths, structure = jax.tree_util.tree_flatten_with_path(like)

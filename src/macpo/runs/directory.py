@@ -83,10 +83,10 @@ class RunDirectory:
         write_atomically(self.readme, text.encode())
 
     def read_experiment(self) -> Experiment:
-        """The experiment of the run; UsageError if this is no run directory."""
+        """The experiment of the run; UsageError if this is not a run directory."""
         if not self.experiment.is_file():
             raise UsageError(
-                f"{self.path} is no run directory: it has no {self.experiment.name}. Runs are made "
+                f"{self.path} is not a run directory: it has no {self.experiment.name}. Runs are made "
                 "by `macpo train`, by default under runs/."
             )
         return from_dict(read_settings(self.experiment))
