@@ -86,8 +86,8 @@ class RunDirectory:
         """The experiment of the run; UsageError if this is not a run directory."""
         if not self.experiment.is_file():
             raise UsageError(
-                f"{self.path} is not a run directory: it has no {self.experiment.name}. Runs are made "
-                "by `macpo train`, by default under runs/."
+                f"{self.path} is not a run directory: it has no {self.experiment.name}. Runs are "
+                "made by `macpo train`, by default under runs/."
             )
         return from_dict(read_settings(self.experiment))
 
