@@ -93,7 +93,9 @@ def test_optimistic_weights_undervalue_punishment_by_their_alpha() -> None:
 
 
 def test_the_central_network_learns_the_payoffs_as_they_are() -> None:
-    assert n_near(played("owqmix", alpha=0.1).values.auxiliary.q_star, PENALTY, 0.2) == SEEDS
+    # after 1,000 updates one seed is still 0.13 off on some processors
+    learned = played("owqmix", updates=1500, alpha=0.1)
+    assert n_near(learned.values.auxiliary.q_star, PENALTY, 0.1) == SEEDS
 
 
 def test_qplex_learns_payoffs_that_no_monotonic_mixture_fits() -> None:
