@@ -301,6 +301,22 @@ def test_a_mistake_in_an_update_is_raised_by_a_check_before_the_run():
         trainer.check()
 
 
+def test_an_update_is_traced_once_for_the_check_and_the_chunk():
+    class Traced(Tally):
+        times = 0
+
+        def update(self, state, batch, key):
+            Traced.times += 1
+            return super().update(state, batch, key)
+
+    env = Counting(episode_limit=4, most_steps=4)
+    run = Run(batch_size_run=4, batch_size=32, buffer_size=32)  # shared out over two devices
+    trainer = Trainer(env, Traced(env), Replay(), run)
+    trainer.check()
+    trainer.chunk(trainer.init(), jnp.array(10**6), 2)
+    assert Traced.times == 1
+
+
 # --- on-policy algorithms -------------------------------------------------------------------------
 
 

@@ -208,7 +208,14 @@ class Trainer:
     def _update_shapes(self) -> tuple[AfterUpdates, Metrics]:
         """The shapes of what `_updates` returns."""
         state = jax.eval_shape(self._init, jnp.zeros((), jnp.int32))
-        return jax.eval_shape(self._updates, state, jax.random.key(0), jnp.zeros(()))
+        epsilon = jax.eval_shape(self.epsilon, state.env_steps)
+        given = state, jax.eval_shape(jax.random.key, 0), epsilon
+
+        def placed(shape: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=self.sharding)
+
+        # placed as in a chunk, so that the chunk finds the update already traced
+        return jax.eval_shape(self._updates, *jax.tree.map(placed, given))
 
     def check(self) -> None:
         """Trace the updates: whatever a custom algorithm or weighting raises, it raises here.
