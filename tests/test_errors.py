@@ -1,11 +1,10 @@
 """Errors told in one sentence, with advice."""
 
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
-from macpo.errors import UsageError, describe_exception, nearest, require, require_choice
+from macpo.errors import UsageError, describe_exception, nearest, require
 
 KNOWN = ["qmix", "qplex", "vdn"]
 
@@ -20,15 +19,6 @@ def test_a_requirement_that_holds_is_silent_and_one_that_does_not_is_a_usage_err
 def test_a_usage_error_is_a_value_error():
     with pytest.raises(ValueError, match="no"):
         require(False, "no")
-
-
-def test_a_choice_is_one_of_those_that_its_type_lists():
-    order = Literal["first", "last", 3]
-    require_choice("replay", "order", "last", order)
-    require_choice("replay", "order", 3, order)
-    with pytest.raises(UsageError) as error:
-        require_choice("replay", "order", "best", order)
-    assert str(error.value) == "replay: order must be one of 'first', 'last', 3, not 'best'."
 
 
 def test_the_most_similar_known_word_is_suggested():

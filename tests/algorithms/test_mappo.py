@@ -204,7 +204,7 @@ def test_after_two_batches_the_moments_are_those_of_both_alike() -> None:
     batches = np.float32(rng.normal(size=(2, 3, 6)) * 3 + np.array([5, -1])[:, None, None])
     real = np.arange(6) < np.array(LENGTH)[:, None]
     for returns in batches:
-        critic = critic.update_moments(np.where(real, returns, np.nan), real)
+        critic = critic.update_moments(jnp.where(real, returns, jnp.nan), jnp.asarray(real))
     returns = batches[:, real]
     np.testing.assert_allclose(critic.moments, [returns.mean(), returns.std()], rtol=1e-3)
 

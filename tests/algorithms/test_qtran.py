@@ -84,5 +84,5 @@ def test_the_joint_value_is_the_q_star_of_weightings_so_there_is_no_central_crit
 
 
 def test_a_weighting_that_needs_a_mixer_is_refused():
-    with pytest.raises(UsageError, match="in qtran no utility"):
+    with pytest.raises(UsageError, match="in qtran that error does not depend on the utilities"):
         Qtran().make(Canvas(CANVAS), Differ())
