@@ -161,11 +161,11 @@ class Trainer:
         return state, metrics | update_metrics
 
     def _add(self, state: TrainState, episodes: Episodes) -> TrainState:
-        """The state with these episodes in replay; new ones have the largest priority so far."""
+        """The state with these episodes in replay."""
         rows = buffer.next_rows(state.replay_buffer, episodes)
         return state._replace(
             replay_buffer=buffer.add(state.replay_buffer, episodes),
-            priorities=priority.add(state.priorities, rows),
+            priorities=priority.add(state.priorities, rows, self.replay),
             env_steps=state.env_steps + episodes.length.sum(),
             iteration=state.iteration + 1,
         )

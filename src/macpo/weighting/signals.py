@@ -35,8 +35,18 @@ class Signals(NamedTuple):
 
     @property
     def individual_td_error(self) -> Float[Array, "B T N"]:
-        """Each agent's share of the TD error, ∂Q_tot/∂q_i · δ.   Source: DIFFER, section 3."""
-        return self.dq_tot_dq * self.td_error[..., None]
+        """Each agent's share of the TD error."""
+        return individual_td_error(self.dq_tot_dq, self.td_error)
+
+
+def individual_td_error(
+    dq_tot_dq: Float[Array, "B T N"], td_error: Float[Array, "B T"]
+) -> Float[Array, "B T N"]:
+    """Each agent's share of the team's TD error, δ_i = ∂Q_tot/∂q_i · δ.
+
+    Source: DIFFER (Hu et al. 2023), section 3.
+    """
+    return dq_tot_dq * td_error[..., None]
 
 
 MEANING = {

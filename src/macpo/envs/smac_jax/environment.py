@@ -19,8 +19,7 @@ from macpo.envs.base import Environment, first_step
 from macpo.envs.smac_jax import features
 from macpo.envs.smac_jax.dynamics import JITTER, NOBODY, Battle, Dynamics, Orders, Rules, beginning
 from macpo.envs.smac_jax.features import MOVE_AMOUNT, MOVES, NORTH, STOP, WEST, Rewards, Units
-from macpo.envs.smac_jax.maps import N_ACTIONS_NO_ATTACK, battle_map
-from macpo.envs.smac_jax.units import SMACLITE
+from macpo.envs.smac_jax.maps import N_ACTIONS_NO_ATTACK, battle_map, in_smaclite
 from macpo.kernels.batch_last import env_axis_last
 from macpo.types import Observation, Spec, TimeStep
 
@@ -117,7 +116,7 @@ class SMACJaxEnv(Environment):
             heal_least_energy=config.heal_least_energy,
         )
         if config.profile == "smaclite":
-            here = replace(here, units=SMACLITE)
+            here = in_smaclite(here)
             rules = replace(
                 rules, slop=0.0, energy_per_health=1 / 3, nearest_each_loop=True, orca=True
             )
