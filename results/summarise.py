@@ -424,7 +424,8 @@ def _table_of_weights(runs: Mapping[str, Summary]) -> Table:
         ("as it is", *map(of_seed_0, as_it_is)),
         ("MAC-PO's weights", *(of_seed_0(f"{a}_macpo") for a in TABLE)),
     ]
-    return Table("Algorithms × {uniform, MAC-PO}", ("", *(LABELS[a] for a in TABLE)), rows)
+    head = ("", *(LABELS[a] for a in TABLE))
+    return Table("Algorithms × {uniform, MAC-PO}", head, rows if runs else [])
 
 
 def _table_of_battles(maps: Mapping[str, Mapping[str, list[Evaluation]]]) -> Table:
@@ -457,7 +458,7 @@ def _seeds(evaluations: Sequence[Evaluation]) -> str:
 
 
 def print_tables(out: Path) -> None:
-    for table in tables(out):
+    for table in filter(lambda table: table.rows, tables(out)):
         print(f"\n## {table.title}\n\n{markdown_row(table.head)}\n|{'---|' * len(table.head)}")
         for row in table.rows:
             print(markdown_row(row))

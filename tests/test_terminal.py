@@ -1,7 +1,6 @@
 """What a terminal shows, and what it may never do to the work behind it."""
 
 import io
-import os
 import shlex
 import subprocess
 import sys
@@ -185,9 +184,7 @@ def test_a_pipe_that_nobody_reads_ends_neither_the_work_nor_the_process(
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_a_full_disk_ends_neither_the_work_nor_the_process(tmp_path: Path):
     code = WRITER.format(lines=100, file=str(tmp_path / "done"))
-    with open(os.devnull) as nothing, Path("/dev/full").open("w") as full:
-        ended = subprocess.run(
-            [sys.executable, "-c", code], stdin=nothing, stdout=full, stderr=subprocess.PIPE
-        )
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE)
     assert (ended.returncode, ended.stderr) == (0, b"")
     assert (tmp_path / "done").read_text() == "done"

@@ -366,7 +366,9 @@ def _evaluate(arguments: list[str]) -> None:
     shown = ("test_return_mean", "test_ep_length_mean")
     outcomes = [name for name in rows[0] if name.endswith("_mean") and name not in shown]
     heads = [name.removeprefix("test_").removesuffix("_mean") for name in outcomes]
-    table = Table("trained seed", "episodes", "return ± s.e.", "episode length", *map(Text, heads))
+    table = Table()
+    for head in ("trained seed", "episodes", "return ± s.e.", "episode length", *heads):
+        table.add_column(Text(head))
     for row in rows:
         table.add_row(
             f"{row['seed']:.0f}",

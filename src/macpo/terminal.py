@@ -1,4 +1,4 @@
-"""What people read in a terminal: printed as it is, and no failure of it ends the work behind it."""
+"""What people read in a terminal: printed as it is; no failure of it ends the work behind it."""
 
 import codecs
 import os
@@ -26,7 +26,7 @@ def say(console: Console, text: str, style: str = "") -> None:
 
 def command(*words: str | os.PathLike[str]) -> str:
     """A command to copy: its words quoted for the shell."""
-    return shlex.join(map(os.fspath, words))
+    return shlex.join(os.fspath(word) for word in words)
 
 
 def make_console() -> Console:

@@ -56,7 +56,7 @@ def shown(film: bytes) -> list[tuple[tuple[int, int, int], int]]:
 
 
 def in_time(pictures: list[tuple[tuple[int, int, int], int]]) -> list[tuple[int, int, int]]:
-    """What is seen every tenth of a second: equal pictures in a row may be joined to a longer one."""
+    """What is seen every tenth of a second: equal pictures in a row may become one."""
     return [color for color, milliseconds in pictures for _ in range(milliseconds // 100)]
 
 

@@ -50,7 +50,7 @@ class ConsoleDisplay:
             self._live.start()
 
     def write(self, row: Row) -> None:
-        """Show the newest values; print a line for an evaluation, and for what became non-finite."""
+        """Show the newest values; print a line for an evaluation and for what became non-finite."""
         seed = int(row["seed"])
         shown = self._rows.get(seed, {})
         lost = sum(int(row.get(key, 0)) for key in _LOST) + int(shown.get("lost", 0))
