@@ -13,6 +13,7 @@ ORDER = [
     "errors",
     "bounds",
     "lazy",
+    "terminal",
     "types",
     "machine",
     "nets",

@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import os
-import signal
 import sys
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +13,7 @@ import tyro
 import tyro.constructors
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 import macpo
 from macpo import presets, registry
@@ -22,8 +21,10 @@ from macpo.bounds import Fraction, NonNegativeInt, PositiveInt, bounds_of, check
 from macpo.errors import UsageError, nearest
 from macpo.experiment import PARTS, SETTINGS, Experiment, Run, from_dict
 from macpo.learners.base import About
+from macpo.machine import prepare_jax
 from macpo.replay.priority import Replay
 from macpo.runs.directory import RunDirectory, read_settings
+from macpo.terminal import lasting_output, say
 from macpo.training.host.pool import Workers
 
 if TYPE_CHECKING:
@@ -35,7 +36,11 @@ _Flags = TypeVar("_Flags")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; exit status 0, 2 for bad input, 128 + n when signal n stopped a run."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    with lasting_output():
+        _run(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(arguments: list[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_usage())
         return
@@ -60,9 +65,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:  # `macpo … | head`: nobody reads on
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + signal.SIGPIPE)
     sys.exit(status or 0)
 
 
@@ -98,6 +100,7 @@ def _train(arguments: list[str]) -> int | None:
     flags = dataclasses.make_dataclass(
         "Train",
         [
+            *_chosen_flags(experiment),
             *((part, _flags_of(config), config) for part, config in parts.items()),
             ("replay", Replay, experiment.replay),
             ("run", Annotated[Run, tyro.conf.arg(name="")], experiment.run),
@@ -163,19 +166,41 @@ def _take(arguments: list[str], names: Sequence[str]) -> tuple[dict[str, list[st
 
 
 def _train_help() -> str:
-    kinds = [f"--{part} {{{', '.join(registry.discover(kind))}}}" for part, kind in PARTS.items()]
     return "\n\n".join(
         [
             _summary(_train),
-            "Choose the parts; the flags below are those of the chosen ones: " + "; ".join(kinds),
+            "Choose the parts with --env, --algorithm and --weighting; the flags below are those "
+            "of the chosen ones.",
             "Without --algorithm it is QMIX with MAC-PO's weights. An algorithm that is named is "
             "trained as published, with uniform weights and its own schedule, unless --weighting "
             "and other flags say otherwise.",
-            f"--preset {{{', '.join(presets.known())}}} sets several flags at once and may be "
-            "given more than once; --config FILE starts from the experiment.json of another run. "
-            "Later flags win over both.",
         ]
     )
+
+
+def _chosen_flags(experiment: Experiment) -> list[tuple[str, Any, Any]]:
+    """The fields of the flags that `_take` has taken: for their help, and for what resembles them.
+
+    Their values are not read.
+    """
+    parts = [
+        _taken(part, f"One of {', '.join(registry.discover(kind))}, or module:name.", name)
+        for part, kind in PARTS.items()
+        for name in [registry.name_of(getattr(experiment, part))]
+    ]
+    several = "Sets several flags at once; may be given more than once. Other flags win over it. "
+    return [
+        *parts,
+        _taken("preset", f"{several}One of {', '.join(presets.known())}."),
+        _taken("config", "The experiment.json of another run, to start from.", metavar="FILE"),
+    ]
+
+
+def _taken(
+    name: str, what: str, value: str | None = None, metavar: str = "NAME"
+) -> tuple[str, Any, Any]:
+    kind = Annotated[str | None, tyro.conf.arg(name=name, help=what, metavar=metavar)]
+    return f"chosen_{name}", kind, value
 
 
 def _parse(what: Any, arguments: list[str], name: str, description: str) -> Any:
@@ -189,18 +214,21 @@ def _parse_with_env(
 ) -> tuple[_Flags, Any]:
     """The flags, and the environment that replaces the run's own (None: it stays)."""
     chosen, rest = _take(arguments, ("env",))
-    description = (
-        f"{summary}\n\n--env {{{', '.join(registry.discover('envs'))}}} lets the policy play "
-        "another environment than that of the training, of the same sizes; --env.* are its flags."
-    )
-    if "env" not in chosen:
-        return _parse(what, rest, name, description), None
-    env = registry.make_config("envs", chosen["env"][-1])
+    env = registry.make_config("envs", chosen["env"][-1]) if "env" in chosen else None
+    known = ", ".join(registry.discover("envs"))
+    flags = [
+        _taken(
+            "env",
+            "An environment to play instead of that of the training, of the same sizes: one of "
+            f"{known}, or module:name. Its flags are then --env.*.",
+        ),
+        *([] if env is None else [("env", _flags_of(env), env)]),
+    ]
     both = dataclasses.make_dataclass(
-        what.__name__, [("env", _flags_of(env), env)], bases=(what,), frozen=True, kw_only=True
+        what.__name__, flags, bases=(what,), frozen=True, kw_only=True
     )
-    parsed: Any = _parse(both, rest, name, description)
-    return parsed, parsed.env
+    parsed: Any = _parse(both, rest, name, summary)
+    return parsed, getattr(parsed, "env", None)
 
 
 def _flags_of(config: object) -> Any:
@@ -273,13 +301,13 @@ def _finish(result: macpo.RunResult) -> int | None:
     if not files.metrics.exists():
         return None
     print_summary(_console, files.path)
-    draw_learning_curve(files.path, files.learning_curve)
     policy = macpo.load(files.path)
-    animate(policy.trainer.env, *play(policy), files.episode)
-    _console.print(
-        f"curve: {files.learning_curve}\nepisode: {files.episode}\neverything else: {files.readme}",
-        highlight=False,
-    )
+    env = policy.trainer.env
+    draw_learning_curve(files.path, files.learning_curve, env.spec.return_bounds)
+    animate(env, *play(policy), files.episode)
+    say(_console, f"curve: {files.learning_curve}")
+    say(_console, f"episode: {files.episode}")
+    say(_console, f"everything else: {files.readme}")
     return None
 
 
@@ -338,7 +366,9 @@ def _evaluate(arguments: list[str]) -> None:
     shown = ("test_return_mean", "test_ep_length_mean")
     outcomes = [name for name in rows[0] if name.endswith("_mean") and name not in shown]
     heads = [name.removeprefix("test_").removesuffix("_mean") for name in outcomes]
-    table = Table("trained seed", "episodes", "return ± s.e.", "episode length", *heads)
+    table = Table()
+    for head in ("trained seed", "episodes", "return ± s.e.", "episode length", *heads):
+        table.add_column(Text(head))
     for row in rows:
         table.add_row(
             f"{row['seed']:.0f}",
@@ -376,8 +406,8 @@ def _render(arguments: list[str]) -> None:
     animate(policy.trainer.env, states, actions, rewards, file)
     name = policy.trainer.env.spec.name
     if not has_picture(name):
-        _console.print(f"{name} has no picture: its frames show numbers", highlight=False)
-    _console.print(f"{file}: {len(rewards)} env steps, return {rewards.sum():g}", highlight=False)
+        say(_console, f"{name} has no picture: its frames show numbers")
+    say(_console, f"{file}: {len(rewards)} env steps, return {rewards.sum():g}")
 
 
 _LISTS: Mapping[str, Callable[[], Mapping[str, Any]]] = {  # of configurations, or of presets
@@ -405,9 +435,10 @@ def _list(arguments: list[str]) -> None:
             table.add_column("what it is")
         for name, plugin in _LISTS[title]().items():
             if title == "algorithms":
-                table.add_row(name, *_row_of_algorithm(plugin.about))
+                cells = _row_of_algorithm(plugin.about)
             else:
-                table.add_row(name, registry.summary(plugin))
+                cells = (registry.summary(plugin),)
+            table.add_row(*map(Text, (name, *cells)))
         if title == "environments":
             table.add_row("module:factory", "One of your own, or of another library.")
         _console.print(table)
@@ -428,6 +459,7 @@ def _check_env(arguments: list[str]) -> int:
         raise UsageError(
             f"macpo check-env needs an environment first, but got {name}. {_CHECK_USAGE}"
         )
+    prepare_jax()
     default = registry.make_config("envs", name)
     flags = dataclasses.make_dataclass(
         "CheckEnv",
@@ -446,10 +478,11 @@ def _check_env(arguments: list[str]) -> int:
     check_fields(parsed, "")
     env = parsed.env.make()
     spec, kind = env.spec, "Python" if isinstance(env, HostEnvironment) else "JAX"
-    _say(
+    say(
+        _console,
         f"{name} ({kind}): {spec.n_agents} agents, {spec.n_actions} actions, observations of "
         f"{spec.obs_size} and a state of {spec.state_size} numbers, "
-        f"episodes of at most {spec.episode_limit} env steps"
+        f"episodes of at most {spec.episode_limit} env steps",
     )
     wrong = 0
     try:
@@ -459,7 +492,7 @@ def _check_env(arguments: list[str]) -> int:
     finally:
         if isinstance(env, HostEnvironment):
             env.close()
-    _say(f"{wrong or 'nothing'} wrong")
+    say(_console, f"{wrong or 'nothing'} wrong")
     return 1 if wrong else 0
 
 
@@ -472,15 +505,11 @@ _MAX_FINDINGS = 3
 
 
 def _print_result(result: "Result") -> None:
-    _say(f"{'WRONG' if result.findings else 'ok   '} {result.title}")
+    say(_console, f"{'WRONG' if result.findings else 'ok   '} {result.title}")
     for finding in result.findings[:_MAX_FINDINGS]:
-        _say(f"      {finding}")
+        say(_console, f"      {finding}")
     if len(result.findings) > _MAX_FINDINGS:
-        _say(f"      and {len(result.findings) - _MAX_FINDINGS} more")
-
-
-def _say(line: str) -> None:
-    _console.print(line, highlight=False, markup=False, soft_wrap=True)
+        say(_console, f"      and {len(result.findings) - _MAX_FINDINGS} more")
 
 
 def _bench(arguments: list[str]) -> None:

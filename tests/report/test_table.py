@@ -1,6 +1,7 @@
 """A run in a few numbers."""
 
 import io
+import json
 
 import pytest
 from rich.console import Console
@@ -76,6 +77,17 @@ def test_the_table_says_what_was_run(make_run: MakeRun, two_seeds: list[Row]) ->
     lines = [" ".join(words) for words in printed(make_run(two_seeds, punishment=-2.0))]
     assert lines[0] == "predator-prey · qmix · macpo"
     assert lines[-1].startswith("env.punishment -2.0;")
+
+
+def test_names_of_plug_ins_and_outcomes_are_no_markup(make_run: MakeRun) -> None:
+    rows = [row | {"test_[red]x_mean": 1.0} for row in evaluations(1, 2)]
+    run = make_run(rows)
+    experiment = json.loads((run / "experiment.json").read_text())
+    experiment["env"] = {"name": "games[/x]:make[b]", "options": {}}
+    (run / "experiment.json").write_text(json.dumps(experiment))
+    lines = [" ".join(words) for words in printed(run, 200)]
+    assert lines[0] == "games[/x]:make[b] · qmix · macpo"
+    assert any("[red]x" in line for line in lines)
 
 
 def test_one_seed_needs_no_line_for_all(make_run: MakeRun, two_seeds: list[Row]) -> None:

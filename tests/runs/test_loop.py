@@ -2,9 +2,12 @@
 
 import io
 import json
+import math
+import shlex
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jax.numpy as jnp
@@ -41,8 +44,13 @@ def fresh(env_steps: int = 0) -> TrainState:
 class CountingPlayer:
     """Plays an iteration of 100 env steps in each chunk, after calling `before`."""
 
-    def __init__(self, before: Callable[[int], None] = lambda chunk: None) -> None:
-        self.before, self.until, self.tested_at = before, list[int](), list[int]()
+    trainer = SimpleNamespace(update_metrics=frozenset({"loss"}))
+
+    def __init__(
+        self, before: Callable[[int], None] = lambda chunk: None, value: float = 1.5
+    ) -> None:
+        self.before, self.value = before, value
+        self.until, self.tested_at = list[int](), list[int]()
 
     def chunk(self, state: TrainState, until_env_steps: int) -> tuple[TrainState, dict[str, Any]]:
         self.until.append(until_env_steps)
@@ -54,11 +62,12 @@ class CountingPlayer:
             iteration=state.iteration + 1,
         )
         one = {"env_steps": state.env_steps, "episodes": state.iteration, "updates": state.updates}
+        one |= {"return_mean": jnp.array([self.value]), "loss": jnp.zeros(1)}
         return state, {name: x[:, None] for name, x in one.items()}
 
     def evaluate(self, state: TrainState) -> dict[str, Any]:
         self.tested_at.append(int(state.env_steps[0]))
-        return {"test_return_mean": jnp.array([1.5])}
+        return {"test_return_mean": jnp.array([self.value])}
 
 
 class PlannedRun:
@@ -116,6 +125,7 @@ def test_every_iteration_has_a_row_of_its_seed(tmp_path: Path):
     rows = [row for row in run.rows() if row["kind"] == "train"]
     assert [row["env_steps"] for row in rows] == [100, 200, 300, 400, 500, 600]
     assert {row["seed"] for row in rows} == {7}
+    assert {row["return_mean"] for row in rows} == {1.5} and "loss" not in rows[0]
 
 
 def test_checkpoints_follow_each_interval_and_the_end(tmp_path: Path):
@@ -191,6 +201,31 @@ def test_a_fault_of_the_environment_leaves_the_run_saved_with_advice(tmp_path: P
         f"macpo resume {tmp_path}"
     )
     np.testing.assert_array_equal(run.saved().state.env_steps, [200])
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_metrics_that_are_not_finite_do_not_end_the_run(tmp_path: Path, value: float):
+    pytest.importorskip("tensorboardX")
+    run = PlannedRun(tmp_path, CountingPlayer(value=value), tensorboard=True)
+    assert run.play().finished
+    tests = [row for row in run.rows() if row["kind"] == "test"]
+    assert [row["test_return_mean"] for row in tests] == [str(value)] * 3
+    said = run.console.export_text()
+    assert said.count("no longer finite") == 2  # of training and of evaluation
+    assert "stopped" not in said
+
+
+@pytest.mark.parametrize("name", ["a[seed1]b", "a[/x]b", "my runs", "it's"])
+def test_the_advice_to_resume_can_be_pasted_whatever_the_name_and_the_width(
+    tmp_path: Path, name: str
+):
+    run = PlannedRun(tmp_path / name, CountingPlayer(lambda _: signal.raise_signal(signal.SIGINT)))
+    run.loop.console = console = Console(file=io.StringIO(), width=20)
+    run.play()
+    assert isinstance(console.file, io.StringIO)
+    (line,) = console.file.getvalue().splitlines()
+    advised = line.partition("Continue with: ")[2]
+    assert shlex.split(advised) == ["macpo", "resume", str(tmp_path / name)]
 
 
 def test_losing_an_optional_sink_never_loses_the_run(

@@ -136,9 +136,18 @@ def test_there_is_no_update_before_a_whole_batch_has_been_played():
     np.testing.assert_array_equal(metrics["updates"], updates)
 
 
-def test_metrics_of_learning_are_nan_before_the_first_update():
+def test_metrics_of_updates_are_known_by_name_and_0_before_the_first_update():
     _, metrics = as_published()
-    np.testing.assert_array_equal(np.isnan(metrics["batch_steps"]), np.arange(60) < 15)
+    assert as_published_trainer().update_metrics == {"batch_steps", "batch_epsilon"}
+    np.testing.assert_array_equal(metrics["batch_steps"] == 0, np.arange(60) < 15)
+
+
+def test_a_healthy_run_passes_jax_s_search_for_nan():
+    trainer = six_iterations_trainer()
+    with jax.debug_nans(True):
+        state, _ = trainer.chunk(trainer.init(), jnp.array(10**6), 4)
+        trainer.evaluate(state)
+    assert state.updates[0] > 0
 
 
 def test_every_update_sees_a_whole_batch():

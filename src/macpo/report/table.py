@@ -10,6 +10,7 @@ from jaxtyping import Float
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from macpo.report import records
 from macpo.report.records import Row, series
@@ -40,11 +41,11 @@ def print_summary(console: Console, run_dir: Path) -> None:
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         collapse_padding=True,
-        title=records.title(experiment),
+        title=Text(records.title(experiment)),
         title_style="bold",
     )
     for head in ("seed", *(quantity.head for quantity in quantities)):
-        table.add_column(head, justify="right", no_wrap=True)
+        table.add_column(Text(head), justify="right", no_wrap=True)
     for seed, rows in seeds.items():
         table.add_row(str(seed), *(_show(quantity, [rows]) for quantity in quantities))
     if len(seeds) > 1:
@@ -56,7 +57,7 @@ def print_summary(console: Console, run_dir: Path) -> None:
             ]
             table.add_row(name, *cells)
     notes = [*records.changed_settings(experiment), "± standard deviation over episodes"]
-    table.caption = "; ".join(notes)
+    table.caption = Text("; ".join(notes))
     console.print(table)
 
 

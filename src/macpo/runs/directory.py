@@ -10,6 +10,7 @@ import macpo
 from macpo.errors import UsageError, require
 from macpo.experiment import Experiment, digest, from_dict, to_dict
 from macpo.runs.files import read_json, write_atomically, write_json
+from macpo.terminal import command
 
 _README = """# {experiment.title}
 
@@ -17,12 +18,12 @@ A run of macpo {version} with JAX {jax} on {backend}.
 
 | file | what it holds |
 |---|---|
-| `{run.experiment.name}` | every setting; `macpo train --config {run.experiment}` repeats the run |
+| `{run.experiment.name}` | every setting; `{repeat}` repeats the run |
 | `{run.metrics.name}` | one JSON object a line: `train` rows after each iteration, `test` rows \
 from greedy episodes; the same bytes whenever the run is repeated on the same machine |
 | `{run.timing.name}` | wall time and speed |
 | `{run.model.name}` | the networks' weights, readable by any safetensors reader |
-| `{run.checkpoints.name}/` | everything needed to continue: `macpo resume {run.path}` |
+| `{run.checkpoints.name}/` | everything needed to continue: `{resume}` |
 | `{run.learning_curve.name}`, `{run.episode.name}` | the result, once the run has ended |
 
 Units: env steps, episodes and updates (gradient steps) are per seed.
@@ -78,7 +79,13 @@ class RunDirectory:
         write_json(self.experiment, to_dict(experiment))
         backend, version = jax.default_backend(), macpo.__version__
         text = _README.format(
-            run=self, experiment=experiment, version=version, jax=jax.__version__, backend=backend
+            run=self,
+            experiment=experiment,
+            version=version,
+            jax=jax.__version__,
+            backend=backend,
+            repeat=command("macpo", "train", "--config", self.experiment),
+            resume=command("macpo", "resume", self.path),
         )
         write_atomically(self.readme, text.encode())
 

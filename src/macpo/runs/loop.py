@@ -21,6 +21,7 @@ from macpo.runs.record.jsonl import JsonLines
 from macpo.runs.record.rows import evaluation_rows, training_rows
 from macpo.runs.record.tensorboard import TensorBoard
 from macpo.runs.record.timing import Timing
+from macpo.terminal import command, say
 from macpo.training.player import Player
 from macpo.training.trainer import TrainState
 
@@ -84,9 +85,10 @@ class RunLoop:
                     sink.close()
         if not received:
             return RunResult(self.directory.path, finished=True)
-        self.console.print(
+        say(
+            self.console,
             f"stopped by {signal.Signals(received[0]).name} at {env_steps:,} env steps; "
-            f"saved. Continue with: macpo resume {self.directory.path}"
+            f"saved. Continue with: {command('macpo', 'resume', self.directory.path)}",
         )
         return RunResult(self.directory.path, finished=False, signal=received[0])
 
@@ -102,10 +104,12 @@ class RunLoop:
             self._save()
             raise UsageError(
                 f"{error}\nThe run is saved at {self._env_steps():,} env steps; "
-                f"afterwards go on with: macpo resume {self.directory.path}"
+                f"afterwards go on with: {command('macpo', 'resume', self.directory.path)}"
             ) from error
         n_iterations = to_numpy(self.state.iteration) - before
-        for row in training_rows(metrics, n_iterations, to_numpy(self.state.seed)):
+        for row in training_rows(
+            metrics, player.trainer.update_metrics, n_iterations, to_numpy(self.state.seed)
+        ):
             self._write(row)
 
     def _evaluate(self, player: Player) -> None:
@@ -121,7 +125,7 @@ class RunLoop:
                 sink.write(row)
             except Exception as error:  # losing a sink never loses a run
                 self._optional.remove(sink)
-                self.console.print(f"[yellow]{type(sink).__name__} stopped: {error}[/yellow]")
+                say(self.console, f"{type(sink).__name__} stopped: {error}", "yellow")
 
     def _save(self) -> None:
         """Write a checkpoint, and the parameters on their own."""

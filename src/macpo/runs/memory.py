@@ -10,6 +10,7 @@ from macpo.errors import UsageError
 from macpo.kernels import shard
 from macpo.machine import available_bytes
 from macpo.replay import buffer
+from macpo.terminal import say
 from macpo.training.trainer import Trainer
 
 
@@ -44,7 +45,7 @@ def check_memory(trainer: Trainer, console: Console) -> None:
     planned = planned_bytes(trainer)
     total = sum(planned)
     parts = ", ".join(f"{name} {_megabytes(size)}" for name, size in planned._asdict().items())
-    console.print(f"memory planned: {_megabytes(total)} ({parts})", highlight=False)
+    say(console, f"memory planned: {_megabytes(total)} ({parts})")
     available = available_bytes() if _on_cpu() else _free_on_accelerator()
     if available is not None and total > available:
         run = trainer.run

@@ -22,6 +22,7 @@ from macpo.runs.directory import RunDirectory
 from macpo.runs.files import write_json
 from macpo.runs.loop import RunLoop, RunResult
 from macpo.runs.memory import check_memory
+from macpo.terminal import command, make_console, say
 from macpo.training.host.pool import Workers
 from macpo.training.player import open_player
 from macpo.training.trainer import Trainer, TrainState, make_trainer
@@ -39,12 +40,12 @@ def train(
 
     Raises UsageError if the plan does not fit into memory or the directory is taken.
     """
-    console = console or Console()
+    console = console or make_console()
     files = RunDirectory.new(experiment) if directory is None else RunDirectory(directory)
     if files.experiment.exists():
         raise UsageError(
-            f"{files.path} already holds a run; continue it with `macpo resume {files.path}` or "
-            "choose another --out."
+            f"{files.path} already holds a run; continue it with "
+            f"`{command('macpo', 'resume', files.path)}` or choose another --out."
         )
     prepare_jax()
     trainer = make_trainer(experiment)
@@ -71,7 +72,7 @@ def resume(
 
     Raises UsageError if the directory holds no run, or if its files have been changed.
     """
-    console = console or Console()
+    console = console or make_console()
     files = RunDirectory(directory)
     experiment = files.read_experiment()
     if steps is not None:
@@ -82,7 +83,7 @@ def resume(
     check_memory(trainer, console)
     played = int(state.env_steps.min())
     if played >= experiment.run.steps:
-        console.print(f"already at {played:,} of {experiment.run.steps:,} env steps")
+        say(console, f"already at {played:,} of {experiment.run.steps:,} env steps")
         return RunResult(files.path, finished=True)
     write_json(files.experiment, to_dict(experiment))
     with open_player(experiment, trainer, workers) as player:
@@ -99,11 +100,11 @@ def _last_state(
 ) -> tuple[TrainState, int]:
     """The state of the last sound checkpoint, and the length of the metrics that belong to it."""
     if not files.checkpoints.is_dir():
-        console.print("no checkpoint yet: starting from the beginning")
+        say(console, "no checkpoint yet: starting from the beginning")
         return trainer.init(), 0
     found = checkpoint.load_latest(files.checkpoints, jax.eval_shape(trainer.init))
     for message in found.damaged:
-        console.print(f"[yellow]skipped a damaged checkpoint[/yellow] {message}")
+        say(console, f"skipped a damaged checkpoint: {message}", "yellow")
     saved = from_dict(found.info["experiment"])
     saved = replace(saved, run=replace(saved.run, steps=experiment.run.steps))
     changes = difference(saved, experiment)
@@ -125,6 +126,6 @@ def _last_state(
 def _compiling(console: Console) -> Generator[None]:
     """Show that something is compiled, and then how long it took."""
     start = time.monotonic()
-    with console.status("compiling (a minute at most; later runs find it in the cache)"):
+    with console.status("compiling (later runs find it in the cache)"):
         yield
-    console.print(f"compiled in {time.monotonic() - start:.1f} s")
+    say(console, f"compiled in {time.monotonic() - start:.1f} s")

@@ -26,6 +26,9 @@ MAX_CHUNK = 64
 class Player(Protocol):
     """Plays episodes, of training and of evaluation, with a trainer's algorithm."""
 
+    trainer: Trainer
+    """Of what is learned."""
+
     def compile(self) -> None:
         """Compile what a run needs, ahead of its first chunk."""
         ...

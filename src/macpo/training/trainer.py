@@ -195,8 +195,8 @@ class Trainer:
         return after, jax.tree.map(lambda x: x[-1], metrics)
 
     def _no_updates(self, state: TrainState) -> tuple[AfterUpdates, Metrics]:
-        """Before replay holds a full batch: no change, and metrics of NaN."""
-        metrics = jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan), self._update_shapes[1])
+        """Before replay holds a full batch: no change, and metrics of 0."""
+        metrics = jax.tree.map(lambda s: jnp.zeros(s.shape), self._update_shapes[1])
         return AfterUpdates(state.learner, state.priorities), metrics
 
     def _sync(self, learner: LearnerState, sync: Bool[Array, ""]) -> LearnerState:
@@ -220,6 +220,11 @@ class Trainer:
 
         # placed as in a chunk, so that the chunk finds the update already traced
         return jax.eval_shape(self._updates, *jax.tree.map(placed, given))
+
+    @property
+    def update_metrics(self) -> frozenset[str]:
+        """The names of the metrics that updates give; they are 0 until the first one."""
+        return frozenset(self._update_shapes[1])
 
     def check(self) -> None:
         """Trace the updates: whatever a custom algorithm or weighting raises, it raises here.

@@ -1,6 +1,7 @@
 """metrics.jsonl: one row a line, the same bytes whenever the same run is repeated or resumed."""
 
 import json
+import math
 import os
 from pathlib import Path
 
@@ -22,7 +23,7 @@ class JsonLines:
     def write(self, row: Row) -> None:
         """Append one row."""
         with disk_errors(self.file):
-            self._handle.write((json.dumps(row, allow_nan=False) + "\n").encode())
+            self._handle.write((json.dumps(_encoded(row), allow_nan=False) + "\n").encode())
 
     def sync(self) -> int:
         """Make sure everything is on disk; the file's length in bytes."""
@@ -35,3 +36,11 @@ class JsonLines:
         """Write out what is left."""
         with disk_errors(self.file):
             self._handle.close()
+
+
+def _encoded(row: Row) -> Row:
+    """The row in JSON's numbers; those that it lacks are the words "nan", "inf" and "-inf"."""
+    return {
+        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in row.items()
+    }
