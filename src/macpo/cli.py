@@ -473,6 +473,8 @@ _MAX_FINDINGS = 3
 
 def _print_result(result: "Result") -> None:
     _say(f"{'WRONG' if result.findings else 'ok   '} {result.title}")
+    for note in result.notes:
+        _say(f"      {note}")
     for finding in result.findings[:_MAX_FINDINGS]:
         _say(f"      {finding}")
     if len(result.findings) > _MAX_FINDINGS:

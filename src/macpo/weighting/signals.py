@@ -6,7 +6,14 @@ from array_api_compat import array_namespace, is_numpy_array, is_torch_array
 from jaxtyping import Bool, Float
 
 from macpo.errors import UsageError, require
-from macpo.weighting.arrays import Array, Namespace, as_flags, at_least_float32, holds_somewhere, stop_gradient
+from macpo.weighting.arrays import (
+    Array,
+    Namespace,
+    as_flags,
+    at_least_float32,
+    holds_somewhere,
+    stop_gradient,
+)
 
 
 class Signals(NamedTuple):
