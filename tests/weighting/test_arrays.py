@@ -54,7 +54,7 @@ def test_flags_may_be_booleans_or_0_and_1(name: str, dtype: str) -> None:
 
 
 def test_what_is_no_flag_is_refused_by_name() -> None:
-    with pytest.raises(UsageError, match="^avail holds numbers other than 0 and 1; .* mask == 0"):
+    with pytest.raises(UsageError, match=r"^avail holds numbers other than 0 and 1; .* mask == 0"):
         as_flags(np.array([0, -np.inf]), "avail")
 
 
