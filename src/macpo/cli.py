@@ -506,6 +506,8 @@ _MAX_FINDINGS = 3
 
 def _print_result(result: "Result") -> None:
     say(_console, f"{'WRONG' if result.findings else 'ok   '} {result.title}")
+    for note in result.notes:
+        say(_console, f"      {note}")
     for finding in result.findings[:_MAX_FINDINGS]:
         say(_console, f"      {finding}")
     if len(result.findings) > _MAX_FINDINGS:

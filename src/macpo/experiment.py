@@ -7,7 +7,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, TypeAlias, cast
 
 from macpo import registry
 from macpo.bounds import Fraction, NonNegativeInt, PositiveInt, check_fields
@@ -16,6 +16,9 @@ from macpo.errors import UsageError, nearest, require
 from macpo.learners.base import AlgorithmConfig
 from macpo.replay.priority import Replay
 from macpo.weighting.weighting import Weighting
+
+NonFiniteRewards: TypeAlias = Literal["refuse", "zero"]
+"""What happens to a reward that is NaN or infinite."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,9 @@ class Run:
     """Greedy episodes in an evaluation."""
     checkpoint_interval: PositiveInt = 100_000
     """Env steps between checkpoints; the last one is always written."""
+    nonfinite_rewards: NonFiniteRewards = "refuse"
+    """`refuse`: a reward that is NaN or infinite ends the run, since no network recovers from it;
+    `zero`: it is read as 0, and counted."""
 
     def __post_init__(self) -> None:
         check_fields(self, "")

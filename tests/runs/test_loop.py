@@ -51,6 +51,8 @@ class CountingPlayer:
     ) -> None:
         self.before, self.value = before, value
         self.until, self.tested_at = list[int](), list[int]()
+        self.nonfinite: dict[int, int] = {}
+        """Chunks in which rewards were not finite → how many of them; in tests it is chunk 0."""
 
     def chunk(self, state: TrainState, until_env_steps: int) -> tuple[TrainState, dict[str, Any]]:
         self.until.append(until_env_steps)
@@ -61,22 +63,33 @@ class CountingPlayer:
             env_steps=state.env_steps + STEPS_PER_CHUNK,
             iteration=state.iteration + 1,
         )
+        n_nonfinite = jnp.array([self.nonfinite.get(len(self.until), 0)])
         one = {"env_steps": state.env_steps, "episodes": state.iteration, "updates": state.updates}
         one |= {"return_mean": jnp.array([self.value]), "loss": jnp.zeros(1)}
+        one |= {"rewards_nonfinite": n_nonfinite}
         return state, {name: x[:, None] for name, x in one.items()}
 
     def evaluate(self, state: TrainState) -> dict[str, Any]:
         self.tested_at.append(int(state.env_steps[0]))
-        return {"test_return_mean": jnp.array([self.value])}
+        n_nonfinite = jnp.array([self.nonfinite.get(0, 0)])
+        return {
+            "test_return_mean": jnp.array([self.value]),
+            "test_rewards_nonfinite": n_nonfinite,
+        }
 
 
 class PlannedRun:
     """A run of 600 env steps that tests and saves every 250, and what it leaves."""
 
     def __init__(
-        self, path: Path, player: CountingPlayer, env_steps: int = 0, tensorboard: bool = False
+        self,
+        path: Path,
+        player: CountingPlayer,
+        env_steps: int = 0,
+        tensorboard: bool = False,
+        **changes: Any,
     ) -> None:
-        run = Run(steps=600, test_interval=250, checkpoint_interval=250)
+        run = Run(steps=600, test_interval=250, checkpoint_interval=250, **changes)
         experiment = Experiment(env="two-step", run=run)
         self.files, self.player, self.state = RunDirectory(path), player, fresh(env_steps)
         self.files.create(experiment)
@@ -249,3 +262,38 @@ def test_losing_an_optional_sink_never_loses_the_run(
     assert TensorBoard.rows == 2
     assert run.console.export_text().count("TensorBoard stopped: no space left") == 1
     assert len(run.rows()) == 6 + 3  # of iterations and evaluations
+
+
+# --- rewards that are not finite ------------------------------------------------------------------
+
+
+def test_a_chunk_that_learned_from_such_rewards_ends_the_run_and_is_not_saved(tmp_path: Path):
+    player = CountingPlayer()
+    player.nonfinite = {5: 3}
+    run = PlannedRun(tmp_path, player)
+    with pytest.raises(UsageError, match=r"^two-step paid 3 rewards .* by env step 500; `macpo"):
+        run.play()
+    assert run.saved_at() == [300]
+    assert [row["env_steps"] for row in run.rows() if row["kind"] == "train"] == [
+        100,
+        200,
+        300,
+        400,
+    ]
+
+
+def test_an_evaluation_that_was_paid_such_rewards_ends_the_run(tmp_path: Path):
+    player = CountingPlayer()
+    player.nonfinite = {0: 1}
+    run = PlannedRun(tmp_path, player)
+    with pytest.raises(UsageError, match=r"^two-step paid 1 rewards .* by env step 300;"):
+        run.play()
+
+
+def test_such_rewards_are_counted_where_they_are_read_as_0(tmp_path: Path):
+    player = CountingPlayer()
+    player.nonfinite = {5: 3}
+    run = PlannedRun(tmp_path, player, nonfinite_rewards="zero")
+    assert run.play().finished
+    counts = [row["rewards_nonfinite"] for row in run.rows() if row["kind"] == "train"]
+    assert counts == [0, 0, 0, 0, 3, 0]

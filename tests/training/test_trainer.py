@@ -391,3 +391,46 @@ def test_replay_must_hold_the_newest_episodes_that_an_algorithm_asks_for():
 @pytest.mark.parametrize("name", discover("algorithms"))
 def test_the_schedule_of_every_algorithm_fits_it(name):
     make_trainer(Experiment(env="two-step", algorithm=name))
+
+
+# --- rewards that are not finite, and infos that are not known ------------------------------------
+
+
+class Unsound(Reporting):
+    """Pays NaN in every second step of an episode, and tells the count of even goals only."""
+
+    def step(self, key: Any, state: Any, actions: Any) -> Any:
+        after, timestep = super().step(key, state, actions)
+        told = jnp.where(after.goal % 2 == 0, after.t, jnp.nan)
+        reward = jnp.where(after.t == 2, jnp.nan, timestep.reward)
+        return after, timestep._replace(reward=reward, info={"counted": told})
+
+    def reset(self, key: Any) -> Any:
+        state, first = super().reset(key)
+        return state, first._replace(info={"counted": jnp.zeros(())})
+
+
+def unsound(nonfinite_rewards: Any) -> tuple[TrainState, dict[str, Any]]:
+    """Two iterations of eight episodes, all kept in replay."""
+    env = Unsound(episode_limit=4, most_steps=4)
+    run = Run(batch_size_run=8, batch_size=8, buffer_size=16, nonfinite_rewards=nonfinite_rewards)
+    return tallied(Trainer(env, Tally(env), Replay(), run), max_iterations=2)
+
+
+def test_rewards_that_are_not_finite_are_counted_in_a_chunk_and_read_as_0_where_allowed() -> None:
+    state, metrics = unsound("zero")
+    episodes = state.replay_buffer.episodes
+    assert metrics["rewards_nonfinite"].sum() == (episodes.length >= 2).sum() > 0
+    assert not episodes.reward[:, 1].any() and np.isfinite(episodes.reward).all()
+    assert np.isfinite(metrics["return_mean"]).all()
+
+
+def test_by_default_they_stay_in_the_chunk_that_is_refused_afterwards() -> None:
+    state, metrics = unsound("refuse")
+    assert np.isnan(state.replay_buffer.episodes.reward).sum() == metrics["rewards_nonfinite"].sum()
+
+
+def test_an_outcome_is_the_mean_over_the_episodes_that_tell_it() -> None:
+    state, metrics = unsound("zero")
+    length = state.replay_buffer.episodes.length[:8]  # of goals up to the limit: the goal itself
+    assert metrics["counted_mean"][0] == length[length % 2 == 0].mean()

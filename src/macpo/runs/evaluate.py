@@ -3,11 +3,13 @@
 import os
 from typing import Any
 
+from macpo import registry
 from macpo.errors import require
 from macpo.runs.directory import RunDirectory
 from macpo.runs.policy import read_trained
 from macpo.training.host.pool import Workers
 from macpo.training.player import open_player
+from macpo.training.rewards import require_finite
 from macpo.training.trainer import evaluation_key, evaluation_metrics
 
 
@@ -35,7 +37,13 @@ def evaluate(
     with open_player(trained.experiment, trained.trainer, workers) as player:
         for k in range(run.seeds):
             rollout = player.play(trained.params_of(k), evaluation_key(seed), episodes, epsilon)
-            metrics = {name: float(x) for name, x in evaluation_metrics(rollout).items()}
+            metrics = {name: float(x) for name, x in evaluation_metrics(rollout, run).items()}
+            require_finite(
+                int(metrics["test_rewards_nonfinite"]),
+                run.nonfinite_rewards,
+                registry.name_of(trained.experiment.env),
+                f"in {episodes:,} episodes",
+            )
             metrics["test_return_sem"] = metrics["test_return_std"] / episodes**0.5
             rows.append({"seed": run.seed + k, "episodes": episodes, **metrics})
     return rows

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array
 from rich.console import Console
 
+from macpo import registry
 from macpo.errors import UsageError
 from macpo.experiment import Experiment, to_dict
 from macpo.runs import checkpoint
@@ -23,6 +24,7 @@ from macpo.runs.record.tensorboard import TensorBoard
 from macpo.runs.record.timing import Timing
 from macpo.terminal import command, say
 from macpo.training.player import Player
+from macpo.training.rewards import require_finite
 from macpo.training.trainer import TrainState
 
 
@@ -107,6 +109,7 @@ class RunLoop:
                 f"afterwards go on with: {command('macpo', 'resume', self.directory.path)}"
             ) from error
         n_iterations = to_numpy(self.state.iteration) - before
+        self._require_finite_rewards(metrics["rewards_nonfinite"], metrics["env_steps"])
         for row in training_rows(
             metrics, player.trainer.update_metrics, n_iterations, to_numpy(self.state.seed)
         ):
@@ -114,8 +117,23 @@ class RunLoop:
 
     def _evaluate(self, player: Player) -> None:
         metrics = player.evaluate(self.state)
+        self._require_finite_rewards(metrics["test_rewards_nonfinite"], self.state.env_steps)
         for row in evaluation_rows(metrics, self.state, self.experiment.run.batch_size_run):
             self._write(row)
+
+    def _require_finite_rewards(self, counts: Array, env_steps: Array) -> None:
+        """UsageError for rewards that a compiled program could only count; nothing is saved.
+
+        Whatever has learned from them is lost, and the last checkpoint is from before.
+        """
+        n = to_numpy(counts)
+        first = int(to_numpy(env_steps)[n > 0].min(initial=np.iinfo(np.int32).max))
+        require_finite(
+            int(n.sum()),
+            self.experiment.run.nonfinite_rewards,
+            registry.name_of(self.experiment.env),
+            f"by env step {first:,}",
+        )
 
     def _write(self, row: Row) -> None:
         self._rows.write(row)

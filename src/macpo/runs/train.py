@@ -48,7 +48,7 @@ def train(
             f"`{command('macpo', 'resume', files.path)}` or choose another --out."
         )
     prepare_jax()
-    trainer = make_trainer(experiment)
+    trainer = make_trainer(experiment, to_play=True)
     trainer.check()  # a mistake in a custom algorithm leaves no run behind
     check_memory(trainer, console)
     files.create(experiment)
@@ -78,7 +78,7 @@ def resume(
     if steps is not None:
         experiment = replace(experiment, run=replace(experiment.run, steps=steps))
     prepare_jax()
-    trainer = make_trainer(experiment)
+    trainer = make_trainer(experiment, to_play=True)
     state, metrics_bytes = _last_state(files, experiment, trainer, console)
     check_memory(trainer, console)
     played = int(state.env_steps.min())

@@ -27,7 +27,7 @@ from jax.sharding import NamedSharding
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from macpo import registry
-from macpo.envs.base import Environment
+from macpo.envs.base import Environment, mean_of_known
 from macpo.envs.host import HostEnvironment, HostEnvStub
 from macpo.errors import require
 from macpo.experiment import Experiment, Run
@@ -37,6 +37,8 @@ from macpo.learners.base import Algorithm, LearnerState, UpdateResult
 from macpo.replay import buffer, priority
 from macpo.replay.buffer import ReplayBuffer
 from macpo.replay.priority import Priorities, Replay
+from macpo.training import rewards
+from macpo.training.host.pool import require_importable
 from macpo.training.rollout import collect
 from macpo.types import Batch, Episodes, Metrics, Observation, PyTree, Rollout
 from macpo.weighting.weighting import Weighting
@@ -133,6 +135,8 @@ class Trainer:
     def _learn(self, state: TrainState, rollout: Rollout) -> tuple[TrainState, Metrics]:
         """The rest of an iteration after its episodes: add, sample, update, sync."""
         key, epsilon = _iteration_keys(state)[1], self.epsilon(state.env_steps)
+        n_nonfinite = rewards.n_nonfinite(rollout)
+        rollout = rewards.read_as(self.run.nonfinite_rewards, rollout)
         state = self._add(state, rollout.episodes)
         # all seeds have played equally many episodes, so they take the same branches
         n_episodes = state.iteration * self.run.batch_size_run
@@ -153,6 +157,7 @@ class Trainer:
             **outcome_means(rollout),
             "return_mean": rollout.episodes.reward.sum(-1).mean(),
             "ep_length_mean": rollout.episodes.length.mean(dtype=jnp.float32),
+            "rewards_nonfinite": n_nonfinite,
             "epsilon": epsilon,
             "episodes": n_episodes,
             "env_steps": state.env_steps,
@@ -292,7 +297,7 @@ class Trainer:
 
     def _evaluate(self, state: TrainState) -> Metrics:
         params, key = _evaluation(state)
-        return evaluation_metrics(self.play(params, key, self.run.test_nepisode))
+        return evaluation_metrics(self.play(params, key, self.run.test_nepisode), self.run)
 
     # --- all seeds ----------------------------------------------------------------------------
 
@@ -383,10 +388,17 @@ def _vmap(fn: Callable[[PyTree], PyTree], xs: PyTree) -> PyTree:
     return jax.vmap(fn)(xs)
 
 
-def make_trainer(experiment: Experiment) -> Trainer:
-    """Build environment, weighting and algorithm, and check that they fit together."""
+def make_trainer(experiment: Experiment, *, to_play: bool = False) -> Trainer:
+    """Build environment, weighting and algorithm, and check that they fit together.
+
+    `to_play` also checks what playing needs, such as a game: a policy can be asked for actions
+    without it. Raises UsageError.
+    """
     env = experiment.env.make()
     if isinstance(env, HostEnvironment):
+        if to_play:
+            require_importable(registry.name_of(experiment.env))
+            env.check_ready()
         env = HostEnvStub(env.spec)
     weighting = experiment.weighting
     if experiment.algorithm.about.on_policy:
@@ -426,17 +438,19 @@ def _check_on_policy(experiment: Experiment, weighting: Weighting) -> None:
 
 def outcome_means(rollout: Rollout, prefix: str = "") -> Metrics:
     """`NAME_mean` for each NAME in the last `info` of the episodes; an array is averaged over all
-    its numbers."""
+    its numbers. NaN is not known and left out, and the mean is NaN if nothing is known."""
     return {
-        f"{prefix}{name}_mean": values.mean(dtype=jnp.float32)
-        for name, values in rollout.outcome.items()
+        f"{prefix}{name}_mean": mean_of_known(values) for name, values in rollout.outcome.items()
     }
 
 
-def evaluation_metrics(rollout: Rollout) -> Metrics:
+def evaluation_metrics(rollout: Rollout, run: Run) -> Metrics:
     """The metrics of an evaluation's episodes, of JAX or NumPy arrays."""
+    n_nonfinite = rewards.n_nonfinite(rollout)
+    rollout = rewards.read_as(run.nonfinite_rewards, rollout)
     returns = rollout.episodes.reward.sum(-1)
     return {
+        "test_rewards_nonfinite": n_nonfinite,
         **outcome_means(rollout, "test_"),
         "test_return_mean": returns.mean(),
         "test_return_std": returns.std(),

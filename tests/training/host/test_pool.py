@@ -72,6 +72,11 @@ def test_an_environment_that_a_worker_cannot_import_is_told():
         pool.wait()
 
 
+def test_an_environment_of_the_running_script_is_refused_before_a_worker_starts():
+    with pytest.raises(UsageError, match=r"^__main__:make is defined in the script .* a module of"):
+        Pool({"name": "__main__:make"}, SPEC, 1)
+
+
 def test_a_worker_that_always_fails_stops_the_run_with_the_last_error(
     monkeypatch: pytest.MonkeyPatch,
 ):

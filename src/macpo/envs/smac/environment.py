@@ -105,6 +105,10 @@ class SMACEnv(HostEnvironment):
         self._available: Any = None
         """Available actions of the current state; None if no episode is in progress."""
 
+    def check_ready(self) -> None:
+        """UsageError that names what is missing of the game, its map and a client for it."""
+        installed.require_setup(self._config.client, self._config.map)
+
     def reset(self, seed: int) -> TimeStep:
         """Start an episode; also a game, if none is running or it could not finish the episode."""
         if self._loops + _LOOPS_OF_RESET + self.spec.episode_limit * LOOPS_PER_STEP > MAX_LOOPS:
@@ -160,9 +164,7 @@ class SMACEnv(HostEnvironment):
 
 def _open(config: SMAC, spec: Spec, seed: int) -> Client:
     """Start the game; UsageError naming what is not installed."""
-    package = installed.choose_client(config.client)
-    folder = installed.require_game()
-    map_file = installed.require_map(folder, config.map)
+    package, map_file = installed.require_setup(config.client, config.map)
     seed %= 2**31
     if package != "pysc2":
         return PackageClient(

@@ -1,5 +1,6 @@
 """Episodes written down time step by time step, as their workers report them."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,15 +9,20 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from macpo.errors import require
+from macpo.experiment import NonFiniteRewards
 from macpo.training.host.slot import Slot
+from macpo.training.rewards import ADVICE
 from macpo.types import Episodes, Observation, Rollout, Spec
 
 
 class EpisodeWriter:
     """`n` episodes, one a row, and how far each of them has got."""
 
-    def __init__(self, spec: Spec, n: int, keep_states: bool) -> None:
+    def __init__(
+        self, spec: Spec, n: int, keep_states: bool, nonfinite_rewards: NonFiniteRewards = "refuse"
+    ) -> None:
         self.spec = spec
+        self._nonfinite_rewards: NonFiniteRewards = nonfinite_rewards
         agents, limit = (n, spec.n_agents), spec.episode_limit
         self.t: Int[np.ndarray, " n"] = np.zeros(n, np.int32)
         self.observation = _observations(spec, n)
@@ -40,6 +46,7 @@ class EpisodeWriter:
         episodes, limit = self.episodes, self.spec.episode_limit
         if self.started[row]:
             t = self.t[row]
+            self._check_reward(float(slot.reward[0]), int(t) + 1)
             episodes.actions[row, t] = self.last_action[row]
             episodes.reward[row, t] = slot.reward[0]
             episodes.length[row] = self.t[row] = t + 1
@@ -58,6 +65,13 @@ class EpisodeWriter:
             cut = slot.truncated[0] and self.spec.truncation_is_terminal
             episodes.terminated[row] = slot.terminated[0] or cut
             self.outcomes[row] = outcome
+
+    def _check_reward(self, reward: float, t: int) -> None:
+        if self._nonfinite_rewards == "refuse":
+            require(
+                math.isfinite(reward),
+                f"{self.spec.name} paid a reward of {reward} in step {t} of an episode; {ADVICE}",
+            )
 
     def discard(self, row: int) -> None:
         """Erase the row, to start it anew."""

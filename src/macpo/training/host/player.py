@@ -57,7 +57,7 @@ class HostPlayer:
         for k in range(run.seeds):
             params, key = self.trainer.evaluation(state, k)
             rollout, n_lost = self.collect(params, key, run.test_nepisode, keep_states=False)
-            rows.append({**evaluation_metrics(rollout), "test_episodes_lost": n_lost})
+            rows.append({**evaluation_metrics(rollout, run), "test_episodes_lost": n_lost})
         metrics: dict[str, Any] = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
         return metrics
 
@@ -90,7 +90,9 @@ class HostPlayer:
         params, key, epsilon = jax.device_put((params, key, epsilon), device)
         params = tuple(jax.tree.leaves(params))  # flattened once, not in each of many short calls
         hidden = jax.device_put(self.trainer.algorithm.initial_hidden(n_episodes), device)
-        writer = EpisodeWriter(self.pool.spec, n_episodes, keep_states)
+        writer = EpisodeWriter(
+            self.pool.spec, n_episodes, keep_states, self.trainer.run.nonfinite_rewards
+        )
         attempts = np.zeros(n_episodes, np.int32)
         seeds, act_keys = self._begin(key, attempts)
         queue, playing = deque(range(n_episodes)), dict[Worker, int]()

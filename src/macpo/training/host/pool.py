@@ -93,6 +93,7 @@ class Pool:
     ) -> None:
         workers = workers or Workers()
         count = workers.count or min(parallel, MAX_PER_CORE * available_cores())
+        require_importable(str(env["name"]))
         self.spec = spec
         self._timeout = workers.timeout
         self._task = to_json(env)
@@ -248,6 +249,16 @@ class Pool:
             with suppress(EOFError, OSError):
                 while worker.link and worker.link.poll(max(deadline - time.monotonic(), 0)):
                     worker.link.recv_bytes()  # an answer that is no longer needed
+
+
+def require_importable(name: str) -> None:
+    """UsageError for an environment that only this process can find under its name."""
+    require(
+        name.partition(":")[0] != "__main__",
+        f"{name} is defined in the script that is running, but its episodes are played by worker "
+        "processes, which would have to import it: move it into a module of its own, and import it "
+        "from there.",
+    )
 
 
 class Worker:
