@@ -163,12 +163,12 @@ def test_a_whole_number_is_read_as_a_float_where_one_is_meant() -> None:
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [
-        ("run__steps", "many", "run.steps must be int, not 'many'"),
-        ("run__steps", 1.5, "run.steps must be int, not 1.5"),
-        ("run__seeds", True, "run.seeds must be int, not True"),
-        ("env__punishment", False, "env.punishment must be float, not False"),
-        ("env__punishment", None, "env.punishment must be float, not None"),
-        ("env__block_occupied_moves", 1, "env.block_occupied_moves must be bool, not 1"),
+        ("run__steps", "many", "run.steps must be a whole number, not 'many'"),
+        ("run__steps", 1.5, "run.steps must be a whole number, not 1.5"),
+        ("run__seeds", True, "run.seeds must be a whole number, not True"),
+        ("env__punishment", False, "env.punishment must be a number, not False"),
+        ("env__punishment", None, "env.punishment must be a number, not None"),
+        ("env__block_occupied_moves", 1, "env.block_occupied_moves must be true or false, not 1"),
         (
             "weighting__normalise",
             "most",

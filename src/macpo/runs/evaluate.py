@@ -19,6 +19,7 @@ def evaluate(
     env: Any = None,  # as for `Experiment`
     epsilon: float | None = None,
     workers: Workers | None = None,
+    trust: bool = False,
 ) -> list[dict[str, float]]:
     """Returns of every trained seed over `episodes` fresh episodes, one row a seed.
 
@@ -26,11 +27,11 @@ def evaluate(
     exploration: at 0 an algorithm with policies draws from them.
 
     Outcomes that the environment reports (`info`) are among the columns, `test_NAME_mean` each.
-    `env` is another environment than that of the training, as for `load`.
+    `env` is another environment than that of the training, and `trust` is as for `load`.
     """
     require(episodes >= 1, f"episodes must be at least 1, not {episodes}.")
     require(epsilon is None or 0 <= epsilon <= 1, f"epsilon must be in [0, 1], not {epsilon}.")
-    trained = read_trained(RunDirectory(directory), env)
+    trained = read_trained(RunDirectory(directory), env, trust=trust)
     run, rows = trained.experiment.run, list[dict[str, float]]()
     with open_player(trained.experiment, trained.trainer, workers) as player:
         for k in range(run.seeds):

@@ -32,8 +32,10 @@ class Policy:
         directory: str | os.PathLike[str],
         seed: int | None = None,
         env: Any = None,  # as for `Experiment`
+        *,
+        trust: bool = False,
     ) -> None:
-        trained = read_trained(RunDirectory(directory), env)
+        trained = read_trained(RunDirectory(directory), env, trust=trust)
         self.experiment, self.trainer = trained.experiment, trained.trainer
         run = self.experiment.run
         k = 0 if seed is None else seed - run.seed
@@ -85,13 +87,15 @@ def load(
     seed: int | None = None,
     *,
     env: Any = None,  # as for `Experiment`
+    trust: bool = False,
 ) -> Policy:
     """The trained policy of a run directory.
 
     `seed` chooses one of several; `env` is another environment of the same sizes, by name or as a
-    configuration.
+    configuration; `trust` lets the run's files name code to import that is not registered
+    (SECURITY.md).
     """
-    return Policy(directory, seed, env)
+    return Policy(directory, seed, env, trust=trust)
 
 
 # --- the film of an episode -----------------------------------------------------------------------
@@ -156,12 +160,13 @@ class Trained(NamedTuple):
         return jax.tree.map(lambda x: jnp.asarray(x[k]), self.params)
 
 
-def read_trained(directory: RunDirectory, env: Any = None) -> Trained:
+def read_trained(directory: RunDirectory, env: Any = None, *, trust: bool = False) -> Trained:
     """The experiment of a run, its trainer and parameters; with an `env`, for that environment.
 
-    UsageError if there is no checkpoint yet, or if the environment does not fit.
+    UsageError if there is no checkpoint yet, or if the environment does not fit. `trust` allows
+    names that are not registered (`macpo.experiment.from_dict`).
     """
-    experiment = directory.read_experiment()
+    experiment = directory.read_experiment(trust=trust)
     prepare_jax()
     if env is None:
         trainer = make_trainer(experiment)

@@ -66,19 +66,21 @@ def resume(
     console: Console | None = None,
     tensorboard: bool = False,
     workers: Workers | None = None,
+    trust: bool = False,
 ) -> RunResult:
     """Continue a run from its last sound checkpoint, bit for bit; `steps` may extend it.
 
-    Raises UsageError if the directory holds no run, or if its files have been changed.
+    `trust` lets the run's files name code to import that is not registered (SECURITY.md). Raises
+    UsageError if the directory holds no run, or if its files have been changed.
     """
     console = console or Console()
     files = RunDirectory(directory)
-    experiment = files.read_experiment()
+    experiment = files.read_experiment(trust=trust)
     if steps is not None:
         experiment = replace(experiment, run=replace(experiment.run, steps=steps))
     prepare_jax()
     trainer = make_trainer(experiment)
-    state, metrics_bytes = _last_state(files, experiment, trainer, console)
+    state, metrics_bytes = _last_state(files, experiment, trainer, console, trust=trust)
     check_memory(trainer, console)
     played = int(state.env_steps.min())
     if played >= experiment.run.steps:
@@ -95,7 +97,7 @@ def resume(
 
 
 def _last_state(
-    files: RunDirectory, experiment: Experiment, trainer: Trainer, console: Console
+    files: RunDirectory, experiment: Experiment, trainer: Trainer, console: Console, *, trust: bool
 ) -> tuple[TrainState, int]:
     """The state of the last sound checkpoint, and the length of the metrics that belong to it."""
     if not files.checkpoints.is_dir():
@@ -104,7 +106,7 @@ def _last_state(
     found = checkpoint.load_latest(files.checkpoints, jax.eval_shape(trainer.init))
     for message in found.damaged:
         console.print(f"[yellow]skipped a damaged checkpoint[/yellow] {message}")
-    saved = from_dict(found.info["experiment"])
+    saved = from_dict(found.info["experiment"], trust=trust)
     saved = replace(saved, run=replace(saved.run, steps=experiment.run.steps))
     changes = difference(saved, experiment)
     require(
