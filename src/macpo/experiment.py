@@ -6,10 +6,10 @@ import json
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 from macpo import registry
-from macpo.bounds import MAX_INT, Fraction, NonNegativeInt, PositiveInt, check_fields
+from macpo.bounds import MAX_INT, Bounds, Fraction, NonNegativeInt, PositiveInt, check_fields
 from macpo.envs.base import EnvConfig
 from macpo.errors import UsageError, require, shown
 from macpo.field_types import build, conformed, settings
@@ -32,7 +32,7 @@ class Run:
     """Parallel environments; one iteration plays one episode in each."""
     batch_size: PositiveInt = 128
     """Episodes in an update."""
-    updates_per_iteration: PositiveInt = 1
+    updates_per_iteration: Annotated[int, Bounds(at_least=1, at_most=100_000)] = 1
     """Gradient steps after each iteration."""
     buffer_size: PositiveInt = 5_000
     """Episodes in the replay buffer (the paper: 10,000)."""
@@ -221,10 +221,10 @@ _EXAMPLES = {"env": "PredatorPrey", "algorithm": "QMIX", "weighting": "MacPO"}
 
 def _lasting(name: str, config: Any) -> Any:
     """The configuration as experiment.json gives it back; UsageError if it cannot."""
-    classes = {"replay": Replay, "run": Run}
+    expected = {"replay": Replay, "run": Run}.get(name, object)
     require(
-        name in PARTS or isinstance(config, classes[name]),
-        f"{name} must be a macpo.{name.capitalize()}(…), not {shown(config)}.",
+        isinstance(config, expected),
+        f"{name} must be a {expected.__name__}(…), not {shown(config)}.",
     )
     return conformed(config, name)
 

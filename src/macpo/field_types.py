@@ -72,14 +72,16 @@ def conformed(config: _Config, where: str) -> _Config:
 
     Raises UsageError for values of another type and for those that a file cannot hold.
     """
-    changed = {
-        name: new
-        for name, hint in field_hints(type(config)).items()
-        if name in _constructor_fields(config)
-        for old in [getattr(config, name)]
-        for new in [conform(old, hint, f"{where}.{name}")]
-        if new is not old
-    }
+    hints, changed = field_hints(type(config)), dict[str, Any]()
+    for name in _constructor_fields(config):
+        old = getattr(config, name)
+        new = conform(old, hints[name], f"{where}.{name}")
+        require(
+            not dataclasses.is_dataclass(new) or type(new) in _options(hints[name]),
+            f"{where}.{name} is {shown(new)}, whose class a file would not tell.",
+        )
+        if new is not old:
+            changed[name] = new
     whole = dataclasses.replace(cast(Any, config), **changed) if changed else config
     written = json.dumps(settings(whole))
     again = build(type(config), json.loads(written), where)
@@ -112,6 +114,8 @@ def conform(value: Any, hint: Any, where: str) -> Any:
     elif dataclasses.is_dataclass(kind):
         if type(value) is kind:
             return conformed(value, where)
+        if isinstance(value, kind):
+            return value
         if isinstance(value, Mapping) and not inspect.isabstract(kind):
             return build(cast(type[Any], kind), cast(Mapping[str, Any], value), where)
     elif kind in _SCALARS:
@@ -209,8 +213,13 @@ def _sequence(value: list[Any] | tuple[Any, ...], hint: Any, where: str) -> Any:
     return value if unchanged and type(value) is kind else kind(items)
 
 
-def _constructor_fields(config: Any) -> set[str]:
-    return {field.name for field in dataclasses.fields(config) if field.init}
+def _constructor_fields(config: Any) -> list[str]:
+    return [field.name for field in dataclasses.fields(config) if field.init]
+
+
+def _options(hint: Any) -> tuple[Any, ...]:
+    """The members of a union, or the type itself."""
+    return typing.get_args(hint) or (hint,)
 
 
 def _is_required(field: "dataclasses.Field[Any]") -> bool:

@@ -21,5 +21,5 @@ def test_the_same_seed_plays_the_same_episodes(whole: Path):
 def test_numbers_of_episodes_and_exploration_are_checked(whole: Path):
     with pytest.raises(macpo.UsageError, match="episodes must be at least 1, not 0"):
         macpo.evaluate(whole, episodes=0)
-    with pytest.raises(macpo.UsageError, match=r"epsilon must be in \[0, 1\], not 2"):
+    with pytest.raises(macpo.UsageError, match="epsilon must be between 0 and 1, not 2"):
         macpo.evaluate(whole, epsilon=2.0)

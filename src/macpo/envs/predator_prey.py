@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray
 
-from macpo.bounds import Bounds, PositiveInt, check_fields
+from macpo.bounds import Bounds, Finite, PositiveInt, check_fields
 from macpo.envs.base import Environment, first_step
 from macpo.errors import require
 from macpo.kernels.batch_last import env_axis_last
@@ -33,6 +33,7 @@ WINDOW = 2 * SIGHT + 1
 CENTRE = SIGHT * WINDOW + SIGHT
 AGENTS, PREY, HARES = range(3)  # channels; the original's third one stays empty in this game
 CHANNELS = 3
+MAX_CELLS = 2**16 - 1  # the last number of 16 bits stands for those who are gone
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class PredatorPrey:
     """Prey; they move at random."""
     episode_limit: PositiveInt = 200
     """Env steps after which an episode is truncated."""
-    capture_reward: float = 10.0
+    capture_reward: Finite = 10.0
     """Team reward for a prey caught by two or more (appendix E.1; section 5.2.1 says 1)."""
     punishment: Annotated[float, Bounds(at_most=0)] = 0.0
     """Team reward (≤ 0) per prey with a lone catcher. The paper uses 0, −0.5, −1.5 and −2."""
@@ -64,12 +65,17 @@ class PredatorPrey:
 
     def __post_init__(self) -> None:
         require(
-            not self.punishment > 0,
+            not (isinstance(self.punishment, int | float) and self.punishment > 0),
             f"predator-prey: punishment must be 0 or negative, not {self.punishment}; "
             f"did you mean {-self.punishment}?",
         )
         check_fields(self, "predator-prey")
         cells = self.height * self.width
+        require(
+            cells <= MAX_CELLS,
+            f"predator-prey: a {self.height}×{self.width} grid has {cells:,} cells, but they are "
+            f"numbered in 16 bits; make it at most {MAX_CELLS:,}.",
+        )
         population = self.n_predators + self.n_prey
         require(
             population <= cells,

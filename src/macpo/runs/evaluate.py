@@ -3,12 +3,19 @@
 import os
 from typing import Any
 
-from macpo.errors import require
+import jax
+import numpy as np
+
+from macpo.bounds import Fraction, NonNegativeInt, PositiveInt, checked
 from macpo.runs.directory import RunDirectory
 from macpo.runs.policy import read_trained
 from macpo.training.host.pool import Workers
-from macpo.training.player import open_player
+from macpo.training.player import Player, open_player
 from macpo.training.trainer import evaluation_key, evaluation_metrics
+from macpo.types import Episodes, PyTree, Rollout
+
+MAX_AT_ONCE = 4096
+"""Episodes played at the same time; of more, only what their metrics need is kept."""
 
 
 def evaluate(
@@ -29,14 +36,40 @@ def evaluate(
     Outcomes that the environment reports (`info`) are among the columns, `test_NAME_mean` each.
     `env` is another environment than that of the training, and `trust` is as for `load`.
     """
-    require(episodes >= 1, f"episodes must be at least 1, not {episodes}.")
-    require(epsilon is None or 0 <= epsilon <= 1, f"epsilon must be in [0, 1], not {epsilon}.")
+    episodes = checked(episodes, PositiveInt, "episodes")
+    seed = checked(seed, NonNegativeInt, "seed")
+    epsilon = checked(epsilon, Fraction | None, "epsilon")
     trained = read_trained(RunDirectory(directory), env, trust=trust)
     run, rows = trained.experiment.run, list[dict[str, float]]()
     with open_player(trained.experiment, trained.trainer, workers) as player:
         for k in range(run.seeds):
-            rollout = player.play(trained.params_of(k), evaluation_key(seed), episodes, epsilon)
-            metrics = {name: float(x) for name, x in evaluation_metrics(rollout).items()}
+            played = _played(player, trained.params_of(k), seed, episodes, epsilon)
+            metrics = {name: float(x) for name, x in evaluation_metrics(played).items()}
             metrics["test_return_sem"] = metrics["test_return_std"] / episodes**0.5
             rows.append({"seed": run.seed + k, "episodes": episodes, **metrics})
     return rows
+
+
+def _played(
+    player: Player, params: PyTree, seed: int, episodes: int, epsilon: float | None
+) -> Rollout:
+    """The episodes of one trained seed; `MAX_AT_ONCE` of them at most are in memory."""
+    key = evaluation_key(seed)
+    first = player.play(params, key, min(episodes, MAX_AT_ONCE), epsilon)
+    if episodes <= MAX_AT_ONCE:
+        return first
+    shares = [_outcomes(first)]
+    for begin in range(MAX_AT_ONCE, episodes, MAX_AT_ONCE):
+        share = min(episodes - begin, MAX_AT_ONCE)
+        rollout = player.play(params, jax.random.fold_in(key, begin), share, epsilon)
+        shares.append(_outcomes(rollout))
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *shares)
+
+
+def _outcomes(rollout: Rollout) -> Rollout:
+    """The rollout with each episode's return as its only reward, and no actions."""
+    episodes, outcome = jax.device_get(rollout)
+    length = np.asarray(episodes.length)
+    returns: Any = np.asarray(episodes.reward).sum(-1, keepdims=True)
+    kept = Episodes((), np.empty((len(length), 0)), returns, length, episodes.terminated)
+    return Rollout(kept, outcome)

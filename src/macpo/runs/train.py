@@ -48,8 +48,8 @@ def train(
         )
     prepare_jax()
     trainer = make_trainer(experiment)
+    check_memory(trainer, console)  # first: what is far too large takes long to trace
     trainer.check()  # a mistake in a custom algorithm leaves no run behind
-    check_memory(trainer, console)
     files.create(experiment)
     state = trainer.init()
     with open_player(experiment, trainer, workers) as player:

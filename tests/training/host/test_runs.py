@@ -138,7 +138,7 @@ def test_evaluation_with_an_epsilon_explores(whole: Path):
     greedy, none, much = (macpo.evaluate(whole, episodes=8, epsilon=e) for e in (None, 0.0, 1.0))
     assert none == greedy  # a value-based algorithm draws nothing else
     assert much[0]["test_return_mean"] != greedy[0]["test_return_mean"]
-    with pytest.raises(macpo.UsageError, match="epsilon must be in"):
+    with pytest.raises(macpo.UsageError, match="epsilon must be between 0 and 1"):
         macpo.evaluate(whole, episodes=8, epsilon=2.0)
 
 
