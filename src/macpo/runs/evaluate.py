@@ -43,14 +43,14 @@ def evaluate(
     run, rows = trained.experiment.run, list[dict[str, float]]()
     with open_player(trained.experiment, trained.trainer, workers) as player:
         for k in range(run.seeds):
-            played = _played(player, trained.params_of(k), seed, episodes, epsilon)
+            played = play_in_turns(player, trained.params_of(k), seed, episodes, epsilon)
             metrics = {name: float(x) for name, x in evaluation_metrics(played).items()}
             metrics["test_return_sem"] = metrics["test_return_std"] / episodes**0.5
             rows.append({"seed": run.seed + k, "episodes": episodes, **metrics})
     return rows
 
 
-def _played(
+def play_in_turns(
     player: Player, params: PyTree, seed: int, episodes: int, epsilon: float | None
 ) -> Rollout:
     """The episodes of one trained seed; `MAX_AT_ONCE` of them at most are in memory."""

@@ -98,10 +98,10 @@ class CompiledPlayer:
 
     def chunk(self, state: TrainState, until_env_steps: int) -> tuple[TrainState, Metrics]:
         """As many iterations as fit into one call of the compiled program (`chunk_length`)."""
+        self._check_count(state)
         if self._chunk is None:
             self.compile()
         assert self._chunk is not None
-        self._check_count(state)
         return self._chunk(state, jnp.asarray(until_env_steps, jnp.int32))
 
     def _check_count(self, state: TrainState) -> None:
