@@ -253,7 +253,7 @@ def _name_in(part: str, section: Mapping[str, Any]) -> str:
 
 
 def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = data.get(key)
+    value = data.get(key) if isinstance(data, Mapping) else None  # JSON may hold anything
     if not isinstance(value, Mapping):
         raise UsageError(
             f"the experiment file has no section {key!r}; it needs env, algorithm, weighting "

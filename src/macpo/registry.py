@@ -40,8 +40,18 @@ def discover(kind: Kind) -> Mapping[str, type[Any]]:
         if inspect.isclass(config) and dataclasses.is_dataclass(config):
             found[canonical(module.name)] = config
     for entry in importlib.metadata.entry_points(group=f"macpo.{kind}"):
-        found[canonical(entry.name)] = _plugin(kind, entry.value, entry.load())
+        found[canonical(entry.name)] = _plugin(kind, entry.value, _loaded(kind, entry))
     return MappingProxyType(dict(sorted(found.items())))
+
+
+def _loaded(kind: Kind, entry: importlib.metadata.EntryPoint) -> Any:
+    try:
+        return entry.load()
+    except Exception as error:
+        raise UsageError(
+            f"the installed {NOUN[kind]} {entry.name!r} ({entry.value}) cannot be imported: "
+            f"{describe_exception(error)}; mend its package or uninstall it."
+        ) from error
 
 
 def config_class(kind: Kind, name: str) -> type[Any]:

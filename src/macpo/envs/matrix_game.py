@@ -43,7 +43,7 @@ class MatrixGame:
         )
         require(
             all(entry in Bounds() for row in self.payoff for entry in row),
-            f"matrix-game: every payoff must be finite in 32 bits, but they are "
+            f"matrix-game: every payoff must be a finite number of 32 bits, but they are "
             f"{shown(self.payoff)}.",
         )
 

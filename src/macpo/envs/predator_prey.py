@@ -13,7 +13,7 @@ each comparison is then one wide vector instruction on bytes.
 import functools
 import operator
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +33,8 @@ WINDOW = 2 * SIGHT + 1
 CENTRE = SIGHT * WINDOW + SIGHT
 AGENTS, PREY, HARES = range(3)  # channels; the original's third one stays empty in this game
 CHANNELS = 3
+Animals: TypeAlias = Annotated[int, Bounds(at_least=1, at_most=1024)]
+"""A step compares each with each, one after another in the compiled program."""
 MAX_CELLS = 2**16 - 1  # the last number of 16 bits stands for those who are gone
 
 
@@ -49,9 +51,9 @@ class PredatorPrey:
     """Rows of the grid."""
     width: PositiveInt = 10
     """Columns of the grid."""
-    n_predators: PositiveInt = 8
+    n_predators: Animals = 8
     """Hunters, the agents."""
-    n_prey: PositiveInt = 8
+    n_prey: Animals = 8
     """Prey; they move at random."""
     episode_limit: PositiveInt = 200
     """Env steps after which an episode is truncated."""
