@@ -165,6 +165,8 @@ def from_dict(data: Mapping[str, Any], *, trust: bool = False) -> Experiment:
     UsageError for unknown names and values of a wrong type, and unless `trust` for names that would
     be imported: whoever wrote the file could run any code with them.
     """
+    given: Any = data  # JSON may hold anything
+    require(isinstance(given, Mapping), "an experiment must be an object with sections.")
     sections = {name: _mapping(data, name) for name in PARTS}
     if not trust:
         _refuse_imports(sections)
@@ -253,7 +255,7 @@ def _name_in(part: str, section: Mapping[str, Any]) -> str:
 
 
 def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = data.get(key) if isinstance(data, Mapping) else None  # JSON may hold anything
+    value = data.get(key)
     if not isinstance(value, Mapping):
         raise UsageError(
             f"the experiment file has no section {key!r}; it needs env, algorithm, weighting "

@@ -114,7 +114,7 @@ def conform(value: Any, hint: Any, where: str) -> Any:
     elif dataclasses.is_dataclass(kind):
         if type(value) is kind:
             return conformed(value, where)
-        if isinstance(value, kind):
+        if isinstance(value, cast(type[Any], kind)):
             return value
         if isinstance(value, Mapping) and not inspect.isabstract(kind):
             return build(cast(type[Any], kind), cast(Mapping[str, Any], value), where)

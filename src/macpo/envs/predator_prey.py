@@ -22,7 +22,7 @@ from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray
 
 from macpo.bounds import Bounds, Finite, PositiveInt, check_fields
 from macpo.envs.base import Environment, first_step
-from macpo.errors import require
+from macpo.errors import UsageError, require, shown
 from macpo.kernels.batch_last import env_axis_last
 from macpo.types import Observation, Spec, TimeStep
 
@@ -66,11 +66,12 @@ class PredatorPrey:
     environment they are available and do nothing."""
 
     def __post_init__(self) -> None:
-        require(
-            not (isinstance(self.punishment, int | float) and self.punishment > 0),
-            f"predator-prey: punishment must be 0 or negative, not {self.punishment}; "
-            f"did you mean {-self.punishment}?",
-        )
+        given: Any = self.punishment  # of any type, until the fields are checked
+        if isinstance(given, int | float) and given > 0:
+            raise UsageError(
+                f"predator-prey: punishment must be 0 or negative, not {shown(given)}; did you "
+                f"mean {shown(-given)}?"
+            )
         check_fields(self, "predator-prey")
         cells = self.height * self.width
         require(

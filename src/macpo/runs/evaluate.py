@@ -68,8 +68,8 @@ def play_in_turns(
 
 def _outcomes(rollout: Rollout) -> Rollout:
     """The rollout with each episode's return as its only reward, and no actions."""
-    episodes, outcome = jax.device_get(rollout)
-    length = np.asarray(episodes.length)
-    returns: Any = np.asarray(episodes.reward).sum(-1, keepdims=True)
-    kept = Episodes((), np.empty((len(length), 0)), returns, length, episodes.terminated)
-    return Rollout(kept, outcome)
+    played: Any = jax.device_get(rollout)  # typed as JAX arrays, now NumPy's
+    episodes = played.episodes
+    returns, no_actions = episodes.reward.sum(-1, keepdims=True), episodes.actions[:, :0]
+    kept = Episodes((), no_actions, returns, episodes.length, episodes.terminated)
+    return Rollout(kept, played.outcome)
