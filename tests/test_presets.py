@@ -1,7 +1,6 @@
 """Presets set what their names promise."""
 
 import dataclasses
-from types import SimpleNamespace
 
 import pytest
 
@@ -126,7 +125,7 @@ def test_an_unknown_preset_is_told_the_nearest():
 
 
 def test_presets_of_value_based_learners_refuse_others():
-    experiment = Experiment(algorithm=SimpleNamespace(schedule={}))
+    experiment = Experiment(algorithm="coma")
     assert not isinstance(experiment.algorithm, ValueBased)
     with pytest.raises(UsageError, match="sets up value-based algorithms"):
         presets.apply("pymarl", experiment)

@@ -7,7 +7,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeAlias, TypeVar
 
 import tyro
 import tyro.constructors
@@ -18,12 +18,13 @@ from rich.text import Text
 import macpo
 from macpo import presets, registry
 from macpo.bounds import Fraction, NonNegativeInt, PositiveInt, bounds_of, check_fields
-from macpo.errors import UsageError, nearest
-from macpo.experiment import PARTS, SETTINGS, Experiment, Run, from_dict
+from macpo.errors import UsageError, nearest, shown
+from macpo.experiment import PARTS, SETTINGS, Experiment, Run
 from macpo.learners.base import About
 from macpo.machine import prepare_jax
 from macpo.replay.priority import Replay
-from macpo.runs.directory import RunDirectory, read_settings
+from macpo.runs.directory import RunDirectory, read_experiment
+from macpo.runs.files import parse_json
 from macpo.terminal import lasting_output, say
 from macpo.training.host.pool import Workers
 
@@ -32,6 +33,14 @@ if TYPE_CHECKING:
 
 _console = Console()
 _Flags = TypeVar("_Flags")
+_Trust: TypeAlias = Annotated[
+    bool,
+    tyro.conf.FlagCreatePairsOff,
+    tyro.conf.arg(
+        help="Import what the run's own files name, although it is not registered here; only for "
+        "files whose author you trust."
+    ),
+]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -47,8 +56,6 @@ def _run(arguments: list[str]) -> None:
     if arguments[0] == "--version":
         print(f"macpo {macpo.__version__}")
         return
-    if "" not in sys.path:
-        sys.path.append("")  # a plug-in named module:attribute may be in the current folder
     name, *rest = arguments
     command = COMMANDS.get(name)
     try:
@@ -89,13 +96,33 @@ def _summary(function: Callable[..., Any]) -> str:
     return (function.__doc__ or "").split("\n")[0]
 
 
+def _named(kind: registry.Kind, name: str) -> Any:
+    """The configuration that the user named; their own module may be in the current folder."""
+    if registry.is_import_path(name):
+        _import_from_current_folder()
+    return registry.make_config(kind, name)
+
+
+def _trusted(trust: bool) -> bool:
+    """As given; what is trusted may be in the current folder, as it was in training."""
+    if trust:
+        _import_from_current_folder()
+    return trust
+
+
+def _import_from_current_folder() -> None:
+    """Only when asked: in a folder from somebody else, any module's name may be a trap."""
+    if "" not in sys.path:
+        sys.path.append("")
+
+
 # --- train --------------------------------------------------------------------------------------
 
 
 def _train(arguments: list[str]) -> int | None:
     """Train, then evaluate, draw the learning curve and film an episode."""
     chosen, rest = _take(arguments, (*PARTS, "preset", "config"))
-    experiment = _chosen_experiment(chosen)
+    experiment = _chosen_experiment(chosen, trust=_trusted("--trust" in rest))
     parts = {part: getattr(experiment, part) for part in PARTS}
     flags = dataclasses.make_dataclass(
         "Train",
@@ -114,6 +141,7 @@ def _train(arguments: list[str]) -> int | None:
                 Annotated[bool, tyro.conf.arg(help="Write TensorBoard files as well.")],
                 False,
             ),
+            ("trust", _Trust, False),
             ("workers", Workers, Workers()),
         ],
         frozen=True,
@@ -127,20 +155,16 @@ def _train(arguments: list[str]) -> int | None:
         tensorboard=parsed.tensorboard,
         workers=parsed.workers,
     )
-    return _finish(result)
+    return _finish(result, trust=True)  # the names in its files are those of this command
 
 
-def _chosen_experiment(chosen: Mapping[str, list[str]]) -> Experiment:
+def _chosen_experiment(chosen: Mapping[str, list[str]], *, trust: bool) -> Experiment:
     """The defaults that the flags of `train` start from."""
     if "config" in chosen:
-        experiment = from_dict(read_settings(Path(chosen["config"][-1])))
+        experiment = read_experiment(Path(chosen["config"][-1]), trust=trust)
     else:
         experiment = None
-    parts = {
-        part: registry.make_config(kind, chosen[part][-1])
-        for part, kind in PARTS.items()
-        if part in chosen
-    }
+    parts = {part: _named(kind, chosen[part][-1]) for part, kind in PARTS.items() if part in chosen}
     experiment = dataclasses.replace(experiment, **parts) if experiment else Experiment(**parts)
     for name in chosen.get("preset", []):
         experiment = presets.apply(name, experiment)
@@ -214,7 +238,7 @@ def _parse_with_env(
 ) -> tuple[_Flags, Any]:
     """The flags, and the environment that replaces the run's own (None: it stays)."""
     chosen, rest = _take(arguments, ("env",))
-    env = registry.make_config("envs", chosen["env"][-1]) if "env" in chosen else None
+    env = _named("envs", chosen["env"][-1]) if "env" in chosen else None
     known = ", ".join(registry.discover("envs"))
     flags = [
         _taken(
@@ -280,15 +304,15 @@ def _from_json(
 
 def _dictionary(text: str) -> dict[str, Any]:
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{text!r} is not JSON: {error}") from error
+        value = parse_json(text)
+    except ValueError as error:
+        raise ValueError(f"{shown(text)} is not JSON: {error}") from error
     if not isinstance(value, dict):
-        raise ValueError(f"{text!r} is not a JSON object; expected '{{\"name\": value, …}}'")
+        raise ValueError(f"{shown(text)} is not a JSON object; expected '{{\"name\": value, …}}'")
     return value
 
 
-def _finish(result: macpo.RunResult) -> int | None:
+def _finish(result: macpo.RunResult, *, trust: bool) -> int | None:
     """Table and pictures of a finished run."""
     from macpo.render.frames import animate
     from macpo.report.curves import draw_learning_curve
@@ -301,7 +325,7 @@ def _finish(result: macpo.RunResult) -> int | None:
     if not files.metrics.exists():
         return None
     print_summary(_console, files.path)
-    policy = macpo.load(files.path)
+    policy = macpo.load(files.path, trust=trust)
     env = policy.trainer.env
     draw_learning_curve(files.path, files.learning_curve, env.spec.return_bounds)
     animate(env, *play(policy), files.episode)
@@ -322,6 +346,7 @@ class _Resume:
     """Env steps per seed to reach; default: those planned at the start."""
     tensorboard: bool = False
     """Write TensorBoard files as well."""
+    trust: _Trust = False
     workers: Workers = field(default_factory=Workers)
 
 
@@ -335,7 +360,9 @@ def _resume(arguments: list[str]) -> int | None:
             console=_console,
             tensorboard=flags.tensorboard,
             workers=flags.workers,
-        )
+            trust=_trusted(flags.trust),
+        ),
+        trust=flags.trust,
     )
 
 
@@ -345,10 +372,11 @@ class _Evaluate:
     """Run directory."""
     episodes: PositiveInt = 320
     """Fresh episodes per trained seed."""
-    seed: int = 0
+    seed: NonNegativeInt = 0
     """Seed of the episodes, not of the training."""
     epsilon: Fraction | None = None
     """Act as in training with this exploration; 0 samples from policies. Greedily by default."""
+    trust: _Trust = False
     workers: Workers = field(default_factory=Workers)
 
 
@@ -362,6 +390,7 @@ def _evaluate(arguments: list[str]) -> None:
         env=env,
         epsilon=flags.epsilon,
         workers=flags.workers,
+        trust=_trusted(flags.trust),
     )
     shown = ("test_return_mean", "test_ep_length_mean")
     outcomes = [name for name in rows[0] if name.endswith("_mean") and name not in shown]
@@ -387,8 +416,9 @@ class _Render:
     out: Path | None = None
     """File to write, ending in .gif or .mp4; default: episode.gif in the run directory, or
     episode-ENV.gif with --env."""
-    seed: int = 0
+    seed: NonNegativeInt = 0
     """Seed of the episode."""
+    trust: _Trust = False
 
 
 def _render(arguments: list[str]) -> None:
@@ -401,7 +431,7 @@ def _render(arguments: list[str]) -> None:
     default = files.episode if env is None else files.episode_in(registry.name_of(env))
     file = flags.out or default
     encoder(file)  # refuses a wrong ending before anything is played
-    policy = macpo.load(flags.run, env=env)
+    policy = macpo.load(flags.run, env=env, trust=_trusted(flags.trust))
     states, actions, rewards = play(policy, flags.seed)
     animate(policy.trainer.env, states, actions, rewards, file)
     name = policy.trainer.env.spec.name
@@ -460,7 +490,7 @@ def _check_env(arguments: list[str]) -> int:
             f"macpo check-env needs an environment first, but got {name}. {_CHECK_USAGE}"
         )
     prepare_jax()
-    default = registry.make_config("envs", name)
+    default = _named("envs", name)
     flags = dataclasses.make_dataclass(
         "CheckEnv",
         [

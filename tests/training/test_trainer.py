@@ -93,6 +93,26 @@ def six_iterations_trainer() -> Trainer:
     return tally(batch_size_run=4, batch_size=12, buffer_size=12, target_update_interval=8)
 
 
+# --- sizes ----------------------------------------------------------------------------------------
+
+
+def test_more_actions_than_16_bits_number_are_refused():
+    env = make_config("envs", "tests.support.toys:Wide", options={"n_actions": 40_000})
+    with pytest.raises(
+        UsageError, match="wide has 40,000 actions, but an agent can have at most 32"
+    ):
+        make_trainer(Experiment(env=env))
+
+
+def test_a_run_whose_last_iteration_could_not_be_counted_is_refused():
+    def make(steps: int) -> Trainer:
+        return make_trainer(Experiment(env="two-step", run=Run(steps=steps, batch_size_run=8)))
+
+    make(2**31 - 1 - 8 * 2)
+    with pytest.raises(UsageError, match=r"can come to 2,147,483,648, but at most 2,147,483,647"):
+        make(2**31 - 8 * 2)
+
+
 # --- schedules ------------------------------------------------------------------------------------
 
 

@@ -17,9 +17,8 @@ from macpo.envs.host import HostEnvironment
 from macpo.interop.differences import difference, structure_difference
 from macpo.interop.random_play import Episode, call, is_over, play, random_actions
 from macpo.interop.to_host import OnHost
-from macpo.types import Observation, PyTree, Spec, TimeStep
+from macpo.types import MAX_ACTIONS, Observation, PyTree, Spec, TimeStep
 
-MAX_ACTIONS = 127  # replay keeps an action in one signed byte
 RESTARTS, WARM_UP = 100, 20
 MAX_GROWTH = 32 * 2**20  # bytes; allocators keep a few megabytes of their own
 

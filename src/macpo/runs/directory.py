@@ -89,18 +89,33 @@ class RunDirectory:
         )
         write_atomically(self.readme, text.encode())
 
-    def read_experiment(self) -> Experiment:
-        """The experiment of the run; UsageError if this is not a run directory."""
+    def read_experiment(self, *, trust: bool = False) -> Experiment:
+        """The experiment of the run; UsageError if this is not a run directory.
+
+        `trust` allows names that are not registered (`macpo.experiment.from_dict`).
+        """
         if not self.experiment.is_file():
             raise UsageError(
                 f"{self.path} is not a run directory: it has no {self.experiment.name}. Runs are "
                 "made by `macpo train`, by default under runs/."
             )
-        return from_dict(read_settings(self.experiment))
+        return read_experiment(self.experiment, trust=trust)
+
+
+def read_experiment(file: Path, *, trust: bool = False) -> Experiment:
+    """The experiment in a file; UsageError, which names the file, for whatever is wrong with it.
+
+    `trust` allows names that are not registered (`macpo.experiment.from_dict`).
+    """
+    data = read_settings(file)
+    try:
+        return from_dict(data, trust=trust)
+    except UsageError as error:
+        raise UsageError(f"{file}: {error}") from error
 
 
 def read_settings(file: Path) -> dict[str, Any]:
     """The plain data of an experiment file; UsageError if it cannot be read or holds none."""
     data = read_json(file, "an experiment")
-    require(isinstance(data, dict), f"{file} holds no experiment, but {type(data).__name__}.")
+    require(isinstance(data, dict), f"{file} holds no experiment: expected a JSON object.")
     return data

@@ -3,14 +3,21 @@
 import os
 from typing import Any
 
+import jax
+import numpy as np
+
 from macpo import registry
-from macpo.errors import require
+from macpo.bounds import Fraction, NonNegativeInt, PositiveInt, checked
 from macpo.runs.directory import RunDirectory
 from macpo.runs.policy import read_trained
 from macpo.training.host.pool import Workers
-from macpo.training.player import open_player
+from macpo.training.player import Player, open_player
 from macpo.training.rewards import require_finite
 from macpo.training.trainer import evaluation_key, evaluation_metrics
+from macpo.types import Episodes, PyTree, Rollout
+
+MAX_AT_ONCE = 4096
+"""Episodes played at the same time; of more, only what their metrics need is kept."""
 
 
 def evaluate(
@@ -21,6 +28,7 @@ def evaluate(
     env: Any = None,  # as for `Experiment`
     epsilon: float | None = None,
     workers: Workers | None = None,
+    trust: bool = False,
 ) -> list[dict[str, float]]:
     """Returns of every trained seed over `episodes` fresh episodes, one row a seed.
 
@@ -28,16 +36,17 @@ def evaluate(
     exploration: at 0 an algorithm with policies draws from them.
 
     Outcomes that the environment reports (`info`) are among the columns, `test_NAME_mean` each.
-    `env` is another environment than that of the training, as for `load`.
+    `env` is another environment than that of the training, and `trust` is as for `load`.
     """
-    require(episodes >= 1, f"episodes must be at least 1, not {episodes}.")
-    require(epsilon is None or 0 <= epsilon <= 1, f"epsilon must be in [0, 1], not {epsilon}.")
-    trained = read_trained(RunDirectory(directory), env)
+    episodes = checked(episodes, PositiveInt, "episodes")
+    seed = checked(seed, NonNegativeInt, "seed")
+    epsilon = checked(epsilon, Fraction | None, "epsilon")
+    trained = read_trained(RunDirectory(directory), env, trust=trust)
     run, rows = trained.experiment.run, list[dict[str, float]]()
     with open_player(trained.experiment, trained.trainer, workers) as player:
         for k in range(run.seeds):
-            rollout = player.play(trained.params_of(k), evaluation_key(seed), episodes, epsilon)
-            metrics = {name: float(x) for name, x in evaluation_metrics(rollout, run).items()}
+            played = play_in_turns(player, trained.params_of(k), seed, episodes, epsilon)
+            metrics = {name: float(x) for name, x in evaluation_metrics(played, run).items()}
             require_finite(
                 int(metrics["test_rewards_nonfinite"]),
                 run.nonfinite_rewards,
@@ -47,3 +56,28 @@ def evaluate(
             metrics["test_return_sem"] = metrics["test_return_std"] / episodes**0.5
             rows.append({"seed": run.seed + k, "episodes": episodes, **metrics})
     return rows
+
+
+def play_in_turns(
+    player: Player, params: PyTree, seed: int, episodes: int, epsilon: float | None
+) -> Rollout:
+    """The episodes of one trained seed; `MAX_AT_ONCE` of them at most are in memory."""
+    key = evaluation_key(seed)
+    first = player.play(params, key, min(episodes, MAX_AT_ONCE), epsilon)
+    if episodes <= MAX_AT_ONCE:
+        return first
+    shares = [_outcomes(first)]
+    for begin in range(MAX_AT_ONCE, episodes, MAX_AT_ONCE):
+        share = min(episodes - begin, MAX_AT_ONCE)
+        rollout = player.play(params, jax.random.fold_in(key, begin), share, epsilon)
+        shares.append(_outcomes(rollout))
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *shares)
+
+
+def _outcomes(rollout: Rollout) -> Rollout:
+    """The rollout with each episode's return as its only reward, and no actions."""
+    played: Any = jax.device_get(rollout)  # typed as JAX arrays, now NumPy's
+    episodes = played.episodes
+    returns, no_actions = episodes.reward.sum(-1, keepdims=True), episodes.actions[:, :0]
+    kept = Episodes((), no_actions, returns, episodes.length, episodes.terminated)
+    return Rollout(kept, played.outcome)

@@ -36,9 +36,17 @@ def write_json(file: Path, data: Any) -> None:
 def read_json(file: Path, what: str) -> Any:
     """Parse a JSON file; `what` it should hold is for the UsageError if that fails."""
     try:
-        return json.loads(file.read_text())
+        return parse_json(file.read_text())
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {what} from {file}: {error}.") from error
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The data that a text describes; ValueError for whatever cannot be read."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
 
 
 @contextmanager

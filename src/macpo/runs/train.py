@@ -49,8 +49,8 @@ def train(
         )
     prepare_jax()
     trainer = make_trainer(experiment, to_play=True)
+    check_memory(trainer, console)  # first: what is far too large takes long to trace
     trainer.check()  # a mistake in a custom algorithm leaves no run behind
-    check_memory(trainer, console)
     files.create(experiment)
     state = trainer.init()
     with open_player(experiment, trainer, workers) as player:
@@ -67,19 +67,21 @@ def resume(
     console: Console | None = None,
     tensorboard: bool = False,
     workers: Workers | None = None,
+    trust: bool = False,
 ) -> RunResult:
     """Continue a run from its last sound checkpoint, bit for bit; `steps` may extend it.
 
-    Raises UsageError if the directory holds no run, or if its files have been changed.
+    `trust` lets the run's files name code to import that is not registered (SECURITY.md). Raises
+    UsageError if the directory holds no run, or if its files have been changed.
     """
     console = console or make_console()
     files = RunDirectory(directory)
-    experiment = files.read_experiment()
+    experiment = files.read_experiment(trust=trust)
     if steps is not None:
         experiment = replace(experiment, run=replace(experiment.run, steps=steps))
     prepare_jax()
     trainer = make_trainer(experiment, to_play=True)
-    state, metrics_bytes = _last_state(files, experiment, trainer, console)
+    state, metrics_bytes = _last_state(files, experiment, trainer, console, trust=trust)
     check_memory(trainer, console)
     played = int(state.env_steps.min())
     if played >= experiment.run.steps:
@@ -96,7 +98,7 @@ def resume(
 
 
 def _last_state(
-    files: RunDirectory, experiment: Experiment, trainer: Trainer, console: Console
+    files: RunDirectory, experiment: Experiment, trainer: Trainer, console: Console, *, trust: bool
 ) -> tuple[TrainState, int]:
     """The state of the last sound checkpoint, and the length of the metrics that belong to it."""
     if not files.checkpoints.is_dir():
@@ -105,7 +107,7 @@ def _last_state(
     found = checkpoint.load_latest(files.checkpoints, jax.eval_shape(trainer.init))
     for message in found.damaged:
         say(console, f"skipped a damaged checkpoint: {message}", "yellow")
-    saved = from_dict(found.info["experiment"])
+    saved = from_dict(found.info["experiment"], trust=trust)
     saved = replace(saved, run=replace(saved.run, steps=experiment.run.steps))
     changes = difference(saved, experiment)
     require(

@@ -27,6 +27,7 @@ from jax.sharding import NamedSharding
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from macpo import registry
+from macpo.bounds import MAX_INT
 from macpo.envs.base import Environment, mean_of_known
 from macpo.envs.host import HostEnvironment, HostEnvStub
 from macpo.errors import require
@@ -40,7 +41,16 @@ from macpo.replay.priority import Priorities, Replay
 from macpo.training import rewards
 from macpo.training.host.pool import require_importable
 from macpo.training.rollout import collect
-from macpo.types import Batch, Episodes, Metrics, Observation, PyTree, Rollout
+from macpo.types import (
+    MAX_ACTIONS,
+    Batch,
+    Episodes,
+    Metrics,
+    Observation,
+    PyTree,
+    Rollout,
+    Spec,
+)
 from macpo.weighting.weighting import Weighting
 
 _NETWORKS, _TRAINING, _EVALUATION = range(3)
@@ -400,6 +410,7 @@ def make_trainer(experiment: Experiment, *, to_play: bool = False) -> Trainer:
             require_importable(registry.name_of(experiment.env))
             env.check_ready()
         env = HostEnvStub(env.spec)
+    _check_sizes(env.spec, experiment.run)
     weighting = experiment.weighting
     if experiment.algorithm.about.on_policy:
         _check_on_policy(experiment, weighting)
@@ -413,6 +424,22 @@ def make_trainer(experiment: Experiment, *, to_play: bool = False) -> Trainer:
             f"{run.buffer_size}; raise buffer_size.",
         )
     return Trainer(env, algorithm, experiment.replay, run)
+
+
+def _check_sizes(spec: Spec, run: Run) -> None:
+    """UsageError for what the arrays of a run cannot number or count."""
+    require(
+        spec.n_actions <= MAX_ACTIONS,
+        f"{spec.name} has {spec.n_actions:,} actions, but an agent can have at most "
+        f"{MAX_ACTIONS:,}.",
+    )
+    last = run.steps + run.batch_size_run * spec.episode_limit  # the last iteration goes beyond
+    require(
+        last <= MAX_INT,
+        f"a run of {run.steps:,} env steps, {run.batch_size_run:,} episodes of at most "
+        f"{spec.episode_limit:,} at a time, can come to {last:,}, but at most {MAX_INT:,} are "
+        "counted; lower steps.",
+    )
 
 
 def _check_on_policy(experiment: Experiment, weighting: Weighting) -> None:

@@ -238,6 +238,22 @@ def test_an_unavailable_action_is_never_chosen(name: str, epsilon: float | None)
 
 
 @every_algorithm
+def test_teams_with_hundreds_of_actions_play_and_learn(name: str) -> None:
+    learner_config = config(name)
+    n, schedule = 4, {"batch_size": 4, "batch_size_run": 4, "buffer_size": 64}
+    run = Run(**{**learner_config.schedule, **schedule})
+    if learner_config.about.on_policy:
+        run = dataclasses.replace(run, buffer_size=4)
+    env = registry.make_config("envs", "tests.support.toys:Wide", options={"n_actions": 300})
+    trainer = make_trainer(Experiment(env=env, algorithm=learner_config, run=run))
+    trainer.check()  # traces an update
+    params = jax.eval_shape(trainer.init).learner.params
+    one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), params)
+    played = jax.eval_shape(lambda p: trainer.play(p, KEY, n, 0.5, True), one).episodes
+    assert played.actions.shape == (n, 6, 2) and played.actions.dtype == jnp.int16
+
+
+@every_algorithm
 def test_exploring_reaches_every_available_action(name: str) -> None:
     actions = acted(name, started(name).params, epsilon=1.0, copies=64)
     chosen = actions[..., None] == np.arange(SPEC.n_actions)

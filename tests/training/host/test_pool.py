@@ -113,7 +113,7 @@ def test_a_worker_that_has_answered_is_not_lost_while_this_process_thinks():
     ("option", "value", "message"),
     [
         ("count", 0, "workers: count must be at least 1, not 0."),
-        ("timeout", 0.0, "workers: timeout must be above 0, not 0.0."),
+        ("timeout", 0.0, "workers: timeout must be above 0 and at most 1,000,000, not 0.0."),
     ],
 )
 def test_options_out_of_bounds_are_refused(option: str, value: float, message: str):

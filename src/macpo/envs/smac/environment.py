@@ -3,12 +3,12 @@
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, cast
+from typing import Annotated, Any, Literal, Protocol, cast
 
 import numpy as np
 from jaxtyping import Int
 
-from macpo.bounds import PositiveInt, check_fields
+from macpo.bounds import Bounds, check_fields
 from macpo.envs.host import HostEnvironment
 from macpo.envs.smac import installed
 from macpo.envs.smac.direct import DirectClient
@@ -46,12 +46,12 @@ class SMAC:
     first of the three that is installed."""
     replay_dir: str = ""
     """Folder for a replay of each game, which holds many episodes; none by default."""
-    timeout: PositiveInt = 90
+    timeout: Annotated[int, Bounds(at_least=1, at_most=1_000_000)] = 90
     """Seconds to wait for an answer of the game before giving it up."""
 
     def __post_init__(self) -> None:
-        battle_map(self.map)
         check_fields(self, "smac")
+        battle_map(self.map)
 
     def make(self) -> "SMACEnv":
         """Build the environment; the first reset starts the game."""

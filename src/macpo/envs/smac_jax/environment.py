@@ -6,7 +6,7 @@ II; docs/starcraft.md compares the two.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ import numpy as np
 from jax.experimental import checkify
 from jaxtyping import Array, Int, PRNGKeyArray
 
-from macpo.bounds import NonNegative, check_fields
+from macpo.bounds import Bounds, NonNegative, check_fields
 from macpo.envs.base import Environment, first_step
 from macpo.envs.smac_jax import features
 from macpo.envs.smac_jax.dynamics import JITTER, NOBODY, Battle, Dynamics, Orders, Rules, beginning
@@ -48,7 +48,7 @@ class SMACJax:
     permute_enemies_on_reset: bool = False
     """Renumber the enemies in every episode, as the game may; by default they keep their
     numbers."""
-    start_noise: NonNegative = 0.0
+    start_noise: Annotated[float, Bounds(at_least=0, at_most=32)] = 0.0
     """Largest random shift of each unit's start along x and along y, in cells; the game has
     none."""
     acquire_range: NonNegative = 5.0
@@ -66,8 +66,8 @@ class SMACJax:
     """Energy below which a healer does not start to heal."""
 
     def __post_init__(self) -> None:
-        battle_map(self.map)
         check_fields(self, "smac-jax")
+        battle_map(self.map)
 
     def make(self) -> "SMACJaxEnv":
         """Build the environment."""

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 
 from macpo.envs.smac_jax.units import SC2, SMACLITE, UnitType
-from macpo.errors import UsageError, nearest
+from macpo.errors import UsageError, nearest, shown
 
 N_ACTIONS_NO_ATTACK = 6
 """no-op, stop, north, south, east, west."""
@@ -212,7 +212,7 @@ Crawler)."""
 def battle_map(name: str) -> BattleMap:
     """The map of that name; UsageError with the nearest one if there is none."""
     if name not in MAPS:
-        raise UsageError(f"no map {name!r}; {nearest(name, MAPS)} Maps: {', '.join(MAPS)}.")
+        raise UsageError(f"no map {shown(name)}; {nearest(name, MAPS)} Maps: {', '.join(MAPS)}.")
     return MAPS[name]
 
 

@@ -12,7 +12,7 @@ from macpo.errors import require
 from macpo.experiment import NonFiniteRewards
 from macpo.training.host.slot import Slot
 from macpo.training.rewards import ADVICE
-from macpo.types import Episodes, Observation, Rollout, Spec
+from macpo.types import Episodes, Observation, Rollout, Spec, action_dtype
 
 
 class EpisodeWriter:
@@ -24,10 +24,11 @@ class EpisodeWriter:
         self.spec = spec
         self._nonfinite_rewards: NonFiniteRewards = nonfinite_rewards
         agents, limit = (n, spec.n_agents), spec.episode_limit
+        dtype = action_dtype(spec.n_actions)
         self.t: Int[np.ndarray, " n"] = np.zeros(n, np.int32)
         self.observation = _observations(spec, n)
         """The newest of each row."""
-        self.last_action: Int[np.ndarray, "n N"] = np.full(agents, -1, np.int8)
+        self.last_action: Int[np.ndarray, "n N"] = np.full(agents, -1, dtype)
         self.waiting: Bool[np.ndarray, " n"] = np.zeros(n, bool)
         """For actions of the policy."""
         self.started: Bool[np.ndarray, " n"] = np.zeros(n, bool)
@@ -35,7 +36,7 @@ class EpisodeWriter:
         self.outcomes: list[Mapping[str, float]] = [{} for _ in range(n)]
         self.episodes = Episodes(
             encoded_state=_observations(spec, n, limit + 1) if keep_states else (),
-            actions=_zeros((n, limit, spec.n_agents), np.int8),
+            actions=_zeros((n, limit, spec.n_agents), dtype),
             reward=_zeros((n, limit), np.float32),
             length=_zeros(n, np.int32),
             terminated=_zeros(n, bool),
