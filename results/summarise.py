@@ -265,4 +265,5 @@ def main(runs: Path, out: Path) -> None:
         writer.writerows(over_time.values())
 
 
-main(Path(sys.argv[1]), Path(sys.argv[2]))
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
