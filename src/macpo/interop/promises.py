@@ -4,7 +4,7 @@ The first sentence of a check's docstring says what holds if it yields nothing. 
 spec and episodes, `OF_JAX` and `OF_HOST` the environment itself and one of its episodes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -95,7 +95,7 @@ def finite(spec: Spec, episodes: Sequence[Episode]) -> Iterator[Finding]:
         state = timestep.observation.state
         if not np.isfinite(state).all():
             yield broken(where, "a finite state", _first_not_finite(state))
-        for name, value in (timestep.info or {}).items():
+        for name, value in _info(timestep).items():
             if value is not None and np.isinf(value).any():
                 yield broken(where, f"a finite info {name!r}", str(value))
 
@@ -149,9 +149,9 @@ def final_observations(spec: Spec, episodes: Sequence[Episode]) -> Iterator[Find
 
 def infos(spec: Spec, episodes: Sequence[Episode]) -> Iterator[Finding]:
     """Info has the same names at every step, each with one number or None."""
-    names = sorted(episodes[0].timesteps[0].info or {})
+    names = sorted(_info(episodes[0].timesteps[0]))
     for where, timestep in _located(episodes):
-        info = timestep.info or {}
+        info = _info(timestep)
         if sorted(info) != names:
             yield broken(where, f"info {names} as at the first reset", str(sorted(info)))
         for name, value in info.items():
@@ -179,6 +179,11 @@ def _located(episodes: Sequence[Episode]) -> Iterator[tuple[str, TimeStep]]:
 def _array(timestep: TimeStep, name: str) -> Any:
     """A field of the time step or of its observation, by name."""
     return getattr(timestep.observation if name in Observation._fields else timestep, name)
+
+
+def _info(timestep: TimeStep) -> Mapping[str, Any]:
+    """The time step's info, whose numbers may be None; nothing if it is None itself."""
+    return timestep.info or {}
 
 
 def _looks_reset(episode: Episode) -> bool:

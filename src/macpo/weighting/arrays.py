@@ -1,5 +1,6 @@
 """Arrays of NumPy, JAX or torch: their types, and conversions that the array API lacks."""
 
+import importlib
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -50,8 +51,7 @@ def holds_somewhere(condition: Callable[..., Array], *arrays: Array) -> bool:
     found = array_namespace(*arrays).any(condition(*arrays))
     if not is_torch_array(found):
         return bool(found)
-    import torch
-
+    torch = importlib.import_module("torch")
     try:
         return not torch.compiler.is_compiling() and bool(found)
     except RuntimeError:  # under torch.vmap no number can be looked at
@@ -59,6 +59,6 @@ def holds_somewhere(condition: Callable[..., Array], *arrays: Array) -> bool:
 
 
 def _is_traced(x: Array) -> bool:
-    import jax
+    from jax.core import Tracer
 
-    return isinstance(x, jax.core.Tracer)
+    return isinstance(x, Tracer)

@@ -112,7 +112,7 @@ def check(weighting: str, signals: Signals, needs: tuple[str, ...]) -> Namespace
 def check_shapes(weighting: str, signals: Signals, needs: tuple[str, ...]) -> None:
     """UsageError unless all needed signals are there and have shapes that fit that of the mask."""
     shape = shape_of(weighting, "mask", signals.mask)
-    n_agents: dict[str, int] = {}
+    n_agents: dict[str, tuple[int, ...]] = {}
     for name in needs:
         x = getattr(signals, name)
         if x is None:
@@ -125,6 +125,7 @@ def check_shapes(weighting: str, signals: Signals, needs: tuple[str, ...]) -> No
         elif name in PER_AGENT:
             given = shape_of(weighting, name, x)
             expected = (*shape[:2], *given[-1:])
+            n_agents[name] = given[-1:]
         else:
             given, expected = shape_of(weighting, name, x), shape
         lacks_agents = name in PER_AGENT and given == shape[:2]
@@ -134,12 +135,10 @@ def check_shapes(weighting: str, signals: Signals, needs: tuple[str, ...]) -> No
             f"weighting {weighting!r}: {name} has shape {given}{against}; it must be "
             f"{MEANING[name]}.",
         )
-        if name in PER_AGENT:
-            n_agents[name] = given[-1]
     require(
         len(set(n_agents.values())) <= 1,
         f"weighting {weighting!r}: signals are of different numbers of agents: "
-        f"{', '.join(f'{name} of {n}' for name, n in n_agents.items())}.",
+        f"{', '.join(f'{name} of {n}' for name, (n,) in n_agents.items())}.",
     )
 
 
