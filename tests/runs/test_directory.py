@@ -31,7 +31,7 @@ def test_an_unreadable_experiment_file_is_named(tmp_path: Path):
     with pytest.raises(macpo.UsageError, match=r"cannot read an experiment from .*experiment.json"):
         resume(tmp_path)
     (tmp_path / "experiment.json").write_text("[]")
-    with pytest.raises(macpo.UsageError, match="holds no experiment, but list"):
+    with pytest.raises(macpo.UsageError, match="holds no experiment: expected a JSON object"):
         resume(tmp_path)
 
 
