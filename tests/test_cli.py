@@ -173,6 +173,19 @@ def test_bounds_add_no_flag_and_take_none_away(plug_in: str, capsys: pytest.Capt
         (["train", "--env", "math:floor"], "missing a required argument"),
         (["train", "--env", "json:loads", "--env.options", "{"], "'{' is not JSON"),
         (["train", "--env", "json:loads", "--env.options", "[1]"], "'[1]' is not a JSON object"),
+        (["train", "--seed", "2147483648"], "seed must be at most 2,147,483,647, not 2147483648"),
+        (["train", "--steps", "10000000000"], "steps must be at most 2,147,483,647"),
+        (
+            ["train", "--checkpoint-interval", "10000000000"],
+            "checkpoint_interval must be at most 2,147,483,647, not 10000000000",
+        ),
+        (["train", "--env.height", "1000000"], "cells, but they are numbered in 16 bits"),
+        (
+            ["train", "--algorithm.optim-eps", "inf"],
+            "optim_eps must be above 0 and finite, not inf",
+        ),
+        (["train", "--env", "two-step", "--env.reward-scale", "1e308"], "must be at most 3.4"),
+        (["evaluate", "nowhere", "--episodes", "9" * 400], "episodes must be at most"),
         (["list", "weighting"], "did you mean 'weightings'?"),
         (["doctor", "now"], "takes no arguments"),
     ],
@@ -182,6 +195,12 @@ def test_bad_input_gets_one_clear_sentence(
     arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ):
     assert said in complaint(capsys, *arguments)
+
+
+def test_options_nested_without_end_are_refused(capsys: pytest.CaptureFixture[str]):
+    options = '{"x":' * 100_000
+    said = complaint(capsys, "train", "--env", "json:loads", "--env.options", options)
+    assert "it is nested too deep" in said and len(said) < 2000
 
 
 def test_a_buffer_beyond_the_memory_is_refused_with_advice(

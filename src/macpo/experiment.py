@@ -212,16 +212,14 @@ def difference(a: Experiment, b: Experiment) -> list[str]:
 
 def _part(name: str, given: Any) -> Any:
     """The configuration of a part that may be given by name."""
-    if isinstance(given, str):
-        return registry.make_config(PARTS[name], given)
-    is_config = dataclasses.is_dataclass(given) and not isinstance(given, type)
+    config = registry.make_config(PARTS[name], given) if isinstance(given, str) else given
     require(
-        is_config,
+        dataclasses.is_dataclass(config) and not isinstance(config, type),
         f"{name} must be a name of `macpo list` or a configuration such as "
-        f"macpo.{PARTS[name]}.{_EXAMPLES[name]}(), not {shown(given)}.",
+        f"macpo.{PARTS[name]}.{_EXAMPLES[name]}(), not {shown(config)}.",
     )
-    registry.check_lasting_name(PARTS[name], given)
-    return given
+    registry.check_lasting_name(PARTS[name], config)
+    return config
 
 
 _EXAMPLES = {"env": "PredatorPrey", "algorithm": "QMIX", "weighting": "MacPO"}
