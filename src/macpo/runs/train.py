@@ -10,21 +10,23 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import jax
 from rich.console import Console
 
-from macpo.errors import UsageError, require
-from macpo.experiment import Experiment, difference, from_dict, to_dict
+from macpo.errors import require
+from macpo.experiment import Experiment
 from macpo.machine import prepare_jax
 from macpo.runs import checkpoint
+from macpo.runs.claim import claimed
 from macpo.runs.directory import RunDirectory
-from macpo.runs.files import write_json
 from macpo.runs.loop import RunLoop, RunResult
 from macpo.runs.memory import check_memory
+from macpo.runs.saving import last_state, save_model
 from macpo.training.host.pool import Workers
 from macpo.training.player import open_player
-from macpo.training.trainer import Trainer, TrainState, make_trainer
+from macpo.training.trainer import make_trainer
 
 
 def train(
@@ -37,26 +39,28 @@ def train(
 ) -> RunResult:
     """Train from the start, in a new directory; without a name it gets one under runs/.
 
-    Raises UsageError if the plan does not fit into memory or the directory is taken.
+    Raises UsageError if the plan does not fit into memory, or if the directory holds anything that
+    a run would write over.
     """
     console = console or Console()
-    files = RunDirectory.new(experiment) if directory is None else RunDirectory(directory)
-    if files.experiment.exists():
-        raise UsageError(
-            f"{files.path} already holds a run; continue it with `macpo resume {files.path}` or "
-            "choose another --out."
-        )
+    chosen = None if directory is None else RunDirectory(directory)
+    if chosen is not None:
+        chosen.require_unused()
     prepare_jax()
     trainer = make_trainer(experiment)
     trainer.check()  # a mistake in a custom algorithm leaves no run behind
     check_memory(trainer, console)
-    files.create(experiment)
-    state = trainer.init()
-    with open_player(experiment, trainer, workers) as player:
-        with _compiling(console):
-            player.compile()
-        loop = RunLoop(experiment, files, state, console=console, tensorboard=tensorboard)
-        return loop.run(player)
+    files = chosen or RunDirectory.new(experiment)
+    files.make()
+    with claimed(files.path):
+        files.require_unused()  # another process may have been faster
+        _begin(files, experiment)
+        state = trainer.init()
+        with open_player(experiment, trainer, workers) as player:
+            with _compiling(console):
+                player.compile()
+            loop = RunLoop(experiment, files, state, console=console, tensorboard=tensorboard)
+            return loop.run(player)
 
 
 def resume(
@@ -69,56 +73,57 @@ def resume(
 ) -> RunResult:
     """Continue a run from its last sound checkpoint, bit for bit; `steps` may extend it.
 
-    Raises UsageError if the directory holds no run, or if its files have been changed.
+    Raises UsageError if the directory holds no run, if another process is training there, if the
+    run's files have been changed, or if it has played as many `steps` before.
     """
     console = console or Console()
     files = RunDirectory(directory)
-    experiment = files.read_experiment()
-    if steps is not None:
-        experiment = replace(experiment, run=replace(experiment.run, steps=steps))
-    prepare_jax()
-    trainer = make_trainer(experiment)
-    state, metrics_bytes = _last_state(files, experiment, trainer, console)
-    check_memory(trainer, console)
-    played = int(state.env_steps.min())
-    if played >= experiment.run.steps:
-        console.print(f"already at {played:,} of {experiment.run.steps:,} env steps")
-        return RunResult(files.path, finished=True)
-    write_json(files.experiment, to_dict(experiment))
-    with open_player(experiment, trainer, workers) as player:
-        with _compiling(console):
-            player.compile()
-        loop = RunLoop(
-            experiment, files, state, metrics_bytes, console=console, tensorboard=tensorboard
-        )
-        return loop.run(player)
+    planned = files.read_experiment()
+    new_steps = planned.run.steps if steps is None else steps
+    experiment = replace(planned, run=replace(planned.run, steps=new_steps))
+    with claimed(files.path):
+        files.remove_leftovers()
+        prepare_jax()
+        trainer = make_trainer(experiment)
+        last = last_state(files, experiment, partial(jax.eval_shape, trainer.init))
+        for reason in last.passed_over:
+            console.print(f"[yellow]passed over a checkpoint:[/yellow] {reason}")
+        check_memory(trainer, console)
+        if last.state is None:
+            console.print("no checkpoint yet: starting from the beginning")
+            _begin(files, experiment)
+            state = trainer.init()
+        else:
+            played = int(last.state.env_steps.min())
+            require(
+                played < new_steps or new_steps == planned.run.steps,
+                f"{files.path} has already played {played:,} env steps; to extend it, give more "
+                f"--steps than that, not {new_steps:,}.",
+            )
+            save_model(files, experiment, last.state)  # it may be of another checkpoint, or be gone
+            if played >= new_steps:
+                console.print(f"already at {played:,} of {new_steps:,} env steps")
+                return RunResult(files.path, finished=True)
+            files.describe(experiment)
+            state = jax.device_put(last.state, trainer.sharding)
+        with open_player(experiment, trainer, workers) as player:
+            with _compiling(console):
+                player.compile()
+            loop = RunLoop(
+                experiment,
+                files,
+                state,
+                last.metrics_bytes,
+                console=console,
+                tensorboard=tensorboard,
+            )
+            return loop.run(player)
 
 
-def _last_state(
-    files: RunDirectory, experiment: Experiment, trainer: Trainer, console: Console
-) -> tuple[TrainState, int]:
-    """The state of the last sound checkpoint, and the length of the metrics that belong to it."""
-    if not files.checkpoints.is_dir():
-        console.print("no checkpoint yet: starting from the beginning")
-        return trainer.init(), 0
-    found = checkpoint.load_latest(files.checkpoints, jax.eval_shape(trainer.init))
-    for message in found.damaged:
-        console.print(f"[yellow]skipped a damaged checkpoint[/yellow] {message}")
-    saved = from_dict(found.info["experiment"])
-    saved = replace(saved, run=replace(saved.run, steps=experiment.run.steps))
-    changes = difference(saved, experiment)
-    require(
-        not changes,
-        f"{files.experiment} differs from what its checkpoint was trained with "
-        f"({'; '.join(changes)}); restore it, or start another run with `macpo train`.",
-    )
-    length = int(found.info["metrics_bytes"])
-    size = files.metrics.stat().st_size if files.metrics.exists() else 0
-    require(
-        size >= length,
-        f"{files.metrics} has lost rows ({size} of {length} bytes); it must not be edited.",
-    )
-    return jax.device_put(found.state, trainer.sharding), length
+def _begin(files: RunDirectory, experiment: Experiment) -> None:
+    """Write what a run has before its first row."""
+    files.describe(experiment)
+    checkpoint.begin(files.checkpoints)
 
 
 @contextmanager
