@@ -81,7 +81,7 @@ def test_what_is_no_file_counts_as_damaged(what: str, tmp_path: Path):
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_that_may_not_be_read_is_not_damaged(file: Path):
     file.chmod(0)
-    with pytest.raises(macpo.UsageError, match="cannot read .*: Permission denied") as caught:
+    with pytest.raises(macpo.UsageError, match=r"cannot read .*: Permission denied") as caught:
         arrays.read(file)
     assert not isinstance(caught.value, Damaged)
 
@@ -91,7 +91,7 @@ def test_a_permission_that_is_missing_is_no_damage(file: Path, monkeypatch: pyte
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "read_bytes", refuse)
-    with pytest.raises(macpo.UsageError, match=r"^cannot read .*model: Permission denied") as caught:
+    with pytest.raises(macpo.UsageError, match=r"^cannot read .*: Permission denied") as caught:
         arrays.read(file)
     assert not isinstance(caught.value, Damaged)
 

@@ -40,7 +40,7 @@ def test_where_there_is_no_folder_there_are_no_checkpoints(kind: str, tmp_path: 
         folder.symlink_to("nowhere")
     assert checkpoint.files(folder) == [] and not checkpoint.none_yet(folder)
     if kind != "none":
-        with pytest.raises(macpo.UsageError, match="cannot create .*checkpoints: File exists"):
+        with pytest.raises(macpo.UsageError, match=r"cannot create .*checkpoints: File exists"):
             checkpoint.save(folder, 1, STATE, {})
 
 

@@ -22,6 +22,7 @@ from macpo.runs.record.console import ConsoleDisplay
 from macpo.training.trainer import TrainState
 from tests.support.counting import CountingPlayer, fresh
 
+
 class PlannedRun:
     """A run of 600 env steps that tests and saves every 250, and what it leaves."""
 
@@ -227,8 +228,8 @@ def test_a_disk_that_is_full_leaves_the_terminal_as_it_was(
     def refuse(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    closed = list[object]()
-    monkeypatch.setattr(ConsoleDisplay, "close", closed.append)
+    closed = list[ConsoleDisplay]()
+    monkeypatch.setattr(ConsoleDisplay, "close", lambda display: closed.append(display))
     monkeypatch.setattr(os, "fsync", refuse)
     run = PlannedRun(tmp_path, CountingPlayer())
     with pytest.raises(UsageError, match=r"cannot write .*: No space left on device; free some"):

@@ -53,7 +53,7 @@ class CountingPlayer:
         self.until.append(until_env_steps)
         self.before(len(self.until))
         chunks = np.asarray(state.learner.params["chunks"]) + 1
-        replay = np.roll(np.asarray(state.replay_buffer), 1) + chunks
+        replay = np.roll(np.asarray(state.replay_buffer), 1) + chunks.astype(np.float32)
         state = state._replace(
             learner=state.learner._replace(params={"chunks": chunks}),
             replay_buffer=replay,
@@ -66,7 +66,7 @@ class CountingPlayer:
             "episodes": state.iteration,
             "updates": state.updates,
             "chunks": chunks,
-            "replayed": replay @ np.arange(replay.shape[1]),
+            "replayed": replay @ np.arange(16),
         }
         return state, {name: np.asarray(x)[:, None] for name, x in metrics.items()}
 

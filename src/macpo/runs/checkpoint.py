@@ -39,10 +39,10 @@ def save(directory: Path, number: int, state: PyTree, info: Mapping[str, Any]) -
     _make(directory)
     file = directory / f"{number:012d}.safetensors"
     arrays.write(file, state, info)
-    # what is newer than the newest was passed over when the run was resumed
-    newest_first = files(directory)
-    at = newest_first.index(file)
-    for old in (directory / NONE_YET, *newest_first[:at], *newest_first[at + KEEP :]):
+    others = files(directory)
+    newer = [other for other in others if other.name > file.name]  # passed over by `resume`
+    older = [other for other in others if other.name < file.name]
+    for old in (directory / NONE_YET, *newer, *older[KEEP - 1 :]):
         with suppress(OSError):  # what is left takes space, and does no harm
             old.unlink(missing_ok=True)
     return file
