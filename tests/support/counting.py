@@ -1,6 +1,7 @@
 """A run that is played in no time: of a player that only counts, through `train` and `resume`."""
 
 import io
+import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,6 +95,7 @@ def counting(before: Callable[[int], None] = lambda chunk: None) -> Generator[No
         yield CountingPlayer(before)
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)  # no test cuts the power
         patch.setattr(train, "make_trainer", CountingTrainer)
         patch.setattr(train, "open_player", open_player)
         patch.setattr(train, "check_memory", lambda *_: None)
