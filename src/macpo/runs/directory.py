@@ -122,15 +122,19 @@ class RunDirectory:
         remove_leftovers(self.path, {file.name for file in self.files()})
         remove_leftovers(self.checkpoints)
 
-    def read_experiment(self) -> Experiment:
-        """The experiment of the run; UsageError if this is not a run directory."""
+    def require_run(self) -> None:
+        """UsageError if this is not a run directory."""
         with disk_errors(self.experiment, "read"):
             is_run = self.experiment.is_file()
-        if not is_run:
-            raise UsageError(
-                f"{self.path} is not a run directory: it has no {self.experiment.name}. Runs are "
-                "made by `macpo train`, by default under runs/."
-            )
+        require(
+            is_run,
+            f"{self.path} is not a run directory: it has no {self.experiment.name}. Runs are made "
+            "by `macpo train`, by default under runs/.",
+        )
+
+    def read_experiment(self) -> Experiment:
+        """The experiment of the run; UsageError if this is not a run directory."""
+        self.require_run()
         return read_experiment(self.experiment)
 
 

@@ -7,13 +7,14 @@ actions = policy.act(obs, avail_actions)
 
 import os
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 
 import jax
 from rich.console import Console
+from rich.markup import escape
 
 from macpo.errors import require
 from macpo.experiment import Experiment
@@ -25,7 +26,7 @@ from macpo.runs.loop import RunLoop, RunResult
 from macpo.runs.memory import check_memory
 from macpo.runs.saving import last_state, save_model
 from macpo.training.host.pool import Workers
-from macpo.training.player import open_player
+from macpo.training.player import Player, open_player
 from macpo.training.trainer import make_trainer
 
 
@@ -55,12 +56,8 @@ def train(
     with claimed(files.path):
         files.require_unused()  # another process may have been faster
         _begin(files, experiment)
-        state = trainer.init()
-        with open_player(experiment, trainer, workers) as player:
-            with _compiling(console):
-                player.compile()
-            loop = RunLoop(experiment, files, state, console=console, tensorboard=tensorboard)
-            return loop.run(player)
+        begin = partial(RunLoop, experiment, files, trainer.init())
+        return _play(open_player(experiment, trainer, workers), begin, console, tensorboard)
 
 
 def resume(
@@ -78,16 +75,17 @@ def resume(
     """
     console = console or Console()
     files = RunDirectory(directory)
-    planned = files.read_experiment()
-    new_steps = planned.run.steps if steps is None else steps
-    experiment = replace(planned, run=replace(planned.run, steps=new_steps))
+    files.require_run()
     with claimed(files.path):
         files.remove_leftovers()
+        planned = files.read_experiment()
+        new_steps = planned.run.steps if steps is None else steps
+        experiment = replace(planned, run=replace(planned.run, steps=new_steps))
         prepare_jax()
         trainer = make_trainer(experiment)
         last = last_state(files, experiment, partial(jax.eval_shape, trainer.init))
         for reason in last.passed_over:
-            console.print(f"[yellow]passed over a checkpoint:[/yellow] {reason}")
+            console.print(f"[yellow]passed over a checkpoint:[/yellow] {escape(reason)}")
         check_memory(trainer, console)
         if last.state is None:
             console.print("no checkpoint yet: starting from the beginning")
@@ -106,24 +104,27 @@ def resume(
                 return RunResult(files.path, finished=True)
             files.describe(experiment)
             state = jax.device_put(last.state, trainer.sharding)
-        with open_player(experiment, trainer, workers) as player:
-            with _compiling(console):
-                player.compile()
-            loop = RunLoop(
-                experiment,
-                files,
-                state,
-                last.metrics_bytes,
-                console=console,
-                tensorboard=tensorboard,
-            )
-            return loop.run(player)
+        begin = partial(RunLoop, experiment, files, state, last.metrics_bytes)
+        return _play(open_player(experiment, trainer, workers), begin, console, tensorboard)
 
 
 def _begin(files: RunDirectory, experiment: Experiment) -> None:
     """Write what a run has before its first row."""
     files.describe(experiment)
     checkpoint.begin(files.checkpoints)
+
+
+def _play(
+    playing: AbstractContextManager[Player],
+    begin: Callable[..., RunLoop],
+    console: Console,
+    tensorboard: bool,
+) -> RunResult:
+    """Compile what is played, then begin the loop: its display must have the terminal alone."""
+    with playing as player:
+        with _compiling(console):
+            player.compile()
+        return begin(console=console, tensorboard=tensorboard).run(player)
 
 
 @contextmanager
