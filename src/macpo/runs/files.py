@@ -72,12 +72,11 @@ def write_json(file: Path, data: Any) -> None:
 
 def read_json(file: Path, what: str) -> Any:
     """Parse a JSON file; `what` it should hold is for the UsageError if that fails."""
-    with disk_errors(file, "read"):
-        data = file.read_bytes()
     try:
-        return parse_json(data)
-    except ValueError as error:
-        raise UsageError(f"{file} does not hold {what}: {error}.") from error
+        return parse_json(file.read_bytes())
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"cannot read {what} from {file}: {why}.") from error
 
 
 def parse_json(text: str | bytes) -> Any:
