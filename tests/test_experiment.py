@@ -350,17 +350,20 @@ def test_every_part_changes_the_digest(other: dict[str, Any]) -> None:
 
 
 def test_equal_experiments_differ_in_nothing() -> None:
-    assert difference(Experiment(), Experiment()) == []
+    assert difference(to_dict(Experiment()), to_dict(Experiment())) == []
 
 
 def test_a_difference_names_part_setting_and_both_values() -> None:
     longer = Experiment(run=Run(steps=400_000, seed=7))
-    assert difference(Experiment(), longer) == ["run.seed: 0 → 7", "run.steps: 300000 → 400000"]
+    assert difference(to_dict(Experiment()), to_dict(longer)) == [
+        "run.seed: 0 → 7",
+        "run.steps: 300000 → 400000",
+    ]
 
 
 def test_settings_that_only_one_plug_in_has_differ_from_none() -> None:
     a, b = Experiment(weighting="uniform"), Experiment(weighting="owqmix")
-    assert difference(a, b) == [
+    assert difference(to_dict(a), to_dict(b)) == [
         "weighting.alpha: None → 0.1",
         "weighting.name: uniform → owqmix",
     ]

@@ -199,14 +199,13 @@ def digest(experiment: Experiment) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def difference(a: Experiment, b: Experiment) -> list[str]:
-    """What differs, one `part.field: a → b` each."""
-    first, second = to_dict(a), to_dict(b)
+def difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    """What differs between two experiments as plain data, one `part.field: a → b` each."""
     return [
-        f"{part}.{name}: {first[part].get(name)} → {second[part].get(name)}"
-        for part in first
-        for name in sorted({*first[part], *second[part]})
-        if first[part].get(name) != second[part].get(name)
+        f"{part}.{name}: {a[part].get(name)} → {b[part].get(name)}"
+        for part in a
+        for name in sorted({*a[part], *b[part]})
+        if a[part].get(name) != b[part].get(name)
     ]
 
 

@@ -1,6 +1,8 @@
 """Run directories: names, contents, and what is not a run directory."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 
 import macpo
 from macpo.experiment import to_dict
+from macpo.runs.claim import LOCK
 from macpo.runs.directory import RunDirectory, read_experiment
 from tests.runs.conftest import SMALL, resume
 
@@ -27,12 +30,19 @@ def test_a_foreign_directory_is_no_run(tmp_path: Path):
 
 
 def test_an_unreadable_experiment_file_is_named(tmp_path: Path):
-    (tmp_path / "experiment.json").write_text("{")
+    file = tmp_path / "experiment.json"
+    file.write_text("{")
     with pytest.raises(macpo.UsageError, match=r"cannot read an experiment from .*experiment.json"):
         resume(tmp_path)
-    (tmp_path / "experiment.json").write_text("[]")
+    file.write_text("[]")
     with pytest.raises(macpo.UsageError, match="holds no experiment: expected a JSON object"):
         resume(tmp_path)
+    file.write_text("{}")
+    with pytest.raises(macpo.UsageError, match=r"experiment\.json: .* has no section 'env'"):
+        resume(tmp_path)
+
+
+# --- the directory of a new run -------------------------------------------------------------------
 
 
 DAMAGE: list[tuple[str, str]] = [
@@ -83,8 +93,92 @@ def test_a_new_directory_is_named_after_the_experiment_and_numbered_where_taken(
     first = RunDirectory.new(SMALL).path
     assert first.parent == Path("runs")
     assert first.name.startswith("predator-prey_qmix_uniform_")
-    first.mkdir(parents=True)
     assert RunDirectory.new(SMALL).path == Path(f"{first}_2")
+    assert RunDirectory.new(SMALL).path == Path(f"{first}_3")
+
+
+def test_processes_that_start_at_once_get_directories_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        paths = list(pool.map(lambda _: RunDirectory.new(SMALL).path, range(32)))
+    assert len(set(paths)) == 32
+
+
+@pytest.mark.parametrize("kind", ["a file", "a link to nowhere"])
+def test_runs_that_is_no_folder_is_told(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    if kind == "a file":
+        Path("runs").touch()
+    else:
+        Path("runs").symlink_to("nowhere")
+    with pytest.raises(macpo.UsageError, match=r"^cannot create runs: File exists; choose another"):
+        RunDirectory.new(SMALL)
+
+
+@pytest.mark.parametrize("name", [file.name for file in RunDirectory(".").files()])
+@pytest.mark.parametrize("kind", ["file", "link to nowhere"])
+def test_nothing_that_a_run_would_write_over_may_be_there(name: str, kind: str, tmp_path: Path):
+    if kind == "file":
+        (tmp_path / name).write_text("of the user")
+    else:
+        (tmp_path / name).symlink_to("nowhere")
+    with pytest.raises(macpo.UsageError, match=rf"already holds (a run|{name}).*another --out"):
+        RunDirectory(tmp_path).require_unused()
+
+
+def test_other_files_and_the_claim_of_a_dead_process_may_be_there(tmp_path: Path):
+    (tmp_path / "notes.txt").touch()
+    (tmp_path / LOCK).touch()
+    RunDirectory(tmp_path).require_unused()
+    RunDirectory(tmp_path / "missing").require_unused()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("file/run", "Not a directory; choose another place with --out"),
+        ("a" * 256, "File name too long; choose a shorter name"),
+    ],
+)
+def test_a_directory_that_cannot_be_made_is_named(name: str, message: str, tmp_path: Path):
+    (tmp_path / "file").touch()
+    files = RunDirectory(tmp_path / name)
+    files.require_unused()
+    with pytest.raises(macpo.UsageError, match=f"^cannot create {tmp_path / name}: {message}"):
+        files.make()
+    with pytest.raises(macpo.UsageError, match=r"cannot read|is not a run directory"):
+        files.read_experiment()
+
+
+def test_a_name_without_a_letter_is_refused():
+    with pytest.raises(macpo.UsageError, match="name of the run's directory is empty"):
+        RunDirectory("")
+
+
+def test_a_description_is_written_once_and_settings_whenever_they_change(tmp_path: Path):
+    files = RunDirectory(tmp_path)
+    files.describe(SMALL)
+    assert files.readme.read_text().startswith("# predator-prey qmix uniform\n")
+    files.readme.write_text("with notes")
+    longer = replace(SMALL, run=replace(SMALL.run, steps=4000))
+    files.describe(longer)
+    assert files.readme.read_text() == "with notes"
+    assert files.read_experiment() == longer
+
+
+def test_what_a_killed_process_has_left_of_a_runs_files_is_removed(tmp_path: Path):
+    files = RunDirectory(tmp_path)
+    files.checkpoints.mkdir()
+    for left in (".model.safetensors.1.tmp", "checkpoints/.000000000002.safetensors.1.tmp"):
+        (tmp_path / left).touch()
+    (tmp_path / ".notes.txt.1.tmp").touch()  # of another program
+    files.remove_leftovers()
+    assert [file.name for file in tmp_path.rglob("*.tmp")] == [".notes.txt.1.tmp"]
+
+
+# --- films ----------------------------------------------------------------------------------------
 
 
 def test_films_of_another_environment_have_its_name():

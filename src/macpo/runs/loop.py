@@ -1,6 +1,7 @@
 """The loop of a run: chunks, evaluations and checkpoints until it is played or a signal comes."""
 
 import signal
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +12,9 @@ from rich.console import Console
 
 from macpo import registry
 from macpo.errors import UsageError
-from macpo.experiment import Experiment, to_dict
-from macpo.runs import checkpoint
+from macpo.experiment import Experiment
+from macpo.runs import saving
 from macpo.runs.directory import RunDirectory
-from macpo.runs.files import write_atomically
 from macpo.runs.interrupts import noted_signals
 from macpo.runs.record import Row, Sink
 from macpo.runs.record.console import ConsoleDisplay
@@ -57,34 +57,34 @@ class RunLoop:
         self.experiment, self.directory, self.state = experiment, directory, state
         self.console = console
         settings, env_steps = experiment.run, to_numpy(state.env_steps)
-        self._rows = JsonLines(directory.metrics, metrics_bytes)
         done = int(env_steps.min())
-        self._display = ConsoleDisplay(console, settings.steps, settings.seeds, done)
+        # first what may be refused, so that the display never stays on the terminal
         self._optional: list[Sink] = [TensorBoard(directory.tensorboard)] if tensorboard else []
+        self._rows = JsonLines(directory.metrics, metrics_bytes)
         self._timing = Timing(directory.timing, int(env_steps.sum()))
+        self._display = ConsoleDisplay(console, settings.steps, settings.seeds, done)
 
     def run(self, player: Player) -> RunResult:
         """Play to the end, or until a signal comes; the run is saved in both cases."""
         settings, env_steps = self.experiment.run, self._env_steps()
         saved_at = env_steps // settings.checkpoint_interval
-        with noted_signals() as received:
-            try:
-                while env_steps < settings.steps and not received:
-                    next_test = (env_steps // settings.test_interval + 1) * settings.test_interval
-                    until_env_steps = min(next_test, settings.steps)
-                    self._play_chunk(player, until_env_steps)
-                    env_steps = self._env_steps()
-                    if env_steps >= until_env_steps:
-                        self._evaluate(player)
-                    self._write_timing("chunk")
-                    self._display.refresh()
-                    if env_steps // settings.checkpoint_interval > saved_at:
-                        saved_at = env_steps // settings.checkpoint_interval
-                        self._save()
-                self._save()
-            finally:
-                for sink in (self._rows, self._display, *self._optional, self._timing):
-                    sink.close()
+        with noted_signals() as received, ExitStack() as closing:
+            for close in (self._close_optional, self._rows.close, self._timing.close):
+                closing.callback(close)
+            closing.callback(self._display.close)  # the last is the first to be called
+            while env_steps < settings.steps and not received:
+                next_test = (env_steps // settings.test_interval + 1) * settings.test_interval
+                until_env_steps = min(next_test, settings.steps)
+                self._play_chunk(player, until_env_steps)
+                env_steps = self._env_steps()
+                if env_steps >= until_env_steps:
+                    self._evaluate(player)
+                self._write_timing("chunk")
+                self._display.refresh()
+                if env_steps // settings.checkpoint_interval > saved_at:
+                    saved_at = env_steps // settings.checkpoint_interval
+                    self._save()
+            self._save()
         if not received:
             return RunResult(self.directory.path, finished=True)
         say(
@@ -142,15 +142,21 @@ class RunLoop:
             try:
                 sink.write(row)
             except Exception as error:  # losing a sink never loses a run
-                self._optional.remove(sink)
-                say(self.console, f"{type(sink).__name__} stopped: {error}", "yellow")
+                self._lose(sink, error)
+
+    def _close_optional(self) -> None:
+        for sink in [*self._optional]:
+            try:
+                sink.close()
+            except Exception as error:
+                self._lose(sink, error)
+
+    def _lose(self, sink: Sink, error: Exception) -> None:
+        self._optional.remove(sink)
+        say(self.console, f"{type(sink).__name__} stopped: {error}", "yellow")
 
     def _save(self) -> None:
-        """Write a checkpoint, and the parameters on their own."""
-        info = {"experiment": to_dict(self.experiment), "metrics_bytes": self._rows.sync()}
-        state: TrainState = jax.device_get(self.state)
-        checkpoint.save(self.directory.checkpoints, int(state.iteration.max()), state, info)
-        write_atomically(self.directory.model, checkpoint.to_bytes(state.learner.params))
+        saving.save(self.directory, self.experiment, self.state, self._rows.sync())
         self._write_timing("checkpoint")
 
     def _write_timing(self, what: str) -> None:

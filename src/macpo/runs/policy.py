@@ -10,11 +10,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 
 from macpo.bounds import NonNegativeInt, checked
-from macpo.errors import UsageError, require
+from macpo.errors import require
 from macpo.experiment import Experiment
 from macpo.machine import prepare_jax
-from macpo.runs import checkpoint
 from macpo.runs.directory import RunDirectory
+from macpo.runs.saving import read_model
 from macpo.training.player import CompiledPlayer, Player, open_player
 from macpo.training.trainer import Trainer, evaluation_key, make_trainer
 from macpo.types import Observation, PyTree, Spec, action_dtype
@@ -169,7 +169,7 @@ def read_trained(directory: RunDirectory, env: Any = None, *, trust: bool = Fals
     UsageError if there is no checkpoint yet, or if the environment does not fit. `trust` allows
     names that are not registered (`macpo.experiment.from_dict`).
     """
-    experiment = directory.read_experiment(trust=trust)
+    experiment = planned = directory.read_experiment(trust=trust)
     prepare_jax()
     if env is None:
         trainer = make_trainer(experiment)
@@ -178,13 +178,8 @@ def read_trained(directory: RunDirectory, env: Any = None, *, trust: bool = Fals
         experiment = replace(experiment, env=env)
         trainer = make_trainer(experiment)
         _check_same_sizes(trained_on, trainer.env.spec)
-    file = directory.model
-    if not file.is_file():
-        raise UsageError(
-            f"{directory.path} has no {file.name} yet: the run has not reached a checkpoint."
-        )
     like = jax.eval_shape(trainer.init).learner.params
-    return Trained(experiment, trainer, checkpoint.from_bytes(file.read_bytes(), like, file))
+    return Trained(experiment, trainer, read_model(directory, planned, like))
 
 
 def _check_same_sizes(trained_on: Spec, other: Spec) -> None:

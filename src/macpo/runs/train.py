@@ -7,25 +7,27 @@ actions = policy.act(obs, avail_actions)
 
 import os
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 
 import jax
 from rich.console import Console
 
-from macpo.errors import UsageError, require
-from macpo.experiment import Experiment, difference, from_dict, to_dict
+from macpo.errors import require
+from macpo.experiment import Experiment
 from macpo.machine import prepare_jax
 from macpo.runs import checkpoint
+from macpo.runs.claim import claimed
 from macpo.runs.directory import RunDirectory
-from macpo.runs.files import write_json
 from macpo.runs.loop import RunLoop, RunResult
 from macpo.runs.memory import check_memory
-from macpo.terminal import command, make_console, say
+from macpo.runs.saving import last_state, save_model
+from macpo.terminal import make_console, say
 from macpo.training.host.pool import Workers
-from macpo.training.player import open_player
-from macpo.training.trainer import Trainer, TrainState, make_trainer
+from macpo.training.player import Player, open_player
+from macpo.training.trainer import make_trainer
 
 
 def train(
@@ -38,26 +40,24 @@ def train(
 ) -> RunResult:
     """Train from the start, in a new directory; without a name it gets one under runs/.
 
-    Raises UsageError if the plan does not fit into memory or the directory is taken.
+    Raises UsageError if the plan does not fit into memory, or if the directory holds anything that
+    a run would write over.
     """
     console = console or make_console()
-    files = RunDirectory.new(experiment) if directory is None else RunDirectory(directory)
-    if files.experiment.exists():
-        raise UsageError(
-            f"{files.path} already holds a run; continue it with "
-            f"`{command('macpo', 'resume', files.path)}` or choose another --out."
-        )
+    chosen = None if directory is None else RunDirectory(directory)
+    if chosen is not None:
+        chosen.require_unused()
     prepare_jax()
     trainer = make_trainer(experiment, to_play=True)
     check_memory(trainer, console)  # first: what is far too large takes long to trace
     trainer.check()  # a mistake in a custom algorithm leaves no run behind
-    files.create(experiment)
-    state = trainer.init()
-    with open_player(experiment, trainer, workers) as player:
-        with _compiling(console):
-            player.compile()
-        loop = RunLoop(experiment, files, state, console=console, tensorboard=tensorboard)
-        return loop.run(player)
+    files = chosen or RunDirectory.new(experiment)
+    files.make()
+    with claimed(files.path):
+        files.require_unused()  # another process may have been faster
+        _begin(files, experiment)
+        begin = partial(RunLoop, experiment, files, trainer.init())
+        return _play(open_player(experiment, trainer, workers), begin, console, tensorboard)
 
 
 def resume(
@@ -72,56 +72,61 @@ def resume(
     """Continue a run from its last sound checkpoint, bit for bit; `steps` may extend it.
 
     `trust` lets the run's files name code to import that is not registered (SECURITY.md). Raises
-    UsageError if the directory holds no run, or if its files have been changed.
+    UsageError if the directory holds no run, if another process is training there, if the run's
+    files have been changed, or if it has played as many `steps` before.
     """
     console = console or make_console()
     files = RunDirectory(directory)
-    experiment = files.read_experiment(trust=trust)
-    if steps is not None:
-        experiment = replace(experiment, run=replace(experiment.run, steps=steps))
-    prepare_jax()
-    trainer = make_trainer(experiment, to_play=True)
-    state, metrics_bytes = _last_state(files, experiment, trainer, console, trust=trust)
-    check_memory(trainer, console)
-    played = int(state.env_steps.min())
-    if played >= experiment.run.steps:
-        say(console, f"already at {played:,} of {experiment.run.steps:,} env steps")
-        return RunResult(files.path, finished=True)
-    write_json(files.experiment, to_dict(experiment))
-    with open_player(experiment, trainer, workers) as player:
+    files.require_run()
+    with claimed(files.path):
+        files.remove_leftovers()
+        planned = files.read_experiment(trust=trust)
+        new_steps = planned.run.steps if steps is None else steps
+        experiment = replace(planned, run=replace(planned.run, steps=new_steps))
+        prepare_jax()
+        trainer = make_trainer(experiment, to_play=True)
+        last = last_state(files, experiment, partial(jax.eval_shape, trainer.init))
+        for reason in last.passed_over:
+            say(console, f"passed over a checkpoint: {reason}", "yellow")
+        check_memory(trainer, console)
+        if last.state is None:
+            say(console, "no checkpoint yet: starting from the beginning")
+            _begin(files, experiment)
+            state = trainer.init()
+        else:
+            played = int(last.state.env_steps.min())
+            require(
+                played < new_steps or new_steps == planned.run.steps,
+                f"{files.path} has already played {played:,} env steps; to extend it, give more "
+                f"--steps than that, not {new_steps:,}.",
+            )
+            save_model(files, experiment, last.state)  # it may be of another checkpoint, or be gone
+            if played >= new_steps:
+                say(console, f"already at {played:,} of {new_steps:,} env steps")
+                return RunResult(files.path, finished=True)
+            files.describe(experiment)
+            state = jax.device_put(last.state, trainer.sharding)
+        begin = partial(RunLoop, experiment, files, state, last.metrics_bytes)
+        return _play(open_player(experiment, trainer, workers), begin, console, tensorboard)
+
+
+def _begin(files: RunDirectory, experiment: Experiment) -> None:
+    """Write what a run has before its first row."""
+    files.describe(experiment)
+    checkpoint.begin(files.checkpoints)
+
+
+def _play(
+    playing: AbstractContextManager[Player],
+    begin: Callable[..., RunLoop],
+    console: Console,
+    tensorboard: bool,
+) -> RunResult:
+    """Compile what is played, then begin the loop: its display must have the terminal alone."""
+    with playing as player:
         with _compiling(console):
             player.compile()
-        loop = RunLoop(
-            experiment, files, state, metrics_bytes, console=console, tensorboard=tensorboard
-        )
-        return loop.run(player)
-
-
-def _last_state(
-    files: RunDirectory, experiment: Experiment, trainer: Trainer, console: Console, *, trust: bool
-) -> tuple[TrainState, int]:
-    """The state of the last sound checkpoint, and the length of the metrics that belong to it."""
-    if not files.checkpoints.is_dir():
-        say(console, "no checkpoint yet: starting from the beginning")
-        return trainer.init(), 0
-    found = checkpoint.load_latest(files.checkpoints, jax.eval_shape(trainer.init))
-    for message in found.damaged:
-        say(console, f"skipped a damaged checkpoint: {message}", "yellow")
-    saved = from_dict(found.info["experiment"], trust=trust)
-    saved = replace(saved, run=replace(saved.run, steps=experiment.run.steps))
-    changes = difference(saved, experiment)
-    require(
-        not changes,
-        f"{files.experiment} differs from what its checkpoint was trained with "
-        f"({'; '.join(changes)}); restore it, or start another run with `macpo train`.",
-    )
-    length = int(found.info["metrics_bytes"])
-    size = files.metrics.stat().st_size if files.metrics.exists() else 0
-    require(
-        size >= length,
-        f"{files.metrics} has lost rows ({size} of {length} bytes); it must not be edited.",
-    )
-    return jax.device_put(found.state, trainer.sharding), length
+        return begin(console=console, tensorboard=tensorboard).run(player)
 
 
 @contextmanager

@@ -180,7 +180,7 @@ def test_a_run_that_is_stopped_leaves_no_process_and_continues(
             stdout=log,
             stderr=log,
         )
-    while process.poll() is None and not list(directory.glob("checkpoints/*.json")):
+    while process.poll() is None and not list(directory.glob("checkpoints/*.safetensors")):
         time.sleep(0.01)
     workers = [pid for pid in children(process.pid) if alive(pid)]
     assert len(workers) == 2

@@ -5,6 +5,7 @@ messages ask. When the main process ends, in whatever way, the worker ends too, 
 has started.
 """
 
+import ctypes
 import dataclasses
 import json
 import os
@@ -12,6 +13,7 @@ import signal
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -42,6 +44,7 @@ from macpo.types import Spec, TimeStep
 
 MAX_FRAMES = 3
 """Stack frames shown of an exception in the user's code, innermost last."""
+_PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
@@ -50,6 +53,7 @@ def main() -> None:
     for handle in (channel, memory, lifeline):
         os.set_inheritable(handle, False)  # not for what the environment starts
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+    _wake_at_the_end_of_the_main_process()
     link = Connection(channel)
     env: HostEnvironment | None = None
     try:
@@ -74,6 +78,12 @@ def _end_with(lifeline: int) -> None:
     """Kill this process and its group once nobody holds the other end."""
     os.read(lifeline, 1)
     os.killpg(0, signal.SIGKILL)
+
+
+def _wake_at_the_end_of_the_main_process() -> None:
+    """Have Linux send SIGCONT then: a worker that was stopped would not notice that it must end."""
+    with suppress(AttributeError, OSError):  # other systems have no prctl
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGCONT)
 
 
 def _serve(link: "Connection[Any, Any]", slot: Slot, env: HostEnvironment) -> None:
