@@ -260,7 +260,7 @@ def test_a_finished_run_is_told_and_drawn_with_the_largest_return(
     env = registry.make_env("predator-prey")
     drawn = []
     monkeypatch.setattr(
-        macpo, "load", lambda run: SimpleNamespace(trainer=SimpleNamespace(env=env))
+        macpo, "load", lambda run, trust: SimpleNamespace(trainer=SimpleNamespace(env=env))
     )
     monkeypatch.setattr(policy, "play", lambda policy: ([], [], []))
     monkeypatch.setattr(frames, "animate", lambda *args: None)
@@ -269,7 +269,7 @@ def test_a_finished_run_is_told_and_drawn_with_the_largest_return(
     run = RunDirectory(tmp_path / name)
     run.path.mkdir(parents=True)
     run.metrics.touch()
-    assert cli._finish(macpo.RunResult(run.path, finished=True)) is None
+    assert cli._finish(macpo.RunResult(run.path, finished=True), trust=False) is None
     assert drawn == [(run.path, run.learning_curve, env.spec.return_bounds)]
     assert env.spec.return_bounds is not None and env.spec.return_bounds[1] == 40
     assert capsys.readouterr().out.splitlines() == [

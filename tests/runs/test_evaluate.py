@@ -48,7 +48,7 @@ class Numbering:
 def test_many_episodes_take_turns(episodes: int, sizes: list[int], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("macpo.runs.evaluate.MAX_AT_ONCE", 4)
     player: Any = Numbering()
-    played = play_in_turns(player, {}, 0, episodes, None)
+    played = play_in_turns(player, {}, macpo.Run(), 0, episodes, None)
     assert player.sizes == sizes
     assert len(set(player.keys)) == len(sizes)  # no episode is played twice
     metrics = evaluation_metrics(played)

@@ -76,7 +76,6 @@ class CountingPlayer:
             "updates": state.updates,
             "rewards_nonfinite": np.array([self.nonfinite.get(len(self.until), 0)]),
             "return_mean": np.array([self.value]),
-            "loss": np.zeros(1),
             "chunks": chunks,
             "replayed": replay @ np.arange(16),
         }
@@ -93,7 +92,7 @@ class CountingPlayer:
 class CountingTrainer:
     """What `train` and `resume` ask of a trainer."""
 
-    def __init__(self, experiment: Experiment) -> None:
+    def __init__(self, experiment: Experiment, *, to_play: bool = False) -> None:
         self.sharding = jax.devices("cpu")[0]
         self.init = fresh
 

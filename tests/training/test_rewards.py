@@ -22,14 +22,14 @@ def rollout(xp: ModuleType) -> Rollout:
 
 @every_library
 def test_rewards_that_are_not_finite_are_counted(xp: ModuleType) -> None:
-    assert rewards.n_nonfinite(rollout(xp)) == 3
+    assert rewards.n_nonfinite(rollout(xp)).tolist() == [2, 1]
 
 
 @every_library
 def test_they_are_read_as_0_where_the_run_says_so(xp: ModuleType) -> None:
     read = rewards.read_as("zero", rollout(xp))
     assert read.episodes.reward.tolist() == [[1, 0, 0], [0, 0.25, 0]]
-    assert rewards.n_nonfinite(read) == 0
+    assert rewards.n_nonfinite(read).tolist() == [0, 0]
 
 
 @every_library

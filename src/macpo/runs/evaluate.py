@@ -8,13 +8,19 @@ import numpy as np
 
 from macpo import registry
 from macpo.bounds import Fraction, NonNegativeInt, PositiveInt, checked
+from macpo.experiment import Run
 from macpo.runs.directory import RunDirectory
 from macpo.runs.policy import read_trained
 from macpo.training.host.pool import Workers
 from macpo.training.player import Player, open_player
 from macpo.training.rewards import require_finite
-from macpo.training.trainer import evaluation_key, evaluation_metrics
-from macpo.types import Episodes, PyTree, Rollout
+from macpo.training.trainer import (
+    EpisodeOutcomes,
+    episode_outcomes,
+    evaluation_key,
+    evaluation_metrics,
+)
+from macpo.types import PyTree
 
 MAX_AT_ONCE = 4096
 """Episodes played at the same time; of more, only what their metrics need is kept."""
@@ -45,8 +51,8 @@ def evaluate(
     run, rows = trained.experiment.run, list[dict[str, float]]()
     with open_player(trained.experiment, trained.trainer, workers) as player:
         for k in range(run.seeds):
-            played = play_in_turns(player, trained.params_of(k), seed, episodes, epsilon)
-            metrics = {name: float(x) for name, x in evaluation_metrics(played, run).items()}
+            played = play_in_turns(player, trained.params_of(k), run, seed, episodes, epsilon)
+            metrics = {name: float(x) for name, x in evaluation_metrics(played).items()}
             require_finite(
                 int(metrics["test_rewards_nonfinite"]),
                 run.nonfinite_rewards,
@@ -59,25 +65,13 @@ def evaluate(
 
 
 def play_in_turns(
-    player: Player, params: PyTree, seed: int, episodes: int, epsilon: float | None
-) -> Rollout:
-    """The episodes of one trained seed; `MAX_AT_ONCE` of them at most are in memory."""
-    key = evaluation_key(seed)
-    first = player.play(params, key, min(episodes, MAX_AT_ONCE), epsilon)
-    if episodes <= MAX_AT_ONCE:
-        return first
-    shares = [_outcomes(first)]
-    for begin in range(MAX_AT_ONCE, episodes, MAX_AT_ONCE):
-        share = min(episodes - begin, MAX_AT_ONCE)
-        rollout = player.play(params, jax.random.fold_in(key, begin), share, epsilon)
-        shares.append(_outcomes(rollout))
+    player: Player, params: PyTree, run: Run, seed: int, episodes: int, epsilon: float | None
+) -> EpisodeOutcomes:
+    """The outcomes of one trained seed; `MAX_AT_ONCE` episodes at most are in memory."""
+    key, shares = evaluation_key(seed), list[EpisodeOutcomes]()
+    for begin in range(0, episodes, MAX_AT_ONCE):
+        turn_key = jax.random.fold_in(key, begin) if begin else key
+        n = min(episodes - begin, MAX_AT_ONCE)
+        rollout = player.play(params, turn_key, n, epsilon)
+        shares.append(jax.device_get(episode_outcomes(rollout, run)))
     return jax.tree.map(lambda *parts: np.concatenate(parts), *shares)
-
-
-def _outcomes(rollout: Rollout) -> Rollout:
-    """The rollout with each episode's return as its only reward, and no actions."""
-    played: Any = jax.device_get(rollout)  # typed as JAX arrays, now NumPy's
-    episodes = played.episodes
-    returns, no_actions = episodes.reward.sum(-1, keepdims=True), episodes.actions[:, :0]
-    kept = Episodes((), no_actions, returns, episodes.length, episodes.terminated)
-    return Rollout(kept, played.outcome)

@@ -13,11 +13,11 @@ from macpo.experiment import NonFiniteRewards
 from macpo.types import Rollout
 
 
-def n_nonfinite(rollout: Rollout) -> Int[Array, ""]:
-    """How many rewards of these episodes, of JAX or NumPy arrays, are NaN or infinite."""
+def n_nonfinite(rollout: Rollout) -> Int[Array, " B"]:
+    """How many rewards of each episode, of JAX or NumPy arrays, are NaN or infinite."""
     reward = rollout.episodes.reward
     xp = array_namespace(reward)
-    return xp.sum(~xp.isfinite(reward), dtype=xp.int32)
+    return xp.sum(~xp.isfinite(reward), axis=-1, dtype=xp.int32)
 
 
 def read_as(nonfinite_rewards: NonFiniteRewards, rollout: Rollout) -> Rollout:

@@ -16,7 +16,7 @@ iteration to the next, so any iteration can be repeated on its own.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray
 
 from macpo import registry
 from macpo.bounds import MAX_INT
@@ -145,7 +145,7 @@ class Trainer:
     def _learn(self, state: TrainState, rollout: Rollout) -> tuple[TrainState, Metrics]:
         """The rest of an iteration after its episodes: add, sample, update, sync."""
         key, epsilon = _iteration_keys(state)[1], self.epsilon(state.env_steps)
-        n_nonfinite = rewards.n_nonfinite(rollout)
+        n_nonfinite = rewards.n_nonfinite(rollout).sum()
         rollout = rewards.read_as(self.run.nonfinite_rewards, rollout)
         state = self._add(state, rollout.episodes)
         # all seeds have played equally many episodes, so they take the same branches
@@ -164,7 +164,7 @@ class Trainer:
             last_sync=jnp.where(sync, n_episodes, state.last_sync),
         )
         metrics = {
-            **outcome_means(rollout),
+            **outcome_means(rollout.outcome),
             "return_mean": rollout.episodes.reward.sum(-1).mean(),
             "ep_length_mean": rollout.episodes.length.mean(dtype=jnp.float32),
             "rewards_nonfinite": n_nonfinite,
@@ -307,7 +307,8 @@ class Trainer:
 
     def _evaluate(self, state: TrainState) -> Metrics:
         params, key = _evaluation(state)
-        return evaluation_metrics(self.play(params, key, self.run.test_nepisode), self.run)
+        rollout = self.play(params, key, self.run.test_nepisode)
+        return evaluation_metrics(episode_outcomes(rollout, self.run))
 
     # --- all seeds ----------------------------------------------------------------------------
 
@@ -463,25 +464,38 @@ def _check_on_policy(experiment: Experiment, weighting: Weighting) -> None:
     )
 
 
-def outcome_means(rollout: Rollout, prefix: str = "") -> Metrics:
+class EpisodeOutcomes(NamedTuple):
+    """What an evaluation keeps of its episodes, in JAX or NumPy arrays."""
+
+    returns: Float[Array, " B"]
+    lengths: Int[Array, " B"]
+    rewards_nonfinite: Int[Array, " B"]
+    info: Mapping[str, Num[Array, " B"]]
+    """Of each episode's last time step."""
+
+
+def episode_outcomes(rollout: Rollout, run: Run) -> EpisodeOutcomes:
+    """The outcomes of these episodes; rewards that are not finite are read as `run` says."""
+    n_nonfinite = rewards.n_nonfinite(rollout)
+    episodes, info = rewards.read_as(run.nonfinite_rewards, rollout)
+    return EpisodeOutcomes(episodes.reward.sum(-1), episodes.length, n_nonfinite, info)
+
+
+def outcome_means(info: Mapping[str, Num[Array, " B"]], prefix: str = "") -> Metrics:
     """`NAME_mean` for each NAME in the last `info` of the episodes; an array is averaged over all
     its numbers. NaN is not known and left out, and the mean is NaN if nothing is known."""
-    return {
-        f"{prefix}{name}_mean": mean_of_known(values) for name, values in rollout.outcome.items()
-    }
+    return {f"{prefix}{name}_mean": mean_of_known(values) for name, values in info.items()}
 
 
-def evaluation_metrics(rollout: Rollout, run: Run) -> Metrics:
-    """The metrics of an evaluation's episodes, of JAX or NumPy arrays."""
-    n_nonfinite = rewards.n_nonfinite(rollout)
-    rollout = rewards.read_as(run.nonfinite_rewards, rollout)
-    returns = rollout.episodes.reward.sum(-1)
+def evaluation_metrics(outcomes: EpisodeOutcomes) -> Metrics:
+    """The metrics of an evaluation."""
+    returns, lengths, n_nonfinite, info = outcomes
     return {
-        "test_rewards_nonfinite": n_nonfinite,
-        **outcome_means(rollout, "test_"),
+        "test_rewards_nonfinite": n_nonfinite.sum(),
+        **outcome_means(info, "test_"),
         "test_return_mean": returns.mean(),
         "test_return_std": returns.std(),
-        "test_ep_length_mean": rollout.episodes.length.mean(dtype=jnp.float32),
+        "test_ep_length_mean": lengths.mean(dtype=jnp.float32),
     }
 
 
