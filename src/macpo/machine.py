@@ -36,7 +36,7 @@ def prepare_jax() -> None:
     """
     require(
         not jax.config.jax_enable_x64,  # pyright: ignore[reportAttributeAccessIssue]
-        "macpo computes with numbers of 32 bits, but JAX's 64-bit mode is on; unset JAX_ENABLE_X64 "
+        "JAX's 64-bit mode is on, but all numbers here have 32 bits; unset JAX_ENABLE_X64 "
         "(in Python: jax.config.update('jax_enable_x64', False)).",
     )
     keep_freed_memory()

@@ -104,6 +104,24 @@ def test_large_numbers_fit_into_eighty_columns(make_run: MakeRun, two_seeds: lis
     assert not any("…" in word for line in lines.values() for word in line)
 
 
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_no_number_is_cut_however_many_outcomes_there_are(
+    make_run: MakeRun, two_seeds: list[Row], width: int
+) -> None:
+    names = ("battle_won", "dead_allies", "dead_enemies", "timeouts")
+    outcomes = {f"test_{name}_mean": 0.25 + i for i, name in enumerate(names)}
+    rows = [row | (outcomes if row["kind"] == "test" else {}) for row in two_seeds]
+    lines = printed(make_run(rows), width)
+    words = [word for line in lines for word in line]
+    assert not any("…" in word for word in words)
+    assert {*names, "14.00", "4,100", "0.25", "3.25"} <= set(words)
+    of_seed_1 = [word for line in lines if line[0] == "1" for word in line[1:]]
+    assert of_seed_1 == [
+        *("4,100", "32", "2", "14.00", "±", "0.50", "14.00", "13.00", "2.50"),
+        *("0.25", "1.25", "2.25", "3.25"),
+    ]
+
+
 def test_a_run_without_metrics_is_a_usage_error(make_run: MakeRun) -> None:
     with pytest.raises(UsageError, match="has no metrics yet"):
         summary_rows(make_run([]))
