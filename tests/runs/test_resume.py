@@ -1,5 +1,7 @@
 """Training again and again in one directory: claimed, interrupted at any moment, resumed."""
 
+import errno
+import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -157,7 +159,7 @@ def test_what_is_passed_over_is_told(whole: dict[str, bytes], tmp_path: Path):
 
 def test_a_run_killed_between_any_two_operations_on_files_ends_as_the_whole_one(tmp_path: Path):
     run, moments = tmp_path / "run", list[Path]()
-    short = replace(EXPERIMENT, run=replace(EXPERIMENT.run, steps=600))
+    short = replace(EXPERIMENT, run=replace(EXPERIMENT.run, steps=400))
 
     def copied_before(operation: Callable[..., Any]) -> Callable[..., Any]:
         def operate(*args: Any, **options: Any) -> Any:
@@ -172,11 +174,35 @@ def test_a_run_killed_between_any_two_operations_on_files_ends_as_the_whole_one(
         for owner, name in ((os, "fsync"), (Path, "replace"), (Path, "unlink"), (Path, "mkdir")):
             patch.setattr(owner, name, copied_before(getattr(owner, name)))
         begin(run, short)
-    assert len(moments) > 30
+    assert len(moments) > 25
     for moment in moments:
         go_on(moment) if (moment / "experiment.json").exists() else begin(moment, short)
         assert content(moment) == content(run), moment.name
         assert not list(moment.rglob("*.tmp"))
+
+
+def test_a_disk_that_is_full_at_any_moment_is_told_and_costs_nothing(tmp_path: Path):
+    short = replace(EXPERIMENT, run=replace(EXPERIMENT.run, steps=400))
+    begin(tmp_path / "whole", short)
+    n_full, finished = 0, False
+    while not finished:
+        run, syncs = tmp_path / f"full{n_full}", itertools.count()
+
+        def sync(_: int, last: int = n_full, syncs: Iterator[int] = syncs) -> None:
+            if next(syncs) >= last:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "fsync", sync)
+            try:
+                finished = begin(run, short).finished
+            except UsageError as error:
+                n_full += 1
+                assert f"cannot write {run}/" in str(error)
+                assert "No space left on device; free some space" in str(error)
+        go_on(run) if (run / "experiment.json").exists() else begin(run, short)
+        assert content(run) == content(tmp_path / "whole"), run.name
+    assert n_full > 12
 
 
 def test_parameters_can_be_read_at_any_moment_after_the_first_checkpoint(tmp_path: Path):
