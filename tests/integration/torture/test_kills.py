@@ -15,7 +15,7 @@ from macpo.errors import UsageError
 from macpo.experiment import to_dict
 from tests.integration.torture.conftest import Undisturbed
 from tests.support.torture import game, snapshots
-from tests.support.torture.size import SEED, cases, rng_of
+from tests.support.torture.size import SEED, cases, fail_if, rng_of
 
 pytestmark = pytest.mark.slow
 SETTINGS = "settings.json"
@@ -29,9 +29,10 @@ def finish(directory: Path) -> None:
         assert game.begin(directory).finished
 
 
-def litter(directory: Path) -> list[str]:
-    """What is no part of a finished run."""
-    return [str(path.relative_to(directory)) for path in directory.rglob("*.tmp")]
+def litter(directory: Path) -> str:
+    """What is no part of a finished run, in words, or nothing."""
+    found = [str(path.relative_to(directory)) for path in sorted(directory.rglob("*.tmp"))]
+    return f"litter: {', '.join(found)}" if found else ""
 
 
 def write_settings(folder: Path) -> None:
@@ -48,11 +49,10 @@ def check_end(state: snapshots.State, whole: Undisturbed, directory: Path) -> No
     try:
         finish(directory)
     except UsageError as error:
-        pytest.fail(f"{state.name}: a lost run: {error}")
+        fail_if(f"a lost run: {error}", state.name)
     except Exception as error:
-        pytest.fail(f"{state.name}: a traceback: {type(error).__name__}: {error}")
-    assert not whole.difference(directory), state.name
-    assert not litter(directory), state.name
+        fail_if(f"a traceback: {type(error).__name__}: {error}", state.name)
+    fail_if(whole.difference(directory) or litter(directory), state.name)
 
 
 @cases(30, 150)
@@ -133,5 +133,5 @@ def test_a_process_killed_again_and_again_ends_with_the_same_metrics(
     status, log = process.wait(), (tmp_path / "log").read_text()
     assert status == 0, f"after {kills} kills: {log}"
     assert "Traceback" not in log, log
-    assert not whole.difference(tmp_path / "run"), f"after {kills} kills: {log}"
-    assert not litter(tmp_path / "run"), f"after {kills} kills: {log}"
+    problem = whole.difference(tmp_path / "run") or litter(tmp_path / "run")
+    assert not problem, f"after {kills} kills: {log}"

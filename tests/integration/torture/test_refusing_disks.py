@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from unittest import mock
 
 import pytest
@@ -17,20 +17,30 @@ from macpo.errors import UsageError
 from tests.integration.torture.conftest import Undisturbed
 from tests.integration.torture.test_kills import SETTINGS, finish, litter, write_settings
 from tests.support.torture import game
-from tests.support.torture.size import cases, rng_of
+from tests.support.torture.size import cases, fail_if, rng_of
 from tests.support.torture.snapshots import Operation, watched
 
 pytestmark = pytest.mark.slow
 ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EMFILE)
 
 
-def stopped(directory: Path) -> str:
-    """Train; why it stopped, or nothing if it did not."""
+class Stop(NamedTuple):
+    """Why a run stopped before its end."""
+
+    said: str
+    fault: str
+    """What should have been a sentence."""
+
+
+def stopped(directory: Path) -> Stop | None:
+    """Train; None if it does not stop."""
     try:
         game.begin(directory)
     except UsageError as error:
-        return str(error)
-    return ""
+        return Stop(str(error), "")
+    except Exception as error:
+        return Stop(str(error), f"a traceback: {type(error).__name__}: {error}")
+    return None
 
 
 @cases(15, 120)
@@ -50,13 +60,11 @@ def test_a_run_whose_disk_refuses_an_operation_ends_with_the_same_metrics(
             raise OSError(number, os.strerror(number))
 
     with watched(directory, refuse):
-        said = stopped(directory)
-    what = f"{os.strerror(number)} at {refused[:1]}{' and after' if for_good else ''}: {said}"
-    if not said:
-        assert not refused or not whole.difference(directory), what
+        stop = stopped(directory)
+    what = f"{os.strerror(number)} at {refused[:1]}{' and after' if for_good else ''}"
+    fail_if(stop.fault if stop else whole.difference(directory), what)
     finish(directory)
-    assert not whole.difference(directory), what
-    assert not litter(directory), what
+    fail_if(whole.difference(directory) or litter(directory), what)
 
 
 @cases(5, 60)
@@ -68,12 +76,13 @@ def test_a_run_whose_disk_ends_in_the_middle_of_a_file_ends_with_the_same_metric
     size, before = int(rng.integers(largest)), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
-        said = stopped(directory)
+        stop = stopped(directory)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    what = f"no file may exceed {size} bytes"
+    fail_if(stop.fault if stop else whole.difference(directory), what)
     finish(directory)
-    assert not whole.difference(directory), f"no file may exceed {size} bytes: {said}"
-    assert not litter(directory), f"no file may exceed {size} bytes: {said}"
+    fail_if(whole.difference(directory) or litter(directory), what)
 
 
 def test_a_file_system_that_does_not_synchronise_folders_is_good_enough(

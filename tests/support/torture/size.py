@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 LONG = bool(os.environ.get("TORTURE"))
+MOST = 500
+"""Characters of a case that are shown."""
 SEED = int(os.environ.get("TORTURE_SEED", "0"))
 
 
@@ -22,3 +24,9 @@ def rng_of(case: int) -> np.random.Generator:
 def repetition(node: str) -> str:
     """The command that runs one case again."""
     return f"TORTURE=1 TORTURE_SEED={SEED} .venv/bin/pytest '{node}'"
+
+
+def fail_if(problem: str, what: str) -> None:
+    """Fail with these words alone: lines of the test say nothing about a case drawn at random."""
+    if problem:
+        pytest.fail(f"{what[:MOST]}: {problem}", pytrace=False)
