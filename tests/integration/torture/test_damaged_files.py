@@ -24,7 +24,7 @@ class Runs(NamedTuple):
 
     finished: Path
     unfinished: Path
-    """With rows that belong to no checkpoint yet."""
+    """Killed before its last rows belong to a checkpoint."""
     of_another_seed: Path
 
 
@@ -42,9 +42,11 @@ def runs(whole: Undisturbed, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     runs = Runs(folder / "finished", folder / "unfinished", folder / "of_another_seed")
     shutil.copytree(whole.directory, runs.finished)
     assert call("resume", str(runs.finished)).status == 0  # draws the pictures
-    third = [x.files for x in whole.moments if "checkpoints/000000000006.json" in x.files]
-    grown = next(files for files in third if files["metrics.jsonl"] != third[0]["metrics.jsonl"])
-    snapshots.write(runs.unfinished, snapshots.as_of_a_dead_process(grown))
+    n_bytes = len(whole.metrics)
+    complete = (
+        x.files for x in whole.moments if len(x.files.get("metrics.jsonl") or b"") == n_bytes
+    )
+    snapshots.write(runs.unfinished, snapshots.as_of_a_dead_process(next(complete)))
     assert game.begin(runs.of_another_seed, game.OF_ANOTHER_SEED).finished
     return runs
 

@@ -40,7 +40,9 @@ def damage(directory: Path, other: Path, rng: np.random.Generator) -> str:
     path = files[rng.integers(len(files))]
     if folders and rng.random() < 0.1:
         path = folders[rng.integers(len(folders))]
-    ways = [*_REPLACED] if path.is_dir() else [*_CONTENTS, *_REPLACED]
+    ways = [*_REPLACED]
+    if path.is_file() and path.stat().st_size:
+        ways += _CONTENTS
     if path.suffix in (".json", ".jsonl"):
         ways += [*_JSON] * 2
     if path.is_file():
