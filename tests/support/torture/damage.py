@@ -33,9 +33,7 @@ VALUES: tuple[Any, ...] = (
 
 def damage(directory: Path, other: Path, rng: np.random.Generator) -> str:
     """Damage one thing in a directory and say what; `other` is an intact run, of another seed."""
-    files = [
-        path for path in sorted(directory.rglob("*")) if path.is_file() and path.stat().st_size
-    ]
+    files = [path for path in sorted(directory.rglob("*")) if path.is_file()]
     folders = [path for path in sorted(directory.rglob("*")) if path.is_dir()]
     path = files[rng.integers(len(files))]
     if folders and rng.random() < 0.1:
