@@ -69,8 +69,9 @@ def evaluated(directory: Path) -> tuple[str, str]:
 
 
 def filmed(directory: Path) -> tuple[str, str]:
-    outcome = call("render", str(directory))
-    return outcome.fault(), outcome.out.replace(str(directory), "") if outcome.status == 0 else ""
+    film = directory.parent / "film.gif"
+    outcome = call("render", str(directory), "--out", str(film))
+    return outcome.fault(), film.read_bytes().hex() if outcome.status == 0 else ""
 
 
 def loaded(directory: Path) -> tuple[str, list[bytes] | None]:

@@ -83,7 +83,9 @@ def write(directory: Path, files: Files) -> None:
 @contextmanager
 def recorded(directory: Path) -> Generator[list[Moment]]:
     """All moments of a directory, while what is inside the context works on it."""
-    moments, synced = list[Moment](), dict[int, bytes]()
+    there = {name: directory / name for name, content in read(directory).items() if content}
+    synced = {file.stat().st_ino: file.read_bytes() for file in there.values()}
+    moments = list[Moment]()
 
     def note(operation: object) -> None:
         files = read(directory)
@@ -101,6 +103,7 @@ def recorded(directory: Path) -> Generator[list[Moment]]:
         if path.is_file():
             synced[path.stat().st_ino] = path.read_bytes()
 
+    note("the beginning")
     with watched(directory, note, on_sync):
         yield moments
         note("the end")
@@ -160,7 +163,7 @@ def states(moments: list[Moment], rng: np.random.Generator) -> list[State]:
     def add(name: str, files: Files) -> None:
         found.setdefault(tuple(sorted(files.items())), name)
 
-    before: Files = {}
+    before = moments[0].files
     for operation, files, synced in moments:
         for name, content in files.items():
             if content in before.values():
