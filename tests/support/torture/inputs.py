@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from macpo import registry
-from macpo.bounds import Bounds, bounds_of, choices_of
+from macpo.bounds import Bounds, bounds_of
 from macpo.experiment import PARTS, Run
 from macpo.replay.priority import Replay
 
@@ -68,6 +68,14 @@ class Setting(NamedTuple):
             if option in (int, float, bool):
                 return option
         return None
+
+    @property
+    def choices(self) -> tuple[Any, ...]:
+        """The values of a `Literal`; none for another type."""
+        for option in (self.type, *typing.get_args(self.type)):
+            if typing.get_origin(option) is typing.Literal:
+                return typing.get_args(option)
+        return ()
 
 
 def settings() -> list[Setting]:
@@ -147,8 +155,8 @@ def _outside(bounds: Bounds) -> list[str]:
 
 
 def _wrong_choice(rng: np.random.Generator, run: str) -> list[str]:
-    setting = _pick(rng, [s for s in SETTINGS if choices_of(s.type)])
-    known = [str(choice) for choice in choices_of(setting.type)]
+    setting = _pick(rng, [s for s in SETTINGS if s.choices])
+    known = [str(choice) for choice in setting.choices]
     wrong = _pick(rng, [_misspelt(rng, known[0]) if known[0] else "none", *NOT_WORDS[1:]])
     return [*SMALLEST, *setting.chosen, setting.flag, wrong]
 
