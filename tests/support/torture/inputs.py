@@ -1,10 +1,11 @@
 """Bad command lines and settings: each is wrong for certain, and most look nearly right."""
 
 import dataclasses
+import types
 import typing
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -16,41 +17,22 @@ from macpo.replay.priority import Replay
 SMALLEST = (
     *("train", "--env", "two-step", "--algorithm", "vdn", "--weighting", "uniform"),
     *("--algorithm.rnn-hidden-dim", "4", "--batch-size", "2", "--batch-size-run", "2"),
-    *("--buffer-size", "8", "--steps", "8", "--test-interval", "8", "--test-nepisode", "2"),
+    *("--buffer-size", "2", "--steps", "8", "--test-interval", "8", "--test-nepisode", "2"),
 )
 """A command that trains for a second."""
 COMMANDS = ("train", "resume", "evaluate", "render", "check-env", "bench", "list", "doctor")
 NOT_WORDS = (
-    "",
-    " ",
-    "\t",
-    "[/red]",
-    "[bold",
-    "\x1b[31m",
-    "½",
-    "🎲",
-    "--",
-    "-",
-    "\udcff",
-    "%s",
-    "{0}",
+    *("", " ", "\t", "[/red]", "[bold", "\x1b[31m", "½", "🎲", "--", "-", "\udcff", "%s", "{0}"),
 )
 NOT_NUMBERS = (*NOT_WORDS, "many", "1e", "0x10", "1,000", "3px", "1e5.5", "--1", "1 2", "9" * 5_000)
-NOT_INTEGERS = (*NOT_NUMBERS, "1.5", "nan", "inf", "1e3", "True", "None")
+NOT_INTEGERS = (*NOT_NUMBERS, "1.5", "nan", "inf", "1e3", "True")
 NOT_FINITE = ("nan", "inf", "-inf", "1e400", "-Infinity")
 NOT_PLUGINS = (
     *(*NOT_WORDS, ":", "::", "os:", ":system", "..:x", "a.b.c:d", "math:pi", "json:nothing"),
     *("no_such_module:Config", "qmxi", "two step", "predator-prey ,", "x" * 5_000, "../qmix"),
 )
 NOT_FILES = (
-    "",
-    ".",
-    "nowhere",
-    "nowhere/at/all",
-    "a_file/below",
-    "x" * 300,
-    "/proc/self/mem",
-    "\udcff",
+    *("", ".", "nowhere", "nowhere/at/all", "a_file/below", "x" * 300, "/proc/self/mem", "\udcff"),
 )
 
 
@@ -60,22 +42,18 @@ class Setting(NamedTuple):
     chosen: tuple[str, ...]
     flag: str
     type: Any
+    """Its annotation, without `| None`."""
 
     @property
-    def kind(self) -> type | None:
-        """int, float or bool; None for another type."""
-        for option in (self.type, *typing.get_args(self.type)):
-            if option in (int, float, bool):
-                return option
-        return None
+    def kind(self) -> Any:
+        """The type without bounds."""
+        is_annotated = typing.get_origin(self.type) is Annotated
+        return typing.get_args(self.type)[0] if is_annotated else self.type
 
     @property
     def choices(self) -> tuple[Any, ...]:
         """The values of a `Literal`; none for another type."""
-        for option in (self.type, *typing.get_args(self.type)):
-            if typing.get_origin(option) is typing.Literal:
-                return typing.get_args(option)
-        return ()
+        return typing.get_args(self.type) if typing.get_origin(self.type) is Literal else ()
 
 
 def settings() -> list[Setting]:
@@ -90,12 +68,21 @@ def settings() -> list[Setting]:
 def _fields(chosen: tuple[str, ...], prefix: str, config: type[Any]) -> list[Setting]:
     hints = typing.get_type_hints(config, include_extras=True)
     return [
-        Setting(chosen, f"--{prefix}{field.name.replace('_', '-')}", hints[field.name])
+        Setting(chosen, f"--{prefix}{field.name.replace('_', '-')}", _given(hints[field.name]))
         for field in dataclasses.fields(config)
+        if field.init
     ]
 
 
+def _given(hint: Any) -> Any:
+    """The only type in `X | None`; any other as it is."""
+    options = [option for option in typing.get_args(hint) if option is not type(None)]
+    is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    return options[0] if is_union and len(options) == 1 else hint
+
+
 SETTINGS = settings()
+NUMBERS = [setting for setting in SETTINGS if setting.kind in (int, float)]
 
 
 def plugins(kind: registry.Kind) -> list[type[Any]]:
@@ -117,12 +104,11 @@ def _pick(rng: np.random.Generator, options: Sequence[Any]) -> Any:
 
 
 def _misspelt(rng: np.random.Generator, word: str) -> str:
-    """The word with a letter missing, doubled or exchanged."""
+    """The word with a letter missing, doubled or too many, so that it is no flag either."""
     at = int(rng.integers(2 if word.startswith("--") else 0, len(word)))
-    return _pick(
-        rng,
-        (word[:at] + word[at + 1 :], word[:at] + word[at] + word[at:], word[:at] + "q" + word[at:]),
-    )
+    before, after = word[:at], word[at:]
+    wrong = _pick(rng, (before + after[1:], before + after[0] + after, f"{before}q{after}"))
+    return wrong if wrong not in {setting.flag for setting in SETTINGS} else f"{word}q"
 
 
 def _no_command(rng: np.random.Generator, run: str) -> list[str]:
@@ -136,13 +122,13 @@ def _no_flag(rng: np.random.Generator, run: str) -> list[str]:
 
 
 def _no_value(rng: np.random.Generator, run: str) -> list[str]:
-    setting = _pick(rng, [s for s in SETTINGS if s.kind is not bool])
+    setting = _pick(rng, NUMBERS)
     flag = _pick(rng, [setting.flag, "--env", "--algorithm", "--out", "--config", "--preset"])
     return [*SMALLEST, *setting.chosen, flag]
 
 
 def _wrong_value(rng: np.random.Generator, run: str) -> list[str]:
-    setting = _pick(rng, [s for s in SETTINGS if s.kind in (int, float)])
+    setting = _pick(rng, NUMBERS)
     wrong = list(NOT_INTEGERS if setting.kind is int else (*NOT_NUMBERS, *NOT_FINITE * 3))
     if bounds := bounds_of(setting.type):
         wrong += _outside(bounds) * 5
@@ -216,19 +202,15 @@ def _wrong_check(rng: np.random.Generator, run: str) -> list[str]:
 
 def _wrong_small_command(rng: np.random.Generator, run: str) -> list[str]:
     command = _pick(rng, ("list", "doctor", "bench"))
-    return [command, _pick(rng, (*NOT_WORDS, "weighting", "now", "--all", "x" * 5_000))]
+    words = [word for word in NOT_WORDS if word != "--"]  # which measures
+    return [command, _pick(rng, (*words, "weighting", "now", "--all", "x" * 5_000))]
 
 
 _MAKERS: tuple[Callable[[np.random.Generator, str], list[str]], ...] = (
     *(_no_command, _no_flag, _no_value, _no_plugin, _no_settings, _no_place, _too_much, _no_run),
     *(_wrong_value,) * 6,
-    *(
-        _wrong_choice,
-        _wrong_flag_of_a_run,
-        _wrong_flag_of_a_run,
-        _wrong_check,
-        _wrong_small_command,
-    ),
+    *(_wrong_flag_of_a_run,) * 2,
+    *(_wrong_choice, _wrong_check, _wrong_small_command),
 )
 
 # --- large numbers, which may be right ------------------------------------------------------------
@@ -239,13 +221,14 @@ EXTREME = {
 }
 ENDLESS = ("--steps", "--updates-per-iteration")
 """Large values of these are right, and would never come to an end."""
+COSTLY = ("smac", "smac-jax")
+"""A minute of compiling each."""
 
 
 def extreme_command(rng: np.random.Generator) -> list[str]:
     """Arguments with a number at the end of its range: they may be refused, or train."""
-    bounded = [s for s in SETTINGS if s.kind in EXTREME and s.flag not in ENDLESS]
-    setting = _pick(rng, bounded)
-    assert setting.kind is not None
+    cheap = [s for s in NUMBERS if s.flag not in ENDLESS and not {*s.chosen} & {*COSTLY}]
+    setting = _pick(rng, cheap)
     return [*SMALLEST, *setting.chosen, f"{setting.flag}={_pick(rng, EXTREME[setting.kind])}"]
 
 
