@@ -143,13 +143,8 @@ class Trainer:
         updates = functools.partial(self._updates, state, key, epsilon)
         no_updates = functools.partial(self._no_updates, state)
         (learner, priorities), update_metrics = jax.lax.cond(ready, updates, no_updates)
-        targets = jax.lax.cond(
-            sync,
-            lambda: self.algorithm.sync_targets(learner).target_networks,
-            lambda: learner.target_networks,
-        )
         state = state._replace(
-            learner=learner._replace(target_networks=targets),
+            learner=self._sync(learner, sync),
             priorities=priorities,
             updates=state.updates + ready * self.run.updates_per_iteration,
             last_sync=jnp.where(sync, n_episodes, state.last_sync),
@@ -203,6 +198,15 @@ class Trainer:
         """Before replay holds a full batch: no change, and metrics of NaN."""
         metrics = jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan), self._update_shapes[1])
         return AfterUpdates(state.learner, state.priorities), metrics
+
+    def _sync(self, learner: LearnerState, sync: Bool[Array, ""]) -> LearnerState:
+        """With new target networks if `sync`."""
+        targets = jax.lax.cond(
+            sync,
+            lambda: self.algorithm.sync_targets(learner).target_networks,
+            lambda: learner.target_networks,
+        )
+        return learner._replace(target_networks=targets)
 
     @functools.cached_property
     def _update_shapes(self) -> tuple[AfterUpdates, Metrics]:

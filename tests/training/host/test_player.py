@@ -193,8 +193,8 @@ def _differ(a: Any, b: Any) -> bool:
 # --- learners -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", list(registry.discover("algorithms")))
-def test_every_algorithm_plays_and_can_learn_from_what_is_played(name: str, pool: Pool):
+@pytest.mark.parametrize("name", ["qmix", "mappo"])
+def test_an_algorithm_of_each_family_plays_and_can_learn_from_what_is_played(name: str, pool: Pool):
     config = registry.config_class("algorithms", name)
     sizes = ("batch_size", "batch_size_run", *(["buffer_size"] * config.about.on_policy))
     one = trainer(name, **config.schedule | dict.fromkeys(sizes, N))
