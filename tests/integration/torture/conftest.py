@@ -1,5 +1,7 @@
 """An undisturbed run, and how a failed case is repeated."""
 
+import os
+import resource
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,6 +10,10 @@ import pytest
 
 from tests.support.torture import game, snapshots
 from tests.support.torture.size import repetition
+
+
+GIGABYTES = 6
+"""Memory that a case may ask for: what takes more fails alone, and not with the machine."""
 
 
 class Undisturbed(NamedTuple):
@@ -34,6 +40,15 @@ class Undisturbed(NamedTuple):
             if (found := file.read_bytes()) != expected:
                 return f"{name} differs: {len(found)} bytes for {len(expected)}"
         return ""
+
+
+@pytest.fixture(autouse=True)
+def _little_memory() -> Generator[None]:
+    before, most = resource.getrlimit(resource.RLIMIT_AS)
+    in_use = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    resource.setrlimit(resource.RLIMIT_AS, (in_use + GIGABYTES * 2**30, most))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, (before, most))
 
 
 @pytest.fixture(scope="package", autouse=True)

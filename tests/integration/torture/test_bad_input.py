@@ -1,9 +1,6 @@
 """Bad input is refused in a sentence, before anything is made."""
 
 import json
-import os
-import resource
-from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +15,6 @@ from tests.support.torture.commands import call
 from tests.support.torture.size import cases, fail_if, rng_of
 
 pytestmark = pytest.mark.slow
-GIGABYTES = 6
-"""Memory that a command may ask for; more is an error of this process, not of the machine."""
 
 
 @pytest.fixture(autouse=True)
@@ -29,15 +24,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "a_file").write_bytes(b"something\n")
     (tmp_path / "a_folder").mkdir()
     return tmp_path
-
-
-@pytest.fixture(autouse=True)
-def _little_memory() -> Generator[None]:
-    before, most = resource.getrlimit(resource.RLIMIT_AS)
-    in_use = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    resource.setrlimit(resource.RLIMIT_AS, (in_use + GIGABYTES * 2**30, most))
-    yield
-    resource.setrlimit(resource.RLIMIT_AS, (before, most))
 
 
 def left(folder: Path) -> str:

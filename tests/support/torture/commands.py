@@ -15,7 +15,7 @@ PATIENCE = 60
 """Seconds after which a command is asked to stop."""
 LONGEST_SENTENCE = 2_000
 """Characters; a message that repeats a whole bad value has more."""
-TYPES = ("<class '", " object at 0x", "<function ", "jaxlib.", "Traceback")
+TYPES = ("typing.", "<class '", " object at 0x", "<function ", "jaxlib.", "Traceback")
 """What only programmers understand."""
 
 

@@ -149,12 +149,6 @@ def _circular(path: Path, rng: np.random.Generator) -> str:
     return "a link to itself"
 
 
-def _full(path: Path, rng: np.random.Generator) -> str:
-    _remove(path)
-    path.symlink_to("/dev/full")
-    return "a link to a full device"
-
-
 def _forbidden(path: Path, rng: np.random.Generator) -> str:
     path.chmod(0)
     return "nobody may read it"
@@ -173,7 +167,6 @@ _REPLACED = [
     _circular,
     _forbidden,
     _moved,
-    _full,
 ]
 
 
