@@ -11,7 +11,6 @@ import pytest
 from tests.support.torture import game, snapshots
 from tests.support.torture.size import repetition
 
-
 GIGABYTES = 6
 """Memory that a case may ask for: what takes more fails alone, and not with the machine."""
 
