@@ -234,6 +234,12 @@ def _lasting(name: str, config: Any) -> Any:
     return conformed(config, name)
 
 
+def needs_trust(experiment: Experiment) -> bool:
+    """Whether the experiment's file names code that is not registered."""
+    names = (registry.name_of(getattr(experiment, part)) for part in PARTS)
+    return any(map(registry.is_import_path, names))
+
+
 def _refuse_imports(sections: Mapping[str, Mapping[str, Any]]) -> None:
     """UsageError, which shows what would be imported, unless every part has a registered name."""
     foreign = [

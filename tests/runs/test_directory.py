@@ -185,3 +185,12 @@ def test_films_of_another_environment_have_its_name():
     files = RunDirectory("run")
     assert files.episode == Path("run/episode.gif")
     assert files.episode_in("module:factory") == Path("run/episode-module.factory.gif")
+
+
+def test_the_command_to_resume_asks_for_trust_where_the_experiment_names_code_of_its_own(
+    tmp_path: Path,
+):
+    own = macpo.Experiment(env="tests.support.sums:Config", run=SMALL.run)
+    files = RunDirectory(tmp_path / "my run")
+    assert files.resume_command(SMALL) == f"macpo resume '{files.path}'"
+    assert files.resume_command(own) == f"macpo resume '{files.path}' --trust"

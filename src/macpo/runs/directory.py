@@ -8,7 +8,7 @@ import jax
 
 import macpo
 from macpo.errors import UsageError, require
-from macpo.experiment import Experiment, digest, from_dict, to_dict
+from macpo.experiment import Experiment, digest, from_dict, needs_trust, to_dict
 from macpo.runs.files import (
     disk_errors,
     read_json,
@@ -120,9 +120,14 @@ class RunDirectory:
             jax=jax.__version__,
             backend=backend,
             repeat=command("macpo", "train", "--config", self.experiment),
-            resume=command("macpo", "resume", self.path),
+            resume=self.resume_command(experiment),
         )
         write_atomically(self.readme, text.encode())
+
+    def resume_command(self, experiment: Experiment) -> str:
+        """The command that continues the run."""
+        trust = ["--trust"] if needs_trust(experiment) else []
+        return command("macpo", "resume", self.path, *trust)
 
     def remove_leftovers(self) -> None:
         """Remove what a process that was killed has left half-written."""

@@ -22,7 +22,7 @@ from macpo.runs.record.jsonl import JsonLines
 from macpo.runs.record.rows import evaluation_rows, training_rows
 from macpo.runs.record.tensorboard import TensorBoard
 from macpo.runs.record.timing import Timing
-from macpo.terminal import command, say
+from macpo.terminal import say
 from macpo.training.player import Player
 from macpo.training.rewards import require_finite
 from macpo.training.trainer import TrainState
@@ -90,7 +90,7 @@ class RunLoop:
         say(
             self.console,
             f"stopped by {signal.Signals(received[0]).name} at {env_steps:,} env steps; "
-            f"saved. Continue with: {command('macpo', 'resume', self.directory.path)}",
+            f"saved. Continue with: {self.directory.resume_command(self.experiment)}",
         )
         return RunResult(self.directory.path, finished=False, signal=received[0])
 
@@ -106,7 +106,7 @@ class RunLoop:
             self._save()
             raise UsageError(
                 f"{error}\nThe run is saved at {self._env_steps():,} env steps; "
-                f"afterwards go on with: {command('macpo', 'resume', self.directory.path)}"
+                f"afterwards go on with: {self.directory.resume_command(self.experiment)}"
             ) from error
         n_iterations = to_numpy(self.state.iteration) - before
         self._require_finite_rewards(metrics["rewards_nonfinite"], metrics["env_steps"])

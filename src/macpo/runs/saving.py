@@ -15,7 +15,6 @@ from macpo.runs.arrays import Damaged, EarlierFormat, Stored
 from macpo.runs.directory import RunDirectory
 from macpo.runs.files import disk_errors
 from macpo.runs.record.jsonl import Extent, extent
-from macpo.terminal import command
 from macpo.training.trainer import TrainState
 from macpo.types import PyTree
 
@@ -63,7 +62,7 @@ def read_model(directory: RunDirectory, experiment: Experiment, like: PyTree) ->
     Raises UsageError if there are none, or if they are damaged or those of another experiment.
     """
     file = directory.model
-    again = f"`{command('macpo', 'resume', directory.path)}` makes it again"
+    again = f"`{directory.resume_command(experiment)}` makes it again"
     if not os.path.lexists(file):
         raise UsageError(
             f"{directory.path} has no {file.name} yet: the run has not reached a checkpoint. If it "

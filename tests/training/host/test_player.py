@@ -173,7 +173,7 @@ def test_a_lost_episode_is_played_anew_and_counted_and_the_others_stay(
     fault: Any, played: Rollout, tmp_path: Path
 ):
     config = Config(fault, once=str(tmp_path / "once"))
-    with pool_of(config, timeout=6 if fault == "hangs" else 60) as pool:
+    with pool_of(config, timeout=20 if fault == "hangs" else 60) as pool:
         again, n_lost = HostPlayer(trainer(), pool).collect(params(), KEY, N, EPSILON)
     assert n_lost == 1
     unlike = [r for r in range(N) if _differ(rows(again, [r]), rows(played, [r]))]
