@@ -68,6 +68,29 @@ def test_a_film_is_the_same_however_it_is_cut(segment: int, monkeypatch: pytest.
     assert seen == [*COLOURS, *[COLOURS[-1]] * 19]  # the last one stays for two seconds
 
 
+def blocks(film: bytes) -> list[int]:
+    """The kind of each block of a GIF, which must follow one another without a byte between."""
+    at, kinds = 13 + 3 * 2 ** ((film[10] & 7) + 1), list[int]()
+    while film[at] != ord(";"):
+        kinds.append(film[at])
+        assert film[at] in b"!,", f"byte {at} begins no block"
+        at += 2 if film[at] == ord("!") else 11  # an extension's label, an image's place and code
+        while film[at]:
+            at += 1 + film[at]
+        at += 1
+    assert at == len(film) - 1
+    return kinds
+
+
+@pytest.mark.parametrize("segment", [2, 100])
+def test_a_film_is_blocks_and_nothing_else(segment: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(gif, "SEGMENT", segment)
+    colors = [COLOURS[0], COLOURS[2], COLOURS[3], COLOURS[0], COLOURS[2]]
+    pictures = [lambda color=color: Image.new("RGB", (8, 8), color) for color in colors]
+    kinds = blocks(encode(pictures, 10))
+    assert kinds.count(ord(",")) == 5 and kinds.count(ord("!")) == 5 + 1  # one loop for all
+
+
 def test_a_long_film_is_encoded_a_few_pictures_at_a_time(monkeypatch: pytest.MonkeyPatch):
     sizes, encode_segment = list[int](), gif._encode_segment
 
