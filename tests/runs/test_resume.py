@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from macpo.errors import UsageError
-from macpo.runs import saving
+from macpo.runs import saving, train
 from macpo.runs.claim import claimed
 from macpo.runs.directory import RunDirectory
 from tests.support.counting import (
@@ -95,6 +95,22 @@ def test_a_directory_that_another_process_has_just_taken_is_refused(tmp_path: Pa
     with claimed(tmp_path), pytest.raises(UsageError, match="another process is training"):
         begin(tmp_path)
     assert not (tmp_path / "experiment.json").exists()
+
+
+def test_a_run_that_has_come_and_gone_while_another_was_prepared_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run, first = tmp_path / "run", list[dict[str, bytes]]()
+
+    def be_slow(*_: object) -> None:
+        monkeypatch.setattr(train, "check_memory", lambda *_: None)
+        begin(run)
+        first.append(content(run))
+
+    monkeypatch.setattr(train, "check_memory", be_slow)
+    with pytest.raises(UsageError, match="already holds a run"):
+        begin(run, replace(EXPERIMENT, run=replace(EXPERIMENT.run, seed=8)))
+    assert [content(run)] == first
 
 
 # --- where it goes on -----------------------------------------------------------------------------
