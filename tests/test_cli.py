@@ -366,3 +366,16 @@ def test_a_run_on_an_environment_of_ones_own_is_resumed(own: str, tmp_path: Path
     assert data["env"]["name"] == f"{own}:make" and data["env"]["options"] == {"n_agents": 3}
     assert run("resume", out, "--steps", "200", "--trust") == 0
     assert run("evaluate", out, "--episodes", "8", "--trust") == 0
+
+
+@pytest.mark.parametrize("error", [MemoryError("no room"), RuntimeError("RESOURCE_EXHAUSTED: 8")])
+def test_memory_that_runs_out_is_told_in_a_sentence(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def fail(_: list[str]) -> int:
+        raise error
+
+    monkeypatch.setitem(COMMANDS, "list", cli.Command(fail))
+    said = complaint(capsys, "list")
+    assert said.startswith("macpo: memory ran out: ")
+    assert said.rstrip().endswith("Choose a smaller environment or batch.")

@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
-from macpo.errors import UsageError, describe_exception, nearest, require, shortened, shown
+from macpo.errors import (
+    UsageError,
+    describe_exception,
+    is_out_of_memory,
+    nearest,
+    require,
+    shortened,
+    shown,
+)
 
 HUGE: list[Any] = ["x" * 10_000, list(range(10_000)), 10**3000, 10**5000, {"a": [[[[[[0]]]]]]}]
 
@@ -69,3 +77,9 @@ def test_an_exception_is_described_with_the_place_that_raised_it():
 
 def test_an_exception_without_a_message_is_described_by_its_type():
     assert describe_exception(raised(RuntimeError())).startswith("RuntimeError (")
+
+
+def test_memory_that_ran_out_is_recognised_whoever_asked_for_it():
+    assert is_out_of_memory(MemoryError())
+    assert is_out_of_memory(RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 8 bytes."))
+    assert not is_out_of_memory(ValueError("a RESOURCE_EXHAUSTED in passing"))

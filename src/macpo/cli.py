@@ -18,7 +18,7 @@ from rich.text import Text
 import macpo
 from macpo import presets, registry
 from macpo.bounds import Fraction, NonNegativeInt, PositiveInt, bounds_of, check_fields
-from macpo.errors import UsageError, nearest, shown
+from macpo.errors import UsageError, is_out_of_memory, nearest, shortened, shown
 from macpo.experiment import PARTS, SETTINGS, Experiment, Run
 from macpo.learners.base import About
 from macpo.machine import prepare_jax
@@ -69,6 +69,12 @@ def _run(arguments: list[str]) -> None:
             status = command.run(rest)
     except UsageError as error:
         print(f"macpo: {error}", file=sys.stderr)
+        sys.exit(2)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        words = f"memory ran out: {shortened(str(error))}"
+        print(f"macpo: {words} Choose a smaller environment or batch.", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -36,6 +36,11 @@ def shortened(text: str) -> str:
     return text if len(text) <= MAX_SHOWN else f"{text[:half]} … {text[-half:]}"
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether Python, NumPy or JAX could not get the memory that it asked for."""
+    return isinstance(error, MemoryError) or str(error).startswith("RESOURCE_EXHAUSTED")
+
+
 _cut = reprlib.Repr()
 _cut.maxlevel = 4
 _cut.maxstring = _cut.maxlong = _cut.maxother = MAX_SHOWN

@@ -1,5 +1,7 @@
 """`macpo.weighting.make`: names, options, and what is said about wrong ones."""
 
+import math
+
 import pytest
 
 from macpo import weighting
@@ -70,7 +72,8 @@ def test_a_temperature_must_be_a_positive_number(name: str, temperature: float) 
     for option in TEMPERATURES[name]:
         with pytest.raises(UsageError) as error:
             weighting.make(name, **{option: temperature})
-        problem = f"{name}: {option} must be above 0, not {temperature}."
+        finite = "" if math.isfinite(temperature) else " and finite"
+        problem = f"{name}: {option} must be above 0{finite}, not {temperature}."
         assert str(error.value) == problem
 
 

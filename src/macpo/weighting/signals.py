@@ -198,4 +198,6 @@ def clean(weighting: str, s: Signals, needs: tuple[str, ...], xp: Namespace) -> 
 
 
 def _are_impossible(mask: Bool[Array, "*B"], probabilities: Float[Array, "*B"]) -> Array:
-    return mask & ((probabilities < 0) | (probabilities > 1 + _ROUNDING))
+    """Finite numbers that are no probabilities; `nonfinite` says what becomes of the others."""
+    outside = (probabilities < 0) | (probabilities > 1 + _ROUNDING)
+    return mask & outside & (abs(probabilities) < float("inf"))
