@@ -563,7 +563,9 @@ def _doctor(arguments: list[str]) -> None:
     from macpo.doctor import print_report
 
     if arguments:
-        raise UsageError(f"macpo doctor takes no arguments, but got {' '.join(arguments)}.")
+        raise UsageError(
+            f"macpo doctor takes no arguments, but got {shortened(' '.join(arguments))}."
+        )
     print_report(_console)
 
 

@@ -225,3 +225,21 @@ def test_parameters_can_be_read_at_any_moment_after_the_first_checkpoint(tmp_pat
     interrupted(tmp_path, at_chunk=5)
     model = saving.read_model(RunDirectory(tmp_path), EXPERIMENT, fresh().learner.params)
     np.testing.assert_array_equal(model["chunks"], [3])
+
+
+def test_rows_behind_the_last_checkpoint_of_a_finished_run_are_cut(tmp_path: Path):
+    with counting():
+        begin(tmp_path / "run")
+        metrics = tmp_path / "run" / "metrics.jsonl"
+        whole = metrics.read_bytes()
+        metrics.write_bytes(whole + whole)
+        go_on(tmp_path / "run")
+        assert metrics.read_bytes() == whole
+
+
+def test_a_new_run_removes_what_a_killed_one_has_left_half_written(tmp_path: Path):
+    leftover = tmp_path / ".experiment.json.99999999.tmp"
+    leftover.write_text("{")
+    with counting():
+        begin(tmp_path)
+    assert not leftover.exists()

@@ -23,6 +23,7 @@ from macpo.runs.claim import claimed
 from macpo.runs.directory import RunDirectory
 from macpo.runs.loop import RunLoop, RunResult
 from macpo.runs.memory import check_memory
+from macpo.runs.record.jsonl import JsonLines
 from macpo.runs.saving import last_state, save_model
 from macpo.terminal import make_console, say
 from macpo.training.host.pool import Workers
@@ -55,6 +56,7 @@ def train(
     files.make()
     with claimed(files.path):
         files.require_unused()  # another process may have been faster
+        files.remove_leftovers()
         _begin(files, experiment)
         begin = partial(RunLoop, experiment, files, trainer.init())
         return _play(open_player(experiment, trainer, workers), begin, console, tensorboard)
@@ -102,6 +104,7 @@ def resume(
             )
             save_model(files, experiment, last.state)  # it may be of another checkpoint, or be gone
             if played >= new_steps:
+                JsonLines(files.metrics, last.metrics_bytes).close()  # cuts rows behind it
                 say(console, f"already at {played:,} of {new_steps:,} env steps")
                 return RunResult(files.path, finished=True)
             files.describe(experiment)
