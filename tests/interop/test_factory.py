@@ -107,7 +107,7 @@ def test_the_name_and_options_survive_json(theirs: str) -> None:
 def test_other_options_are_another_experiment(theirs: str) -> None:
     a, b = (Experiment(env=made(f"{theirs}:skirmish", options={"length": n})) for n in (2, 3))
     assert digest(a) != digest(b)
-    assert difference(a, b) == ["env.options: {'length': 2} → {'length': 3}"]
+    assert difference(to_dict(a), to_dict(b)) == ["env.options: {'length': 2} → {'length': 3}"]
 
 
 def test_options_of_a_file_must_be_an_object(theirs: str) -> None:

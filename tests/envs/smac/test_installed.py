@@ -91,7 +91,7 @@ def test_a_map_that_smac_does_not_have():
 
 
 def test_a_timeout_of_nothing():
-    with pytest.raises(UsageError, match="smac: timeout must be at least 1, not 0"):
+    with pytest.raises(UsageError, match="smac: timeout must be between 1 and 1,000,000, not 0"):
         Config(timeout=0)
 
 
