@@ -81,6 +81,6 @@ def test_a_temperature_must_be_a_positive_number(name: str, temperature: float) 
 @pytest.mark.parametrize("alpha", [0.0, -0.1, 1.1, float("nan")])
 def test_the_smaller_weight_must_be_positive_and_at_most_one(name: str, alpha: float) -> None:
     with pytest.raises(
-        UsageError, match=f"{name}: alpha must be above 0 and at most 1, not {alpha}"
+        UsageError, match=f"{name}: alpha must be above 0 and at most 1.*, not {alpha}"
     ):
         weighting.make(name, alpha=alpha)
