@@ -43,7 +43,7 @@ def stopped(directory: Path) -> Stop | None:
     return None
 
 
-@cases(15, 120)
+@cases(10, 120)
 def test_a_run_whose_disk_refuses_an_operation_ends_with_the_same_metrics(
     case: int, whole: Undisturbed, tmp_path: Path
 ):
@@ -67,7 +67,7 @@ def test_a_run_whose_disk_refuses_an_operation_ends_with_the_same_metrics(
     fail_if(whole.difference(directory) or litter(directory), what)
 
 
-@cases(5, 60)
+@cases(3, 60)
 def test_a_run_whose_disk_ends_in_the_middle_of_a_file_ends_with_the_same_metrics(
     case: int, whole: Undisturbed, tmp_path: Path
 ):
