@@ -23,14 +23,14 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from macpo.envs.base import Environment
 from macpo.kernels.chunked import map_states
-from macpo.kernels.packing import pack, plan, unpack
+from macpo.kernels.packing import unpack
 from macpo.kernels.shard import map_over_devices
 from macpo.learners.base import RecentEpisodes
 from macpo.learners.episodes import (
     Transitions,
     ValueNetwork,
-    actions_taken,
     decode_rows,
+    pack_episodes,
     transitions,
 )
 from macpo.learners.hyperparameters import optimiser_step
@@ -231,10 +231,10 @@ class Auxiliary:
 
     def _log_density_ratio(self, net: MLP, episodes: Episodes) -> Float[Array, "B Tp1"]:
         """The density ratio's logit in every state of these episodes."""
-        packing = plan(episodes.length, episodes.reward.shape[1] + 1)
-        record = episodes.encoded_state, actions_taken(episodes)
-        rows = jax.tree.map(lambda x: pack(packing, x), record)
-        return unpack(packing, map_states(self._logit_of_rows, net, None, None, rows, packing))
+        packed = pack_episodes(self.env, episodes)
+        rows = packed.encoded_state, packed.actions
+        logit = map_states(self._logit_of_rows, net, None, None, rows, packed.packing)
+        return unpack(packed.packing, logit)
 
     def _logit_of_rows(self, net: MLP, _: None, __: None, rows: PyTree) -> Float[Array, " R"]:
         encoded_state, taken = rows

@@ -56,10 +56,10 @@ _trainers: dict[str, Trainer] = {}
 _players: dict[int, Any] = {}
 
 
-def _trainer(experiment: macpo.Experiment) -> Trainer:
+def _trainer(experiment: macpo.Experiment, *, to_play: bool = False) -> Trainer:
     text = repr(experiment)
     if text not in _trainers:
-        _trainers[text] = make_trainer(experiment)
+        _trainers[text] = make_trainer(experiment, to_play=to_play)
     return _trainers[text]
 
 
