@@ -85,16 +85,16 @@ def test_train_help_documents_every_knob_of_the_chosen_parts(capsys: pytest.Capt
 
 
 def test_no_flag_of_any_plugin_lacks_its_sentence(capsys: pytest.CaptureFixture[str]):
-    for part, kind in PARTS.items():
-        for name in registry.discover(kind):
-            assert run("train", f"--{part}", name, "--help") == 0
-            lines = [line.strip("│ ") for line in capsys.readouterr().out.splitlines()]
-            for line, following in itertools.pairwise(lines):
-                part_of_a_matrix = re.match(r"--[\w.-]+\.\d+ ", line)
-                if line.startswith("--") and not part_of_a_matrix:
-                    _, *beside = re.split(r"\s{2,}", line, maxsplit=1)
-                    sentence = beside[0] if beside else following
-                    assert sentence and not sentence.startswith("(default"), line
+    for names in itertools.zip_longest(*map(registry.discover, PARTS.values())):
+        chosen = [(f"--{part}", name) for part, name in zip(PARTS, names, strict=True) if name]
+        assert run("train", *itertools.chain(*chosen), "--help") == 0
+        lines = [line.strip("│ ") for line in capsys.readouterr().out.splitlines()]
+        for line, following in itertools.pairwise(lines):
+            part_of_a_matrix = re.match(r"--[\w.-]+\.\d+ ", line)
+            if line.startswith("--") and not part_of_a_matrix:
+                _, *beside = re.split(r"\s{2,}", line, maxsplit=1)
+                sentence = beside[0] if beside else following
+                assert sentence and not sentence.startswith("(default"), line
 
 
 @pytest.mark.parametrize(
@@ -375,6 +375,7 @@ def test_list_says_how_to_name_an_environment_of_ones_own(capsys: pytest.Capture
 @pytest.mark.slow
 def test_a_run_on_an_environment_of_ones_own_is_resumed(own: str, tmp_path: Path):
     small = ["--batch-size", "8", "--buffer-size", "16", "--test-nepisode", "4"]
+    small += ["--algorithm", "vdn", "--algorithm.rnn-hidden-dim", "8"]
     name = ["--env", f"{own}:make", "--env.options", '{"n_agents": 3}']
     out = str(tmp_path / "run")
     assert run("train", *name, *small, "--steps", "100", "--out", out) == 0

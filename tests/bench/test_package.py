@@ -9,17 +9,25 @@ from pathlib import Path
 
 import pytest
 
+from macpo.bench.environment import environment
+from macpo.bench.measure import Flags
+
 
 @pytest.mark.slow
 def test_the_bench_writes_its_results_with_the_machine(tmp_path: Path):
     file = tmp_path / "bench.json"
-    bench = shlex.split(f"-m macpo bench memory env --rounds 1 --json {file}")
+    bench = shlex.split(f"-m macpo bench memory --rounds 1 --json {file}")
     tests_own = ("XLA_FLAGS", "JAX_COMPILATION_CACHE_DIR")  # measured as a user would
-    environment = {name: x for name, x in os.environ.items() if name not in tests_own}
-    subprocess.run([sys.executable, *bench], env=environment, check=True, capture_output=True)
+    users = {name: x for name, x in os.environ.items() if name not in tests_own}
+    subprocess.run([sys.executable, *bench], env=users, check=True, capture_output=True)
     data = json.loads(file.read_text())
     assert {"cpu", "cores", "python", "jax", "macpo"} <= set(data["machine"])
     values = {row["name"]: row["value"] for row in data["results"]}
     assert values["replay, 10,000 full episodes"] < 100  # MB
     assert values["peak memory of a MAC-PO update, full length"] < 1300  # MB
+
+
+@pytest.mark.slow
+def test_many_environments_are_faster_than_the_numpy_reference():
+    values = {result.name: result.value for result in environment(Flags(rounds=1))}
     assert values["environment, 512 parallel"] > values["NumPy reference environment"]

@@ -252,10 +252,7 @@ def reference_episode(
     ("size", "punishment", "block_occupied_moves"),
     [
         ((10, 10, 8, 8, 200), 0.0, False),
-        ((10, 10, 8, 8, 200), -1.5, True),
-        ((7, 5, 3, 4, 50), 0.0, True),
         ((7, 5, 3, 4, 50), -1.5, False),
-        ((4, 6, 5, 2, 50), 0.0, False),
         ((4, 6, 5, 2, 50), -1.5, True),
         ((15, 17, 16, 16, 40), -1.5, True),
         ((16, 16, 16, 16, 40), -1.5, True),
@@ -703,7 +700,7 @@ def test_drawn_orders_are_permutations() -> None:
 def test_tied_random_numbers_still_give_permutations(monkeypatch: pytest.MonkeyPatch) -> None:
     # float32 uniforms tie about once in 300,000 draws of 8; nobody may then move twice.
     monkeypatch.setattr(jax.random, "uniform", lambda _, shape: jnp.full(shape, 0.5))
-    choices = Config(n_predators=4, n_prey=3).make().draw(jax.random.key(0))
+    choices = jax.jit(Config(n_predators=4, n_prey=3).make().draw)(jax.random.key(0))
     assert sorted(choices.agent_order.tolist()) == [0, 1, 2, 3]
     assert sorted(choices.prey_order.tolist()) == [0, 1, 2]
 

@@ -11,6 +11,7 @@ from macpo.kernels import packing
 from macpo.kernels.packing import n_lanes, pack, plan, unpack
 
 T = 4
+planned = jax.jit(plan, static_argnums=1)
 LENGTHS = (4, 4, 2, 1, 1, 0)  # states: 5, 5, 3, 2, 2, 1
 
 
@@ -25,8 +26,8 @@ def states(batch):
 
 
 def test_each_episode_follows_on_the_lane_that_is_shortest_by_then():
-    p = plan(jnp.array(LENGTHS), T + 1)
-    lanes = np.where(p.filled, pack(p, jnp.array(states(6))), -1).T
+    p = planned(np.array(LENGTHS), T + 1)
+    lanes = np.where(p.filled, pack(p, states(6)), -1).T
     # episode 4 meets lanes of 5 + 3 and 5 + 2 states, episode 5 of 5 + 3 and 5 + 2 + 2
     assert lanes[0].tolist() == [0, 1, 2, 3, 4, 20, 21, 22, 50] + 6 * [-1]
     assert lanes[1].tolist() == [10, 11, 12, 13, 14, 30, 31, 40, 41] + 6 * [-1]
@@ -34,7 +35,7 @@ def test_each_episode_follows_on_the_lane_that_is_shortest_by_then():
 
 
 def test_the_first_state_of_every_episode_is_marked():
-    p = plan(jnp.array(LENGTHS), T + 1)
+    p = planned(np.array(LENGTHS), T + 1)
     assert np.argwhere(np.asarray(p.first).T).tolist() == [
         [0, 0],
         [0, 5],
@@ -46,7 +47,7 @@ def test_the_first_state_of_every_episode_is_marked():
 
 
 def test_full_episodes_fill_all_places():
-    p = plan(jnp.full(6, T), T + 1)
+    p = planned(np.full(6, T), T + 1)
     assert p.filled.all()
     assert p.n_places == 3 * (T + 1)
 
@@ -55,23 +56,25 @@ def test_there_are_as_many_lanes_as_divide_the_batch():
     assert [n_lanes(batch) for batch in (1, 2, 3, 4)] == [1, 2, 1, 2]
 
 
-lengths = st.integers(1, 9).flatmap(lambda n: st.lists(st.integers(0, T), min_size=n, max_size=n))
+lengths = st.sampled_from((1, 6, 7)).flatmap(
+    lambda n: st.lists(st.integers(0, T), min_size=n, max_size=n)
+)
 
 
 @settings(deadline=None, max_examples=50)
 @given(lengths)
 def test_unpacking_gives_back_every_state_that_exists_and_zeros_for_others(length):
-    p = plan(jnp.array(length), T + 1)
+    p = planned(np.array(length), T + 1)
     exists = np.arange(T + 1) <= np.array(length)[:, None]
     x = states(len(length)) + 1
-    packed = jnp.where(p.filled, pack(p, jnp.array(x)), -999)
+    packed = np.where(p.filled, pack(p, x), -999)
     np.testing.assert_array_equal(unpack(p, packed), np.where(exists, x, 0))
 
 
 @settings(deadline=None, max_examples=50)
 @given(lengths)
 def test_the_longest_lane_has_room_and_exceeds_no_other_by_more_than_an_episode(length):
-    p = plan(jnp.array(length), T + 1)
+    p = planned(np.array(length), T + 1)
     load = np.asarray(p.filled).sum(0)
     assert load.sum() == sum(length) + len(length)
     assert load.max() == p.n_places
@@ -79,7 +82,7 @@ def test_the_longest_lane_has_room_and_exceeds_no_other_by_more_than_an_episode(
 
 
 def test_gradients_of_unpacking_go_back_to_each_place_and_not_to_empty_ones():
-    p = plan(jnp.array(LENGTHS), T + 1)
+    p = planned(np.array(LENGTHS), T + 1)
     d_out = jnp.array(states(6), jnp.float32) + 1
     _, vjp = jax.vjp(lambda x: unpack(p, x), jnp.zeros(p.filled.shape))
     (d_x,) = vjp(d_out.at[5, 1:].set(jnp.nan))  # the last episode has one state

@@ -13,7 +13,6 @@ import pytest
 
 from macpo.algorithms.iql import Config as Iql
 from macpo.algorithms.qmix import Config as Qmix
-from macpo.algorithms.qplex import Config as Qplex
 from macpo.algorithms.qtran import Config as Qtran
 from macpo.algorithms.vdn import Config as Vdn
 from macpo.errors import UsageError
@@ -72,9 +71,6 @@ LEARNERS = {
     "qmix-macpo": QMIX.make(Canvas(CANVAS), exposing(Macpo())),
     "vdn-uniform": VDN.make(Canvas(CANVAS), exposing(Uniform())),
     "iql-macpo": Iql(**SMALL).make(Canvas(CANVAS), exposing(Macpo())),
-    "qplex-macpo": Qplex(**SMALL, hypernet_embed=4, n_heads=2).make(
-        Canvas(CANVAS), exposing(Macpo())
-    ),
     "qtran-macpo": Qtran(**SMALL | {"lr": 0.01}, joint_embed_dim=8).make(
         Canvas(CANVAS), exposing(Macpo())
     ),

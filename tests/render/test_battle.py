@@ -1,5 +1,6 @@
 """What happens between two states of a battle."""
 
+import functools
 import math
 from typing import Any
 
@@ -19,9 +20,14 @@ MEDICS = Config("MMM").make()  # 9 is the Medivac
 READY = 0.0
 
 
+@functools.cache
+def first_state(env: SMACJaxEnv) -> State:
+    return jax.jit(env.reset)(jax.random.key(0))[0]
+
+
 def start(env: SMACJaxEnv, t: int = 0, **units: dict[int, float]) -> State:
     """The first state, with values of some units put in their place."""
-    state, _ = env.reset(jax.random.key(0))
+    state = first_state(env)
     battle: Any = jax.tree.map(np.array, state.battle)
     for name, values in units.items():
         for unit, value in values.items():

@@ -116,11 +116,9 @@ def test_a_run_killed_at_any_moment_and_resumed_writes_the_same_metrics(
     kills = [
         kill_when(start(directory, cache), newer_checkpoint(rng.uniform(0, 0.05))),
         kill_when(start(directory, cache), writing),  # while a checkpoint is being written
-        kill_when(start(directory, cache), newer_checkpoint(rng.uniform(0, 0.05))),
-        kill_when(start(directory, cache), writing),
     ]
     assert kills[0], directory.with_suffix(".log").read_text()
-    assert sum(kills) >= 2, "the machine was too fast: the run ended before it could be killed"
+    assert kills[1], "the machine was too fast: the run ended before it could be killed"
     process = start(directory, cache)
     assert process.wait() == 0, directory.with_suffix(".log").read_text()
     assert rows(directory) == rows(whole)
@@ -130,18 +128,17 @@ def test_a_run_killed_at_any_moment_and_resumed_writes_the_same_metrics(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_at_the_next_chunk_with_a_checkpoint_and_a_message(
-    number: signal.Signals, whole: Path, tmp_path: Path
+    whole: Path, tmp_path: Path
 ):
     directory = tmp_path / "runs" / "stopped"
     process = start(directory, tmp_path / "cache")
     while process.poll() is None and not list(directory.glob("checkpoints/*.safetensors")):
         time.sleep(0.01)
-    process.send_signal(number)
-    assert process.wait() == 128 + number
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 128 + signal.SIGTERM
     log = directory.with_suffix(".log").read_text()
-    assert f"stopped by {number.name}" in log
+    assert "stopped by SIGTERM" in log
     assert "Continue with: macpo resume" in log.replace("\n", " ")
     resume(directory)
     assert rows(directory) == rows(whole)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,19 +22,26 @@ def test_the_same_experiment_writes_the_same_bytes(whole: Path, tmp_path: Path):
     assert rows(tmp_path / "again") == rows(whole)
 
 
-def test_extending_a_finished_run_equals_having_planned_it_longer(tmp_path: Path):
-    short = replace(SMALL, run=replace(SMALL.run, steps=900))
-    train(tmp_path / "short", short)
-    resume(tmp_path / "short", steps=1500)
-    train(tmp_path / "long", replace(SMALL, run=replace(SMALL.run, steps=1500)))
-    assert rows(tmp_path / "short") == rows(tmp_path / "long")
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of half as many steps."""
+    directory = tmp_path_factory.mktemp("runs") / "short"
+    train(directory, replace(SMALL, run=replace(SMALL.run, steps=1500)))
+    return directory
+
+
+def test_extending_a_finished_run_equals_having_planned_it_longer(
+    short: Path, whole: Path, tmp_path: Path
+):
+    directory = shutil.copytree(short, tmp_path / "run")
+    resume(directory, steps=SMALL.run.steps)
+    assert rows(directory) == rows(whole)
 
 
 def test_a_run_resumed_from_the_checkpoint_before_a_damaged_one_writes_the_same_bytes(
-    whole: Path, tmp_path: Path
+    short: Path, whole: Path, tmp_path: Path
 ):
-    directory = tmp_path / "run"
-    train(directory, replace(SMALL, run=replace(SMALL.run, steps=1500)))
+    directory = shutil.copytree(short, tmp_path / "run")
     newest = max((directory / "checkpoints").glob("*.safetensors"))
     data = bytearray(newest.read_bytes())
     data[len(data) // 2] ^= 1

@@ -1,8 +1,10 @@
 """Small battles for tests: any units anywhere, played loop by loop or step by step."""
 
-from collections.abc import Callable, Sequence
+import copy
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +22,45 @@ DUMMIES = {
 TARGET = replace(DUMMIES["marine dummy"], health=1e6)
 SC2_RULES = Rules()
 UNITS = {**SC2, **DUMMIES, "target": TARGET}
+# Everybody who may take part: the others are dead, so that all fights share their programs.
+ALLIES = (*["marine"] * 4, "marauder", "zealot", "stalker", "medivac", "stalker dummy", "target")
+ENEMIES = (*["zealot"] * 5, "marine", "marauder", "medivac", *DUMMIES, "target")
+
+
+def _field(allies: Sequence[str], enemies: Sequence[str]) -> BattleMap:
+    size = ((0.0, 32.0), (0.0, 32.0))
+    return BattleMap("arena", tuple(allies), tuple(enemies), 100, size, units=UNITS)
+
+
+class Programs(NamedTuple):
+    """`Dynamics` of everybody, compiled; the first argument is `Dynamics.follows`."""
+
+    order: Callable[..., Battle]
+    loop: Callable[..., Battle]
+    step: Callable[..., Battle]
+
+
+@functools.cache
+def _programs(rules: Rules) -> Programs:
+    dynamics = Dynamics(_field(ALLIES, ENEMIES), rules)
+
+    def compiled(method: str) -> Callable[..., Battle]:
+        def call(follows: Any, *arguments: Any) -> Battle:
+            ours = copy.copy(dynamics)
+            ours.follows = follows  # as fast as the slowest who takes part
+            return getattr(ours, method)(*arguments)
+
+        return jax.jit(call)
+
+    return Programs(*map(compiled, ("_ordered", "_loop", "step")))
+
+
+def _slots(kinds: Sequence[str], everybody: Sequence[str]) -> Iterator[int]:
+    """For each unit, the number of one of its kind among everybody."""
+    free = list(range(len(everybody)))
+    for kind in kinds:
+        free.remove(slot := next(i for i in free if everybody[i] == kind))
+        yield slot
 
 
 class Arena:
@@ -33,62 +74,73 @@ class Arena:
         rules: Rules = SC2_RULES,
         **changes: Sequence[float],
     ) -> None:
-        size = ((0.0, 32.0), (0.0, 32.0))
-        here = BattleMap("arena", tuple(allies), tuple(enemies), 100, size, units=UNITS)
+        here = _field(allies, enemies)
         self.dynamics = Dynamics(here, rules)
         self.n = len(allies)
         here.__dict__["start"] = np.array(at, np.float32)  # instead of the map's own grids
         values = {name: jnp.asarray(x, jnp.float32) for name, x in changes.items()}
         self.battle = beginning(here)._replace(**values)
-        self._loop = jax.jit(lambda b, noise: self.dynamics._loop(b, noise))
-        self._step = jax.jit(self.dynamics.step)
+        self._programs = _programs(rules)
+        ours, theirs = _slots(allies, ALLIES), _slots(enemies, ENEMIES)
+        self._slots = np.array([*ours, *(len(ALLIES) + slot for slot in theirs)])
+        self._follows = self._spread(self.dynamics.follows[:, 0])
 
     def stand(self) -> Orders:
         """No ally does anything."""
-        zeros = jnp.zeros(self.n)
-        return Orders(jnp.full(self.n, NOBODY), zeros, zeros, zeros > 0)
+        zeros = np.zeros(self.n, np.float32)
+        return Orders(np.full(self.n, NOBODY), zeros, zeros, zeros > 0)
 
     def attack(self, *targets: int) -> Orders:
         """Each ally fights, or heals, the unit of that number."""
-        return self.stand()._replace(target=jnp.array(targets))
+        return self.stand()._replace(target=np.array(targets))
 
     def go(self, *ways: tuple[float, float]) -> Orders:
         """Each ally walks by (x, y) from its position."""
-        way = jnp.array(ways)
-        return Orders(
-            jnp.full(self.n, NOBODY),
-            self.battle.x[: self.n] + way[:, 0],
-            self.battle.y[: self.n] + way[:, 1],
-            jnp.ones(self.n, bool),
+        x, y = (np.asarray(place)[: self.n] for place in (self.battle.x, self.battle.y))
+        way = np.array(ways, np.float32)
+        return self.stand()._replace(
+            goal_x=x + way[:, 0], goal_y=y + way[:, 1], walks=np.ones(self.n, bool)
         )
 
     def order(self, orders: Orders) -> None:
-        ordered = self.dynamics._ordered(_last(self.battle), _last(orders))
-        self.battle = _first(ordered)
+        self._play(self._programs.order, self._everybodys(orders))
 
     def loops(self, n: int = 1) -> list[Battle]:
         """The battle after each of n loops, without noise."""
-        noise = jnp.zeros((len(self.battle.x), 1))
-        battles: list[Battle] = []
-        for _ in range(n):
-            self.battle = _first(self._loop(_last(self.battle), noise))
-            battles.append(self.battle)
-        return battles
+        noise = np.zeros((len(ALLIES) + len(ENEMIES), 1), np.float32)
+        return [self._play(self._programs.loop, noise) for _ in range(n)]
 
     def steps(self, n: int, orders: Callable[[], Orders] | Orders, seed: int | None = None) -> None:
         """n env steps with one order; with a seed, shots are delayed at random."""
+        shape = (n, len(ALLIES) + len(ENEMIES), 1)
+        noise = np.zeros(shape, np.float32)
+        if seed is not None:
+            noise = np.random.default_rng(seed).uniform(-1.0, 2.0, shape).astype(np.float32)
         for t in range(n):
-            noise = jnp.zeros((len(self.battle.x), 1))
-            if seed is not None:
-                key = jax.random.fold_in(jax.random.key(seed), t)
-                noise = jax.random.uniform(key, noise.shape, minval=-1.0, maxval=2.0)
             now = orders() if callable(orders) else orders
-            self.battle = _first(self._step(_last(self.battle), _last(now), noise))
+            self._play(self._programs.step, self._everybodys(now), noise[t])
 
+    def _play(self, program: Callable[..., Battle], *arguments: Any) -> Battle:
+        battle = program(self._follows, self._everybodys(self.battle), *arguments)
+        battle = jax.tree.map(lambda x: np.asarray(x)[self._slots, 0], battle)
+        numbers = np.full(len(ALLIES) + len(ENEMIES) + 1, NOBODY)  # that nobody has, too
+        numbers[self._slots] = np.arange(len(self._slots))
+        named = {name: numbers[getattr(battle, name)] for name in ("target", "hit_target")}
+        self.battle = jax.tree.map(jnp.asarray, battle._replace(**named))
+        return self.battle
 
-def _last(tree: Any) -> Any:
-    return jax.tree.map(lambda x: x[..., None], tree)
+    def _everybodys(self, of_units: Any) -> Any:
+        """The battle, or the allies' orders, with those who take no part."""
+        numbers = {
+            name: np.where(x >= 0, self._slots[x], NOBODY).astype(np.int32)
+            for name in ("target", "hit_target")
+            if (x := np.asarray(getattr(of_units, name, NOBODY))).shape
+        }
+        return jax.tree.map(self._spread, of_units._replace(**numbers))
 
-
-def _first(tree: Any) -> Any:
-    return jax.tree.map(lambda x: x[..., 0], tree)
+    def _spread(self, x: Any) -> np.ndarray:
+        x = np.asarray(x)
+        size = len(ALLIES) + (len(ENEMIES) if len(x) > self.n else 0)
+        whole = np.full(size, NOBODY if x.dtype == np.int32 else 0, x.dtype)
+        whole[self._slots[: len(x)]] = x
+        return whole[:, None]

@@ -13,6 +13,7 @@ import pytest
 from macpo import weighting
 from macpo.learners.losses import weighted_squared_error
 from macpo.weighting.normalise import Normalise
+from tests.support.weighting_kinds import KINDS
 from tests.support.weighting_samples import Arrays, fixture, golden, one_step, weigh
 
 MODES = get_args(Normalise)
@@ -177,7 +178,7 @@ def agrees_compiled(name: str, backend: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Dynamo:UserWarning")
-@every_weighting
+@pytest.mark.parametrize("name", KINDS)
 def test_compiled_torch_agrees_with_numpy(name: str) -> None:
     agrees_compiled(name, backend="eager")
 

@@ -14,8 +14,9 @@ from macpo.report.records import read_metrics
 
 from .conftest import Installation
 
-SMALL = shlex.split("""--algorithm vdn --algorithm.rnn-hidden-dim 8 --steps 300 --batch-size 4
-  --batch-size-run 2 --buffer-size 16 --test-interval 150 --test-nepisode 2""")
+SMALL = shlex.split("""--algorithm vdn --algorithm.rnn-hidden-dim 8 --weighting uniform
+  --steps 300 --batch-size 4 --batch-size-run 2 --buffer-size 16 --test-interval 150
+  --test-nepisode 2""")
 MODEL = shlex.split("--env smac-jax --env.map 5m_vs_6m")
 GAME = shlex.split("--env smac --env.client pysc2 --env.map 5m_vs_6m --workers.count 2")
 
@@ -75,9 +76,9 @@ def test_it_chooses_what_it_would_in_the_model(
 
 
 def test_a_policy_is_tried_with_other_settings_of_its_environment(trained_on_the_model: Path):
-    (as_trained,) = macpo.evaluate(trained_on_the_model, 4)
+    (as_trained,) = macpo.evaluate(trained_on_the_model, 2)
     (moved,) = macpo.evaluate(
-        trained_on_the_model, 4, env=smac_jax.Config(map="5m_vs_6m", start_noise=1.0)
+        trained_on_the_model, 2, env=smac_jax.Config(map="5m_vs_6m", start_noise=1.0)
     )
     assert as_trained["test_return_mean"] != moved["test_return_mean"]
 

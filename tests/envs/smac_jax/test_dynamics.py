@@ -375,7 +375,7 @@ def test_an_enemy_medivac_does_not_begin_with_less_than_five_points_of_energy() 
 def test_marines_on_both_sides_of_a_mirror_win_as_often() -> None:
     here = BattleMap("mirror", ("marine",) * 5, ("marine",) * 5, 100)
     dynamics = Dynamics(here, Rules(), computer_allies=True)
-    n, games = 5, 1000
+    n, games = 5, 400
     start = beginning(here)
     ours = jnp.arange(10) < n
     start = start._replace(

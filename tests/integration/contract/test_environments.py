@@ -15,7 +15,7 @@ from macpo.interop import promises
 from macpo.interop.random_play import Episode, play
 from macpo.interop.to_host import OnHost, on_host
 
-N_EPISODES = 4
+N_EPISODES = 2
 CONFIGS = {name: registry.make_config("envs", name) for name in registry.discover("envs")}
 # healers, flyers and enemies numbered anew, none of which the default map has
 CONFIGS["smac-jax on MMM2"] = registry.make_config(
@@ -70,5 +70,4 @@ def test_an_environment_breaks_no_promise(name: str, promise: promises.Promise) 
     if promise not in (promises.OF_JAX if isinstance(player(name), OnHost) else promises.OF_HOST):
         pytest.skip("a promise of the other kind of environment")
     exactly = {"tolerance": 0.0} if promise is promises.compiled else {}
-    for episode in random_play(name)[:2]:
-        assert_nothing_found(promise(player(name), episode, **exactly))
+    assert_nothing_found(promise(player(name), random_play(name)[0], **exactly))

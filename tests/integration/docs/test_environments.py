@@ -15,7 +15,8 @@ from tests.support.paths import ROOT
 
 PAGE = (ROOT / "docs" / "environments.md").read_text()
 SMALL = shlex.split(
-    "--steps 60 --batch-size 4 --buffer-size 8 --batch-size-run 4 --test-nepisode 4"
+    """--algorithm vdn --algorithm.rnn-hidden-dim 8 --weighting uniform
+    --steps 30 --batch-size 2 --buffer-size 8 --batch-size-run 2 --test-nepisode 2"""
 )
 MODULE = r"```python\n# (\w+)\.py\n(.*?)```\n\n```bash\n(.*?)```"
 

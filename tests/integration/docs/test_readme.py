@@ -11,17 +11,20 @@ import numpy as np
 import pytest
 
 import macpo
-from macpo import registry
+from macpo import bench, registry
+from macpo.bench.measure import Result
 from macpo.cli import main
 from tests.support.paths import ROOT
 
 README = (ROOT / "README.md").read_text()
-SMALL = shlex.split("--steps 200 --batch-size 8 --test-interval 100 --test-nepisode 2")
+SMALL = shlex.split("--steps 100 --batch-size 8 --test-interval 50 --test-nepisode 2")
 SMALL_GRID = shlex.split("""--env.height 4 --env.width 4 --env.n-predators 2 --env.n-prey 2
   --env.episode-limit 6""")
+SMALL_MAP = ["--env.map", "3m"]
 WIDTHS = {"rnn_hidden_dim": 8, "mixing_embed_dim": 4, "hypernet_embed": 8}
 WIDTHS |= {"central_mixing_embed_dim": 8}
-EXTRA = {"bench": ["memory", "--rounds", "1"], "evaluate": ["--episodes", "4"]}
+EXTRA = {"bench": ["memory", "--rounds", "1"], "evaluate": ["--episodes", "2"]}
+EXTRA |= {"check-env": [*SMALL_MAP, "--episodes", "1"]}
 
 
 def blocks(language: str) -> list[str]:
@@ -45,14 +48,15 @@ def small(command: list[str]) -> list[str]:
         for word in (f"--algorithm.{option.replace('_', '-')}", str(width))
     ]
     buffer = ["--buffer-size", "8" if config.about.on_policy else "64"]
-    battle = "smac-jax" in command
-    return [*command, *SMALL, *([] if battle else SMALL_GRID), *buffer, *widths]
+    size = SMALL_MAP if "smac-jax" in command else SMALL_GRID
+    return [*command, *SMALL, *size, *buffer, *widths]
 
 
 @pytest.mark.slow
 def test_every_macpo_command_of_the_readme_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("XLA_FLAGS")  # the bench's full update is no small program
+    measured = [Result("memory", 1.0, "MB")]  # tests/bench measures it
+    monkeypatch.setitem(bench.SECTIONS, "memory", lambda flags: measured)
     found = commands()
     assert {"train", "resume", "evaluate", "render", "list", "doctor", "bench"} <= {
         command[0] for command in found

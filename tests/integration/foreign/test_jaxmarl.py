@@ -17,15 +17,25 @@ from macpo.interop.to_host import OnHost
 
 pytest.importorskip("jaxmarl", reason="needs another project: pip install jaxmarl==0.2.0")
 
-SPREAD: dict[str, Any] = {"options": {"env_id": "MPE_simple_spread_v3"}}
+SPREAD: dict[str, Any] = {"options": {"env_id": "MPE_simple_spread_v3", "max_steps": 3}}
 RNG = np.random.default_rng(0)
-SMAX: dict[str, Any] = {"options": {"env_id": "HeuristicEnemySMAX"}, "team_reward": "mean"}
+SMAX: dict[str, Any] = {
+    "options": {"env_id": "HeuristicEnemySMAX", "max_steps": 3},
+    "team_reward": "mean",
+}
 
 
 @functools.cache
 def made(env_id: str) -> Any:
     settings = SPREAD if "spread" in env_id else SMAX
     return registry.make_config("envs", "jaxmarl:make", **settings).make()
+
+
+@functools.cache
+def smax() -> Any:
+    import jaxmarl
+
+    return jaxmarl.make("HeuristicEnemySMAX")
 
 
 @pytest.mark.slow
@@ -38,8 +48,7 @@ def test_it_keeps_every_promise_of_an_environment(env_id: str) -> None:
 
 @pytest.mark.parametrize("env_id", ["MPE_simple_spread_v3", "HeuristicEnemySMAX"])
 def test_time_is_over_after_max_steps_and_not_one_step_later(env_id: str) -> None:
-    options = {"env_id": env_id, "max_steps": 3}
-    player = OnHost(registry.make_config("envs", "jaxmarl:make", options=options).make())
+    player = OnHost(made(env_id))
     timesteps = [player.reset(0)]
     for _ in range(3):
         available = timesteps[-1].observation.avail_actions
@@ -49,12 +58,10 @@ def test_time_is_over_after_max_steps_and_not_one_step_later(env_id: str) -> Non
 
 
 def test_smax_shows_its_own_state_and_masks() -> None:
-    import jaxmarl
-
-    theirs, ours = jaxmarl.make("HeuristicEnemySMAX"), made("HeuristicEnemySMAX")
+    theirs, ours = smax(), made("HeuristicEnemySMAX")
     key = jax.random.key(3)
-    obs, inner = theirs.reset(key)
-    _, timestep = ours.reset(key)
+    obs, inner = jax.jit(theirs.reset)(key)
+    _, timestep = jax.jit(ours.reset)(key)
     np.testing.assert_array_equal(timestep.observation.state, obs["world_state"])
     masks = theirs.get_avail_actions(inner)
     for i, agent in enumerate(theirs.agents):
@@ -65,14 +72,12 @@ def test_smax_shows_its_own_state_and_masks() -> None:
 
 
 def test_a_step_is_theirs_with_the_mean_of_the_rewards() -> None:
-    import jaxmarl
-
-    theirs, ours = jaxmarl.make("HeuristicEnemySMAX"), made("HeuristicEnemySMAX")
+    theirs, ours = smax(), made("HeuristicEnemySMAX")
     key, actions = jax.random.key(5), jnp.zeros(5, jnp.int32)
-    _, inner = theirs.reset(key)
-    state, _ = ours.reset(key)
+    _, inner = jax.jit(theirs.reset)(key)
+    state, _ = jax.jit(ours.reset)(key)
     chosen = dict(zip(theirs.agents, actions, strict=True))
-    obs, _, rewards, _, _ = theirs.step_env(key, inner, chosen)
+    obs, _, rewards, _, _ = jax.jit(theirs.step_env)(key, inner, chosen)
     _, timestep = jax.jit(ours.step)(key, state, actions)
     np.testing.assert_allclose(timestep.observation.state, obs["world_state"], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(timestep.reward, np.mean(list(rewards.values())), rtol=1e-5)
@@ -80,7 +85,7 @@ def test_a_step_is_theirs_with_the_mean_of_the_rewards() -> None:
 
 @pytest.mark.slow
 def test_a_short_training_runs(tmp_path: Path) -> None:
-    run = macpo.Run(steps=400, batch_size=8, buffer_size=64, test_interval=200, test_nepisode=8)
+    run = macpo.Run(steps=50, batch_size=2, batch_size_run=2, buffer_size=8, test_nepisode=2)
     env = registry.make_config("envs", "jaxmarl:make", **SPREAD)
     algorithm = registry.make_config("algorithms", "vdn", rnn_hidden_dim=8)
     experiment = macpo.Experiment(env=env, algorithm=algorithm, run=run)

@@ -85,16 +85,11 @@ def test_outcomes_and_lost_episodes_are_in_the_records(whole: Path):
         assert row[f"{prefix}episodes_lost"] == 0
 
 
-def test_the_same_experiment_writes_the_same_bytes_with_any_number_of_workers(
+def test_a_run_extended_with_any_number_of_workers_equals_one_planned_longer(
     whole: Path, tmp_path: Path
 ):
-    macpo.train(SMALL, tmp_path / "again", console=Console(quiet=True), workers=Workers(count=3))
-    assert text(tmp_path / "again") == text(whole)
-
-
-def test_a_run_extended_equals_one_planned_longer(whole: Path, tmp_path: Path):
     train(tmp_path / "short", with_run(steps=50))
-    resume(tmp_path / "short", steps=SMALL.run.steps)
+    resume(tmp_path / "short", steps=SMALL.run.steps, workers=Workers(count=3))
     assert text(tmp_path / "short") == text(whole)
     assert (tmp_path / "short" / "model.safetensors").read_bytes() == (
         whole / "model.safetensors"
@@ -132,14 +127,14 @@ def test_a_bug_in_the_environment_stops_the_run_saved(whole: Path, tmp_path: Pat
 def test_a_trained_run_is_evaluated_on_fresh_episodes(whole: Path):
     (row,) = macpo.evaluate(whole, episodes=8, workers=TWO, trust=True)
     assert row["episodes"] == 8 and row["test_total_mean"] > 0
-    assert macpo.evaluate(whole, episodes=8, trust=True) == [row]
+    # with workers for every core, and as a value-based algorithm draws nothing else
+    assert macpo.evaluate(whole, episodes=8, epsilon=0.0, trust=True) == [row]
 
 
 def test_evaluation_with_an_epsilon_explores(whole: Path):
-    greedy, none, much = (
-        macpo.evaluate(whole, episodes=8, epsilon=e, trust=True) for e in (None, 0.0, 1.0)
+    greedy, much = (
+        macpo.evaluate(whole, episodes=8, epsilon=e, workers=TWO, trust=True) for e in (0.0, 1.0)
     )
-    assert none == greedy  # a value-based algorithm draws nothing else
     assert much[0]["test_return_mean"] != greedy[0]["test_return_mean"]
     with pytest.raises(macpo.UsageError, match="epsilon must be between 0 and 1"):
         macpo.evaluate(whole, episodes=8, epsilon=2.0, trust=True)
@@ -164,12 +159,11 @@ def test_rendering_shows_numbers_where_nobody_draws(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_that_is_stopped_leaves_no_process_and_continues(
-    number: signal.Signals, tmp_path: Path
+    number: signal.Signals, whole: Path, tmp_path: Path
 ):
-    env = Config(seconds=0.01)
-    experiment = replace(with_run(steps=300, checkpoint_interval=50), env=env)
+    experiment = replace(SMALL, env=Config(seconds=0.05))
     directory, settings = tmp_path / "run", tmp_path / "settings.json"
     settings.write_text(json.dumps(to_dict(experiment)))
     command = [sys.executable, "-m", "macpo", "train", "--trust", "--config", str(settings)]
@@ -192,5 +186,4 @@ def test_a_run_that_is_stopped_leaves_no_process_and_continues(
         time.sleep(0.02)
     assert not any(map(alive, workers))
     resume(directory)
-    train(tmp_path / "whole", experiment)
-    assert text(directory) == text(tmp_path / "whole")
+    assert text(directory) == text(whole)
