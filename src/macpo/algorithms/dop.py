@@ -18,10 +18,10 @@ from macpo.bounds import Fraction, Positive, PositiveInt
 from macpo.envs.base import Environment
 from macpo.kernels.chunked import map_states
 from macpo.kernels.packing import unpack
-from macpo.learners.actor_critic import ActorCriticLearner, ActorCriticUpdate, Networks
-from macpo.learners.auxiliary import AuxiliaryNetworks
+from macpo.learners.actor_critic import ActorCriticLearner
+from macpo.learners.auxiliary_network import Networks
 from macpo.learners.backward_critic import update_critic_backwards
-from macpo.learners.base import About, LearnerState
+from macpo.learners.base import About, LearnerState, UpdateResult
 from macpo.learners.episodes import (
     PackedEpisodes,
     decode_rows,
@@ -205,7 +205,7 @@ def _off_policy_output(
 
 def _update(
     learner: ActorCriticLearner, state: LearnerState, batch: Batch, key: PRNGKeyArray
-) -> ActorCriticUpdate:
+) -> UpdateResult:
     """Critic updates on old and new episodes, then one policy update."""
     config, (actor, critic, auxiliary) = learner.config, state.params
     old, new = batch.episodes, batch.recent
@@ -228,12 +228,13 @@ def _update(
     out = _off_policy_output(learner, state, old, packed, old_log_pi)
 
     # 2. The weights of the old ones.
-    def auxiliary_loss(auxiliary: AuxiliaryNetworks) -> tuple[Float[Array, ""], CriticWeights]:
+    def auxiliary_loss(auxiliary: Networks) -> tuple[Float[Array, ""], CriticWeights]:
         weighted = weight_critics(learner, auxiliary, state, batch, key, out)
         return weighted.auxiliary_loss, weighted
 
     grads, weighted = jax.grad(auxiliary_loss, has_aux=True)(auxiliary)
-    auxiliary, target_error, opt_state = learner.apply_auxiliary_gradients(grads, state)
+    state = learner.apply_auxiliary_gradients(grads, state)
+    opt_state = state.opt_state
     weights = weighted.weights[..., 0]
 
     # 3. The critic: old steps with their weights, new ones unweighted.
@@ -278,11 +279,12 @@ def _update(
         "target_mean": masked_mean(out.target, mask),
         "grad_norm": optax.tree.norm(grads),
     }
-    params = Networks(actor, updated.critic, auxiliary)
-    opt_state = opt_state._replace(actor=actor_state, critic=updated.opt_state)
-    return ActorCriticUpdate(
-        params, target_error, opt_state, weighted.weighting_state, metrics, td_error_abs
+    state = state._replace(
+        params=state.params._replace(actor=actor, critic=updated.critic),
+        opt_state=opt_state._replace(actor=actor_state, critic=updated.opt_state),
+        weighting_state=weighted.weighting_state,
     )
+    return UpdateResult(state, metrics, td_error_abs)
 
 
 Config = DOP

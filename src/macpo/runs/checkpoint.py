@@ -21,7 +21,7 @@ from macpo.runs.files import read_json, write_atomically, write_json
 from macpo.types import PyTree
 
 KEEP = 2
-FORMAT = 2
+FORMAT = 3
 """Raised whenever arrays get other names or meanings, so that older files can no longer be read."""
 _FORMAT_KEY = "macpo_format"
 
