@@ -121,6 +121,7 @@ class ActorCriticLearner:
         config, needs = self.config, self.weighting.needs
         mixer_width = getattr(config, "central_mixing_embed_dim", 0)  # only with replay
         make_value = functools.partial(central_value, self.spec, config.rnn_hidden_dim, mixer_width)
+        # without lag: Q* of the greedy actions is the central critic's own
         central_critic = CentralCritic(make_value, target_rate=float("q_star_greedy" in needs))
         networks = auxiliary_networks(needs, self.env, central_critic, config.gamma)
         return Auxiliary(networks, config.make_optimiser(self.critic_lr))

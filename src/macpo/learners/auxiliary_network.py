@@ -7,7 +7,7 @@ algorithm's.
 """
 
 from functools import partial
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import ClassVar, NamedTuple, Protocol, TypeAlias
 
 import jax
 import optax
@@ -23,17 +23,15 @@ from macpo.nets.mixers import Extras, Mixer
 from macpo.nets.value_network import ValueNetwork
 from macpo.types import Episodes, PyTree, Spec
 
-Networks: TypeAlias = dict[str, ValueNetwork | Mixer]
-"""Auxiliary networks by name; a mixer alone reads the state and the actions themselves."""
+Networks: TypeAlias = dict[str, PyTree]
+"""By name, each a `ValueNetwork`, or a `Mixer` alone that reads state and actions themselves."""
 
 
 class AuxiliaryNetwork(LossTerm, Protocol):
     """How a network that a weighting needs starts and learns, and which signals it supplies."""
 
-    @property
-    def optimiser(self) -> optax.GradientTransformation | None:
-        """An optimiser of its own, or None for the learner's."""
-        ...
+    optimiser: ClassVar[optax.GradientTransformation | None]
+    """An optimiser of its own, or None for the learner's."""
 
     @property
     def target_rate(self) -> float:

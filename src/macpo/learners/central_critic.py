@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import jax.numpy as jnp
+import optax
 from jaxtyping import PRNGKeyArray
 
 from macpo.learners.auxiliary_network import AuxiliaryValues, Networks
@@ -22,7 +23,7 @@ class CentralCritic:
     """Q*, learned without weights by the learner's optimiser."""
 
     name: ClassVar[str] = "central_critic"
-    optimiser: ClassVar[None] = None
+    optimiser: ClassVar[optax.GradientTransformation | None] = None
 
     make_value: Callable[[PRNGKeyArray], ValueNetwork]
     coefficient: float = 1.0

@@ -58,10 +58,10 @@ class DensityRatio:
     """log d^π/μ of the steps of replay; 0 until recent play is but a small part of it."""
 
     name: ClassVar[str] = "density_ratio"
-    optimiser: ClassVar[optax.GradientTransformation] = optax.adam(3e-4)  # LFIW
-    target_rate: ClassVar[float] = 0.0
+    optimiser: ClassVar[optax.GradientTransformation | None] = optax.adam(3e-4)  # LFIW
 
     env: Environment
+    target_rate: float = 0.0
 
     def init(self, keys: PRNGKeyArray) -> Classifier:
         """A fresh classifier from the fourth key."""

@@ -25,11 +25,11 @@ class ErrorNetwork:
     """Δ of the actions taken, and its target network's estimate for the next greedy ones."""
 
     name: ClassVar[str] = "error"
-    optimiser: ClassVar[optax.GradientTransformation] = optax.adam(3e-4)  # DisCor
-    target_rate: ClassVar[float] = 0.005  # DisCor
+    optimiser: ClassVar[optax.GradientTransformation | None] = optax.adam(3e-4)  # DisCor
 
     make_value: Callable[[PRNGKeyArray], ValueNetwork]
     gamma: float
+    target_rate: float = 0.005  # DisCor
 
     def init(self, keys: PRNGKeyArray) -> ValueNetwork:
         """A fresh network, shaped like the central critic, from the third key."""

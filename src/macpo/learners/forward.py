@@ -5,7 +5,7 @@ and the weighting read comes out as one `ForwardOutput`.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -115,10 +115,8 @@ class ForwardOutput(NamedTuple):
 class MixedTerm(LossTerm, Protocol):
     """A loss term of an algorithm's own, of values that its mixer computes."""
 
-    @property
-    def provides(self) -> tuple[str, ...]:
-        """The weighting's signals that these values supply."""
-        ...
+    provides: ClassVar[tuple[str, ...]]
+    """The weighting's signals that these values supply."""
 
     def values(
         self,

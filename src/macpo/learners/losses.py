@@ -1,6 +1,6 @@
 """Losses over the steps of stored episodes; the content of padding does not matter."""
 
-from typing import Literal, NamedTuple, Protocol, TypeAlias
+from typing import ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -40,10 +40,8 @@ LossAndMetrics: TypeAlias = tuple[Float[Array, ""], Metrics]
 class LossTerm(Protocol):
     """A loss besides the TD loss, of values [B, T+1] that the forward pass computes."""
 
-    @property
-    def name(self) -> str:
-        """The name of its values, and of its network if it has one."""
-        ...
+    name: ClassVar[str]
+    """The name of its values, and of its network if it has one."""
 
     def signals(self, signals: Signals, values: PyTree, inputs: LossInputs) -> Signals:
         """The signals, completed by those that its values supply."""

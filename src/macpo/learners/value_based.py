@@ -237,7 +237,7 @@ class ValueBasedLearner:
             self._optimised_together(params),
         )
         auxiliary, auxiliary_targets, auxiliary_states = self.auxiliary.apply_gradients(
-            grads.auxiliary, opt_state.auxiliary, params.auxiliary | shared, targets.auxiliary
+            grads.auxiliary, opt_state.auxiliary, {**params.auxiliary, **shared}, targets.auxiliary
         )
         return state._replace(
             params=Networks(value, auxiliary),

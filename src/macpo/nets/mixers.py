@@ -141,7 +141,7 @@ class PositiveMixer(eqx.Module):
 
     needs: ClassVar[tuple[str, ...]] = ()
 
-    mixer: CentralMixer
+    mixer: Mixer
 
     def __call__(
         self,
@@ -149,7 +149,7 @@ class PositiveMixer(eqx.Module):
         state: Float[Array, "*B S"],
         extras: Extras | None = None,
     ) -> Float[Array, "*B"]:
-        """log(1 + exp Q*)."""
+        """log(1 + exp Q)."""
         return jax.nn.softplus(self.mixer(utilities, state, extras))
 
 
