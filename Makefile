@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 STEPS ?= 300000
 
-.PHONY: train test test-fast lint foreign bench clean
+.PHONY: train test test-fast torture lint foreign bench clean
 
 train: .venv/installed
 	$(BIN)/macpo train --env predator-prey --weighting macpo --steps $(STEPS)
@@ -19,6 +19,12 @@ FAST := $(addprefix --ignore=tests/, integration algorithms envs training runs i
 test-fast: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/pytest -n auto --dist loadfile -m "not slow" $(FAST)
+
+# The tests of kills, refusing disks, damaged files and bad input with many more cases than `make test`
+# tries; each failure says how to repeat it. Another SEED draws other cases.
+SEED ?= 0
+torture: .venv/installed-dev
+	TORTURE=1 TORTURE_SEED=$(SEED) $(BIN)/pytest -n auto tests/integration/torture
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -300,9 +300,9 @@ def time_weights(n_agents, rounds, batch_size=128, steps=200) -> dict[str, float
     q, target, q_star = torch.randn(3, batch_size, steps).unbind()
     pi = torch.rand(batch_size, steps, n_agents) * 0.99 + 0.01
     mask = torch.ones(batch_size, steps)
-    scheme = weighting.make("macpo")
+    weigh = weighting.make("macpo")
     by_hand = {"cumulative": f_cumulative, "loop": f_loop, "division": f_division}
-    contenders = {"ours": lambda: scheme(q=q, target=target, q_star=q_star, pi_taken=pi, mask=mask)}
+    contenders = {"ours": lambda: weigh(q=q, target=target, q_star=q_star, pi_taken=pi, mask=mask)}
     for name, f in by_hand.items():
         contenders[name] = lambda f=f: weights_by_hand(q, target, q_star, pi, mask, f)
     seconds = {name: [] for name in contenders}

@@ -1,17 +1,19 @@
 """Turn finished runs into what is committed: evaluations as CSV, tables, curves, weights over time.
 
-python results/summarise.py runs/results results
+python results/summarise.py runs/results results  # everything
+python results/summarise.py results               # the tables, from the evaluations as CSV
 """
 
 import csv
-import json
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from macpo.report.curves import draw_comparison
+from macpo.report.records import read_metrics
 
 LABELS = {
     "qmix": "QMIX",
@@ -103,9 +105,17 @@ OVER_TIME = {
 }
 
 
+FIGURE_2 = ("qmix", "owqmix", "cwqmix", "macpo", "qplex", "vdac", "fop", "dop")
+"""The systems of the paper's figure, in the order of the tables."""
+EARLY = (100_000, 200_000)
+"""Env steps between which learners of the same end are told apart; both ends count."""
+
+
+# --- from runs ------------------------------------------------------------------------------------
+
+
 def read(run: Path, kind: str) -> list[dict[str, Any]]:
-    rows = (json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines())
-    return [row for row in rows if row["kind"] == kind]
+    return [row for row in read_metrics(run) if row["kind"] == kind]
 
 
 def with_tests(paths: dict[str, Path]) -> dict[str, Path]:
@@ -146,28 +156,14 @@ def draw(file: Path, runs: dict[str, Path], title: str, metric: str) -> None:
     draw_comparison([*runs.values()], labels, file, title, metric)
 
 
-def table_row(label: str, run: Path) -> str:
-    tests, trains = read(run, "test"), read(run, "train")
-    seeds = sorted({row["seed"] for row in tests})
-    by_seed = [[r["test_return_mean"] for r in tests if r["seed"] == s] for s in seeds]
-    final = [float(np.mean(returns[-3:])) for returns in by_seed]
+def weights_row(label: str, run: Path) -> str:
+    """Means over the last 20 iterations of every seed."""
+    trains = read(run, "train")
+    seeds = sorted({row["seed"] for row in trains})
     late = [row for s in seeds for row in [r for r in trains if r["seed"] == s][-20:]]
     means = [np.mean([r[n] for r in late if n in r] or [np.nan]) for n in DIAGNOSTICS]
-    updates = [max(r["updates"] for r in tests if r["seed"] == s) for s in seeds]
-    cells = [
-        label,
-        str(len(seeds)),
-        f"{tests[-1]['env_steps']:,}",
-        ", ".join(f"{n:,}" for n in updates),
-        ", ".join(f"{x:.1f}" for x in final),
-        f"{np.mean(final):.1f} ± {np.std(final, ddof=1):.1f}" if len(seeds) > 1 else "–",
-        f"{max(max(returns) for returns in by_seed):.1f}",
-        *(f"{m:.3g}" for m in means[:1]),
-        *(f"{m:.2f}" for m in means[1:2]),
-        *(f"{m:.4f}" for m in means[2:3]),
-        *(f"{m:.2f}" for m in means[3:]),
-    ]
-    return f"| {' | '.join(cells)} |"
+    forms = (".3g", ".2f", ".4f", ".2f", ".2f")
+    return markdown_row([label, *(f"{m:{form}}" for m, form in zip(means, forms, strict=True))])
 
 
 def weights_over_time(method: str, punishment: str, run: Path) -> list[dict[str, str]]:
@@ -195,20 +191,16 @@ def weights_over_time(method: str, punishment: str, run: Path) -> list[dict[str,
 
 
 def group(punishment: str, suffix: str, runs: Path, out: Path) -> list[dict[str, str]]:
-    """Write what belongs together, print its table; the weights of its runs over time."""
+    """Write what belongs together, print its weights; the weights of its runs over time."""
     found = with_tests({m: runs / f"punishment{punishment}_{m}" for m in GROUPS[suffix]})
     if not found:
         return []
     name = f"punishment{punishment}{suffix}"
     write_evaluations(out / f"{name}.csv", found, ("test_return_mean", "test_return_std"))
-    print(
-        f"\n## {name}\n\n"
-        "| method | seeds | env steps | updates, each seed | last 3 evaluations, each seed | "
-        "mean ± s.d. over seeds | best evaluation | raw weight | ESS share | f | "
-        f"abs. TD error | training return |\n|{'---|' * 12}"
-    )
+    head = ("method", "raw weight", "ESS share", "f", "abs. TD error", "training return")
+    print(f"\n## {name}: weights\n\n{markdown_row(head)}\n|{'---|' * len(head)}")
     for method, run in found.items():
-        print(table_row(LABELS[method], run))
+        print(weights_row(LABELS[method], run))
     title = f"Predator-Prey, punishment {punishment}"
     draw(out / f"{name}.png", found, title, "test_return_mean")
     if suffix in ("_algorithms", "_table"):
@@ -218,34 +210,258 @@ def group(punishment: str, suffix: str, runs: Path, out: Path) -> list[dict[str,
 
 
 def battle(name: str, runs: Path, out: Path) -> None:
-    """Write what was won on a map, print its table."""
+    """Write what was won on a map, print returns and lengths."""
     found = with_tests({method: gathered(runs / f"{name}_{method}") for method in BATTLES})
     if not found:
         return
     metrics = ("test_battle_won_mean", "test_return_mean", "test_ep_length_mean")
     write_evaluations(out / f"battles_{name}.csv", found, metrics)
-    print(
-        f"\n## battles_{name}\n\n| method | seeds | env steps | updates, each seed | battles won, "
-        "last 3 evaluations, each seed | mean ± s.d. over seeds | best evaluation | return | "
-        f"length |\n|{'---|' * 9}"
-    )
+    print(f"\n## battles_{name}: last 3\n\n| method | return | length |\n|{'---|' * 3}")
     for method, run in found.items():
         tests = read(run, "test")
         seeds = [[r for r in tests if r["seed"] == s] for s in sorted({r["seed"] for r in tests})]
-        won = [float(np.mean([r["test_battle_won_mean"] for r in rows[-3:]])) for rows in seeds]
         late = [row for rows in seeds for row in rows[-3:]]
-        cells = [
-            LABELS[method],
-            str(len(seeds)),
-            f"{tests[-1]['env_steps']:,}",
-            ", ".join(f"{rows[-1]['updates']:,}" for rows in seeds),
-            ", ".join(f"{x:.2f}" for x in won),
-            f"{np.mean(won):.2f} ± {np.std(won, ddof=1):.2f}" if len(seeds) > 1 else "–",
-            f"{max(row['test_battle_won_mean'] for row in tests):.2f}",
-            *(f"{np.mean([row[n] for row in late]):.1f}" for n in metrics[1:]),
-        ]
-        print(f"| {' | '.join(cells)} |")
+        means = (f"{np.mean([row[n] for row in late]):.1f}" for n in metrics[1:])
+        print(markdown_row([LABELS[method], *means]))
     draw(out / f"battles_{name}.png", found, f"{name} (smac-jax)", "test_battle_won_mean")
+
+
+# --- tables of evaluations, from their CSV --------------------------------------------------------
+
+
+class Evaluation(NamedTuple):
+    """One evaluation of one seed."""
+
+    seed: int
+    env_steps: float
+    updates: int
+    value: float
+    """Greedy return, or the share of battles won."""
+
+
+class Summary(NamedTuple):
+    """What a method's evaluations come to."""
+
+    updates: list[int]
+    """Of each seed, at its last evaluation."""
+    last: list[float]
+    """Of each seed, the mean of its last three evaluations."""
+    best: float
+    early: float
+    """The mean of all evaluations within `EARLY`; NaN if there are none."""
+
+
+class Table(NamedTuple):
+    """A table of one of the READMEs, or the left part of it."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+
+def read_evaluations(
+    file: Path, metric: str = "test_return_mean"
+) -> Mapping[str, list[Evaluation]]:
+    """Every evaluation, by method."""
+    found: dict[str, list[Evaluation]] = {}
+    with file.open(newline="") as handle:
+        for row in csv.DictReader(handle):
+            evaluation = Evaluation(
+                int(row["seed"]), float(row["env_steps"]), int(row["updates"]), float(row[metric])
+            )
+            found.setdefault(row["method"], []).append(evaluation)
+    return found
+
+
+def summarise(evaluations: Sequence[Evaluation]) -> Summary:
+    seeds = sorted({e.seed for e in evaluations})
+    by_seed = [[e for e in evaluations if e.seed == seed] for seed in seeds]
+    first, last = EARLY
+    early = [e.value for e in evaluations if first <= e.env_steps <= last]
+    return Summary(
+        [of_seed[-1].updates for of_seed in by_seed],
+        [float(np.mean([e.value for e in of_seed[-3:]])) for of_seed in by_seed],
+        max(e.value for e in evaluations),
+        float(np.mean(early)) if early else np.nan,
+    )
+
+
+def mean_and_deviation(last: Sequence[float]) -> str:
+    return f"{np.mean(last):.1f} ± {np.std(last, ddof=1):.1f}" if len(last) > 1 else "–"
+
+
+def listed(values: Sequence[float], form: str) -> str:
+    return ", ".join(f"{value:{form}}" for value in values)
+
+
+def markdown_row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def tables(out: Path) -> list[Table]:
+    """The tables of README.md and battles.md, as far as they are made of evaluations."""
+    runs = {
+        name: {m: summarise(e) for m, e in read_evaluations(file).items()} if file.exists() else {}
+        for punishment, suffixes in PUNISHMENTS.items()
+        for suffix in suffixes
+        for name in [f"punishment{punishment}{suffix}"]
+        for file in [out / f"{name}.csv"]
+    }
+    battles = {
+        name: read_evaluations(file, "test_battle_won_mean")
+        for name in MAPS
+        for file in [out / f"battles_{name}.csv"]
+        if file.exists()
+    }
+    return [
+        _table_at_0(runs["punishment0"]),
+        _table_with_best("Punishment −2", runs["punishment-2"], GROUPS[""]),
+        _table_with_best("Ablations", runs["punishment-2_ablations"], GROUPS["_ablations"][1:]),
+        _table_of_others(runs["punishment0_others"]),
+        _table_of_algorithms(
+            "punishment 0", {**runs["punishment0"], **runs["punishment0_algorithms"]}
+        ),
+        _table_of_algorithms("punishment −2", runs["punishment-2_algorithms"]),
+        _table_between(runs["punishment-0.5_algorithms"], runs["punishment-1.5_algorithms"]),
+        _table_of_weights(runs["punishment0_table"]),
+        _table_of_battles(battles),
+    ]
+
+
+def _table_at_0(runs: Mapping[str, Summary]) -> Table:
+    low, high = (f"{end // 1000}k" for end in EARLY)
+    rows = [
+        (
+            LABELS[method],
+            f"{run.updates[-1]:,}",
+            listed(run.last, ".1f"),
+            mean_and_deviation(run.last),
+            f"{run.early:.1f}",
+        )
+        for method, run in runs.items()
+    ]
+    head = (
+        *("method", "updates", "last 3, each seed", "mean ± s.d. over seeds"),
+        f"mean of evaluations, {low}–{high}",
+    )
+    return Table("Punishment 0", head, rows)
+
+
+def _table_with_best(title: str, runs: Mapping[str, Summary], methods: Sequence[str]) -> Table:
+    rows = [
+        (
+            LABELS[method],
+            listed(run.updates, ","),
+            listed(run.last, ".1f"),
+            mean_and_deviation(run.last),
+            f"{run.best:.1f}",
+        )
+        for method in methods
+        if method in runs
+        for run in [runs[method]]
+    ]
+    head = (
+        *("method", "updates, each seed", "last 3 evaluations, each seed"),
+        *("mean ± s.d. over seeds", "best"),
+    )
+    return Table(title, head, rows)
+
+
+def _table_of_others(runs: Mapping[str, Summary]) -> Table:
+    rows = [
+        (LABELS[method], listed(run.updates, ","), listed(run.last, ".1f"), f"{run.best:.1f}")
+        for method, run in runs.items()
+        if method != "cwqmix-short"  # stopped early; the text tells its best evaluation
+    ]
+    return Table("The other weightings", ("method", "updates", "last 3", "best"), rows)
+
+
+def _table_of_algorithms(punishment: str, runs: Mapping[str, Summary]) -> Table:
+    rows = [
+        (
+            "MAC-PO (QMIX)" if method == "macpo" else LABELS[method],
+            listed(run.last, ".1f"),
+            mean_and_deviation(run.last),
+            f"{run.best:.1f}",
+        )
+        for method in FIGURE_2
+        if method in runs
+        for run in [runs[method]]
+    ]
+    return Table("Algorithms", (punishment, "last 3, each seed", "mean ± s.d.", "best"), rows)
+
+
+def _table_between(*punishments: Mapping[str, Summary]) -> Table:
+    rows = [
+        (
+            LABELS[method],
+            *(
+                cell
+                for runs in punishments
+                for run in [runs[method]]
+                for cell in (
+                    listed(run.last, ".1f"),
+                    f"{run.best:.1f}",
+                    listed(run.updates, ","),
+                )
+            ),
+        )
+        for method in FIGURE_2
+        if all(method in runs for runs in punishments)
+    ]
+    head = ("", "−0.5", "best", "updates", "−1.5", "best", "updates")
+    return Table("Punishments −0.5 and −1.5", head, rows)
+
+
+def _table_of_weights(runs: Mapping[str, Summary]) -> Table:
+    """Of seed 0; an algorithm with three seeds is not run again as it is."""
+
+    def of_seed_0(name: str) -> str:
+        return f"{runs[name].last[0]:.1f}" if name in runs else "–"
+
+    as_it_is = (a if a in runs else f"{a}_uniform" for a in TABLE)
+    rows = [
+        ("as it is", *map(of_seed_0, as_it_is)),
+        ("MAC-PO's weights", *(of_seed_0(f"{a}_macpo") for a in TABLE)),
+    ]
+    head = ("", *(LABELS[a] for a in TABLE))
+    return Table("Algorithms × {uniform, MAC-PO}", head, rows if runs else [])
+
+
+def _table_of_battles(maps: Mapping[str, Mapping[str, list[Evaluation]]]) -> Table:
+    rows = [
+        (
+            name if method == "qmix" else "",
+            LABELS[method].removesuffix(" (`macpo`)"),
+            _seeds(methods[method]),
+            listed(run.updates, ","),
+            listed(run.last, ".2f"),
+            f"{run.best:.2f}",
+        )
+        for name, methods in maps.items()
+        for method in BATTLES
+        if method in methods
+        for run in [summarise(methods[method])]
+    ]
+    head = (
+        *("map", "method", "seeds", "updates, each seed"),
+        *("battles won, last 3, each seed", "best evaluation"),
+    )
+    return Table("Battles", head, rows)
+
+
+def _seeds(evaluations: Sequence[Evaluation]) -> str:
+    """How many; with their million env steps where these are not the usual 2M each."""
+    last = {e.seed: round(e.env_steps / 1e6) for e in evaluations}
+    usual = set(last.values()) == {2}
+    return f"{len(last)}" if usual else f"{len(last)}: {', '.join(f'{n}M' for n in last.values())}"
+
+
+def print_tables(out: Path) -> None:
+    for table in filter(lambda table: table.rows, tables(out)):
+        print(f"\n## {table.title}\n\n{markdown_row(table.head)}\n|{'---|' * len(table.head)}")
+        for row in table.rows:
+            print(markdown_row(row))
 
 
 def main(runs: Path, out: Path) -> None:
@@ -265,4 +481,8 @@ def main(runs: Path, out: Path) -> None:
         writer.writerows(over_time.values())
 
 
-main(Path(sys.argv[1]), Path(sys.argv[2]))
+if __name__ == "__main__":
+    *runs_folder, results_folder = map(Path, sys.argv[1:])
+    for folder in runs_folder:
+        main(folder, results_folder)
+    print_tables(results_folder)

@@ -1,17 +1,19 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import pytest
 
 from macpo.bounds import (
     Bounds,
+    Finite,
     Fraction,
     NonNegative,
     Positive,
     PositiveInt,
     bounds_of,
     check_fields,
-    choices_of,
+    checked,
 )
 from macpo.errors import UsageError
 
@@ -26,6 +28,7 @@ class Config:
     limit: PositiveInt | None = None
     order: Literal["first", "last"] = "first"
     anything: float = 0.0
+    size: Finite = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self, "example")
@@ -56,18 +59,62 @@ def test_a_value_outside_is_refused_in_one_sentence(field: str, value: Any, mess
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_numbers_with_bounds_must_be_finite(value: float):
-    with pytest.raises(UsageError, match="rate must be above 0, not"):
+    with pytest.raises(UsageError, match="rate must be above 0 and finite, not"):
         Config(rate=value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("count", 2**31, "count must be at most 2,147,483,647, not 2147483648."),
+        ("count", 10**400, "count must be at most 2,147,483,647, not 1000"),
+        ("count", -(10**10), "count must be at least -2,147,483,647, not -10000000000."),
+        ("rate", 1e308, "rate must be at most 3.40282e+38, not 1e+308."),
+        ("rate", 10**400, "rate must be a number, not 1000"),
+        ("rate", 1e-60, "rate must be above 0 after rounding to 32 bits, here 0, not 1e-60."),
+        ("size", float("-inf"), "size must be finite, not -inf."),
+    ],
+)
+def test_numbers_must_fit_in_the_32_bits_that_programs_compute_with(
+    field: str, value: Any, said: str
+):
+    with pytest.raises(UsageError) as refused:
+        Config(**{field: value})
+    assert f"example: {said}" in f"{refused.value}"
+
+
+def test_the_largest_numbers_of_32_bits_are_allowed():
+    Config(count=2**31 - 1, rate=float.fromhex("0x1.fffffep+127"))
+
+
+def test_a_long_value_is_repeated_in_part():
+    with pytest.raises(UsageError) as refused:
+        Config(order="x" * 10_000)  # type: ignore[arg-type]
+    assert len(str(refused.value)) < 200
+
+
+def test_fields_get_values_of_their_types():
+    config = Config(count=np.int64(3), rate=np.float32(0.5), weight=2, limit=4.0)  # type: ignore[arg-type]
+    values = config.count, config.rate, config.weight, config.limit
+    assert values == (3, 0.5, 2.0, 4)
+    assert [type(value) for value in values] == [int, float, float, int]
 
 
 def test_none_is_allowed_where_the_type_says_so():
     assert Config(limit=None).limit is None
+    with pytest.raises(UsageError, match="count must be a whole number, not None"):
+        Config(count=None)  # type: ignore[arg-type]
+
+
+def test_an_argument_of_a_function_is_checked_like_a_field():
+    assert checked(np.int64(3), PositiveInt, "episodes") == 3
+    with pytest.raises(UsageError, match="episodes must be at least 1, not 0"):
+        checked(0, PositiveInt, "episodes")
 
 
 def test_fields_without_bounds_are_not_looked_at():
     assert Config(anything=float("inf")).anything == float("inf")
 
 
-def test_bounds_and_choices_of_items_are_not_those_of_their_tuple():
+def test_bounds_of_items_are_not_those_of_their_tuple():
     assert bounds_of(tuple[Positive, Positive]) is None
-    assert choices_of(tuple[Literal["a", "b"], ...]) == ()

@@ -1,22 +1,29 @@
 """The command line: every mistake gets one clear sentence and status 2."""
 
 import dataclasses
+import io
 import itertools
 import json
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import get_type_hints
 
+import jax
 import pytest
 
-from macpo import registry
+import macpo
+from macpo import cli, registry
 from macpo.bounds import Bounds, bounds_of
 from macpo.cli import COMMANDS, main
 from macpo.experiment import PARTS, Experiment, Run, to_dict
+from macpo.render import frames
+from macpo.report import curves, table
+from macpo.runs import policy
+from macpo.runs.directory import RunDirectory
 from macpo.training.host.pool import Workers
 
 
@@ -48,11 +55,23 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
     assert "usage: macpo " + command in capsys.readouterr().out
 
 
-def test_a_reader_who_has_seen_enough_gets_no_traceback():
-    shell = f"{sys.executable} -m macpo train --help | head -1"
-    ended = subprocess.run(["bash", "-c", f"{shell}; exit ${{PIPESTATUS[0]}}"], capture_output=True)
-    assert ended.returncode in (0, 128 + signal.SIGPIPE)  # 0: all was in the pipe before it closed
-    assert ended.stderr == b"" and ended.stdout.startswith(b"usage: macpo train")
+@pytest.mark.parametrize("pipe", ["--help | true", "list | head -1", "train --help | head -1"])
+def test_a_reader_who_has_seen_enough_gets_no_complaint(pipe: str):
+    shell = f"{sys.executable} -m macpo {pipe}; exit ${{PIPESTATUS[0]}}"
+    ended = subprocess.run(["bash", "-c", shell], capture_output=True)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["train", "--help"], ["no-such-command"]])
+def test_a_terminal_without_unicode_is_shown_similar_characters(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(sys, "stderr", stream)
+    assert run(*arguments) in (0, 2)
+    assert len(raw.getvalue()) > 50 and raw.getvalue().isascii()
 
 
 def test_train_help_documents_every_knob_of_the_chosen_parts(capsys: pytest.CaptureFixture[str]):
@@ -72,10 +91,10 @@ def test_no_flag_of_any_plugin_lacks_its_sentence(capsys: pytest.CaptureFixture[
             lines = [line.strip("│ ") for line in capsys.readouterr().out.splitlines()]
             for line, following in itertools.pairwise(lines):
                 part_of_a_matrix = re.match(r"--[\w.-]+\.\d+ ", line)
-                if line.startswith("--") and not line.startswith("--preset"):
-                    if part_of_a_matrix:
-                        continue
-                    assert following and not following.startswith("(default"), line
+                if line.startswith("--") and not part_of_a_matrix:
+                    _, *beside = re.split(r"\s{2,}", line, maxsplit=1)
+                    sentence = beside[0] if beside else following
+                    assert sentence and not sentence.startswith("(default"), line
 
 
 def test_help_shows_the_bounds_of_settings(capsys: pytest.CaptureFixture[str]):
@@ -126,7 +145,15 @@ def test_bounds_add_no_flag_and_take_none_away(plug_in: str, capsys: pytest.Capt
         (["train", "--preset", "pymarl3"], "unknown preset 'pymarl3'; did you mean"),
         (["train", "--env"], "--env needs a value"),
         (["train", "--env.punishment", "2"], "must be 0 or negative, not 2.0"),
-        (["train", "--env.punishmen", "-2"], "--env.punishment FLOAT"),
+        (["train", "--env.punishmen", "-2"], "Perhaps you meant: --env.punishment FLOAT"),
+        (["train", "--weigthing", "per"], "Perhaps you meant: --weighting NAME"),
+        (["train", "--algoritm", "vdn"], "Perhaps you meant: --algorithm"),
+        (["train", "--presett", "pymarl"], "Perhaps you meant: --preset NAME"),
+        (["train", "--stepz", "5"], "Perhaps you meant: --steps INT"),
+        (["evaluate", "run", "--envv", "two-step"], "Perhaps you meant: --env NAME"),
+        (["render", "run", "--envv", "two-step"], "Perhaps you meant: --env NAME"),
+        (["resume", "run", "--step", "5"], "Perhaps you meant: --steps"),
+        (["bench", "--round", "3"], "Perhaps you meant: --rounds INT"),
         (["train", "--steps", "many"], "INT"),
         (["train", "--batch-size", "9000"], "batch_size (9000 episodes) is larger than"),
         (["train", "--seeds", "0"], "seeds must be at least 1, not 0"),
@@ -146,6 +173,19 @@ def test_bounds_add_no_flag_and_take_none_away(plug_in: str, capsys: pytest.Capt
         (["train", "--env", "math:floor"], "missing a required argument"),
         (["train", "--env", "json:loads", "--env.options", "{"], "'{' is not JSON"),
         (["train", "--env", "json:loads", "--env.options", "[1]"], "'[1]' is not a JSON object"),
+        (["train", "--seed", "2147483648"], "seed must be at most 2,147,483,647, not 2147483648"),
+        (["train", "--steps", "10000000000"], "steps must be at most 2,147,483,647"),
+        (
+            ["train", "--checkpoint-interval", "10000000000"],
+            "checkpoint_interval must be at most 2,147,483,647, not 10000000000",
+        ),
+        (["train", "--env.height", "1000000"], "cells, but they are numbered in 16 bits"),
+        (
+            ["train", "--algorithm.optim-eps", "inf"],
+            "optim_eps must be above 0 and finite, not inf",
+        ),
+        (["train", "--env", "two-step", "--env.reward-scale", "1e308"], "must be at most 3.4"),
+        (["evaluate", "nowhere", "--episodes", "9" * 400], "episodes must be at most"),
         (["list", "weighting"], "did you mean 'weightings'?"),
         (["doctor", "now"], "takes no arguments"),
     ],
@@ -155,6 +195,12 @@ def test_bad_input_gets_one_clear_sentence(
     arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ):
     assert said in complaint(capsys, *arguments)
+
+
+def test_options_nested_without_end_are_refused(capsys: pytest.CaptureFixture[str]):
+    options = '{"x":' * 100_000
+    said = complaint(capsys, "train", "--env", "json:loads", "--env.options", options)
+    assert "it is nested too deep" in said and len(said) < 2000
 
 
 def test_a_buffer_beyond_the_memory_is_refused_with_advice(
@@ -180,6 +226,57 @@ def test_an_edited_experiment_file_is_checked(tmp_path: Path, capsys: pytest.Cap
     (tmp_path / "experiment.json").write_text(json.dumps(data))
     said = complaint(capsys, "train", "--config", str(tmp_path / "experiment.json"))
     assert "unknown setting run.stepz; did you mean 'steps'?" in said
+
+
+def test_chosen_parts_are_explained_with_their_flags(capsys: pytest.CaptureFixture[str]):
+    assert run("train", "--algorithm", "vdn", "--help") == 0
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for flag, default in {"--env": "predator-prey", "--algorithm": "vdn"}.items():
+        _, described = text.split(f" {flag} NAME ", 1)
+        assert described.split(" --")[0].strip().endswith(f"(default: {default})")
+
+
+@pytest.mark.parametrize("command", ["evaluate", "render"])
+def test_the_other_environment_brings_its_flags(command: str, capsys: pytest.CaptureFixture[str]):
+    assert run(command, "--env", "two-step", "--help") == 0
+    assert "--env.reward-scale" in capsys.readouterr().out
+    assert run(command, "--help") == 0
+    text = capsys.readouterr().out
+    assert "--env NAME" in text and "--env.reward-scale" not in text
+
+
+@pytest.mark.parametrize("command", [["train"], ["check-env", "two-step"], ["bench", "env"]])
+def test_the_64_bit_mode_of_jax_is_refused_in_a_sentence(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+):
+    with jax.enable_x64(True):
+        assert "unset JAX_ENABLE_X64" in complaint(capsys, *command)
+
+
+@pytest.mark.parametrize("name", ["a[seed1]b", "a[/x]b", "a:smile:b"])
+def test_a_finished_run_is_told_and_drawn_with_the_largest_return(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    env = registry.make_env("predator-prey")
+    drawn = []
+    monkeypatch.setattr(
+        macpo, "load", lambda run, trust: SimpleNamespace(trainer=SimpleNamespace(env=env))
+    )
+    monkeypatch.setattr(policy, "play", lambda policy: ([], [], []))
+    monkeypatch.setattr(frames, "animate", lambda *args: None)
+    monkeypatch.setattr(table, "print_summary", lambda *args: None)
+    monkeypatch.setattr(curves, "draw_learning_curve", lambda *args: drawn.append(args))
+    run = RunDirectory(tmp_path / name)
+    run.path.mkdir(parents=True)
+    run.metrics.touch()
+    assert cli._finish(macpo.RunResult(run.path, finished=True), trust=False) is None
+    assert drawn == [(run.path, run.learning_curve, env.spec.return_bounds)]
+    assert env.spec.return_bounds is not None and env.spec.return_bounds[1] == 40
+    assert capsys.readouterr().out.splitlines() == [
+        f"curve: {run.learning_curve}",
+        f"episode: {run.episode}",
+        f"everything else: {run.readme}",
+    ]
 
 
 def test_list_explains_every_plugin_in_a_line(capsys: pytest.CaptureFixture[str]):
@@ -227,8 +324,10 @@ def test_a_sound_environment_of_the_current_folder_gets_status_0(
     assert run("check-env", f"{own}:make", "--env.options", '{"n_agents": 3}') == 0
     first, *checks, last = capsys.readouterr().out.splitlines()
     assert first.startswith("own_games:make (JAX): 3 agents, 3 actions, observations of 2")
-    assert all(line.startswith("ok    ") for line in checks) and len(checks) > 10
-    assert last == "nothing wrong"
+    earned = [line for line in checks if line.startswith("      ")]
+    assert all(line.startswith("ok    ") for line in checks if line not in earned)
+    assert [line.split()[0] for line in earned] == ["3", "ends:", "actions,"]
+    assert len(checks) > 10 and last == "nothing wrong"
 
 
 def test_a_broken_environment_gets_status_1_and_is_closed(
@@ -236,7 +335,7 @@ def test_a_broken_environment_gets_status_1_and_is_closed(
 ):
     assert run("check-env", f"{own}:Crooked", "--episodes", "2", "--seed", "5") == 1
     lines = capsys.readouterr().out.splitlines()
-    at = lines.index("WRONG Info has the same names at every step, each with one number")
+    at = lines.index("WRONG Info has the same names at every step, each with one number or None")
     assert lines[at + 1] == (
         "      seed 5, step 1: expected info ['clock'] as at the first reset, found []"
     )
@@ -265,5 +364,18 @@ def test_a_run_on_an_environment_of_ones_own_is_resumed(own: str, tmp_path: Path
     assert run("train", *name, *small, "--steps", "100", "--out", out) == 0
     data = json.loads((tmp_path / "run" / "experiment.json").read_text())
     assert data["env"]["name"] == f"{own}:make" and data["env"]["options"] == {"n_agents": 3}
-    assert run("resume", out, "--steps", "200") == 0
-    assert run("evaluate", out, "--episodes", "8") == 0
+    assert run("resume", out, "--steps", "200", "--trust") == 0
+    assert run("evaluate", out, "--episodes", "8", "--trust") == 0
+
+
+@pytest.mark.parametrize("error", [MemoryError("no room"), RuntimeError("RESOURCE_EXHAUSTED: 8")])
+def test_memory_that_runs_out_is_told_in_a_sentence(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def fail(_: list[str]) -> int:
+        raise error
+
+    monkeypatch.setitem(COMMANDS, "list", cli.Command(fail))
+    said = complaint(capsys, "list")
+    assert said.startswith("macpo: memory ran out: ")
+    assert said.rstrip().endswith("Choose a smaller environment or batch.")

@@ -1,10 +1,21 @@
 """Errors told in one sentence, with advice."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from macpo.errors import UsageError, describe_exception, nearest, require
+from macpo.errors import (
+    UsageError,
+    describe_exception,
+    is_out_of_memory,
+    nearest,
+    require,
+    shortened,
+    shown,
+)
+
+HUGE: list[Any] = ["x" * 10_000, list(range(10_000)), 10**3000, 10**5000, {"a": [[[[[[0]]]]]]}]
 
 KNOWN = ["qmix", "qplex", "vdn"]
 
@@ -31,6 +42,21 @@ def test_a_word_like_no_other_gets_no_suggestion(known: list[str]):
     assert nearest("zzzzzz", known) == "nothing similar is known."
 
 
+@pytest.mark.parametrize("value", ["two words", 3, None, [1, 2], {"a": 1.5}], ids=repr)
+def test_a_short_value_is_shown_as_python_writes_it(value: Any):
+    assert shown(value) == repr(value)
+
+
+@pytest.mark.parametrize("value", HUGE, ids=range(5))
+def test_a_long_or_nested_value_is_shown_in_part(value: Any):
+    assert len(shown(value)) < 100
+
+
+def test_long_text_keeps_its_ends():
+    assert shortened("a" * 80) == "a" * 80
+    assert shortened("a" * 50 + "b" * 50) == "a" * 40 + " … " + "b" * 40
+
+
 def raised(error: Exception) -> Exception:
     """The same error after it was raised in a function of this file."""
 
@@ -51,3 +77,9 @@ def test_an_exception_is_described_with_the_place_that_raised_it():
 
 def test_an_exception_without_a_message_is_described_by_its_type():
     assert describe_exception(raised(RuntimeError())).startswith("RuntimeError (")
+
+
+def test_memory_that_ran_out_is_recognised_whoever_asked_for_it():
+    assert is_out_of_memory(MemoryError())
+    assert is_out_of_memory(RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 8 bytes."))
+    assert not is_out_of_memory(ValueError("a RESOURCE_EXHAUSTED in passing"))

@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
+import sys
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 
 from macpo import registry
@@ -56,6 +58,107 @@ def test_a_run_that_is_not_given_has_the_schedule_of_the_algorithm() -> None:
     schedule = registry.config_class("algorithms", "coma").schedule
     assert Experiment(algorithm="coma").run == Run(**schedule) != Run()
     assert Experiment(algorithm="coma", run=Run()).run == Run()
+
+
+# --- what can be trained can be resumed ----------------------------------------------------------
+
+
+def written_and_read(experiment: Experiment) -> Experiment:
+    return from_dict(json.loads(json.dumps(to_dict(experiment))), trust=True)
+
+
+def test_numbers_of_other_types_become_plain_ones() -> None:
+    run = Run(steps=1e4, seeds=np.int64(3), epsilon_finish=np.float32(0.5))  # type: ignore[arg-type]
+    experiment = Experiment(env=make("envs", "two-step", reward_scale=2), run=run)
+    assert (run.steps, run.seeds) == (10_000, 3)
+    assert written_and_read(experiment) == experiment
+    assert digest(written_and_read(experiment)) == digest(experiment)
+
+
+def test_options_become_what_a_file_gives_back() -> None:
+    options = {"sizes": (1, np.int64(2)), "weights": np.eye(2)}
+    env = make("envs", "tests.support.toys:Counting", options=options)
+    experiment = Experiment(env=env)
+    assert experiment.env.options == {"sizes": [1, 2], "weights": [[1.0, 0.0], [0.0, 1.0]]}
+    assert written_and_read(experiment) == experiment
+
+
+@dataclasses.dataclass(frozen=True)
+class Unchecked:
+    """An environment of somebody who checks no field."""
+
+    size: int = 3
+    table: tuple[float, ...] = (1.0,)
+    anything: Any = None
+
+    def make(self) -> None: ...
+
+
+def test_a_configuration_that_checks_nothing_is_made_plain_too() -> None:
+    env = Unchecked(np.int64(3), [1, 2], {"a": (1,)})  # type: ignore[arg-type]
+    assert Experiment(env=env).env == Unchecked(3, (1.0, 2.0), {"a": [1]})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("env", "said"),
+    [
+        (Unchecked(size="large"), "env.size must be a whole number, not 'large'"),  # type: ignore[arg-type]
+        (Unchecked(anything=print), "env.anything holds <built-in function print>, which a file"),
+        (Unchecked(anything={1: 2}), "env.anything has the key 1; keys must be text"),
+        (Unchecked, "env must be a name of `macpo list` or a configuration such as"),
+        (42, "env must be a name of `macpo list` or a configuration such as macpo.envs.Predator"),
+        (make("algorithms", "qmix"), "unknown environment 'qmix'"),
+    ],
+    ids=["type", "object", "key", "class", "number", "algorithm"],
+)
+def test_what_no_file_can_hold_is_refused(env: Any, said: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        Experiment(env=env)
+    assert said in str(refused.value)
+
+
+def test_a_configuration_defined_inside_a_function_is_refused() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Local(Unchecked):
+        """Nobody else can name it."""
+
+    with pytest.raises(UsageError, match="Local is defined inside a function, where no file can"):
+        Experiment(env=Local())
+
+
+def test_a_configuration_of_a_class_whose_name_has_passed_to_another_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    old = Unchecked()
+    new = dataclasses.make_dataclass("Unchecked", [("size", int, 3)], frozen=True)
+    new.make = Unchecked.make  # type: ignore[attr-defined]
+    monkeypatch.setattr(sys.modules[__name__], "Unchecked", new)
+    with pytest.raises(UsageError, match="Unchecked no longer names; make it anew"):
+        Experiment(env=old)
+
+
+@dataclasses.dataclass(frozen=True)
+class Named(Unchecked):
+    """Its setting is called as the section's own entry."""
+
+    name: str = "forest"
+
+
+def test_a_setting_called_name_is_refused() -> None:
+    with pytest.raises(UsageError, match="has a setting called 'name', which is its own name in"):
+        Experiment(env=Named())
+
+
+def test_a_product_of_weightings_is_refused() -> None:
+    product = make("weighting", "per").times(make("weighting", "owqmix"))
+    with pytest.raises(UsageError, match=r"weighting.first is PER\(.*\), whose class a file"):
+        Experiment(weighting=product)
+
+
+@pytest.mark.parametrize("part", ["run", "replay"])
+def test_settings_must_be_of_their_class(part: str) -> None:
+    with pytest.raises(UsageError, match=rf"{part} must be a R\w+\(…\), not \{{'steps': 5\}}"):
+        Experiment(**{part: {"steps": 5}})
 
 
 # --- as text --------------------------------------------------------------------------------------
@@ -163,12 +266,12 @@ def test_a_whole_number_is_read_as_a_float_where_one_is_meant() -> None:
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [
-        ("run__steps", "many", "run.steps must be int, not 'many'"),
-        ("run__steps", 1.5, "run.steps must be int, not 1.5"),
-        ("run__seeds", True, "run.seeds must be int, not True"),
-        ("env__punishment", False, "env.punishment must be float, not False"),
-        ("env__punishment", None, "env.punishment must be float, not None"),
-        ("env__block_occupied_moves", 1, "env.block_occupied_moves must be bool, not 1"),
+        ("run__steps", "many", "run.steps must be a whole number, not 'many'"),
+        ("run__steps", 1.5, "run.steps must be a whole number, not 1.5"),
+        ("run__seeds", True, "run.seeds must be a whole number, not True"),
+        ("env__punishment", False, "env.punishment must be a number, not False"),
+        ("env__punishment", None, "env.punishment must be a number, not None"),
+        ("env__block_occupied_moves", 1, "env.block_occupied_moves must be true or false, not 1"),
         (
             "weighting__normalise",
             "most",
@@ -247,17 +350,20 @@ def test_every_part_changes_the_digest(other: dict[str, Any]) -> None:
 
 
 def test_equal_experiments_differ_in_nothing() -> None:
-    assert difference(Experiment(), Experiment()) == []
+    assert difference(to_dict(Experiment()), to_dict(Experiment())) == []
 
 
 def test_a_difference_names_part_setting_and_both_values() -> None:
     longer = Experiment(run=Run(steps=400_000, seed=7))
-    assert difference(Experiment(), longer) == ["run.seed: 0 → 7", "run.steps: 300000 → 400000"]
+    assert difference(to_dict(Experiment()), to_dict(longer)) == [
+        "run.seed: 0 → 7",
+        "run.steps: 300000 → 400000",
+    ]
 
 
 def test_settings_that_only_one_plug_in_has_differ_from_none() -> None:
     a, b = Experiment(weighting="uniform"), Experiment(weighting="owqmix")
-    assert difference(a, b) == [
+    assert difference(to_dict(a), to_dict(b)) == [
         "weighting.alpha: None → 0.1",
         "weighting.name: uniform → owqmix",
     ]
@@ -273,7 +379,6 @@ def test_settings_that_only_one_plug_in_has_differ_from_none() -> None:
         "seeds",
         "batch_size_run",
         "batch_size",
-        "updates_per_iteration",
         "buffer_size",
         "target_update_interval",
         "epsilon_anneal_time",
@@ -297,6 +402,14 @@ def test_the_first_seed_must_not_be_negative() -> None:
 def test_epsilon_is_a_probability(name: str, value: float) -> None:
     with pytest.raises(UsageError, match=f"{name} must be between 0 and 1"):
         Run(**{name: value})
+
+
+def test_counts_that_end_before_the_run_does_are_refused() -> None:
+    with pytest.raises(UsageError, match="the last seed must be at most 2,147,483,647, not 2,147,"):
+        Run(seed=2**31 - 1, seeds=2)
+    Run(seed=2**31 - 2, seeds=2)
+    with pytest.raises(UsageError, match=r"steps \(2,000,000,000\) can lead to 4,000,000,000 upda"):
+        Run(steps=2 * 10**9, batch_size_run=1, updates_per_iteration=2)
 
 
 @pytest.mark.parametrize("name", ["batch_size", "batch_size_run"])

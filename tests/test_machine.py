@@ -5,9 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import pytest
 
 from macpo import machine
+from macpo.errors import UsageError
 
 CGROUP_2 = "/sys/fs/cgroup/memory.max"
 CGROUP_1 = "/sys/fs/cgroup/memory/memory.limit_in_bytes"
@@ -119,3 +121,8 @@ def test_a_c_library_without_such_options_is_left_alone(monkeypatch: pytest.Monk
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(machine.ctypes, "CDLL", lambda _: object())
     assert machine.keep_freed_memory() is False
+
+
+def test_the_64_bit_mode_of_jax_is_refused_in_a_sentence():
+    with jax.enable_x64(True), pytest.raises(UsageError, match="unset JAX_ENABLE_X64"):
+        machine.prepare_jax()

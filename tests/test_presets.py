@@ -1,7 +1,6 @@
 """Presets set what their names promise."""
 
 import dataclasses
-from types import SimpleNamespace
 
 import pytest
 
@@ -85,6 +84,14 @@ def test_dop_official_learns_from_16_new_and_32_old_episodes_of_4_environments()
     assert (dop.critic_lr, dop.grad_norm_clip) == (1e-4, 20.0)
 
 
+def test_dop_official_updates_its_critic_from_the_first_step_of_the_episodes_to_the_last():
+    dop = presets.apply("dop-official", Experiment(algorithm="dop")).algorithm
+    assert (dop.sweep_direction, Experiment(algorithm="dop").algorithm.sweep_direction) == (
+        "forward",
+        "backward",
+    )
+
+
 def test_fop_official_adds_the_entropy_outside_the_return():
     assert Experiment(algorithm="fop").algorithm.entropy_in_return
     fop = presets.apply("fop-official", Experiment(algorithm="fop")).algorithm
@@ -126,7 +133,7 @@ def test_an_unknown_preset_is_told_the_nearest():
 
 
 def test_presets_of_value_based_learners_refuse_others():
-    experiment = Experiment(algorithm=SimpleNamespace(schedule={}))
+    experiment = Experiment(algorithm="coma")
     assert not isinstance(experiment.algorithm, ValueBased)
     with pytest.raises(UsageError, match="sets up value-based algorithms"):
         presets.apply("pymarl", experiment)

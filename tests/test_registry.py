@@ -177,6 +177,24 @@ def entry_point(td_power: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     registry.discover.cache_clear()
 
 
+@pytest.fixture
+def broken_entry_point(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An installed weighting whose module is gone."""
+    entry = importlib.metadata.EntryPoint("gone", "nowhere_at_all:Config", "macpo.weighting")
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda *, group: [entry])
+    registry.discover.cache_clear()
+    yield
+    registry.discover.cache_clear()
+
+
+@pytest.mark.usefixtures("broken_entry_point")
+def test_an_installed_plug_in_that_cannot_be_imported_is_named() -> None:
+    with pytest.raises(
+        UsageError, match=r"the installed weighting 'gone' \(nowhere_at_all:Config\)"
+    ):
+        registry.discover("weighting")
+
+
 @pytest.mark.usefixtures("entry_point")
 def test_an_entry_point_adds_a_weighting_under_its_name() -> None:
     assert "td-power" in registry.discover("weighting")
@@ -225,7 +243,7 @@ def test_an_experiment_with_an_import_path_survives_json(td_power: str) -> None:
     experiment = Experiment(weighting=td_power)
     data: Any = to_dict(experiment)
     assert data["weighting"] == {"name": td_power, "power": 1.0} | COMMON_OPTIONS
-    assert from_dict(data) == experiment
+    assert from_dict(data, trust=True) == experiment
 
 
 def test_an_import_path_that_leads_nowhere_is_refused(td_power: str) -> None:

@@ -5,16 +5,24 @@
         alpha: NonNegative = 1.0
         beta: Fraction = 0.0
 
-A `Literal` allows its values; a number must be finite and within the `Bounds` in its type.
+A `Literal` allows its values; a number must be within the `Bounds` in its type and within what the
+compiled program computes with: 32 bits.
 """
 
 import dataclasses
 import math
+import struct
 import types
 import typing
-from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
-from macpo.errors import require
+from macpo.errors import require, shown
+from macpo.field_types import conform, field_hints
+
+MAX_INT = 2**31 - 1
+MAX_FLOAT = float.fromhex("0x1.fffffep+127")
+SMALLEST_FLOAT = 2.0**-126
+"""Processors round smaller ones to 0."""
 
 
 class Bounds(NamedTuple):
@@ -26,49 +34,76 @@ class Bounds(NamedTuple):
     below: float | None = None
 
     def __contains__(self, value: object) -> bool:
+        """Whether the number is within the interval, in 32 bits too."""
+        if isinstance(value, int):
+            return abs(value) <= MAX_INT and self.holds(value)
+        if not isinstance(value, float) or not abs(value) <= MAX_FLOAT:
+            return False
+        return self.holds(value) and self.holds(_float32(value))
+
+    def holds(self, value: float) -> bool:
+        """Whether the number is within the interval, whatever its size."""
         return (
-            isinstance(value, int | float)
-            and math.isfinite(value)
-            and (self.at_least is None or value >= self.at_least)
+            (self.at_least is None or value >= self.at_least)
             and (self.above is None or value > self.above)
             and (self.at_most is None or value <= self.at_most)
             and (self.below is None or value < self.below)
         )
 
     def __str__(self) -> str:
-        """In words: "above 0", "at least 1", "between 0 and 1"."""
+        """In words: "above 0", "at least 1", "between 0 and 1", "finite" without any end."""
         if self.at_least is not None and self.at_most is not None:
-            return f"between {self.at_least:g} and {self.at_most:g}"
+            return f"between {_number(self.at_least)} and {_number(self.at_most)}"
         words = {"at_least": "at least", "above": "above", "at_most": "at most", "below": "below"}
         given = zip(words.values(), self, strict=True)
-        return " and ".join(f"{word} {end:g}" for word, end in given if end is not None)
+        ends = [f"{word} {_number(end)}" for word, end in given if end is not None]
+        return " and ".join(ends) or "finite"
 
 
+Finite: TypeAlias = Annotated[float, Bounds()]
 Positive: TypeAlias = Annotated[float, Bounds(above=0)]
 NonNegative: TypeAlias = Annotated[float, Bounds(at_least=0)]
 Fraction: TypeAlias = Annotated[float, Bounds(at_least=0, at_most=1)]
 PositiveInt: TypeAlias = Annotated[int, Bounds(at_least=1)]
 NonNegativeInt: TypeAlias = Annotated[int, Bounds(at_least=0)]
+Seconds: TypeAlias = Annotated[float, Bounds(above=0, at_most=1_000_000)]
+"""Waited for at most: operating systems count milliseconds in 31 bits."""
 
 
 def check_fields(config: Any, owner: str) -> None:
-    """Raise a `UsageError` that names `owner` unless every field has a value its type allows.
+    """Give every field a value of its declared type; UsageError, which names `owner`, if it cannot.
 
-    Fields that are None, or whose type has neither `Bounds` nor a `Literal`, are not checked.
+    What the types say is checked: `Bounds`, the values of a `Literal`.
     """
-    hints = typing.get_type_hints(type(config), include_extras=True)
+    hints = field_hints(type(config))
     prefix = f"{owner}: " if owner else ""
     for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if value is None:
-            continue
-        if choices := choices_of(hints[field.name]):
-            listed = ", ".join(map(repr, choices))
-            message = f"{prefix}{field.name} must be one of {listed}, not {value!r}."
-            require(value in choices, message)
-        if bounds := bounds_of(hints[field.name]):
-            message = f"{prefix}{field.name} must be {bounds}, not {value!r}."
-            require(value in bounds, message)
+        given = getattr(config, field.name)
+        value = checked(given, hints[field.name], f"{prefix}{field.name}")
+        if value is not given:
+            object.__setattr__(config, field.name, value)  # configurations are frozen
+
+
+def checked(value: Any, hint: Any, name: str) -> Any:
+    """The value as the annotated type, within its bounds; UsageError, which names it, otherwise."""
+    number, bounds = conform(value, hint, name), bounds_of(hint)
+    if bounds and isinstance(number, int | float):
+        require(number in bounds, f"{name} must be {_allowed(number, bounds)}, not {shown(value)}.")
+    return number
+
+
+def _allowed(value: float, bounds: Bounds) -> str:
+    """The bound that the value breaks, in words."""
+    if isinstance(value, float) and not math.isfinite(value):
+        has_ends = bounds.at_least is not None and bounds.at_most is not None
+        return str(bounds) if has_ends or bounds == Bounds() else f"{bounds} and finite"
+    largest = MAX_INT if isinstance(value, int) else MAX_FLOAT
+    if abs(value) > largest:
+        return f"at most {_number(largest)}" if value > 0 else f"at least {_number(-largest)}"
+    if isinstance(value, int):
+        return str(bounds)
+    rounded = f" after rounding to 32 bits, here {_float32(value):g}"
+    return f"{bounds}{rounded if bounds.holds(value) else ''}"
 
 
 def bounds_of(hint: Any) -> Bounds | None:
@@ -80,15 +115,18 @@ def bounds_of(hint: Any) -> Bounds | None:
     return None
 
 
-def choices_of(hint: Any) -> tuple[Any, ...]:
-    """The values of a `Literal`, `Literal[…] | None` included; none for other types."""
-    for option in _options(hint):
-        if typing.get_origin(option) is Literal:
-            return typing.get_args(option)
-    return ()
-
-
 def _options(hint: Any) -> tuple[Any, ...]:
     """The members of a union, or the type itself."""
     is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     return typing.get_args(hint) if is_union else (hint,)
+
+
+def _float32(value: float) -> float:
+    """The number that the compiled program computes with."""
+    if abs(value) < SMALLEST_FLOAT:
+        return 0.0
+    return struct.unpack("f", struct.pack("f", value))[0]
+
+
+def _number(end: float) -> str:
+    return f"{end:,}" if isinstance(end, int) else f"{end:g}"

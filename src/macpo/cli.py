@@ -2,28 +2,30 @@
 
 import dataclasses
 import json
-import os
-import signal
 import sys
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeAlias, TypeVar
 
 import tyro
 import tyro.constructors
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 import macpo
 from macpo import presets, registry
 from macpo.bounds import Fraction, NonNegativeInt, PositiveInt, bounds_of, check_fields
-from macpo.errors import UsageError, nearest
-from macpo.experiment import PARTS, SETTINGS, Experiment, Run, from_dict
+from macpo.errors import UsageError, is_out_of_memory, nearest, shortened, shown
+from macpo.experiment import PARTS, SETTINGS, Experiment, Run
 from macpo.learners.base import About
+from macpo.machine import prepare_jax
 from macpo.replay.priority import Replay
-from macpo.runs.directory import RunDirectory, read_settings
+from macpo.runs.directory import RunDirectory, read_experiment
+from macpo.runs.files import parse_json
+from macpo.terminal import lasting_output, say
 from macpo.training.host.pool import Workers
 
 if TYPE_CHECKING:
@@ -31,19 +33,29 @@ if TYPE_CHECKING:
 
 _console = Console()
 _Flags = TypeVar("_Flags")
+_Trust: TypeAlias = Annotated[
+    bool,
+    tyro.conf.FlagCreatePairsOff,
+    tyro.conf.arg(
+        help="Import what the run's own files name, although it is not registered here; only for "
+        "files whose author you trust."
+    ),
+]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; exit status 0, 2 for bad input, 128 + n when signal n stopped a run."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    with lasting_output():
+        _run(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(arguments: list[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_usage())
         return
     if arguments[0] == "--version":
         print(f"macpo {macpo.__version__}")
         return
-    if "" not in sys.path:
-        sys.path.append("")  # a plug-in named module:attribute may be in the current folder
     name, *rest = arguments
     command = COMMANDS.get(name)
     try:
@@ -58,11 +70,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except UsageError as error:
         print(f"macpo: {error}", file=sys.stderr)
         sys.exit(2)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        words = f"memory ran out: {shortened(str(error))}"
+        print(f"macpo: {words} Choose a smaller environment or batch.", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:  # `macpo … | head`: nobody reads on
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + signal.SIGPIPE)
     sys.exit(status or 0)
 
 
@@ -87,17 +102,38 @@ def _summary(function: Callable[..., Any]) -> str:
     return (function.__doc__ or "").split("\n")[0]
 
 
+def _named(kind: registry.Kind, name: str) -> Any:
+    """The configuration that the user named; their own module may be in the current folder."""
+    if registry.is_import_path(name):
+        _import_from_current_folder()
+    return registry.make_config(kind, name)
+
+
+def _trusted(trust: bool) -> bool:
+    """As given; what is trusted may be in the current folder, as it was in training."""
+    if trust:
+        _import_from_current_folder()
+    return trust
+
+
+def _import_from_current_folder() -> None:
+    """Only when asked: in a folder from somebody else, any module's name may be a trap."""
+    if "" not in sys.path:
+        sys.path.append("")
+
+
 # --- train --------------------------------------------------------------------------------------
 
 
 def _train(arguments: list[str]) -> int | None:
     """Train, then evaluate, draw the learning curve and film an episode."""
     chosen, rest = _take(arguments, (*PARTS, "preset", "config"))
-    experiment = _chosen_experiment(chosen)
+    experiment = _chosen_experiment(chosen, trust=_trusted("--trust" in rest))
     parts = {part: getattr(experiment, part) for part in PARTS}
     flags = dataclasses.make_dataclass(
         "Train",
         [
+            *_chosen_flags(experiment),
             *((part, _flags_of(config), config) for part, config in parts.items()),
             ("replay", Replay, experiment.replay),
             ("run", Annotated[Run, tyro.conf.arg(name="")], experiment.run),
@@ -111,6 +147,7 @@ def _train(arguments: list[str]) -> int | None:
                 Annotated[bool, tyro.conf.arg(help="Write TensorBoard files as well.")],
                 False,
             ),
+            ("trust", _Trust, False),
             ("workers", Workers, Workers()),
         ],
         frozen=True,
@@ -124,20 +161,16 @@ def _train(arguments: list[str]) -> int | None:
         tensorboard=parsed.tensorboard,
         workers=parsed.workers,
     )
-    return _finish(result)
+    return _finish(result, trust=True)  # the names in its files are those of this command
 
 
-def _chosen_experiment(chosen: Mapping[str, list[str]]) -> Experiment:
+def _chosen_experiment(chosen: Mapping[str, list[str]], *, trust: bool) -> Experiment:
     """The defaults that the flags of `train` start from."""
     if "config" in chosen:
-        experiment = from_dict(read_settings(Path(chosen["config"][-1])))
+        experiment = read_experiment(Path(chosen["config"][-1]), trust=trust)
     else:
         experiment = None
-    parts = {
-        part: registry.make_config(kind, chosen[part][-1])
-        for part, kind in PARTS.items()
-        if part in chosen
-    }
+    parts = {part: _named(kind, chosen[part][-1]) for part, kind in PARTS.items() if part in chosen}
     experiment = dataclasses.replace(experiment, **parts) if experiment else Experiment(**parts)
     for name in chosen.get("preset", []):
         experiment = presets.apply(name, experiment)
@@ -163,19 +196,41 @@ def _take(arguments: list[str], names: Sequence[str]) -> tuple[dict[str, list[st
 
 
 def _train_help() -> str:
-    kinds = [f"--{part} {{{', '.join(registry.discover(kind))}}}" for part, kind in PARTS.items()]
     return "\n\n".join(
         [
             _summary(_train),
-            "Choose the parts; the flags below are those of the chosen ones: " + "; ".join(kinds),
+            "Choose the parts with --env, --algorithm and --weighting; the flags below are those "
+            "of the chosen ones.",
             "Without --algorithm it is QMIX with MAC-PO's weights. An algorithm that is named is "
             "trained as published, with uniform weights and its own schedule, unless --weighting "
             "and other flags say otherwise.",
-            f"--preset {{{', '.join(presets.known())}}} sets several flags at once and may be "
-            "given more than once; --config FILE starts from the experiment.json of another run. "
-            "Later flags win over both.",
         ]
     )
+
+
+def _chosen_flags(experiment: Experiment) -> list[tuple[str, Any, Any]]:
+    """The fields of the flags that `_take` has taken: for their help, and for what resembles them.
+
+    Their values are not read.
+    """
+    parts = [
+        _taken(part, f"One of {', '.join(registry.discover(kind))}, or module:name.", name)
+        for part, kind in PARTS.items()
+        for name in [registry.name_of(getattr(experiment, part))]
+    ]
+    several = "Sets several flags at once; may be given more than once. Other flags win over it. "
+    return [
+        *parts,
+        _taken("preset", f"{several}One of {', '.join(presets.known())}."),
+        _taken("config", "The experiment.json of another run, to start from.", metavar="FILE"),
+    ]
+
+
+def _taken(
+    name: str, what: str, value: str | None = None, metavar: str = "NAME"
+) -> tuple[str, Any, Any]:
+    kind = Annotated[str | None, tyro.conf.arg(name=name, help=what, metavar=metavar)]
+    return f"chosen_{name}", kind, value
 
 
 def _parse(what: Any, arguments: list[str], name: str, description: str) -> Any:
@@ -189,18 +244,21 @@ def _parse_with_env(
 ) -> tuple[_Flags, Any]:
     """The flags, and the environment that replaces the run's own (None: it stays)."""
     chosen, rest = _take(arguments, ("env",))
-    description = (
-        f"{summary}\n\n--env {{{', '.join(registry.discover('envs'))}}} lets the policy play "
-        "another environment than that of the training, of the same sizes; --env.* are its flags."
-    )
-    if "env" not in chosen:
-        return _parse(what, rest, name, description), None
-    env = registry.make_config("envs", chosen["env"][-1])
+    env = _named("envs", chosen["env"][-1]) if "env" in chosen else None
+    known = ", ".join(registry.discover("envs"))
+    flags = [
+        _taken(
+            "env",
+            "An environment to play instead of that of the training, of the same sizes: one of "
+            f"{known}, or module:name. Its flags are then --env.*.",
+        ),
+        *([] if env is None else [("env", _flags_of(env), env)]),
+    ]
     both = dataclasses.make_dataclass(
-        what.__name__, [("env", _flags_of(env), env)], bases=(what,), frozen=True, kw_only=True
+        what.__name__, flags, bases=(what,), frozen=True, kw_only=True
     )
-    parsed: Any = _parse(both, rest, name, description)
-    return parsed, parsed.env
+    parsed: Any = _parse(both, rest, name, summary)
+    return parsed, getattr(parsed, "env", None)
 
 
 def _flags_of(config: object) -> Any:
@@ -252,15 +310,15 @@ def _from_json(
 
 def _dictionary(text: str) -> dict[str, Any]:
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{text!r} is not JSON: {error}") from error
+        value = parse_json(text)
+    except ValueError as error:
+        raise ValueError(f"{shown(text)} is not JSON: {error}") from error
     if not isinstance(value, dict):
-        raise ValueError(f"{text!r} is not a JSON object; expected '{{\"name\": value, …}}'")
+        raise ValueError(f"{shown(text)} is not a JSON object; expected '{{\"name\": value, …}}'")
     return value
 
 
-def _finish(result: macpo.RunResult) -> int | None:
+def _finish(result: macpo.RunResult, *, trust: bool) -> int | None:
     """Table and pictures of a finished run."""
     from macpo.render.frames import animate
     from macpo.report.curves import draw_learning_curve
@@ -273,13 +331,13 @@ def _finish(result: macpo.RunResult) -> int | None:
     if not files.metrics.exists():
         return None
     print_summary(_console, files.path)
-    draw_learning_curve(files.path, files.learning_curve)
-    policy = macpo.load(files.path)
-    animate(policy.trainer.env, *play(policy), files.episode)
-    _console.print(
-        f"curve: {files.learning_curve}\nepisode: {files.episode}\neverything else: {files.readme}",
-        highlight=False,
-    )
+    policy = macpo.load(files.path, trust=trust)
+    env = policy.trainer.env
+    draw_learning_curve(files.path, files.learning_curve, env.spec.return_bounds)
+    animate(env, *play(policy), files.episode)
+    say(_console, f"curve: {files.learning_curve}")
+    say(_console, f"episode: {files.episode}")
+    say(_console, f"everything else: {files.readme}")
     return None
 
 
@@ -294,6 +352,7 @@ class _Resume:
     """Env steps per seed to reach; default: those planned at the start."""
     tensorboard: bool = False
     """Write TensorBoard files as well."""
+    trust: _Trust = False
     workers: Workers = field(default_factory=Workers)
 
 
@@ -307,7 +366,9 @@ def _resume(arguments: list[str]) -> int | None:
             console=_console,
             tensorboard=flags.tensorboard,
             workers=flags.workers,
-        )
+            trust=_trusted(flags.trust),
+        ),
+        trust=flags.trust,
     )
 
 
@@ -317,10 +378,11 @@ class _Evaluate:
     """Run directory."""
     episodes: PositiveInt = 320
     """Fresh episodes per trained seed."""
-    seed: int = 0
+    seed: NonNegativeInt = 0
     """Seed of the episodes, not of the training."""
     epsilon: Fraction | None = None
     """Act as in training with this exploration; 0 samples from policies. Greedily by default."""
+    trust: _Trust = False
     workers: Workers = field(default_factory=Workers)
 
 
@@ -334,11 +396,14 @@ def _evaluate(arguments: list[str]) -> None:
         env=env,
         epsilon=flags.epsilon,
         workers=flags.workers,
+        trust=_trusted(flags.trust),
     )
     shown = ("test_return_mean", "test_ep_length_mean")
     outcomes = [name for name in rows[0] if name.endswith("_mean") and name not in shown]
     heads = [name.removeprefix("test_").removesuffix("_mean") for name in outcomes]
-    table = Table("trained seed", "episodes", "return ± s.e.", "episode length", *heads)
+    table = Table()
+    for head in ("trained seed", "episodes", "return ± s.e.", "episode length", *heads):
+        table.add_column(Text(head))
     for row in rows:
         table.add_row(
             f"{row['seed']:.0f}",
@@ -357,8 +422,9 @@ class _Render:
     out: Path | None = None
     """File to write, ending in .gif or .mp4; default: episode.gif in the run directory, or
     episode-ENV.gif with --env."""
-    seed: int = 0
+    seed: NonNegativeInt = 0
     """Seed of the episode."""
+    trust: _Trust = False
 
 
 def _render(arguments: list[str]) -> None:
@@ -371,13 +437,13 @@ def _render(arguments: list[str]) -> None:
     default = files.episode if env is None else files.episode_in(registry.name_of(env))
     file = flags.out or default
     encoder(file)  # refuses a wrong ending before anything is played
-    policy = macpo.load(flags.run, env=env)
+    policy = macpo.load(flags.run, env=env, trust=_trusted(flags.trust))
     states, actions, rewards = play(policy, flags.seed)
     animate(policy.trainer.env, states, actions, rewards, file)
     name = policy.trainer.env.spec.name
     if not has_picture(name):
-        _console.print(f"{name} has no picture: its frames show numbers", highlight=False)
-    _console.print(f"{file}: {len(rewards)} env steps, return {rewards.sum():g}", highlight=False)
+        say(_console, f"{name} has no picture: its frames show numbers")
+    say(_console, f"{file}: {len(rewards)} env steps, return {rewards.sum():g}")
 
 
 _LISTS: Mapping[str, Callable[[], Mapping[str, Any]]] = {  # of configurations, or of presets
@@ -405,9 +471,10 @@ def _list(arguments: list[str]) -> None:
             table.add_column("what it is")
         for name, plugin in _LISTS[title]().items():
             if title == "algorithms":
-                table.add_row(name, *_row_of_algorithm(plugin.about))
+                cells = _row_of_algorithm(plugin.about)
             else:
-                table.add_row(name, registry.summary(plugin))
+                cells = (registry.summary(plugin),)
+            table.add_row(*map(Text, (name, *cells)))
         if title == "environments":
             table.add_row("module:factory", "One of your own, or of another library.")
         _console.print(table)
@@ -428,7 +495,8 @@ def _check_env(arguments: list[str]) -> int:
         raise UsageError(
             f"macpo check-env needs an environment first, but got {name}. {_CHECK_USAGE}"
         )
-    default = registry.make_config("envs", name)
+    prepare_jax()
+    default = _named("envs", name)
     flags = dataclasses.make_dataclass(
         "CheckEnv",
         [
@@ -446,10 +514,11 @@ def _check_env(arguments: list[str]) -> int:
     check_fields(parsed, "")
     env = parsed.env.make()
     spec, kind = env.spec, "Python" if isinstance(env, HostEnvironment) else "JAX"
-    _say(
+    say(
+        _console,
         f"{name} ({kind}): {spec.n_agents} agents, {spec.n_actions} actions, observations of "
         f"{spec.obs_size} and a state of {spec.state_size} numbers, "
-        f"episodes of at most {spec.episode_limit} env steps"
+        f"episodes of at most {spec.episode_limit} env steps",
     )
     wrong = 0
     try:
@@ -459,7 +528,7 @@ def _check_env(arguments: list[str]) -> int:
     finally:
         if isinstance(env, HostEnvironment):
             env.close()
-    _say(f"{wrong or 'nothing'} wrong")
+    say(_console, f"{wrong or 'nothing'} wrong")
     return 1 if wrong else 0
 
 
@@ -472,15 +541,13 @@ _MAX_FINDINGS = 3
 
 
 def _print_result(result: "Result") -> None:
-    _say(f"{'WRONG' if result.findings else 'ok   '} {result.title}")
+    say(_console, f"{'WRONG' if result.findings else 'ok   '} {result.title}")
+    for note in result.notes:
+        say(_console, f"      {note}")
     for finding in result.findings[:_MAX_FINDINGS]:
-        _say(f"      {finding}")
+        say(_console, f"      {finding}")
     if len(result.findings) > _MAX_FINDINGS:
-        _say(f"      and {len(result.findings) - _MAX_FINDINGS} more")
-
-
-def _say(line: str) -> None:
-    _console.print(line, highlight=False, markup=False, soft_wrap=True)
+        say(_console, f"      and {len(result.findings) - _MAX_FINDINGS} more")
 
 
 def _bench(arguments: list[str]) -> None:
@@ -496,7 +563,9 @@ def _doctor(arguments: list[str]) -> None:
     from macpo.doctor import print_report
 
     if arguments:
-        raise UsageError(f"macpo doctor takes no arguments, but got {' '.join(arguments)}.")
+        raise UsageError(
+            f"macpo doctor takes no arguments, but got {shortened(' '.join(arguments))}."
+        )
     print_report(_console)
 
 

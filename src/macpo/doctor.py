@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import jax
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 import macpo
 from macpo.envs.smac import installed
+from macpo.errors import UsageError
 from macpo.machine import available_bytes, keep_freed_memory, prepare_jax
+from macpo.terminal import say
 
 _CORE = ("jax", "jaxlib", "equinox", "optax", "numpy", "tyro", "rich", "safetensors", "matplotlib")
 _EXTRAS = {
@@ -26,15 +26,23 @@ _EXTRAS = {
 
 
 def print_report(console: Console) -> None:
-    """Print a table of findings, each with advice where something is missing."""
-    table = Table("what", "found", "advice")
-    for row in _findings():
-        table.add_row(*map(escape, row))
-    console.print(table)
+    """Print what was found, and below it advice where something is missing.
+
+    Lines stay whole, so that commands and addresses in them can be copied.
+    """
+    findings = list(_findings())
+    width = max(len(what) for what, _, _ in findings)
+    for what, found, advice in findings:
+        say(console, f"{what:<{width}}  {found}")
+        if advice:
+            say(console, f"{'':<{width}}  → {advice}")
 
 
 def _findings() -> Iterator[tuple[str, str, str]]:
-    prepare_jax()
+    try:
+        prepare_jax()
+    except UsageError as error:
+        yield "JAX", "cannot be used", str(error)
     yield "macpo", macpo.__version__, ""
     yield "Python", f"{platform.python_version()} on {platform.platform()}", ""
     for name in _CORE:

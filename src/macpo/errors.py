@@ -1,8 +1,12 @@
 """The error that a user's input can cause, and helpers for its messages."""
 
 import difflib
+import reprlib
 import traceback
 from collections.abc import Iterable
+
+MAX_SHOWN = 80
+"""Characters of a bad value that a message repeats."""
 
 
 class UsageError(ValueError):
@@ -16,6 +20,30 @@ def require(condition: bool, message: str) -> None:
     """Raise `UsageError(message)` unless `condition` holds."""
     if not condition:
         raise UsageError(message)
+
+
+def shown(value: object) -> str:
+    """A value as Python writes it, for a message: cut in the middle if it is long or nested."""
+    try:
+        return shortened(_cut.repr(value))
+    except ValueError:  # Python refuses to write integers of more than 4300 digits
+        return "a number of thousands of digits"
+
+
+def shortened(text: str) -> str:
+    """Text for a message, cut in the middle if it is long."""
+    half = MAX_SHOWN // 2
+    return text if len(text) <= MAX_SHOWN else f"{text[:half]} … {text[-half:]}"
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether Python, NumPy or JAX could not get the memory that it asked for."""
+    return isinstance(error, MemoryError) or str(error).startswith("RESOURCE_EXHAUSTED")
+
+
+_cut = reprlib.Repr()
+_cut.maxlevel = 4
+_cut.maxstring = _cut.maxlong = _cut.maxother = MAX_SHOWN
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -4,18 +4,21 @@ import dataclasses
 import hashlib
 import json
 import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from macpo import registry
-from macpo.bounds import Fraction, NonNegativeInt, PositiveInt, check_fields
+from macpo.bounds import MAX_INT, Bounds, Fraction, NonNegativeInt, PositiveInt, check_fields
 from macpo.envs.base import EnvConfig
-from macpo.errors import UsageError, nearest, require
+from macpo.errors import UsageError, require, shown
+from macpo.field_types import build, conformed, settings
 from macpo.learners.base import AlgorithmConfig
 from macpo.replay.priority import Replay
 from macpo.weighting.weighting import Weighting
+
+NonFiniteRewards: TypeAlias = Literal["refuse", "zero"]
+"""What happens to a reward that is NaN or infinite."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Run:
     """Parallel environments; one iteration plays one episode in each."""
     batch_size: PositiveInt = 128
     """Episodes in an update."""
-    updates_per_iteration: PositiveInt = 1
+    updates_per_iteration: Annotated[int, Bounds(at_least=1, at_most=100_000)] = 1
     """Gradient steps after each iteration."""
     buffer_size: PositiveInt = 5_000
     """Episodes in the replay buffer (the paper: 10,000)."""
@@ -50,6 +53,9 @@ class Run:
     """Greedy episodes in an evaluation."""
     checkpoint_interval: PositiveInt = 100_000
     """Env steps between checkpoints; the last one is always written."""
+    nonfinite_rewards: NonFiniteRewards = "refuse"
+    """`refuse`: a reward that is NaN or infinite ends the run, since no network recovers from it;
+    `zero`: it is read as 0, and counted."""
 
     def __post_init__(self) -> None:
         check_fields(self, "")
@@ -60,6 +66,18 @@ class Run:
                 f"{name} ({n_episodes} episodes) is larger than buffer_size "
                 f"({self.buffer_size}); lower the one or raise the other.",
             )
+        self._check_counts()
+
+    def _check_counts(self) -> None:
+        """UsageError for what 32 bits cannot count."""
+        last = self.seed + self.seeds - 1
+        require(last <= MAX_INT, f"the last seed must be at most {MAX_INT:,}, not {last:,}.")
+        updates = self.steps // self.batch_size_run * self.updates_per_iteration
+        require(
+            updates <= MAX_INT,
+            f"steps ({self.steps:,}) can lead to {updates:,} updates, but at most {MAX_INT:,} are "
+            "counted; lower updates_per_iteration or raise batch_size_run.",
+        )
 
 
 @dataclass(frozen=True, init=False)
@@ -68,6 +86,9 @@ class Experiment:
 
     An algorithm that is named is trained as published: with uniform weights and its own schedule,
     where nothing else is given. Without a name it is QMIX with MAC-PO's weights.
+
+    What can be constructed can be written to experiment.json and read back. Raises UsageError for
+    settings that a file cannot hold and for configurations that it cannot name.
     """
 
     env: EnvConfig
@@ -87,14 +108,11 @@ class Experiment:
         if weighting is None:
             weighting = "macpo" if algorithm is None else "uniform"
         chosen = {"env": env, "algorithm": algorithm or "qmix", "weighting": weighting}
-        parts: dict[str, Any] = {
-            name: registry.make_config(PARTS[name], part) if isinstance(part, str) else part
-            for name, part in chosen.items()
-        }
-        schedule = parts["algorithm"].schedule
-        settings = {"replay": replay or Replay(), "run": run or Run(**schedule)}
-        for name, value in {**parts, **settings}.items():
-            object.__setattr__(self, name, value)
+        parts = {name: _part(name, given) for name, given in chosen.items()}
+        replay = Replay() if replay is None else replay
+        run = Run(**parts["algorithm"].schedule) if run is None else run
+        for name, value in {**parts, "replay": replay, "run": run}.items():
+            object.__setattr__(self, name, _lasting(name, value))
 
     def __repr__(self) -> str:
         """As it can be typed, with the settings that differ from the defaults."""
@@ -140,48 +158,109 @@ PARTS: Mapping[str, registry.Kind] = types.MappingProxyType(
 def to_dict(experiment: Experiment) -> dict[str, Any]:
     """Plain data: each part with its registered name and every value."""
     parts = {
-        name: {"name": registry.name_of(part), **dataclasses.asdict(part)}
+        name: {"name": registry.name_of(part), **settings(part)}
         for name in PARTS
         for part in [getattr(experiment, name)]
     }
-    settings = {name: dataclasses.asdict(getattr(experiment, name)) for name in SETTINGS}
-    return {**parts, **settings}
+    return {**parts, **{name: settings(getattr(experiment, name)) for name in SETTINGS}}
 
 
-def from_dict(data: Mapping[str, Any]) -> Experiment:
-    """The inverse of `to_dict`; UsageError for unknown names and values of a wrong type."""
-    parts = {name: part_from_dict(name, _mapping(data, name)) for name in PARTS}
+def from_dict(data: Mapping[str, Any], *, trust: bool = False) -> Experiment:
+    """The inverse of `to_dict`.
+
+    UsageError for unknown names and values of a wrong type, and unless `trust` for names that would
+    be imported: whoever wrote the file could run any code with them.
+    """
+    given: Any = data  # JSON may hold anything
+    require(isinstance(given, Mapping), "an experiment must be an object with sections.")
+    sections = {name: _mapping(data, name) for name in PARTS}
+    if not trust:
+        _refuse_imports(sections)
+    parts = {name: part_from_dict(name, section, trust=True) for name, section in sections.items()}
     sampling = _mapping(data, "replay") if "replay" in data else {}  # older files have none
     return Experiment(
         **parts,
-        replay=_build(Replay, sampling, "replay"),
-        run=_build(Run, _mapping(data, "run"), "run"),
+        replay=build(Replay, sampling, "replay"),
+        run=build(Run, _mapping(data, "run"), "run"),
     )
 
 
-def part_from_dict(part: str, data: Mapping[str, Any]) -> Any:
-    """One of `PARTS`, from its section in what `to_dict` gives."""
-    values = dict(data)
-    cls = registry.config_class(PARTS[part], str(values.pop("name", "")))
-    return _build(cls, values, part)
+def part_from_dict(part: str, data: Mapping[str, Any], *, trust: bool = False) -> Any:
+    """One of `PARTS`, from its section in what `to_dict` gives; `trust` as in `from_dict`."""
+    if not trust:
+        _refuse_imports({part: data})
+    values = {key: value for key, value in data.items() if key != "name"}
+    return build(registry.config_class(PARTS[part], _name_in(part, data)), values, part)
 
 
 def digest(experiment: Experiment) -> str:
     """Twelve hexadecimal digits that name this experiment."""
-    canonical = from_dict(to_dict(experiment))  # a whole number given for a float becomes one
-    text = json.dumps(to_dict(canonical), sort_keys=True)
+    text = json.dumps(to_dict(experiment), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def difference(a: Experiment, b: Experiment) -> list[str]:
-    """What differs, one `part.field: a → b` each."""
-    first, second = to_dict(a), to_dict(b)
+def difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    """What differs between two experiments as plain data, one `part.field: a → b` each."""
     return [
-        f"{part}.{name}: {first[part].get(name)} → {second[part].get(name)}"
-        for part in first
-        for name in sorted({*first[part], *second[part]})
-        if first[part].get(name) != second[part].get(name)
+        f"{part}.{name}: {a[part].get(name)} → {b[part].get(name)}"
+        for part in a
+        for name in sorted({*a[part], *b[part]})
+        if a[part].get(name) != b[part].get(name)
     ]
+
+
+def _part(name: str, given: Any) -> Any:
+    """The configuration of a part that may be given by name."""
+    config = registry.make_config(PARTS[name], given) if isinstance(given, str) else given
+    require(
+        dataclasses.is_dataclass(config) and not isinstance(config, type),
+        f"{name} must be a name of `macpo list` or a configuration such as "
+        f"macpo.{PARTS[name]}.{_EXAMPLES[name]}(), not {shown(config)}.",
+    )
+    registry.check_lasting_name(PARTS[name], config)
+    return config
+
+
+_EXAMPLES = {"env": "PredatorPrey", "algorithm": "QMIX", "weighting": "MacPO"}
+
+
+def _lasting(name: str, config: Any) -> Any:
+    """The configuration as experiment.json gives it back; UsageError if it cannot."""
+    expected = {"replay": Replay, "run": Run}.get(name, object)
+    require(
+        isinstance(config, expected),
+        f"{name} must be a {expected.__name__}(…), not {shown(config)}.",
+    )
+    return conformed(config, name)
+
+
+def needs_trust(experiment: Experiment) -> bool:
+    """Whether the experiment's file names code that is not registered."""
+    names = (registry.name_of(getattr(experiment, part)) for part in PARTS)
+    return any(map(registry.is_import_path, names))
+
+
+def _refuse_imports(sections: Mapping[str, Mapping[str, Any]]) -> None:
+    """UsageError, which shows what would be imported, unless every part has a registered name."""
+    foreign = [
+        f"{registry.NOUN[PARTS[part]]} {shown(name)}" + (f" with {shown(options)}" * bool(options))
+        for part, section in sections.items()
+        for name, options in [(_name_in(part, section), section.get("options"))]
+        if registry.is_import_path(name)
+    ]
+    require(
+        not foreign,
+        f"this experiment would import and call what is not registered here, the "
+        f"{' and the '.join(foreign)}; if you trust whoever wrote it, allow that with --trust "
+        "(trust=True in Python).",
+    )
+
+
+def _name_in(part: str, section: Mapping[str, Any]) -> str:
+    name = section.get("name", "")
+    if not isinstance(name, str):
+        raise UsageError(f"{part}.name must be text, not {shown(name)}.")
+    return name
 
 
 def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -192,51 +271,3 @@ def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
             "and run, as `macpo train` writes them to experiment.json."
         )
     return cast(Mapping[str, Any], value)
-
-
-def _build(cls: type[Any], values: Mapping[str, Any], where: str) -> Any:
-    hints = typing.get_type_hints(cls)
-    known = {f.name for f in dataclasses.fields(cls)}
-    for name in values:
-        if name not in known:
-            raise UsageError(
-                f"unknown setting {where}.{name}; {nearest(name, known)} "
-                f"Known: {', '.join(sorted(known))}."
-            )
-    return cls(**{name: _checked(v, hints[name], f"{where}.{name}") for name, v in values.items()})
-
-
-def _checked(value: Any, hint: Any, where: str) -> Any:
-    """The value as the annotated type; JSON's lists become tuples, its whole numbers floats."""
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
-        for option in args:
-            try:
-                return _checked(value, option, where)
-            except UsageError:
-                continue
-    elif origin is typing.Literal:
-        if value in args:
-            return value
-    elif origin is tuple and isinstance(value, list | tuple):
-        items = cast(list[Any], list(value))  # pyright: ignore[reportUnknownArgumentType]
-        hints = args[:1] * len(items) if args[1:] == (...,) else args
-        if len(items) == len(hints):
-            return tuple(_checked(v, t, where) for v, t in zip(items, hints, strict=True))
-    elif origin is dict and isinstance(value, dict):
-        return dict(cast(dict[Any, Any], value))
-    elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    elif (
-        isinstance(hint, type)
-        and isinstance(value, hint)
-        and not (hint is int and isinstance(value, bool))  # True is an int to Python, not to users
-    ):
-        return value
-    raise UsageError(f"{where} must be {_describe(hint)}, not {value!r}.")
-
-
-def _describe(hint: Any) -> str:
-    if typing.get_origin(hint) is typing.Literal:
-        return "one of " + ", ".join(repr(v) for v in typing.get_args(hint))
-    return getattr(hint, "__name__", str(hint)) if isinstance(hint, type) else str(hint)

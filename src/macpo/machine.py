@@ -10,6 +10,8 @@ from pathlib import Path
 
 import jax
 
+from macpo.errors import require
+
 MAX_DEVICES = 8
 """Maximum number of devices that share a batch, and so of cores that JAX sees as devices."""
 
@@ -29,8 +31,14 @@ def available_cores() -> int:
 def prepare_jax() -> None:
     """Cache compiled programs on disk, keep freed memory in the process, and use every core.
 
-    Using every core works only if the process has not used JAX for anything else before.
+    Using every core works only if the process has not used JAX for anything else before. UsageError
+    in JAX's 64-bit mode.
     """
+    require(
+        not jax.config.jax_enable_x64,  # pyright: ignore[reportAttributeAccessIssue]
+        "JAX's 64-bit mode is on, but all numbers here have 32 bits; unset JAX_ENABLE_X64 "
+        "(in Python: jax.config.update('jax_enable_x64', False)).",
+    )
     keep_freed_memory()
     if jax.config.jax_num_cpu_devices < 1:  # pyright: ignore[reportAttributeAccessIssue]
         with suppress(RuntimeError):  # JAX has already been used: it keeps its one device

@@ -5,7 +5,8 @@ dataclass is a plug-in, named after the module (`predator_prey` and `predator-pr
 name). Other distributions add theirs through the entry-point groups `macpo.envs`,
 `macpo.algorithms` and `macpo.weighting`, each entry naming a class. Anything importable can also be
 named directly: `my_package.my_module:MyWeighting`. For an environment this may be a function that
-makes it (see `macpo.interop.factory`).
+makes it (see `macpo.interop.factory`). Such a name is for users to type: whoever can have one
+imported can run any code, so names in files are checked first (`macpo.experiment.from_dict`).
 """
 
 import dataclasses
@@ -18,10 +19,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
-from macpo.errors import UsageError, describe_exception, nearest
+from macpo.errors import UsageError, describe_exception, nearest, require, shortened, shown
 
 Kind: TypeAlias = Literal["envs", "algorithms", "weighting"]
-_NOUN = {"envs": "environment", "algorithms": "algorithm", "weighting": "weighting"}
+NOUN: Mapping[Kind, str] = {
+    "envs": "environment",
+    "algorithms": "algorithm",
+    "weighting": "weighting",
+}
+"""What users call a plug-in of each kind."""
 
 
 @functools.cache
@@ -34,21 +40,36 @@ def discover(kind: Kind) -> Mapping[str, type[Any]]:
         if inspect.isclass(config) and dataclasses.is_dataclass(config):
             found[canonical(module.name)] = config
     for entry in importlib.metadata.entry_points(group=f"macpo.{kind}"):
-        found[canonical(entry.name)] = _plugin(kind, entry.value, entry.load())
+        found[canonical(entry.name)] = _plugin(kind, entry.value, _loaded(kind, entry))
     return MappingProxyType(dict(sorted(found.items())))
+
+
+def _loaded(kind: Kind, entry: importlib.metadata.EntryPoint) -> Any:
+    try:
+        return entry.load()
+    except Exception as error:
+        raise UsageError(
+            f"the installed {NOUN[kind]} {entry.name!r} ({entry.value}) cannot be imported: "
+            f"{describe_exception(error)}; mend its package or uninstall it."
+        ) from error
 
 
 def config_class(kind: Kind, name: str) -> type[Any]:
     """The `Config` called `name`; UsageError with the nearest match if there is none."""
-    if ":" in name:
+    if is_import_path(name):
         return _imported(kind, name)
     plugins = discover(kind)
     if canonical(name) in plugins:
         return plugins[canonical(name)]
     raise UsageError(
-        f"unknown {_NOUN[kind]} {name!r}; {nearest(canonical(name), plugins)} "
+        f"unknown {NOUN[kind]} {shown(name)}; {nearest(canonical(name), plugins)} "
         f"Known: {', '.join(plugins)}."
     )
+
+
+def is_import_path(name: str) -> bool:
+    """Whether the name is module:attribute, to be imported, rather than a registered one."""
+    return ":" in name
 
 
 def make_config(kind: Kind, name: str, **options: Any) -> Any:
@@ -58,7 +79,7 @@ def make_config(kind: Kind, name: str, **options: Any) -> Any:
     for option in options:
         if option not in known:
             raise UsageError(
-                f"{_NOUN[kind]} {canonical(name)!r} has no option {option!r}; "
+                f"{NOUN[kind]} {canonical(name)!r} has no option {shown(option)}; "
                 f"{nearest(option, known)} Options: {', '.join(known)}."
             )
     return cls(**options)
@@ -76,12 +97,31 @@ def make_env(name: str, **options: Any) -> Any:
 
 def name_of(config: Any) -> str:
     """The name under which the registry knows this configuration."""
-    for kind in _NOUN:
-        for name, cls in discover(kind).items():  # pyright: ignore[reportArgumentType]
+    for kind in NOUN:
+        for name, cls in discover(kind).items():
             if cls is type(config):
                 return name
     cls = type(config)
     return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def check_lasting_name(kind: Kind, config: Any) -> None:
+    """UsageError unless a file can name the configuration's class, so that a run can be resumed."""
+    cls, noun, name = type(config), NOUN[kind], name_of(config)
+    require(
+        "<locals>" not in cls.__qualname__,
+        f"the {noun} {cls.__qualname__} is defined inside a function, where no file can name it; "
+        "define it at the top of a module.",
+    )
+    require(
+        config_class(kind, name) is cls,
+        f"the {noun} is of a class that {name} no longer names; make it anew from that class.",
+    )
+    require(
+        all(field.name != "name" for field in dataclasses.fields(config)),
+        f"the {noun} {name} has a setting called 'name', which is its own name in experiment.json; "
+        "rename the setting.",
+    )
 
 
 def _imported(kind: Kind, name: str) -> type[Any]:
@@ -89,14 +129,19 @@ def _imported(kind: Kind, name: str) -> type[Any]:
     try:
         found = functools.reduce(getattr, attribute.split("."), importlib.import_module(module))
     except (ImportError, AttributeError) as error:
+        advice = (
+            "a script that is run has this name only in its own process: put what it defines into "
+            "a module, and import it from there."
+            if module == "__main__"
+            else f"give it as module:Config{' or module:factory' if kind == 'envs' else ''}, with "
+            "the module in the current folder or its folder on PYTHONPATH."
+        )
         raise UsageError(
-            f"cannot import the {_NOUN[kind]} {name!r}: {error}; give it as module:Config"
-            f"{' or module:factory' if kind == 'envs' else ''}, with the module in the current "
-            "folder or its folder on PYTHONPATH."
+            f"cannot import the {NOUN[kind]} {shown(name)}: {shortened(str(error))}; {advice}"
         ) from error
     except Exception as error:
         raise UsageError(
-            f"cannot import the {_NOUN[kind]} {name!r}: its module raised "
+            f"cannot import the {NOUN[kind]} {shown(name)}: its module raised "
             f"{describe_exception(error)}."
         ) from error
     return _plugin(kind, name, found)
@@ -111,7 +156,7 @@ def _plugin(kind: Kind, name: str, found: Any) -> type[Any]:
         if is_class and issubclass(found, Weighting) and not inspect.isabstract(found):
             return found
         raise UsageError(
-            f"{name!r} is not a weighting: expected a frozen dataclass that inherits from "
+            f"{shown(name)} is not a weighting: expected a frozen dataclass that inherits from "
             "macpo.weighting.Weighting and has a method factors()."
         )
     if is_class and hasattr(found, "make"):
@@ -122,11 +167,11 @@ def _plugin(kind: Kind, name: str, found: Any) -> type[Any]:
 
             return factory.config_class(name, found)
         raise UsageError(
-            f"{name!r} is not an environment, but {found!r}: expected a frozen dataclass with a "
-            "method make(), or a function that makes an environment."
+            f"{shown(name)} is not an environment, but {shown(found)}: expected a frozen dataclass "
+            "with a method make(), or a function that makes an environment."
         )
     raise UsageError(
-        f"{name!r} is not an {_NOUN[kind]}: expected a frozen dataclass with a method make()."
+        f"{shown(name)} is not an {NOUN[kind]}: expected a frozen dataclass with a method make()."
     )
 
 

@@ -9,10 +9,20 @@ dictionaries of agents stop at the adapters. Time-indexed names follow the conve
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Num
 
 PyTree: TypeAlias = Any
 """A nested container of arrays (jax.tree_util)."""
+
+
+MAX_ACTIONS = 2**15
+"""Of one agent: their numbers, and −1 for none, are kept in 16 bits."""
+
+
+def action_dtype(n_actions: int) -> type[np.int8 | np.int16]:
+    """The type in which the numbers of this many actions are kept; −1, for none, fits too."""
+    return np.int8 if n_actions <= 2**7 else np.int16
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ def test_a_payoff_that_is_not_square_is_refused(payoff: tuple[tuple[float, ...],
         Config(payoff=payoff)
 
 
-@pytest.mark.parametrize("entry", [float("nan"), float("inf")])
+@pytest.mark.parametrize("entry", [float("nan"), float("inf"), 1e39])
 def test_a_payoff_that_is_not_a_finite_number_is_refused(entry: float) -> None:
     with pytest.raises(UsageError, match="every payoff must be a finite number"):
         Config(payoff=((0.0, entry), (0.0, 0.0)))

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from macpo.errors import UsageError
 from macpo.interop import check, promises
 from macpo.types import Observation, TimeStep
 from tests.support.host_environments import HostCounting
@@ -24,14 +25,17 @@ def wrong(env: Any, episodes: int = 3) -> dict[str, str]:
     return {result.title: str(result.findings[0]) for result in results if result.findings}
 
 
-@pytest.mark.parametrize(("env", "n"), [(Counting(), 17), (HostCounting(), 15)])
+@pytest.mark.parametrize(("env", "n"), [(Counting(), 18), (HostCounting(), 17)])
 def test_nothing_is_wrong_with_a_sound_environment(env: Any, n: int) -> None:
     assert wrong(env) == {}
     assert len(list(check.examine(env))) == n
 
 
 def test_every_check_says_what_it_checks() -> None:
-    checks = (promises.sizes, *promises.OF_EPISODES, *promises.OF_JAX, *promises.OF_HOST)
+    checks = (
+        *(promises.sizes, *promises.BASIC, *promises.OF_EPISODES),
+        *(*promises.OF_JAX, *promises.OF_HOST),
+    )
     titles = {check.title(one) for one in checks}
     assert len(titles) == len(set(checks))
     assert all(10 < len(title) < 90 for title in titles)
@@ -88,9 +92,9 @@ FAULTS: list[tuple[dict[str, Any], Any, str]] = [
         "seed 0, step 1: expected a finite state, found inf at 0",
     ),
     (
-        {"info": {"clock": NAN}},
+        {"info": {"clock": np.float32(np.inf)}},
         promises.finite,
-        "seed 0, step 1: expected a finite info 'clock', found nan",
+        "seed 0, step 1: expected a finite info 'clock', found inf",
     ),
     ({"reward": NAN}, promises.rewards, "seed 0, step 1: expected a finite reward, found nan"),
     (
@@ -116,6 +120,22 @@ def test_a_fault_is_found_by_its_check_alone_and_located(
     faults: dict[str, Any], of: Any, finding: str
 ) -> None:
     assert wrong(Faulty(**faults)) == {check.title(of): finding}
+
+
+@pytest.mark.parametrize("nothing", [None, NAN])
+def test_a_number_that_is_not_known_is_no_fault(nothing: Any) -> None:
+    assert wrong(Faulty(info={"clock": nothing})) == {}
+
+
+class Silent(HostCounting):
+    """Tells nothing, and says so in the shortest way."""
+
+    def time_step(self, reward: float) -> TimeStep:
+        return super().time_step(reward)._replace(info=None)
+
+
+def test_no_info_at_all_is_no_fault() -> None:
+    assert wrong(Silent()) == {}
 
 
 class Undecided(HostCounting):
@@ -215,7 +235,7 @@ def test_a_return_out_of_bounds_is_found() -> None:
     ("name", "size", "finding"),
     [
         ("n_agents", 0, "spec.n_agents: expected at least 1, found 0"),
-        ("n_actions", 128, "spec.n_actions: expected at most 127, found 128"),
+        ("n_actions", 40_000, "spec.n_actions: expected at most 32768, found 40000"),
     ],
 )
 def test_a_spec_that_makes_no_sense_is_found_before_anything_is_played(
@@ -240,6 +260,67 @@ class Forgetful(HostCounting):
 def test_a_seed_that_is_ignored_is_found() -> None:
     found = wrong(Forgetful(), episodes=1)[check.title(promises.repeats)]
     assert found.startswith("seed 0, step 0: expected what this seed gave before, found .state[0]:")
+
+
+class Noisy(HostCounting):
+    """Writes random numbers into one buffer and returns it."""
+
+    view = np.zeros((2, 2), np.float32)
+
+    def time_step(self, reward: float) -> TimeStep:
+        self.view[:] = np.random.default_rng().random((2, 2))
+        return changed(super().time_step(reward), obs=self.view)
+
+
+def test_random_numbers_in_one_buffer_are_found_and_so_is_the_buffer() -> None:
+    found = wrong(Noisy())
+    assert set(found) == {check.title(promises.repeats), check.title(promises.keeps_arrays)}
+    assert found[check.title(promises.repeats)].startswith("seed 0, step 0: expected what this")
+    assert found[check.title(promises.keeps_arrays)].startswith(
+        "seed 0, step 0: expected arrays of its own, "
+    )
+
+
+class Constant(HostCounting):
+    """Returns the same arrays again and again, and never changes them."""
+
+    avail = np.array([[True, True, False], [True, True, True]])
+
+    def time_step(self, reward: float) -> TimeStep:
+        return changed(super().time_step(reward), avail_actions=self.avail)
+
+
+def test_an_array_that_is_shared_and_never_written_to_is_no_fault() -> None:
+    assert wrong(Constant()) == {}
+
+
+def test_what_random_play_earned_is_told_for_a_person_to_judge() -> None:
+    (result,) = [r for r in check.examine(HostCounting()) if r.title == check.PLAYABLE]
+    assert result.notes[0].startswith("3 episodes of random actions: return ")
+    assert not any(r.notes for r in check.examine(HostCounting()) if r.title != check.PLAYABLE)
+
+
+class Assuming(HostCounting):
+    """Has been read in a certain way."""
+
+    assumptions = ("step returns what it likes",)
+
+
+def test_how_an_adapter_reads_an_environment_is_told_with_it() -> None:
+    (result,) = [r for r in check.examine(Assuming()) if r.title == check.PLAYABLE]
+    assert result.notes[0] == "step returns what it likes"
+
+
+class Missing(HostCounting):
+    """Has no game."""
+
+    def check_ready(self) -> None:
+        raise UsageError("the game is missing.")
+
+
+def test_what_is_missing_is_no_finding_but_said_before_anything_is_checked() -> None:
+    with pytest.raises(UsageError, match=r"^the game is missing\.$"):
+        next(check.examine(Missing()))
 
 
 class Crashing(HostCounting):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from macpo.algorithms.qmix import Config as Qmix
+from macpo.errors import UsageError
 from macpo.experiment import Run
 from macpo.interop.padding import padded
 from macpo.replay.priority import Replay
@@ -61,3 +62,8 @@ def test_a_team_of_unlike_agents_learns():
     metrics = trained()[1]
     assert np.isfinite(metrics["loss"]).all()
     assert metrics["loss"][0, -1] < metrics["loss"][0, 0]
+
+
+def test_a_row_longer_than_the_width_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"^padded: a row of 3 is longer than the width, 2\.$"):
+        padded([np.zeros(1), np.zeros(3)], width=2)

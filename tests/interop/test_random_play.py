@@ -1,10 +1,13 @@
 """Episodes of uniformly random available actions."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.stats
 from jaxtyping import Int
 
+from macpo.errors import UsageError
 from macpo.interop.random_play import PlayError, is_over, play, random_actions
 from macpo.types import TimeStep
 from tests.support.host_environments import HostCounting
@@ -77,5 +80,40 @@ def test_an_exception_is_told_with_the_step_and_the_line_that_raised_it():
     with pytest.raises(PlayError) as error:
         play(Broken(), seed=3)
     assert error.value.where == "seed 3, step 1"
-    assert error.value.what.startswith(f"KeyError: 'health' ({__file__}, line ")
-    assert str(error.value) == f"seed 3, step 1 raised {error.value.what}"
+    found = f"expected a time step, found KeyError: 'health' ({__file__}, line "
+    assert error.value.what.startswith(found)
+    assert str(error.value) == f"seed 3, step 1: {error.value.what}"
+
+
+def test_bad_input_is_told_in_its_own_words():
+    class Refusing(HostCounting):
+        def reset(self, seed: int) -> TimeStep:
+            raise UsageError("the map is missing.")
+
+    with pytest.raises(PlayError, match=r"^reset with seed 3: the map is missing\.$"):
+        play(Refusing(), seed=3)
+
+
+def test_what_is_no_time_step_is_told_with_the_step():
+    class Quiet(HostCounting):
+        def step(self, actions: Int[np.ndarray, " N"]) -> Any:
+            super().step(actions)
+
+    with pytest.raises(PlayError, match=r"^seed 3, step 1: the environment returned a NoneType"):
+        play(Quiet(), seed=3)
+
+
+def test_time_steps_are_copied_before_the_next_step_and_kept_as_they_became():
+    class Reusing(HostCounting):
+        view = np.zeros((2, 2), np.float32)
+
+        def time_step(self, reward: float) -> TimeStep:
+            timestep = super().time_step(reward)
+            self.view[:] = self.t
+            return timestep._replace(observation=timestep.observation._replace(obs=self.view))
+
+    episode = play(Reusing(), seed=3)
+    n = len(episode.actions)
+    seen = [step.observation.obs[0, 0] for step in episode.timesteps]
+    assert seen == list(range(n + 1))
+    assert {step.observation.obs[0, 0] for step in episode.returned} == {n}

@@ -178,7 +178,8 @@ def test_no_gradient_flows_into_the_weights():
 
     @jax.jit
     def with_fixed(weights: jax.Array) -> Any:
-        weighting = Fixed(**vars(learner.weighting), weights=weights)
+        weighting = Fixed(**vars(learner.weighting))
+        object.__setattr__(weighting, "weights", weights)  # settings are plain values
         loss = loss_of(dataclasses.replace(learner, weighting=weighting), state)
         return jax.grad(loss, has_aux=True)(state.params, state.target_networks)[0]
 

@@ -37,6 +37,17 @@ def test_greedy_breaks_ties_towards_the_lowest_number():
     assert greedy(q, AVAIL).tolist() == [2]
 
 
+@pytest.mark.parametrize("n_actions", [128, 129, 300])
+def test_every_action_of_many_can_be_chosen(n_actions: int):
+    avail = jnp.ones((2, n_actions), bool).at[0, -1].set(False)
+    q = jnp.arange(2.0 * n_actions).reshape(2, n_actions)
+    best = [n_actions - 2, n_actions - 1]
+    assert greedy(q, avail).tolist() == best
+    only = jax.nn.one_hot(jnp.array(best), n_actions, dtype=bool)
+    assert epsilon_greedy(KEY, q, only, jnp.array(1.0)).tolist() == best
+    assert gather_actions(q, greedy(q, avail)).tolist() == [n_actions - 2, 2 * n_actions - 1]
+
+
 N_DRAWS = 6000
 draw = jax.jit(epsilon_greedy)
 

@@ -12,7 +12,7 @@ from macpo.envs import two_step
 from macpo.envs.predator_prey import CATCH, MOVES, Config, State
 from macpo.errors import UsageError
 from macpo.render import predator_prey
-from macpo.render.frames import animate, captions, drawer, text_frame
+from macpo.render.frames import animate, captions, drawer, has_picture, text_frame
 
 ENV = Config(3, 4, n_predators=2, n_prey=1).make()
 REWARDS = np.array([0.0, -0.5, 10.0], np.float32)
@@ -105,6 +105,12 @@ def test_the_drawer_is_found_by_the_name_of_the_environment() -> None:
 @pytest.mark.parametrize("name", ["two-step", "frames", "ink", "gif", "pkg.module:make", "os", ""])
 def test_environments_without_a_drawer_are_shown_as_text(name: str) -> None:
     assert drawer(name) is text_frame
+    assert not has_picture(name)
+
+
+@pytest.mark.parametrize("name", ["predator-prey", "smac-jax"])
+def test_an_environment_has_a_picture_if_its_states_or_its_episodes_are_drawn(name: str) -> None:
+    assert has_picture(name)
 
 
 def test_an_environment_without_a_drawer_can_be_animated(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from macpo.envs.base import tree_bytes
 from macpo.envs.predator_prey import Config as PredatorPrey
 from macpo.replay import buffer
 from macpo.types import Episodes
-from tests.support.toys import Counting
+from tests.support.toys import Counting, Wide
 
 ENV = Counting(episode_limit=4)
 CAPACITY = 5
@@ -51,6 +51,14 @@ def samples(batch_size: int, n: int) -> Episodes:
     """Many batches from the buffer with seven of ten rows filled: leaves [n, batch_size, …]."""
     replay_buffer, keys = filled(7), jax.random.split(jax.random.key(0), n)
     return jax.jit(jax.vmap(lambda key: buffer.sample(key, replay_buffer, batch_size)))(keys)
+
+
+@pytest.mark.parametrize(("n_actions", "n_bytes"), [(3, 1), (128, 1), (129, 2), (32_768, 2)])
+def test_an_action_takes_as_many_bytes_as_their_number_needs(n_actions: int, n_bytes: int):
+    stored = jax.eval_shape(lambda: buffer.init(Wide(n_actions), 1)).episodes.actions
+    assert stored.dtype.itemsize == n_bytes
+    assert np.iinfo(stored.dtype).max >= n_actions - 1
+    assert np.iinfo(stored.dtype).min <= -1  # none
 
 
 add = jax.jit(buffer.add)

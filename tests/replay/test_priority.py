@@ -5,6 +5,7 @@ The recurring example is four episodes of one step with |δ| = ½, 2, 1/10, 4.
 
 import functools
 import math
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +32,7 @@ def table(*values: float) -> Priorities:
 
 def after_update(config: Replay) -> Priorities:
     """The table of the example, in a buffer of six with four episodes."""
-    p = priority.add(priority.init(6), ROWS)
+    p = priority.add(priority.init(6), ROWS, config)
     return priority.update_priorities(
         p, ROWS, jnp.array(TD)[:, None], jnp.ones((4, 1), bool), config
     )
@@ -115,8 +116,10 @@ def test_an_episode_without_valid_steps_has_priority_epsilon():
 # --- the table ------------------------------------------------------------------------------------
 
 
-def test_an_empty_ring_has_no_priorities_and_gives_new_episodes_1():
-    p = priority.add(priority.init(3), jnp.array([1]))
+@pytest.mark.parametrize("quantile", [None, 0.5, 1.0])
+def test_an_empty_buffer_has_no_priorities_and_gives_new_episodes_1(quantile):
+    config = Replay(new_priority_quantile=quantile)
+    p = priority.add(priority.init(3), jnp.array([1]), config)
     assert p.value.tolist() == [0, 1, 0]
 
 
@@ -124,11 +127,42 @@ def test_new_episodes_get_the_largest_priority_so_far_even_if_it_is_gone():
     p, one = table(1, 1, 1, 0), jnp.ones((1, 1), bool)
     for error in (5.0, 0.5):  # row 0 has 5, then ½
         p = update_priorities(p, jnp.array([0]), jnp.array([[error]]), one, PLAIN)
-    assert priority.add(p, jnp.array([2, 3])).value.tolist() == [0.5, 1, 5, 5]
+    assert priority.add(p, jnp.array([2, 3]), PLAIN).value.tolist() == [0.5, 1, 5, 5]
+
+
+def test_after_one_outlier_the_largest_so_far_all_but_fills_the_next_batch_with_a_new_episode():
+    p, one = table(1, 1, 1, 1, 0), jnp.ones((1, 1), bool)
+    for error in (1e6, 1.0):  # drawn again, row 0 is as before
+        p = update_priorities(p, jnp.array([0]), jnp.array([[error]]), one, PLAIN)
+    outlasting = share(priority.add(p, jnp.array([4]), PLAIN), PLAIN)[4]
+    # 1e6^0.6 / (1e6^0.6 + 4)
+    assert outlasting == pytest.approx(0.9989963, rel=1e-6)
+    present = replace(PLAIN, new_priority_quantile=1.0)
+    assert share(priority.add(p, jnp.array([4]), present), present)[4] == pytest.approx(1 / 5)
+
+
+@pytest.mark.parametrize(
+    ("quantile", "expected"), [(0.0, 0.1), (0.25, 0.1), (0.26, 0.5), (0.5, 0.5), (1.0, 4.0)]
+)
+def test_a_quantile_gives_new_episodes_a_stored_one_of_that_rank(quantile, expected):
+    config = replace(PLAIN, new_priority_quantile=quantile)  # of 0.1, 0.5, 2, 4
+    p = priority.add(after_update(PLAIN), jnp.array([4, 5]), config)
+    np.testing.assert_allclose(p.value, [*TD, expected, expected], rtol=1e-6)
+
+
+def test_an_episode_that_is_overwritten_has_no_say_in_the_quantile():
+    config = replace(PLAIN, new_priority_quantile=1.0)
+    assert priority.add(table(9, 2, 3), jnp.array([0]), config).value.tolist() == [3, 2, 3]
+    assert priority.add(table(9, 2), ROWS[:2], config).value.tolist() == [1, 1]
+
+
+def test_a_quantile_is_a_share():
+    with pytest.raises(UsageError, match="new_priority_quantile must be between 0 and 1"):
+        Replay(new_priority_quantile=2.0)
 
 
 def test_a_new_episode_is_as_likely_as_the_likeliest_old_one():
-    p = priority.add(after_update(PLAIN), jnp.array([4]))
+    p = priority.add(after_update(PLAIN), jnp.array([4]), PLAIN)
     probability = share(p, PLAIN)
     assert probability[4] == probability[3] == probability.max()  # alpha was applied once to both
 
@@ -326,7 +360,9 @@ def test_rows_without_an_episode_or_without_priority_are_never_drawn(order):
 
 
 def test_a_buffer_of_one_episode_draws_it_every_time():
-    drawn = draw(jax.random.key(0), priority.add(priority.init(5), ROWS[:1]), 1, 8, PLAIN, 0.4)
+    drawn = draw(
+        jax.random.key(0), priority.add(priority.init(5), ROWS[:1], PLAIN), 1, 8, PLAIN, 0.4
+    )
     assert drawn.rows.tolist() == [0] * 8
     assert drawn.importance.tolist() == [1] * 8
 

@@ -5,10 +5,13 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from PIL import Image
 
 from macpo.errors import UsageError
+from macpo.report import curves
 from macpo.report.curves import (
     DIAGNOSTICS,
     PALETTE,
@@ -24,6 +27,14 @@ def share(file: Path, color: str) -> float:
     with Image.open(file) as image:
         pixels = np.asarray(image.convert("RGB"))
     return float((pixels == np.rint(255 * np.array(to_rgb(color)))).all(-1).mean())
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that are saved from now on, as objects."""
+    figures: list[Figure] = []
+    monkeypatch.setattr(curves, "_save", lambda figure, file: figures.append(figure))
+    return figures
 
 
 def without_tests(rows: list[Row]) -> list[Row]:
@@ -45,8 +56,6 @@ def test_the_learning_curve_shows_returns_and_all_diagnostics(
 ) -> None:
     file = tmp_path / "curve.png"
     draw_learning_curve(make_run(two_seeds), file)
-    with Image.open(file) as image:
-        assert image.size == (1200, 900)
     assert share(file, "white") > 0.5
     assert share(file, PALETTE[0]) > 1e-3  # the greedy return
     for _, _, color in DIAGNOSTICS:
@@ -91,12 +100,46 @@ def test_a_diverged_run_can_be_drawn(
 
 
 def test_the_largest_return_is_marked_if_it_is_known(
-    make_run: MakeRun, two_seeds: list[Row], tmp_path: Path
+    make_run: MakeRun, two_seeds: list[Row], drawn: list[Figure]
 ) -> None:
     run = make_run(two_seeds)
-    draw_learning_curve(run, tmp_path / "without.png")
-    draw_learning_curve(run, tmp_path / "with.png", return_bounds=(0.0, 40.0))
-    assert (tmp_path / "without.png").read_bytes() != (tmp_path / "with.png").read_bytes()
+    draw_learning_curve(run, run / "without.png")
+    draw_learning_curve(run, run / "with.png", return_bounds=(0.0, 40.0))
+    without, marked = (figure.axes[0] for figure in drawn)
+    (line,) = [x for x in marked.lines if x.get_label() == "largest possible return"]
+    assert set(np.asarray(line.get_ydata())) == {40.0}
+    assert marked.get_ylim()[1] >= 40 > without.get_ylim()[1]
+
+
+def panels(figure: Figure) -> dict[str, Axes]:
+    """The axes of a learning curve by what they show."""
+    return {axes.get_title("left") or axes.get_ylabel(): axes for axes in figure.axes}
+
+
+def test_quantities_of_different_scales_have_a_panel_each(
+    make_run: MakeRun, two_seeds: list[Row], drawn: list[Figure]
+) -> None:
+    run = make_run([row | ({"f_mean": 1.0003} if "f_mean" in row else {}) for row in two_seeds])
+    draw_learning_curve(run, run / "curve.png")
+    found = panels(drawn[0])
+    assert list(found) == ["return of an episode", *(label for _, label, _ in DIAGNOSTICS)]
+    low, high = found["joint term f, mean"].get_ylim()
+    assert low <= 1.0003 <= high and high - low < 0.2  # f is not flattened by what goes from 0 to 1
+    assert len({axes.get_ylim() for axes in found.values()}) == len(found)
+
+
+def test_battles_have_a_panel_of_win_rates(
+    make_run: MakeRun, two_seeds: list[Row], drawn: list[Figure]
+) -> None:
+    rates = {"test": {"test_battle_won_mean": 0.5}, "train": {"battle_won_mean": 0.25}}
+    run = make_run([row | rates[row["kind"]] for row in two_seeds])
+    draw_learning_curve(run, run / "curve.png")
+    won = panels(drawn[0])["battles won"]
+    assert won.get_ylim()[0] <= 0 and won.get_ylim()[1] >= 1
+    greedy, *_, training = won.lines
+    assert set(np.asarray(greedy.get_ydata())) == {0.5}
+    assert set(np.asarray(training.get_ydata())) == {0.25}
+    assert [text.get_text() for text in won.texts] == ["50%"]
 
 
 def test_the_same_run_is_drawn_the_same_and_leaves_matplotlib_alone(

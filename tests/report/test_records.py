@@ -55,7 +55,12 @@ def test_an_empty_file_has_no_rows(tmp_path: Path) -> None:
         ('{"kind": "train", "seed": "0", "env_steps": 8}\n', "is not a row of metrics"),
         ('{"kind": "train", "seed": 0, "env_steps": 8, "loss": null}\n', "not a number"),
         ('{"kind": "train", "seed": 0, "env_steps": 8, "loss": "big"}\n', "not a number"),
+        ("[" * 100_000 + "\n", "it is nested too deep"),
+        (f'{{"kind": "train", "seed": 0, "env_steps": {10**400}}}\n', "beyond 64 bits"),
+        (f'{{"kind": "train", "seed": 0, "env_steps": 8, "loss": {10**400}}}\n', "beyond 64 bits"),
+        (f'{{"kind": "train", "seed": 0, "env_steps": {"9" * 5000}}}\n', "is not JSON"),
     ],
+    ids=range(12),
 )
 def test_a_broken_line_is_named(tmp_path: Path, line: str | bytes, complaint: str) -> None:
     data = line if isinstance(line, bytes) else line.encode()

@@ -1,6 +1,7 @@
 """A run in a few numbers."""
 
 import io
+import json
 
 import pytest
 from rich.console import Console
@@ -78,6 +79,17 @@ def test_the_table_says_what_was_run(make_run: MakeRun, two_seeds: list[Row]) ->
     assert lines[-1].startswith("env.punishment -2.0;")
 
 
+def test_names_of_plug_ins_and_outcomes_are_no_markup(make_run: MakeRun) -> None:
+    rows = [row | {"test_[red]x_mean": 1.0} for row in evaluations(1, 2)]
+    run = make_run(rows)
+    experiment = json.loads((run / "experiment.json").read_text())
+    experiment["env"] = {"name": "games[/x]:make[b]", "options": {}}
+    (run / "experiment.json").write_text(json.dumps(experiment))
+    lines = [" ".join(words) for words in printed(run, 200)]
+    assert lines[0] == "games[/x]:make[b] · qmix · macpo"
+    assert any("[red]x" in line for line in lines)
+
+
 def test_one_seed_needs_no_line_for_all(make_run: MakeRun, two_seeds: list[Row]) -> None:
     words = [line[0] for line in printed(make_run([r for r in two_seeds if r["seed"] == 0]))]
     assert "0" in words
@@ -90,6 +102,24 @@ def test_large_numbers_fit_into_eighty_columns(make_run: MakeRun, two_seeds: lis
     lines = {words[0]: words[1:] for words in printed(make_run(rows), 80)}
     assert lines["1"][:3] == ["1,640,000", "3,200", "20,000"]
     assert not any("…" in word for line in lines.values() for word in line)
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_no_number_is_cut_however_many_outcomes_there_are(
+    make_run: MakeRun, two_seeds: list[Row], width: int
+) -> None:
+    names = ("battle_won", "dead_allies", "dead_enemies", "timeouts")
+    outcomes = {f"test_{name}_mean": 0.25 + i for i, name in enumerate(names)}
+    rows = [row | (outcomes if row["kind"] == "test" else {}) for row in two_seeds]
+    lines = printed(make_run(rows), width)
+    words = [word for line in lines for word in line]
+    assert not any("…" in word for word in words)
+    assert {*names, "14.00", "4,100", "0.25", "3.25"} <= set(words)
+    of_seed_1 = [word for line in lines if line[0] == "1" for word in line[1:]]
+    assert of_seed_1 == [
+        *("4,100", "32", "2", "14.00", "±", "0.50", "14.00", "13.00", "2.50"),
+        *("0.25", "1.25", "2.25", "3.25"),
+    ]
 
 
 def test_a_run_without_metrics_is_a_usage_error(make_run: MakeRun) -> None:

@@ -1,72 +1,76 @@
-"""Checkpoints: whole or not at all, damage noticed, earlier formats refused."""
+"""Numbered checkpoints: the newest two, and a note while there is none."""
 
-import json
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
-import safetensors.numpy
 
 import macpo
-from macpo.runs import checkpoint
+from macpo.runs import arrays, checkpoint
+
+STATE = {"x": np.arange(3)}
 
 
-def test_a_full_disk_loses_nothing(tmp_path: Path):
-    directory = tmp_path / "checkpoints"
-    checkpoint.save(directory, 1, {"x": np.arange(3)}, {"n": 1})
-    (directory / f".000000000002.safetensors.{os.getpid()}.tmp").mkdir()  # cannot be written
-    with pytest.raises(macpo.UsageError, match="Nothing that was saved before is lost"):
-        checkpoint.save(directory, 2, {"x": np.arange(3)}, {"n": 2})
-    found = checkpoint.load_latest(directory, {"x": np.zeros(3, np.int64)})
-    assert found.info == {"n": 1}
+def names(directory: Path) -> list[str]:
+    return sorted(file.name for file in directory.iterdir())
 
 
-def test_a_checkpoint_of_other_shapes_is_refused(tmp_path: Path):
-    checkpoint.save(tmp_path, 1, {"x": np.arange(3)}, {})
-    with pytest.raises(macpo.UsageError, match="another configuration: x is int64"):
-        checkpoint.load_latest(tmp_path, {"x": np.zeros(4, np.int64)})
+def test_a_checkpoint_is_one_file_that_holds_the_state_and_what_is_said_of_it(tmp_path: Path):
+    file = checkpoint.save(tmp_path, 12, STATE, {"n": 1})
+    assert file == tmp_path / "000000000012.safetensors"
+    assert names(tmp_path) == [file.name]
+    assert arrays.read(file).info == {"n": 1}
+    np.testing.assert_array_equal(arrays.read(file).tree(STATE)["x"], [0, 1, 2])
+
+
+def test_the_newest_comes_first_and_what_is_no_checkpoint_is_not_there(tmp_path: Path):
+    for name in ("000000000002.safetensors", "000000000010.safetensors", "000000000003.json"):
+        (tmp_path / name).touch()
+    (tmp_path / ".000000000011.safetensors.1.tmp").touch()
+    assert [file.stem for file in checkpoint.files(tmp_path)] == ["000000000010", "000000000002"]
+
+
+@pytest.mark.parametrize("kind", ["none", "a file", "a link to nowhere"])
+def test_where_there_is_no_folder_there_are_no_checkpoints(kind: str, tmp_path: Path):
+    folder = tmp_path / "checkpoints"
+    if kind == "a file":
+        folder.touch()
+    elif kind == "a link to nowhere":
+        folder.symlink_to("nowhere")
+    assert checkpoint.files(folder) == [] and not checkpoint.none_yet(folder)
+    if kind != "none":
+        with pytest.raises(macpo.UsageError, match=r"cannot create .*checkpoints: File exists"):
+            checkpoint.save(folder, 1, STATE, {})
 
 
 def test_old_checkpoints_are_removed_but_two(tmp_path: Path):
     for number in range(5):
-        checkpoint.save(tmp_path, number, {"x": np.arange(3)}, {})
-    assert sorted(p.name for p in tmp_path.glob("*.safetensors")) == [
-        "000000000003.safetensors",
-        "000000000004.safetensors",
-    ]
+        checkpoint.save(tmp_path, number, STATE, {})
+    assert names(tmp_path) == ["000000000003.safetensors", "000000000004.safetensors"]
 
 
-# --- the format ---------------------------------------------------------------------------------
+def test_newer_ones_that_were_passed_over_are_removed_once_there_is_another(tmp_path: Path):
+    for number in (3, 4, 9):
+        checkpoint.save(tmp_path, number, STATE, {})
+    checkpoint.save(tmp_path, 5, STATE, {})  # 9 was damaged, and the run resumed from 4
+    assert names(tmp_path) == ["000000000004.safetensors", "000000000005.safetensors"]
 
 
-@pytest.mark.parametrize("change", [{"format": 1}, {}], ids=["another", "none"])
-def test_a_checkpoint_in_an_earlier_format_is_refused_in_a_sentence(
-    change: dict[str, int], tmp_path: Path
-):
-    file = checkpoint.save(tmp_path, 1, {"x": np.arange(3)}, {})
-    manifest = json.loads(file.with_suffix(".json").read_text())
-    del manifest["format"]
-    file.with_suffix(".json").write_text(json.dumps(manifest | change))
-    with pytest.raises(macpo.UsageError) as caught:
-        checkpoint.load_latest(tmp_path, {"y": np.zeros(4)})
-    assert str(caught.value) == (
-        f"{file} was written by an earlier layout of macpo, which this version cannot read; "
-        "train again with `macpo train`."
-    )
+def test_a_full_disk_loses_nothing(tmp_path: Path):
+    directory = tmp_path / "checkpoints"
+    checkpoint.save(directory, 1, STATE, {"n": 1})
+    (directory / f".000000000002.safetensors.{os.getpid()}.tmp").mkdir()  # cannot be written
+    with pytest.raises(macpo.UsageError, match="Nothing that was saved before is lost"):
+        checkpoint.save(directory, 2, STATE, {"n": 2})
+    (newest,) = checkpoint.files(directory)
+    assert arrays.read(newest).info == {"n": 1}
 
 
-@pytest.mark.parametrize("metadata", [{"macpo_format": "1"}, None], ids=["another", "none"])
-def test_parameters_in_an_earlier_format_are_refused_in_a_sentence(
-    metadata: dict[str, str] | None,
-):
-    data = safetensors.numpy.save({"x": np.arange(3)}, metadata)
-    with pytest.raises(macpo.UsageError, match=r"^model was written by an earlier layout of macpo"):
-        checkpoint.from_bytes(data, {"x": np.arange(3)}, Path("model"))
-
-
-def test_parameters_in_this_format_come_back():
-    tree = {"x": np.arange(3), "y": [np.ones((2, 1), bool)]}
-    again = checkpoint.from_bytes(checkpoint.to_bytes(tree), tree, Path("model"))
-    np.testing.assert_array_equal(again["x"], [0, 1, 2])
-    np.testing.assert_array_equal(again["y"][0], [[True], [True]])
+def test_a_note_says_that_there_is_none_yet_until_there_is_one(tmp_path: Path):
+    directory = tmp_path / "checkpoints"
+    checkpoint.begin(directory)
+    assert checkpoint.none_yet(directory)
+    assert b"macpo resume" in (directory / checkpoint.NONE_YET).read_bytes()
+    checkpoint.save(directory, 1, STATE, {})
+    assert not checkpoint.none_yet(directory)

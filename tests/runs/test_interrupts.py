@@ -94,10 +94,10 @@ def test_a_run_killed_at_any_moment_and_resumed_writes_the_same_metrics(
     writing = lambda: any((directory / "checkpoints").glob(".*.tmp"))  # noqa: E731
 
     def newer_checkpoint(delay: float) -> Callable[[], bool]:
-        seen = {p.name for p in directory.glob("checkpoints/*.json")}
+        seen = {p.name for p in directory.glob("checkpoints/*.safetensors")}
 
         def ready() -> bool:
-            if {p.name for p in directory.glob("checkpoints/*.json")} - seen:
+            if {p.name for p in directory.glob("checkpoints/*.safetensors")} - seen:
                 time.sleep(delay)
                 return True
             return False
@@ -127,7 +127,7 @@ def test_a_signal_stops_at_the_next_chunk_with_a_checkpoint_and_a_message(
 ):
     directory = tmp_path / "runs" / "stopped"
     process = start(directory, tmp_path / "cache")
-    while process.poll() is None and not list(directory.glob("checkpoints/*.json")):
+    while process.poll() is None and not list(directory.glob("checkpoints/*.safetensors")):
         time.sleep(0.01)
     process.send_signal(number)
     assert process.wait() == 128 + number

@@ -1,79 +1,48 @@
 """The loop of a run, of a player that only counts: when it tests, saves and stops."""
 
+import errno
 import io
 import json
+import math
+import os
+import shlex
+import shutil
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from rich.console import Console
 
 from macpo.errors import UsageError
 from macpo.experiment import Experiment, Run
-from macpo.learners.base import LearnerState
-from macpo.runs import checkpoint, loop
+from macpo.runs import checkpoint, loop, saving
 from macpo.runs.directory import RunDirectory
 from macpo.runs.loop import RunLoop, RunResult
+from macpo.runs.record.console import ConsoleDisplay
 from macpo.training.trainer import TrainState
-
-STEPS_PER_CHUNK = 100
-
-
-def fresh(env_steps: int = 0) -> TrainState:
-    """A seed's state whose only parameter is the number of chunks that it has seen."""
-    zero = jnp.zeros(1, jnp.int32)
-    return TrainState(
-        learner=LearnerState({"chunks": zero}, (), (), {}),
-        replay_buffer=(),
-        priorities=(),
-        seed=zero + 7,
-        env_steps=zero + env_steps,
-        iteration=zero,
-        updates=zero,
-        last_sync=zero,
-    )
-
-
-class CountingPlayer:
-    """Plays an iteration of 100 env steps in each chunk, after calling `before`."""
-
-    def __init__(self, before: Callable[[int], None] = lambda chunk: None) -> None:
-        self.before, self.until, self.tested_at = before, list[int](), list[int]()
-
-    def chunk(self, state: TrainState, until_env_steps: int) -> tuple[TrainState, dict[str, Any]]:
-        self.until.append(until_env_steps)
-        self.before(len(self.until))
-        params = {"chunks": state.learner.params["chunks"] + 1}
-        state = state._replace(
-            learner=state.learner._replace(params=params),
-            env_steps=state.env_steps + STEPS_PER_CHUNK,
-            iteration=state.iteration + 1,
-        )
-        one = {"env_steps": state.env_steps, "episodes": state.iteration, "updates": state.updates}
-        return state, {name: x[:, None] for name, x in one.items()}
-
-    def evaluate(self, state: TrainState) -> dict[str, Any]:
-        self.tested_at.append(int(state.env_steps[0]))
-        return {"test_return_mean": jnp.array([1.5])}
+from tests.support.counting import CountingPlayer, fresh
 
 
 class PlannedRun:
     """A run of 600 env steps that tests and saves every 250, and what it leaves."""
 
     def __init__(
-        self, path: Path, player: CountingPlayer, env_steps: int = 0, tensorboard: bool = False
+        self,
+        path: Path,
+        player: CountingPlayer,
+        env_steps: int = 0,
+        tensorboard: bool = False,
+        **changes: Any,
     ) -> None:
-        run = Run(steps=600, test_interval=250, checkpoint_interval=250)
-        experiment = Experiment(env="two-step", run=run)
+        run = Run(steps=600, test_interval=250, checkpoint_interval=250, **changes)
+        self.experiment = Experiment(env="two-step", run=run)
         self.files, self.player, self.state = RunDirectory(path), player, fresh(env_steps)
-        self.files.create(experiment)
+        self.files.make()
         self.console = Console(file=io.StringIO(), width=200, record=True)
         self.loop = RunLoop(
-            experiment, self.files, self.state, console=self.console, tensorboard=tensorboard
+            self.experiment, self.files, self.state, console=self.console, tensorboard=tensorboard
         )
 
     def play(self) -> RunResult:
@@ -87,8 +56,10 @@ class PlannedRun:
         rows = [json.loads(line) for line in self.files.timing.read_text().splitlines()]
         return [row["env_steps"] for row in rows if row["what"] == "checkpoint"]
 
-    def saved(self) -> checkpoint.Checkpoint:
-        return checkpoint.load_latest(self.files.checkpoints, self.state)
+    def saved(self) -> TrainState:
+        state = saving.last_state(self.files, self.experiment, lambda: self.state).state
+        assert state is not None
+        return state
 
 
 # --- when -----------------------------------------------------------------------------------------
@@ -116,6 +87,7 @@ def test_every_iteration_has_a_row_of_its_seed(tmp_path: Path):
     rows = [row for row in run.rows() if row["kind"] == "train"]
     assert [row["env_steps"] for row in rows] == [100, 200, 300, 400, 500, 600]
     assert {row["seed"] for row in rows} == {7}
+    assert {row["return_mean"] for row in rows} == {1.5}
 
 
 def test_checkpoints_follow_each_interval_and_the_end(tmp_path: Path):
@@ -135,20 +107,19 @@ def test_a_resumed_run_tests_and_saves_when_the_whole_one_would_have(tmp_path: P
 # --- what is saved --------------------------------------------------------------------------------
 
 
-def test_a_checkpoint_holds_the_state_the_experiment_and_the_length_of_the_metrics(tmp_path: Path):
+def test_a_checkpoint_holds_the_state_and_the_length_of_the_metrics_before_it(tmp_path: Path):
     run = PlannedRun(tmp_path, CountingPlayer())
     run.play()
-    found = run.saved()
+    found = saving.last_state(run.files, run.experiment, lambda: run.state)
+    assert found.state is not None
     np.testing.assert_array_equal(found.state.env_steps, [600])
-    assert found.info["experiment"]["run"]["steps"] == 600
-    assert found.info["metrics_bytes"] == run.files.metrics.stat().st_size
+    assert found.metrics_bytes == run.files.metrics.stat().st_size
 
 
 def test_the_parameters_are_also_saved_on_their_own(tmp_path: Path):
     run = PlannedRun(tmp_path, CountingPlayer())
     run.play()
-    like = run.state.learner.params
-    found = checkpoint.from_bytes(run.files.model.read_bytes(), like, run.files.model)
+    found = saving.read_model(run.files, run.experiment, run.state.learner.params)
     np.testing.assert_array_equal(found["chunks"], [6])
 
 
@@ -166,7 +137,7 @@ def test_a_signal_stops_the_run_after_the_chunk_and_saves_it(
     run = PlannedRun(tmp_path, CountingPlayer(interrupt))
     assert run.play() == RunResult(tmp_path, finished=False, signal=number)
     assert run.saved_at() == [200]
-    np.testing.assert_array_equal(run.saved().state.env_steps, [200])
+    np.testing.assert_array_equal(run.saved().env_steps, [200])
     assert [row["env_steps"] for row in run.rows()] == [100, 200]
     said = f"stopped by {number.name} at 200 env steps; saved. Continue with: macpo resume"
     assert said in run.console.export_text()
@@ -190,7 +161,32 @@ def test_a_fault_of_the_environment_leaves_the_run_saved_with_advice(tmp_path: P
         "the game has a bug.\nThe run is saved at 200 env steps; afterwards go on with: "
         f"macpo resume {tmp_path}"
     )
-    np.testing.assert_array_equal(run.saved().state.env_steps, [200])
+    np.testing.assert_array_equal(run.saved().env_steps, [200])
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_metrics_that_are_not_finite_do_not_end_the_run(tmp_path: Path, value: float):
+    pytest.importorskip("tensorboardX")
+    run = PlannedRun(tmp_path, CountingPlayer(value=value), tensorboard=True)
+    assert run.play().finished
+    tests = [row for row in run.rows() if row["kind"] == "test"]
+    assert [row["test_return_mean"] for row in tests] == [str(value)] * 3
+    said = run.console.export_text()
+    assert said.count("no longer finite") == 2  # of training and of evaluation
+    assert "stopped" not in said
+
+
+@pytest.mark.parametrize("name", ["a[seed1]b", "a[/x]b", "my runs", "it's"])
+def test_the_advice_to_resume_can_be_pasted_whatever_the_name_and_the_width(
+    tmp_path: Path, name: str
+):
+    run = PlannedRun(tmp_path / name, CountingPlayer(lambda _: signal.raise_signal(signal.SIGINT)))
+    run.loop.console = console = Console(file=io.StringIO(), width=20)
+    run.play()
+    assert isinstance(console.file, io.StringIO)
+    (line,) = console.file.getvalue().splitlines()
+    advised = line.partition("Continue with: ")[2]
+    assert shlex.split(advised) == ["macpo", "resume", str(tmp_path / name)]
 
 
 def test_losing_an_optional_sink_never_loses_the_run(
@@ -214,3 +210,96 @@ def test_losing_an_optional_sink_never_loses_the_run(
     assert TensorBoard.rows == 2
     assert run.console.export_text().count("TensorBoard stopped: no space left") == 1
     assert len(run.rows()) == 6 + 3  # of iterations and evaluations
+
+
+# --- rewards that are not finite ------------------------------------------------------------------
+
+
+def test_a_chunk_that_learned_from_such_rewards_ends_the_run_and_is_not_saved(tmp_path: Path):
+    player = CountingPlayer()
+    player.nonfinite = {5: 3}
+    run = PlannedRun(tmp_path, player)
+    with pytest.raises(UsageError, match=r"^two-step paid 3 rewards .* by env step 500; `macpo"):
+        run.play()
+    assert run.saved_at() == [300]
+    assert [row["env_steps"] for row in run.rows() if row["kind"] == "train"] == [
+        100,
+        200,
+        300,
+        400,
+    ]
+
+
+def test_an_evaluation_that_was_paid_such_rewards_ends_the_run(tmp_path: Path):
+    player = CountingPlayer()
+    player.nonfinite = {0: 1}
+    run = PlannedRun(tmp_path, player)
+    with pytest.raises(UsageError, match=r"^two-step paid 1 rewards .* by env step 300;"):
+        run.play()
+
+
+def test_such_rewards_are_counted_where_they_are_read_as_0(tmp_path: Path):
+    player = CountingPlayer()
+    player.nonfinite = {5: 3}
+    run = PlannedRun(tmp_path, player, nonfinite_rewards="zero")
+    assert run.play().finished
+    counts = [row["rewards_nonfinite"] for row in run.rows() if row["kind"] == "train"]
+    assert counts == [0, 0, 0, 0, 3, 0]
+
+
+def test_a_sink_that_fails_at_its_end_does_not_lose_the_run_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    class TensorBoard:
+        def __init__(self, directory: Path) -> None: ...
+
+        def write(self, row: object) -> None: ...
+
+        def close(self) -> None:
+            raise OSError("no space left on the tensorboard")
+
+    monkeypatch.setattr(loop, "TensorBoard", TensorBoard)
+    run = PlannedRun(tmp_path, CountingPlayer(), tensorboard=True)
+    assert run.play().finished
+    assert run.console.export_text().count("TensorBoard stopped: no space left") == 1
+
+
+@pytest.mark.parametrize("gone", ["directory", "metrics"])
+def test_a_run_whose_files_are_deleted_or_moved_is_not_said_to_be_finished(
+    gone: str, tmp_path: Path
+):
+    path = tmp_path / "run"
+
+    def remove(chunk: int) -> None:
+        if chunk == 5:
+            shutil.rmtree(path) if gone == "directory" else (path / "metrics.jsonl").unlink()
+
+    run = PlannedRun(path, CountingPlayer(remove))
+    with pytest.raises(UsageError, match=r"metrics\.jsonl is gone: it was deleted, moved or repl"):
+        run.play()
+    assert path.exists() == (gone == "metrics")
+
+
+def test_checkpoints_that_are_deleted_while_the_run_goes_on_are_written_again(tmp_path: Path):
+    def remove(chunk: int) -> None:
+        if chunk == 5:
+            shutil.rmtree(tmp_path / "checkpoints")
+
+    run = PlannedRun(tmp_path, CountingPlayer(remove))
+    assert run.play().finished
+    assert len(checkpoint.files(run.files.checkpoints)) == 2
+
+
+def test_a_disk_that_is_full_leaves_the_terminal_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    closed = list[ConsoleDisplay]()
+    monkeypatch.setattr(ConsoleDisplay, "close", lambda display: closed.append(display))
+    monkeypatch.setattr(os, "fsync", refuse)
+    run = PlannedRun(tmp_path, CountingPlayer())
+    with pytest.raises(UsageError, match=r"cannot write .*: No space left on device; free some"):
+        run.play()
+    assert len(closed) == 1

@@ -20,6 +20,23 @@ def test_a_plan_that_does_not_fit_into_memory_is_refused_with_advice(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_plan_has_the_episodes_that_are_played_at_once():
+    def playing(**run: int) -> int:
+        changed = replace(SMALL.run, buffer_size=10**6, **run)
+        return planned_bytes(make_trainer(replace(SMALL, run=changed))).playing
+
+    assert playing(test_nepisode=2 * 10**6) == 2 * playing(test_nepisode=10**6)
+    assert playing(test_nepisode=10**6) > 10**6 * 6 * (2 + 4)  # actions and rewards of 6 env steps
+    assert playing(batch_size_run=2 * 10**5) == 2 * playing(batch_size_run=10**5)
+
+
+def test_an_evaluation_beyond_the_memory_is_refused_before_anything_is_made(tmp_path: Path):
+    many = replace(SMALL, run=replace(SMALL.run, test_nepisode=2**31 - 1))
+    with pytest.raises(macpo.UsageError, match=r"--test-nepisode \(now 2,147,483,647\)"):
+        train(tmp_path / "run", many)
+    assert not (tmp_path / "run").exists()
+
+
 def test_replay_is_planned_in_proportion_to_its_size():
     run = SMALL.run
     small, large = (

@@ -1,4 +1,4 @@
-"""Runs as a user sees them: the same bytes again, longer, resumed; bad input."""
+"""Runs as a user sees them: the same bytes again, longer, resumed."""
 
 import io
 import json
@@ -28,35 +28,19 @@ def test_extending_a_finished_run_equals_having_planned_it_longer(tmp_path: Path
     assert rows(tmp_path / "short") == rows(tmp_path / "long")
 
 
-@pytest.mark.parametrize("damage", ["truncated", "one byte flipped", "manifest missing"])
-def test_a_damaged_checkpoint_is_detected_and_the_previous_one_used(
-    damage: str, whole: Path, tmp_path: Path
+def test_a_run_resumed_from_the_checkpoint_before_a_damaged_one_writes_the_same_bytes(
+    whole: Path, tmp_path: Path
 ):
     directory = tmp_path / "run"
     train(directory, replace(SMALL, run=replace(SMALL.run, steps=1500)))
     newest = max((directory / "checkpoints").glob("*.safetensors"))
     data = bytearray(newest.read_bytes())
-    if damage == "truncated":
-        newest.write_bytes(data[: len(data) // 2])
-    elif damage == "one byte flipped":
-        data[len(data) // 2] ^= 1
-        newest.write_bytes(data)
-    else:
-        newest.with_suffix(".json").unlink()
-    console = Console(record=True, file=io.StringIO(), width=200)
+    data[len(data) // 2] ^= 1
+    newest.write_bytes(data)
+    console = Console(record=True, file=io.StringIO(), width=400)
     macpo.resume(directory, steps=SMALL.run.steps, console=console)
-    assert ("skipped a damaged checkpoint" in console.export_text()) == (
-        damage != "manifest missing"
-    )
+    assert f"passed over a checkpoint: {newest} is damaged" in console.export_text()
     assert rows(directory) == rows(whole)
-
-
-def test_only_damaged_checkpoints_are_reported_as_such(tmp_path: Path):
-    train(tmp_path / "run", replace(SMALL, run=replace(SMALL.run, steps=300)))
-    for file in (tmp_path / "run" / "checkpoints").glob("*.safetensors"):
-        file.write_bytes(b"nothing")
-    with pytest.raises(macpo.UsageError, match=r"no usable checkpoint.*do not match the checksum"):
-        resume(tmp_path / "run")
 
 
 def test_metrics_carry_env_steps_episodes_and_updates_in_every_row(whole: Path):
@@ -75,42 +59,6 @@ def test_two_seeds_write_what_each_writes_alone(whole: Path, tmp_path: Path):
     first = [line for line in lines if line["seed"] == 0]
     assert first == alone[: len(first)]
     assert {line["seed"] for line in lines} == {0, 1}
-
-
-def test_a_taken_directory_is_not_overwritten(whole: Path):
-    before = rows(whole)
-    with pytest.raises(macpo.UsageError, match="already holds a run; continue it with"):
-        train(whole)
-    assert rows(whole) == before
-
-
-def test_resuming_with_an_edited_experiment_is_refused(tmp_path: Path):
-    train(tmp_path / "run", replace(SMALL, run=replace(SMALL.run, steps=300)))
-    file = tmp_path / "run" / "experiment.json"
-    data = json.loads(file.read_text())
-    data["algorithm"]["gamma"] = 0.5
-    file.write_text(json.dumps(data))
-    with pytest.raises(macpo.UsageError, match=r"algorithm.gamma: 0.99 → 0.5"):
-        resume(tmp_path / "run", steps=600)
-
-
-def test_lost_metrics_are_noticed(tmp_path: Path):
-    train(tmp_path / "run", replace(SMALL, run=replace(SMALL.run, steps=300)))
-    (tmp_path / "run" / "metrics.jsonl").write_text("")
-    with pytest.raises(macpo.UsageError, match="has lost rows"):
-        resume(tmp_path / "run", steps=600)
-
-
-def test_a_run_of_an_earlier_layout_is_refused_in_a_sentence(tmp_path: Path):
-    train(tmp_path / "run", replace(SMALL, run=replace(SMALL.run, steps=300)))
-    for manifest in (tmp_path / "run" / "checkpoints").glob("*.json"):
-        data = json.loads(manifest.read_text())
-        del data["format"]
-        manifest.write_text(json.dumps(data))
-    with pytest.raises(
-        macpo.UsageError, match=r"written by an earlier layout of macpo.*train again"
-    ):
-        resume(tmp_path / "run", steps=600)
 
 
 class MistakenLearner(ValueBasedLearner):

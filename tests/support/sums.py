@@ -14,7 +14,9 @@ import numpy as np
 from macpo.envs.host import EnvironmentLost, HostEnvironment
 from macpo.types import Observation, Spec, TimeStep
 
-Fault = Literal["none", "dies", "hangs", "lost", "raises", "orphans", "shape", "endless", "spec"]
+Fault = Literal[
+    "none", "dies", "hangs", "lost", "raises", "orphans", "shape", "endless", "spec", "nan"
+]
 
 
 class Sums(HostEnvironment):
@@ -118,6 +120,10 @@ def _shape(game: Sums) -> None:
     )
 
 
+def _nan(game: Sums) -> None:
+    game.numbers = np.full(2, np.nan, np.float32)  # of which the reward is made
+
+
 FAULTS: dict[str, Callable[[Sums], None]] = {
     "dies": _dies,
     "hangs": _hangs,
@@ -127,6 +133,7 @@ FAULTS: dict[str, Callable[[Sums], None]] = {
     "shape": _shape,
     "endless": lambda game: None,
     "spec": lambda game: None,
+    "nan": _nan,
 }
 
 

@@ -1,5 +1,6 @@
 """Environments and batches small enough to compute by hand."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -71,6 +72,20 @@ class Counting(Environment):
 
     def decode(self, encoded: tuple[Array, Array]) -> Observation:
         return self.observe(Count(*(x.astype(jnp.int32) for x in encoded)))
+
+
+class Wide(Counting):
+    """Counts, with any number of actions; the last one may be taken in even states only."""
+
+    def __init__(self, n_actions: int = 200) -> None:
+        super().__init__()
+        self.spec = dataclasses.replace(self.spec, name="wide", n_actions=n_actions)
+
+    def observe(self, state: Count) -> Observation:
+        obs, view, _ = super().observe(state)
+        n = self.spec.n_actions
+        last = (jnp.arange(n) < n - 1) | (state.t % 2 == 0)
+        return Observation(obs, view, jnp.broadcast_to(last, (self.spec.n_agents, n)))
 
 
 class Reporting(Counting):

@@ -1,5 +1,8 @@
 """Who plays: the compiled program where it can, workers where it cannot."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -35,6 +38,14 @@ def test_an_environment_that_is_not_jax_is_played_by_as_many_workers_as_episodes
 def test_a_chunk_is_about_as_long_as_the_time_between_evaluations(test_interval: int, n: int):
     run = macpo.Run(batch_size_run=2, test_interval=test_interval)  # of at most 6 env steps each
     assert chunk_length(make_trainer(macpo.Experiment(env=SMALL.env, run=run))) == n
+
+
+def test_seeds_that_play_on_for_others_stop_before_their_env_steps_cannot_be_counted():
+    experiment = macpo.Experiment(env=SMALL.env, run=macpo.Run(batch_size_run=2, seeds=2))
+    player = CompiledPlayer(make_trainer(experiment))  # 64 iterations of 12 env steps at most
+    far: Any = SimpleNamespace(env_steps=np.array([2**31 - 768, 10]))
+    with pytest.raises(macpo.UsageError, match="a seed has played 2,147,482,880 env steps, and at"):
+        player.chunk(far, 20)
 
 
 def test_a_compiled_chunk_does_what_the_trainer_does(trainer: Trainer):

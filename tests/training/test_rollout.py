@@ -12,11 +12,12 @@ from macpo.envs import PredatorPrey
 from macpo.kernels.packing import pack, plan, unpack
 from macpo.kernels.unroll import unroll
 from macpo.learners.episodes import last_actions
+from macpo.nets.action_selection import greedy
 from macpo.nets.agent import agent_inputs
 from macpo.training.rollout import collect
 from macpo.types import Episodes, Observation
 from macpo.weighting.uniform import Config as Uniform
-from tests.support.toys import Counting, Reporting
+from tests.support.toys import Counting, Reporting, Wide
 
 LIMIT, N_ENVS = 6, 24
 KEY = jax.random.key(0)
@@ -86,6 +87,16 @@ def test_everything_past_the_end_is_zero():
     assert not np.asarray(episodes.actions)[past].any()
     assert not np.asarray(episodes.reward)[past].any()
     assert not np.asarray(episodes.encoded_state[1])[:, 1:][past].any()
+
+
+def test_actions_of_large_numbers_are_kept_as_they_were_taken():
+    def last(key, hidden, observation, last_action):
+        q = jnp.arange(200.0)
+        return hidden, greedy(jnp.broadcast_to(q, (*last_action.shape, 200)), jnp.array(True))
+
+    played = collect(Wide(200), last, (), jax.random.key(0), 4, keep_states=False).episodes
+    for actions, length in zip(played.actions, played.length, strict=True):
+        assert (actions[:length] == 199).all()
 
 
 def test_rewards_are_those_of_the_actions_at_the_same_index():

@@ -93,6 +93,26 @@ def six_iterations_trainer() -> Trainer:
     return tally(batch_size_run=4, batch_size=12, buffer_size=12, target_update_interval=8)
 
 
+# --- sizes ----------------------------------------------------------------------------------------
+
+
+def test_more_actions_than_16_bits_number_are_refused():
+    env = make_config("envs", "tests.support.toys:Wide", options={"n_actions": 40_000})
+    with pytest.raises(
+        UsageError, match="wide has 40,000 actions, but an agent can have at most 32"
+    ):
+        make_trainer(Experiment(env=env))
+
+
+def test_a_run_whose_last_iteration_could_not_be_counted_is_refused():
+    def make(steps: int) -> Trainer:
+        return make_trainer(Experiment(env="two-step", run=Run(steps=steps, batch_size_run=8)))
+
+    make(2**31 - 1 - 8 * 2)
+    with pytest.raises(UsageError, match=r"can come to 2,147,483,648, but at most 2,147,483,647"):
+        make(2**31 - 8 * 2)
+
+
 # --- schedules ------------------------------------------------------------------------------------
 
 
@@ -136,9 +156,18 @@ def test_there_is_no_update_before_a_whole_batch_has_been_played():
     np.testing.assert_array_equal(metrics["updates"], updates)
 
 
-def test_metrics_of_learning_are_nan_before_the_first_update():
+def test_metrics_of_updates_are_known_by_name_and_0_before_the_first_update():
     _, metrics = as_published()
-    np.testing.assert_array_equal(np.isnan(metrics["batch_steps"]), np.arange(60) < 15)
+    assert as_published_trainer().update_metrics == {"batch_steps", "batch_epsilon"}
+    np.testing.assert_array_equal(metrics["batch_steps"] == 0, np.arange(60) < 15)
+
+
+def test_a_healthy_run_passes_jax_s_search_for_nan():
+    trainer = six_iterations_trainer()
+    with jax.debug_nans(True):
+        state, _ = trainer.chunk(trainer.init(), jnp.array(10**6), 4)
+        trainer.evaluate(state)
+    assert state.updates[0] > 0
 
 
 def test_every_update_sees_a_whole_batch():
@@ -382,3 +411,46 @@ def test_replay_must_hold_the_newest_episodes_that_an_algorithm_asks_for():
 @pytest.mark.parametrize("name", discover("algorithms"))
 def test_the_schedule_of_every_algorithm_fits_it(name):
     make_trainer(Experiment(env="two-step", algorithm=name))
+
+
+# --- rewards that are not finite, and infos that are not known ------------------------------------
+
+
+class Unsound(Reporting):
+    """Pays NaN in every second step of an episode, and tells the count of even goals only."""
+
+    def step(self, key: Any, state: Any, actions: Any) -> Any:
+        after, timestep = super().step(key, state, actions)
+        told = jnp.where(after.goal % 2 == 0, after.t, jnp.nan)
+        reward = jnp.where(after.t == 2, jnp.nan, timestep.reward)
+        return after, timestep._replace(reward=reward, info={"counted": told})
+
+    def reset(self, key: Any) -> Any:
+        state, first = super().reset(key)
+        return state, first._replace(info={"counted": jnp.zeros(())})
+
+
+def unsound(nonfinite_rewards: Any) -> tuple[TrainState, dict[str, Any]]:
+    """Two iterations of eight episodes, all kept in replay."""
+    env = Unsound(episode_limit=4, most_steps=4)
+    run = Run(batch_size_run=8, batch_size=8, buffer_size=16, nonfinite_rewards=nonfinite_rewards)
+    return tallied(Trainer(env, Tally(env), Replay(), run), max_iterations=2)
+
+
+def test_rewards_that_are_not_finite_are_counted_in_a_chunk_and_read_as_0_where_allowed() -> None:
+    state, metrics = unsound("zero")
+    episodes = state.replay_buffer.episodes
+    assert metrics["rewards_nonfinite"].sum() == (episodes.length >= 2).sum() > 0
+    assert not episodes.reward[:, 1].any() and np.isfinite(episodes.reward).all()
+    assert np.isfinite(metrics["return_mean"]).all()
+
+
+def test_by_default_they_stay_in_the_chunk_that_is_refused_afterwards() -> None:
+    state, metrics = unsound("refuse")
+    assert np.isnan(state.replay_buffer.episodes.reward).sum() == metrics["rewards_nonfinite"].sum()
+
+
+def test_an_outcome_is_the_mean_over_the_episodes_that_tell_it() -> None:
+    state, metrics = unsound("zero")
+    length = state.replay_buffer.episodes.length[:8]  # of goals up to the limit: the goal itself
+    np.testing.assert_allclose(metrics["counted_mean"][0], length[length % 2 == 0].mean(), 1e-6)

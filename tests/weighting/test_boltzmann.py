@@ -123,3 +123,10 @@ def test_availability_of_another_shape_is_refused(name: str) -> None:
 def test_the_temperature_must_be_positive(temperature: float) -> None:
     with pytest.raises(UsageError, match=f"temperature must be positive, not {temperature}"):
         taken_probs(Q, ACTION, temperature=temperature)
+
+
+@every_library
+def test_a_mask_to_be_added_to_logits_is_not_taken_for_its_opposite(name: str) -> None:
+    q, action, mask = given(name, Q, ACTION, np.where(SOME, 0.0, -np.inf))
+    with pytest.raises(UsageError, match="avail_actions holds numbers other than 0 and 1"):
+        taken_probs(q, action, mask)

@@ -52,3 +52,9 @@ def test_weights_or_a_mask_that_do_not_fit_the_loss_are_refused(
     }.items():
         with pytest.raises(UsageError, match=f"{problem} have shape {re.escape(str(shape))}"):
             weighted_loss(*given(name, *arrays))
+
+
+@every_library
+def test_a_mask_of_other_numbers_than_0_and_1_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=r"^weighted_loss: mask holds numbers other than 0 and 1"):
+        weighted_loss(*given(name, LOSS, WEIGHTS, np.where(MASK == 1, 0.0, -np.inf)))

@@ -1,5 +1,7 @@
 """`macpo.weighting.make`: names, options, and what is said about wrong ones."""
 
+import math
+
 import pytest
 
 from macpo import weighting
@@ -70,7 +72,8 @@ def test_a_temperature_must_be_a_positive_number(name: str, temperature: float) 
     for option in TEMPERATURES[name]:
         with pytest.raises(UsageError) as error:
             weighting.make(name, **{option: temperature})
-        problem = f"{name}: {option} must be above 0, not {temperature}."
+        finite = "" if math.isfinite(temperature) else " and finite"
+        problem = f"{name}: {option} must be above 0{finite}, not {temperature}."
         assert str(error.value) == problem
 
 
@@ -78,6 +81,6 @@ def test_a_temperature_must_be_a_positive_number(name: str, temperature: float) 
 @pytest.mark.parametrize("alpha", [0.0, -0.1, 1.1, float("nan")])
 def test_the_smaller_weight_must_be_positive_and_at_most_one(name: str, alpha: float) -> None:
     with pytest.raises(
-        UsageError, match=f"{name}: alpha must be above 0 and at most 1, not {alpha}"
+        UsageError, match=f"{name}: alpha must be above 0 and at most 1.*, not {alpha}"
     ):
         weighting.make(name, alpha=alpha)

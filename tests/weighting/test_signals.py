@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 from hypothesis import given
@@ -34,8 +35,28 @@ def test_a_trailing_axis_of_length_one_is_accepted_and_restored(batch: Arrays) -
 
 
 def test_a_single_agent_is_no_trailing_axis() -> None:
-    batch = one_step(pi=(0.25,)) | {"mask": np.ones((1, 1, 1))}
+    batch = {k: x if k == "pi_taken" else x[..., None] for k, x in one_step(pi=(0.25,)).items()}
     assert raw("macpo", batch).tolist() == [[[1.75]]]
+
+
+@every_library
+@pytest.mark.parametrize("name", ["q", "target", "q_star"])
+def test_signals_without_the_axis_that_the_mask_has_are_refused(library: str, name: str) -> None:
+    """The weights [B, T, 1] would broadcast with the caller's [B, T] to [B, T, T]."""
+    batch = {k: x if k == "pi_taken" else x[..., None] for k, x in fixture().items()}
+    with pytest.raises(UsageError, match=rf"{name} has shape \(1, 5\) but mask has \(1, 5, 1\)"):
+        macpo(**batch_in(library, **batch | {name: fixture()[name]}))
+
+
+def test_signals_of_different_numbers_of_agents_are_refused() -> None:
+    both = macpo.times(weighting.make("differ"))
+    with pytest.raises(UsageError, match=r"agents: dq_tot_dq of 2, pi_taken of 3\.$"):
+        both(**fixture() | {"dq_tot_dq": np.ones((1, 5, 2))})
+
+
+def test_a_random_number_for_every_step_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"uniform_noise has shape \(1, 5\).* one random number"):
+        weighting.make("laber")(**fixture() | {"uniform_noise": np.full((1, 5), 0.5)})
 
 
 def test_signals_that_a_weighting_does_not_need_are_ignored() -> None:
@@ -94,6 +115,16 @@ def test_what_agents_have_needs_their_axis_behind_the_shape_of_the_mask(
 
 
 @every_library
+def test_probabilities_without_an_axis_of_agents_are_told_what_is_missing(library: str) -> None:
+    with pytest.raises(UsageError) as error:
+        macpo(**batch_in(library, pi_taken=np.full((1, 5), 0.5)))
+    assert str(error.value) == (
+        "weighting 'macpo': pi_taken has shape (1, 5), which lacks an axis of agents; it must be "
+        "[B, T, N] each agent's current probability of its stored action (`taken_probs`)."
+    )
+
+
+@every_library
 def test_a_mask_of_several_learners_is_refused(library: str) -> None:
     with pytest.raises(UsageError, match=r"mask has shape \(2, 3, 4\), expected \[B, T\]"):
         weighting.make("uniform")(mask=libraries.library(library).ones((2, 3, 4)))
@@ -111,3 +142,51 @@ def test_lists_are_refused_by_name(library: str, name: str) -> None:
 def test_arrays_of_two_libraries_are_refused(other: str) -> None:
     with pytest.raises(UsageError, match=r"come from .*numpy.*; give arrays of one library"):
         macpo(**fixture() | {"q": libraries.library(other).ones((1, 5))})
+
+
+# --- numbers that cannot be -----------------------------------------------------------------------
+
+
+@every_library
+@pytest.mark.parametrize("wrong", [1.5, -0.25])
+def test_what_is_no_probability_is_refused_at_real_steps_only(library: str, wrong: float) -> None:
+    pi = fixture()["pi_taken"]
+    on_padding, at_a_real_step = pi.copy(), pi.copy()
+    on_padding[0, 4], at_a_real_step[0, 2, 1] = wrong, wrong
+    weights = macpo(**batch_in(library, pi_taken=on_padding))
+    np.testing.assert_array_equal(weights, macpo(**batch_in(library)))
+    with pytest.raises(UsageError, match=r"'macpo': pi_taken holds numbers outside \[0, 1\]"):
+        macpo(**batch_in(library, pi_taken=at_a_real_step))
+
+
+def test_what_rounding_adds_to_a_probability_is_no_fault() -> None:
+    assert raw("macpo", one_step(pi=(1 + 2**-11, 1.0))) == pytest.approx(1, abs=1e-3)
+
+
+def test_a_probability_that_is_not_a_number_stays_visible() -> None:
+    assert np.isnan(raw("macpo", one_step(pi=(np.nan, 0.5)))).all()
+
+
+@every_library
+@pytest.mark.parametrize("wrong", [-np.inf, np.nan, 0.5, 2.0])
+def test_a_mask_of_other_numbers_than_0_and_1_is_refused(library: str, wrong: float) -> None:
+    with pytest.raises(UsageError, match=r"'macpo': mask holds numbers other than 0 and 1"):
+        macpo(**batch_in(library, mask=np.array([[0, wrong, 0, 0, 0]])))
+
+
+def test_flags_are_0_and_1_at_real_steps() -> None:
+    flags = fixture()["is_greedy"].astype(float)
+    flags[0, 4] = -np.inf  # padding
+    weights = weigh("cwqmix", fixture() | {"is_greedy": flags})
+    np.testing.assert_array_equal(weights, weigh("cwqmix", fixture()))
+    flags[0, 1] = -np.inf
+    with pytest.raises(UsageError, match="'cwqmix': is_greedy holds numbers other than 0 and 1"):
+        weigh("cwqmix", fixture() | {"is_greedy": flags})
+
+
+@pytest.mark.parametrize("transform", [jax.jit, jax.vmap])
+def test_numbers_that_are_only_traced_are_not_looked_at(transform: Any) -> None:
+    batch = batch_in("jax", pi_taken=np.full((1, 5, 3), 1.5))
+    if transform is jax.vmap:
+        batch = {k: x[None] for k, x in batch.items()}
+    assert transform(lambda given: macpo(**given))(batch).shape == batch["mask"].shape

@@ -21,10 +21,10 @@ from macpo.learners.actor_critic import (
     ActorCriticLearner,
     entropy,
 )
-from macpo.learners.backward_critic import update_critic_backwards
 from macpo.learners.base import About, LearnerState, UpdateResult
 from macpo.learners.episodes import decode_rows, pack_episodes, transitions, unroll_agents
 from macpo.learners.returns import lambda_return
+from macpo.learners.stepwise_critic import update_critic_stepwise
 from macpo.nets.action_selection import gather_actions, sample_actions
 from macpo.nets.agent import AgentNet
 from macpo.nets.critics import AgentCritic, counterfactual_inputs
@@ -109,7 +109,7 @@ def _update(
     )
 
     # 2. The critic.
-    new = update_critic_backwards(
+    new = update_critic_stepwise(
         learner,
         critic,
         state.opt_state.critic,

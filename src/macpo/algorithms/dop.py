@@ -20,7 +20,6 @@ from macpo.kernels.chunked import map_states
 from macpo.kernels.packing import unpack
 from macpo.learners.actor_critic import ActorCriticLearner
 from macpo.learners.auxiliary_network import Networks
-from macpo.learners.backward_critic import update_critic_backwards
 from macpo.learners.base import About, LearnerState, UpdateResult
 from macpo.learners.episodes import (
     PackedEpisodes,
@@ -37,6 +36,7 @@ from macpo.learners.replay_actor_critic import (
     weight_critics,
 )
 from macpo.learners.returns import episode_return, lambda_return
+from macpo.learners.stepwise_critic import Direction, update_critic_stepwise
 from macpo.nets.action_selection import gather_actions, greedy
 from macpo.nets.agent import AgentNet
 from macpo.nets.critics import AgentCritic, dueling
@@ -84,6 +84,8 @@ class DOP(ReplayActorCritic):
     """Width of the mixing coefficients' inner product."""
     sweep_width: PositiveInt = 1
     """Env steps per update of the critic; 1 as in the references."""
+    sweep_direction: Direction = "backward"
+    """In time, of the critic's updates over the episodes; both references go `forward`."""
 
     def make(self, env: Environment, weighting: Weighting) -> ActorCriticLearner:
         """The learner."""
@@ -243,13 +245,14 @@ def _update(
         (old, out.target, weights, mask),
         (new, new_target, jnp.ones_like(new_target), new_mask),
     )
-    updated = update_critic_backwards(
+    updated = update_critic_stepwise(
         learner,
         critic,
         opt_state.critic,
         _critic_function,
         *both,
         steps_per_update=config.sweep_width,
+        direction=config.sweep_direction,
     )
     q_taken = updated.value[: len(mask)]
     td_error_abs = jnp.abs(q_taken - out.target)

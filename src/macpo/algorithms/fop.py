@@ -9,14 +9,14 @@ Reinforcement Learning". The released code adds the entropy to the target once, 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from macpo.bounds import Positive, PositiveInt
+from macpo.bounds import Bounds, Positive, PositiveInt
 from macpo.envs.base import Environment
 from macpo.kernels.chunked import map_states
 from macpo.kernels.packing import pack, unpack
@@ -81,7 +81,7 @@ class FOP(ReplayActorCritic):
     """Width of the critics' two hidden layers."""
     mixing_embed_dim: PositiveInt = 32
     """Width of the hidden layer of the mixers' state value."""
-    n_heads: PositiveInt = 4
+    n_heads: Annotated[int, Bounds(at_least=1, at_most=256)] = 4
     """Heads of the mixers' weights λ."""
 
     def make(self, env: Environment, weighting: Weighting) -> ActorCriticLearner:

@@ -8,11 +8,11 @@ Source: Wang et al. 2021, "QPLEX: Duplex Dueling Multi-Agent Q-Learning"; the va
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from jaxtyping import PRNGKeyArray
 
-from macpo.bounds import PositiveInt
+from macpo.bounds import Bounds, PositiveInt
 from macpo.envs.base import Environment
 from macpo.learners.base import About
 from macpo.learners.value_based import ValueBased, ValueBasedLearner
@@ -38,9 +38,9 @@ class QPLEX(ValueBased):
 
     hypernet_embed: PositiveInt = 64
     """Width of the hidden layers of the transformation and of λ."""
-    n_heads: PositiveInt = 4
+    n_heads: Annotated[int, Bounds(at_least=1, at_most=256)] = 4
     """Number of heads that λ sums (the released code 4, and 10 for matrix games)."""
-    n_layers: PositiveInt = 2
+    n_layers: Annotated[int, Bounds(at_least=1, at_most=16)] = 2
     """Layers of each head's networks (PyMARL2 2; the released code 1, and 3 for matrix games)."""
 
     def make(self, env: Environment, weighting: Weighting) -> ValueBasedLearner:

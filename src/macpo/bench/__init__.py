@@ -13,6 +13,7 @@ from typing import Annotated, Literal, TypeAlias
 import tyro
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from macpo.bench.algorithms import algorithms
 from macpo.bench.battle import battles
@@ -24,6 +25,7 @@ from macpo.bench.weighting import weighting
 from macpo.bench.whole import compile_time, end_to_end, memory
 from macpo.machine import prepare_jax
 from macpo.runs.files import write_json
+from macpo.terminal import say
 
 Section: TypeAlias = Literal[
     "env", "rollout", "host", "update", "algorithms", "weighting", "memory", "compile", "end-to-end"
@@ -59,9 +61,10 @@ def run_bench(flags: Bench, console: Console) -> list[Result]:
     table = Table("what", "value", "ratio", "against", "note")
     for r in results:
         ratio = "" if r.ratio is None else f"{r.ratio:,.3g}×"
-        table.add_row(r.name, f"{r.value:,.4g} {r.unit}", ratio, r.reference, r.note)
+        cells = (r.name, f"{r.value:,.4g} {r.unit}", ratio, r.reference, r.note)
+        table.add_row(*map(Text, cells))
     console.print(table)
     if flags.json is not None:
         write_json(flags.json, {"machine": machine(), "results": [asdict(r) for r in results]})
-        console.print(f"written to {flags.json}")
+        say(console, f"written to {flags.json}")
     return results

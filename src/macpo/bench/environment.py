@@ -15,6 +15,7 @@ from macpo.envs.base import Environment
 from macpo.experiment import Experiment
 from macpo.training.rollout import collect
 from macpo.training.trainer import make_trainer
+from macpo.types import action_dtype
 
 
 def environment(flags: Flags) -> list[Result]:
@@ -54,7 +55,9 @@ def at_random(key: jax.Array, available: Bool[Array, "B N A"]) -> Int[Array, "B 
     bits = jnp.where(available, bits, 0)
     best = bits == bits.max(-1, keepdims=True)
     n_actions = available.shape[-1]
-    return jnp.where(best, jnp.arange(n_actions, dtype=jnp.int8), n_actions - 1).min(-1)
+    return jnp.where(best, jnp.arange(n_actions, dtype=action_dtype(n_actions)), n_actions - 1).min(
+        -1
+    )
 
 
 def _reference_steps_per_second() -> float | None:

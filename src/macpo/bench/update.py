@@ -21,7 +21,7 @@ from macpo.learners.value_based import ValueBasedLearner
 from macpo.machine import available_cores
 from macpo.nets.agent import agent_input_size
 from macpo.training.rollout import collect
-from macpo.types import Batch, Episodes
+from macpo.types import Batch, Episodes, action_dtype
 
 MEAN_LENGTH = 50  # env steps of a typical episode once the predators hunt well
 
@@ -42,13 +42,13 @@ def typical_lengths(batch_size: int, limit: int) -> np.ndarray:
 
 def batch_of(env: Environment, lengths: np.ndarray) -> Episodes:
     """Random play cut to the given lengths."""
-    n, n_agents = len(lengths), env.spec.n_agents
+    n, n_agents, dtype = len(lengths), env.spec.n_agents, action_dtype(env.spec.n_actions)
 
     def act(key: jax.Array, hidden: Any, observation: Any, last: Any) -> tuple[Any, jax.Array]:
         noise = jnp.where(
             observation.avail_actions, jax.random.uniform(key, observation.avail_actions.shape), -1
         )
-        return hidden, jnp.argmax(noise, -1).astype(jnp.int8).reshape(n, n_agents)
+        return hidden, jnp.argmax(noise, -1).astype(dtype).reshape(n, n_agents)
 
     played = jax.jit(lambda key: collect(env, act, (), key, n).episodes)(jax.random.key(0))
     length = jnp.minimum(jnp.asarray(lengths), played.length.max())

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int, PRNGKeyArray
+from array_api_compat import array_namespace
+from jaxtyping import Array, Float, Int, Num, PRNGKeyArray
 
 from macpo.types import Observation, PyTree, Spec, TimeStep
 
@@ -26,9 +27,15 @@ class EnvConfig(Protocol):
 
 
 class Environment(ABC):
-    """A JAX environment: subclasses define `reset`, `step` and `observe`, and set `spec`."""
+    """A JAX environment: subclasses define `reset`, `step` and `observe`, and set `spec`.
+
+    `info` has the same names in every time step; a number that is not known yet is NaN, and is left
+    out of means.
+    """
 
     spec: Spec
+    assumptions: tuple[str, ...] = ()
+    """How an adapter reads the environment behind it, in words; `macpo check-env` shows them."""
 
     @abstractmethod
     def reset(self, key: PRNGKeyArray) -> tuple[PyTree, TimeStep]:
@@ -60,6 +67,19 @@ def first_step(observation: Observation, **info: Array) -> TimeStep:
     """The time step of a fresh episode."""
     false = jnp.zeros((), bool)
     return TimeStep(observation, jnp.zeros((), jnp.float32), false, false, info)
+
+
+def mean_of_known(x: Num[Array, "*B"]) -> Float[Array, ""]:
+    """The mean of the numbers that are not NaN, which stands for not known; NaN if none is.
+
+    Takes arrays of JAX or NumPy.
+    """
+    xp = array_namespace(x)
+    known = ~xp.isnan(x)
+    total = xp.sum(xp.where(known, x, xp.zeros_like(x)), dtype=xp.float32)
+    n_known = xp.sum(known, dtype=xp.float32)
+    rest = xp.where(n_known > 0, total / xp.clip(n_known, 1), xp.nan)
+    return xp.where(xp.all(known), xp.mean(x, dtype=xp.float32), rest)
 
 
 def tree_bytes(tree: PyTree) -> int:

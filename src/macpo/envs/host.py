@@ -5,16 +5,18 @@ library treats both alike, except for how they are played: host environments run
 processes, each of which builds its own with the same `make()`.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Int, PRNGKeyArray
 from numpy.typing import ArrayLike
 
 from macpo.envs.base import Environment, first_step
+from macpo.errors import UsageError, require
 from macpo.types import Observation, Spec, TimeStep
 
 
@@ -22,13 +24,22 @@ class HostEnvironment(ABC):
     """A plain Python environment. Constructing one is cheap and starts nothing."""
 
     spec: Spec
+    assumptions: tuple[str, ...] = ()
+    """How an adapter reads the environment behind it, in words; `macpo check-env` shows them."""
+
+    def check_ready(self) -> None:  # noqa: B027 (nothing is needed by default)
+        """Raise UsageError if something is missing that episodes need: a game, its files.
+
+        It is called before anything is made for a run; it is quick and starts nothing.
+        """
 
     @abstractmethod
     def reset(self, seed: int) -> TimeStep:
         """Start an episode; the time step holds NumPy arrays, and its reward is 0.
 
-        `info` has the same names, each with one number, in every time step. Raises EnvironmentLost
-        if the episode could not be started; the next `reset` starts afresh.
+        The arrays are the caller's: no later step writes into them. `info` has the same names, each
+        with one number, in every time step; a number that is not known is None or NaN. Raises
+        EnvironmentLost if the episode could not be started; the next `reset` starts afresh.
         """
 
     @abstractmethod
@@ -84,16 +95,72 @@ def numpy_time_step(
     reward: ArrayLike,
     terminated: ArrayLike,
     truncated: ArrayLike,
-    info: Mapping[str, ArrayLike],
+    info: Mapping[str, ArrayLike | None] | None,
 ) -> TimeStep:
-    """A time step of NumPy arrays: numbers become float32, flags and availability bool."""
+    """A time step of NumPy arrays: numbers become float32, flags and availability bool.
+
+    Raises UsageError if availability is anything but booleans or 0 and 1.
+    """
+    available: Any = availability(avail_actions)
     return TimeStep(
-        Observation(_float32(obs), _float32(state), _bool(avail_actions)),
+        Observation(_float32(obs), _float32(state), available),
         _float32(reward),
         _bool(terminated),
         _bool(truncated),
-        {name: _float32(value) for name, value in info.items()},
+        {name: _float32(number) for name, number in reported(info).items()},
     )
+
+
+def checked_time_step(returned: object) -> TimeStep:
+    """What `reset` or `step` returned; UsageError unless it is a time step with one reward."""
+    shown = returned.observation if isinstance(returned, TimeStep) else None
+    if not isinstance(returned, TimeStep) or not isinstance(shown, Observation):
+        raise UsageError(
+            f"the environment returned a {type(returned).__name__}, not a macpo.TimeStep with a "
+            "macpo.Observation."
+        )
+    require(
+        np.shape(returned.reward) == (),
+        f"the environment returned a reward of shape {np.shape(returned.reward)}; it must be one "
+        "number, the team's.",
+    )
+    return returned
+
+
+def availability(mask: ArrayLike) -> Bool[np.ndarray, "*B"]:
+    """Which actions are available, from booleans or from 0 and 1; UsageError for other numbers.
+
+    A mask that is added to logits, of 0 and −∞, would otherwise be read as its opposite.
+    """
+    given = np.array(mask)
+    flags = given.astype(bool)
+    require(
+        given.dtype == bool or bool((given == flags).all()),
+        "avail_actions holds numbers other than 0 and 1; give booleans, or 1 for actions that are "
+        "available and 0 for others (of a mask of 0 and -inf, to be added to logits, give "
+        "mask == 0).",
+    )
+    return flags
+
+
+def reported(info: Mapping[str, Any] | None) -> dict[str, float]:
+    """One number for each name in `info`, the mean of an array; NaN for what was not told.
+
+    Not told are None and NaN, also among the numbers of an array. Raises UsageError for anything
+    that is no number.
+    """
+    return {name: _reported(name, value) for name, value in (info or {}).items()}
+
+
+def _reported(name: str, value: Any) -> float:
+    try:
+        numbers = np.asarray(value, np.float64)  # None becomes NaN
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"info[{name!r}] must be a number, or None where it is not known: {error}."
+        ) from error
+    told = numbers[~np.isnan(numbers)]
+    return float(told.mean()) if told.size else math.nan
 
 
 def _float32(x: ArrayLike) -> Any:  # the fields of a TimeStep are annotated as JAX arrays

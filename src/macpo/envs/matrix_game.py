@@ -5,15 +5,15 @@ by punishment: no monotonic mixture of utilities can represent it, and an agent 
 random partner avoids it.
 """
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Int, PRNGKeyArray
 
+from macpo.bounds import Bounds, check_fields
 from macpo.envs.base import Environment, first_step
-from macpo.errors import require
+from macpo.errors import require, shown
 from macpo.types import Observation, Spec, TimeStep
 
 
@@ -34,6 +34,7 @@ class MatrixGame:
     """Team reward: rows are the first agent's actions, columns the second's."""
 
     def __post_init__(self) -> None:
+        check_fields(self, "matrix-game")
         lengths = [len(row) for row in self.payoff]
         require(
             bool(lengths) and set(lengths) == {len(lengths)},
@@ -41,8 +42,9 @@ class MatrixGame:
             f"its {len(lengths)} rows have {lengths} entries; fill it up to a square.",
         )
         require(
-            all(math.isfinite(entry) for row in self.payoff for entry in row),
-            f"matrix-game: every payoff must be a finite number, but they are {self.payoff}.",
+            all(entry in Bounds() for row in self.payoff for entry in row),
+            f"matrix-game: every payoff must be a finite number of 32 bits, but they are "
+            f"{shown(self.payoff)}.",
         )
 
     def make(self) -> "MatrixGameEnv":

@@ -13,16 +13,16 @@ each comparison is then one wide vector instruction on bytes.
 import functools
 import operator
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray
 
-from macpo.bounds import Bounds, PositiveInt, check_fields
+from macpo.bounds import Bounds, Finite, PositiveInt, check_fields
 from macpo.envs.base import Environment, first_step
-from macpo.errors import require
+from macpo.errors import UsageError, require, shown
 from macpo.kernels.batch_last import env_axis_last
 from macpo.types import Observation, Spec, TimeStep
 
@@ -33,6 +33,9 @@ WINDOW = 2 * SIGHT + 1
 CENTRE = SIGHT * WINDOW + SIGHT
 AGENTS, PREY, HARES = range(3)  # channels; the original's third one stays empty in this game
 CHANNELS = 3
+Animals: TypeAlias = Annotated[int, Bounds(at_least=1, at_most=1024)]
+"""A step compares each with each, one after another in the compiled program."""
+MAX_CELLS = 2**16 - 1  # the last number of 16 bits stands for those who are gone
 
 
 @dataclass(frozen=True)
@@ -48,13 +51,13 @@ class PredatorPrey:
     """Rows of the grid."""
     width: PositiveInt = 10
     """Columns of the grid."""
-    n_predators: PositiveInt = 8
+    n_predators: Animals = 8
     """Hunters, the agents."""
-    n_prey: PositiveInt = 8
+    n_prey: Animals = 8
     """Prey; they move at random."""
     episode_limit: PositiveInt = 200
     """Env steps after which an episode is truncated."""
-    capture_reward: float = 10.0
+    capture_reward: Finite = 10.0
     """Team reward for a prey caught by two or more (appendix E.1; section 5.2.1 says 1)."""
     punishment: Annotated[float, Bounds(at_most=0)] = 0.0
     """Team reward (≤ 0) per prey with a lone catcher. The paper uses 0, −0.5, −1.5 and −2."""
@@ -63,13 +66,19 @@ class PredatorPrey:
     environment they are available and do nothing."""
 
     def __post_init__(self) -> None:
-        require(
-            not self.punishment > 0,
-            f"predator-prey: punishment must be 0 or negative, not {self.punishment}; "
-            f"did you mean {-self.punishment}?",
-        )
+        given: Any = self.punishment  # of any type, until the fields are checked
+        if isinstance(given, int | float) and given > 0:
+            raise UsageError(
+                f"predator-prey: punishment must be 0 or negative, not {shown(given)}; did you "
+                f"mean {shown(-given)}?"
+            )
         check_fields(self, "predator-prey")
         cells = self.height * self.width
+        require(
+            cells <= MAX_CELLS,
+            f"predator-prey: a {self.height}×{self.width} grid has {cells:,} cells, but they are "
+            f"numbered in 16 bits; make it at most {MAX_CELLS:,}.",
+        )
         population = self.n_predators + self.n_prey
         require(
             population <= cells,

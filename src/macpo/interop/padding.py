@@ -12,18 +12,23 @@ from typing import Any
 from array_api_compat import array_namespace
 from jaxtyping import Shaped
 
+from macpo.errors import require
+
 
 def padded(rows: Sequence[Shaped[Any, " _"]], width: int | None = None) -> Shaped[Any, "N X"]:
     """One agent's numbers or flags per row, followed by zeros or `False` up to `width`.
 
     Works on NumPy and JAX arrays (hence `Any`); by default the longest row decides the width.
+    Raises UsageError for a row that is longer than the width.
 
     >>> import numpy as np
     >>> padded([np.array([True]), np.array([True, True])]).tolist()
     [[True, False], [True, True]]
     """
     xp = array_namespace(*rows)
-    width = max(row.shape[0] for row in rows) if width is None else width
+    longest = max(row.shape[0] for row in rows)
+    width = longest if width is None else width
+    require(longest <= width, f"padded: a row of {longest} is longer than the width, {width}.")
 
     def pad(row: Any) -> Any:
         return xp.concat([row, xp.zeros(width - row.shape[0], dtype=row.dtype)])

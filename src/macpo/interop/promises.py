@@ -4,7 +4,7 @@ The first sentence of a check's docstring says what holds if it yields nothing. 
 spec and episodes, `OF_JAX` and `OF_HOST` the environment itself and one of its episodes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -17,9 +17,8 @@ from macpo.envs.host import HostEnvironment
 from macpo.interop.differences import difference, structure_difference
 from macpo.interop.random_play import Episode, call, is_over, play, random_actions
 from macpo.interop.to_host import OnHost
-from macpo.types import Observation, PyTree, Spec, TimeStep
+from macpo.types import MAX_ACTIONS, Observation, PyTree, Spec, TimeStep
 
-MAX_ACTIONS = 127  # replay keeps an action in one signed byte
 RESTARTS, WARM_UP = 100, 20
 MAX_GROWTH = 32 * 2**20  # bytes; allocators keep a few megabytes of their own
 
@@ -28,11 +27,15 @@ class Finding(NamedTuple):
     """One promise broken in one place."""
 
     where: str
-    expected: str
-    found: str
+    what: str
 
     def __str__(self) -> str:
-        return f"{self.where}: expected {self.expected}, found {self.found}"
+        return f"{self.where}: {self.what}"
+
+
+def broken(where: str, expected: str, found: str) -> Finding:
+    """The finding that something else was found than what was expected."""
+    return Finding(where, f"expected {expected}, found {found}")
 
 
 Promise = Callable[..., Iterator[Finding]]
@@ -45,9 +48,9 @@ def sizes(spec: Spec) -> Iterator[Finding]:
     """The spec's sizes are valid."""
     for name in ("n_agents", "n_actions", "obs_size", "state_size", "episode_limit"):
         if getattr(spec, name) < 1:
-            yield Finding(f"spec.{name}", "at least 1", str(getattr(spec, name)))
+            yield broken(f"spec.{name}", "at least 1", str(getattr(spec, name)))
     if spec.n_actions > MAX_ACTIONS:
-        yield Finding("spec.n_actions", f"at most {MAX_ACTIONS}", str(spec.n_actions))
+        yield broken("spec.n_actions", f"at most {MAX_ACTIONS}", str(spec.n_actions))
 
 
 # --- of episodes ----------------------------------------------------------------------------------
@@ -67,7 +70,7 @@ def shapes(spec: Spec, episodes: Sequence[Episode]) -> Iterator[Finding]:
         for name, shape in expected.items():
             found = np.shape(_array(timestep, name))
             if found != shape:
-                yield Finding(where, f"{name} of shape {shape}", str(found))
+                yield broken(where, f"{name} of shape {shape}", str(found))
 
 
 def dtypes(spec: Spec, episodes: Sequence[Episode]) -> Iterator[Finding]:
@@ -80,28 +83,28 @@ def dtypes(spec: Spec, episodes: Sequence[Episode]) -> Iterator[Finding]:
         for name, dtype in expected.items():
             found = np.asarray(_array(timestep, name)).dtype
             if found != dtype or found.kind not in "biuf":
-                yield Finding(where, f"{name} of dtype {np.dtype(dtype)}", str(found))
+                yield broken(where, f"{name} of dtype {np.dtype(dtype)}", str(found))
 
 
 def finite(spec: Spec, episodes: Sequence[Episode]) -> Iterator[Finding]:
-    """Observations, states and infos are finite."""
+    """Observations, states and infos are finite, and infos may be unknown."""
     for where, timestep in _located(episodes):
         for i, row in enumerate(timestep.observation.obs):
             if not np.isfinite(row).all():
-                yield Finding(f"{where}, agent {i}", "finite observations", _first_not_finite(row))
+                yield broken(f"{where}, agent {i}", "finite observations", _first_not_finite(row))
         state = timestep.observation.state
         if not np.isfinite(state).all():
-            yield Finding(where, "a finite state", _first_not_finite(state))
-        for name, value in timestep.info.items():
-            if not np.isfinite(value).all():
-                yield Finding(where, f"a finite info {name!r}", str(value))
+            yield broken(where, "a finite state", _first_not_finite(state))
+        for name, value in _info(timestep).items():
+            if value is not None and np.isinf(value).any():
+                yield broken(where, f"a finite info {name!r}", str(value))
 
 
 def rewards(spec: Spec, episodes: Sequence[Episode]) -> Iterator[Finding]:
     """Every reward is a finite number."""
     for where, timestep in _located(episodes):
         if not np.isfinite(timestep.reward):
-            yield Finding(where, "a finite reward", str(timestep.reward))
+            yield broken(where, "a finite reward", str(timestep.reward))
 
 
 def first_time_steps(spec: Spec, episodes: Sequence[Episode]) -> Iterator[Finding]:
@@ -109,23 +112,23 @@ def first_time_steps(spec: Spec, episodes: Sequence[Episode]) -> Iterator[Findin
     for episode in episodes:
         first = episode.timesteps[0]
         if first.reward != 0:
-            yield Finding(f"reset with seed {episode.seed}", "reward 0", str(first.reward))
+            yield broken(f"reset with seed {episode.seed}", "reward 0", str(first.reward))
         if is_over(first):
-            yield Finding(f"reset with seed {episode.seed}", "no end", _ending(first))
+            yield broken(f"reset with seed {episode.seed}", "no end", _ending(first))
 
 
 def availability(spec: Spec, episodes: Sequence[Episode]) -> Iterator[Finding]:
     """Every agent always has an available action."""
     for where, timestep in _located(episodes):
         for i in np.flatnonzero(~timestep.observation.avail_actions.any(-1)):
-            yield Finding(f"{where}, agent {i}", "an available action", "none")
+            yield broken(f"{where}, agent {i}", "an available action", "none")
 
 
 def flags(spec: Spec, episodes: Sequence[Episode]) -> Iterator[Finding]:
     """An episode is never both terminated and truncated."""
     for where, timestep in _located(episodes):
         if timestep.terminated and timestep.truncated:
-            yield Finding(where, "one flag at most", "terminated and truncated")
+            yield broken(where, "one flag at most", "terminated and truncated")
 
 
 def limits(spec: Spec, episodes: Sequence[Episode]) -> Iterator[Finding]:
@@ -133,7 +136,7 @@ def limits(spec: Spec, episodes: Sequence[Episode]) -> Iterator[Finding]:
     for episode in episodes:
         if not is_over(episode.timesteps[-1]):
             where = f"seed {episode.seed}, step {len(episode.actions)}"
-            yield Finding(where, f"an end, as the limit is {spec.episode_limit}", "none")
+            yield broken(where, f"an end, as the limit is {spec.episode_limit}", "none")
 
 
 def final_observations(spec: Spec, episodes: Sequence[Episode]) -> Iterator[Finding]:
@@ -141,18 +144,21 @@ def final_observations(spec: Spec, episodes: Sequence[Episode]) -> Iterator[Find
     if all(_looks_reset(episode) for episode in episodes):  # a single case may be chance
         for episode in episodes:
             where = f"seed {episode.seed}, step {len(episode.actions)}"
-            yield Finding(where, "how the episode ended", "what reset shows; step must not reset")
+            yield broken(where, "how the episode ended", "what reset shows; step must not reset")
 
 
 def infos(spec: Spec, episodes: Sequence[Episode]) -> Iterator[Finding]:
-    """Info has the same names at every step, each with one number."""
-    names = sorted(episodes[0].timesteps[0].info)
+    """Info has the same names at every step, each with one number or None."""
+    names = sorted(_info(episodes[0].timesteps[0]))
     for where, timestep in _located(episodes):
-        if sorted(timestep.info) != names:
-            yield Finding(where, f"info {names} as at the first reset", str(sorted(timestep.info)))
-        for name, value in timestep.info.items():
+        info = _info(timestep)
+        if sorted(info) != names:
+            yield broken(where, f"info {names} as at the first reset", str(sorted(info)))
+        for name, value in info.items():
+            if value is None:
+                continue
             if np.shape(value) != () or np.asarray(value).dtype.kind not in "biuf":
-                yield Finding(where, f"a number as info {name!r}", repr(value))
+                yield broken(where, f"a number as info {name!r}", repr(value))
 
 
 def bounds(spec: Spec, episodes: Sequence[Episode]) -> Iterator[Finding]:
@@ -162,7 +168,7 @@ def bounds(spec: Spec, episodes: Sequence[Episode]) -> Iterator[Finding]:
         for episode in episodes:
             total = sum(float(timestep.reward) for timestep in episode.timesteps)
             if not low - 1e-4 <= total <= high + 1e-4:
-                yield Finding(f"seed {episode.seed}", f"a return in [{low}, {high}]", f"{total:g}")
+                yield broken(f"seed {episode.seed}", f"a return in [{low}, {high}]", f"{total:g}")
 
 
 def _located(episodes: Sequence[Episode]) -> Iterator[tuple[str, TimeStep]]:
@@ -173,6 +179,11 @@ def _located(episodes: Sequence[Episode]) -> Iterator[tuple[str, TimeStep]]:
 def _array(timestep: TimeStep, name: str) -> Any:
     """A field of the time step or of its observation, by name."""
     return getattr(timestep.observation if name in Observation._fields else timestep, name)
+
+
+def _info(timestep: TimeStep) -> Mapping[str, Any]:
+    """The time step's info, whose numbers may be None; nothing if it is None itself."""
+    return timestep.info or {}
 
 
 def _looks_reset(episode: Episode) -> bool:
@@ -200,10 +211,10 @@ def repeats(env: HostEnvironment, episode: Episode) -> Iterator[Finding]:
     again = play(env, episode.seed)
     for (where, a), b in zip(episode.located(), again.timesteps, strict=False):
         if unlike := difference(b.observation, a.observation) or difference(b, a):
-            yield Finding(where, "what this seed gave before", unlike)
+            yield broken(where, "what this seed gave before", unlike)
             return
     if len(again.timesteps) != len(episode.timesteps):
-        yield Finding(
+        yield broken(
             f"seed {episode.seed}", f"{len(episode.actions)} steps", f"{len(again.actions)}"
         )
 
@@ -221,7 +232,7 @@ def state_structure(player: OnHost, episode: Episode) -> Iterator[Finding]:
 
     first, after = jax.eval_shape(reset_and_step, jax.random.key(0))
     if unlike := structure_difference(after, first):
-        yield Finding("the state after step", "the kind that reset returns", unlike)
+        yield broken("the state after step", "the kind that reset returns", unlike)
 
 
 def compiled(player: OnHost, episode: Episode, tolerance: float = 1e-4) -> Iterator[Finding]:
@@ -236,12 +247,12 @@ def compiled(player: OnHost, episode: Episode, tolerance: float = 1e-4) -> Itera
     alone = jax.jit(reset_and_step)
     one_by_one = [alone(key) for key in keys]
     if unlike := difference(reset_and_step(keys[0]), one_by_one[0], tolerance):
-        yield Finding("without jit", "what the compiled function gives", unlike)
+        yield broken("without jit", "what the compiled function gives", unlike)
     batch = jax.jit(jax.vmap(reset_and_step))(keys)
     for i, expected in enumerate(one_by_one):
         row = jax.tree.map(lambda x, i=i: x[i], batch)
         if unlike := difference(row, expected, tolerance):
-            yield Finding(f"under vmap, row {i}", "what it gives alone", unlike)
+            yield broken(f"under vmap, row {i}", "what it gives alone", unlike)
 
 
 def encodings(player: OnHost, episode: Episode) -> Iterator[Finding]:
@@ -251,9 +262,9 @@ def encodings(player: OnHost, episode: Episode) -> Iterator[Finding]:
     restore = jax.jit(lambda state: env.decode(env.encode(state)))
     for where, state, timestep in _states(player, episode):
         if unlike := difference(observe(state), timestep.observation):
-            yield Finding(where, "observe(state) to equal the time step", unlike)
+            yield broken(where, "observe(state) to equal the time step", unlike)
         if unlike := difference(restore(state), timestep.observation):
-            yield Finding(where, "decode(encode(state)) to equal observe(state)", unlike)
+            yield broken(where, "decode(encode(state)) to equal observe(state)", unlike)
 
 
 def stays_over(player: OnHost, episode: Episode) -> Iterator[Finding]:
@@ -263,7 +274,7 @@ def stays_over(player: OnHost, episode: Episode) -> Iterator[Finding]:
     for t in range(1, player.spec.episode_limit + 2):
         timestep = player.step(random_actions(player.spec, rng, timestep.observation.avail_actions))
         if ended is not None and not is_over(timestep):
-            yield Finding(
+            yield broken(
                 f"seed {episode.seed}, step {t}", f"no new episode after the end at {ended}", "one"
             )
             return
@@ -287,6 +298,13 @@ def _states(player: OnHost, episode: Episode) -> Iterator[tuple[str, PyTree, Tim
 # --- of host environments -------------------------------------------------------------------------
 
 
+def keeps_arrays(env: HostEnvironment, episode: Episode) -> Iterator[Finding]:
+    """The arrays of a time step are not written to later."""
+    for (where, kept), now in zip(episode.located(), episode.returned, strict=True):
+        if unlike := difference(now, kept):
+            yield broken(where, "arrays of its own, as return np.array(…) gives", unlike)
+
+
 def ends_for_good(env: HostEnvironment, episode: Episode) -> Iterator[Finding]:
     """Steps after the end do not play another episode."""
     play(env, episode.seed)
@@ -298,7 +316,7 @@ def ends_for_good(env: HostEnvironment, episode: Episode) -> Iterator[Finding]:
         except Exception:  # refusing to step is fine, too
             return
         if running and is_over(timestep):
-            yield Finding(
+            yield broken(
                 f"seed {episode.seed}, step {len(episode.actions)}",
                 "nothing more after the end",
                 f"another episode, which ended after {t} more; step must not reset",
@@ -322,17 +340,16 @@ def restarts(env: HostEnvironment, episode: Episode) -> Iterator[Finding]:
     since = f"resets {WARM_UP + 1} to {RESTARTS}"
     if used is not None and now is not None and now - used > MAX_GROWTH:
         grown = (now - used) >> 20
-        yield Finding(since, f"at most {MAX_GROWTH >> 20} MiB more", f"{grown} MiB more")
+        yield broken(since, f"at most {MAX_GROWTH >> 20} MiB more", f"{grown} MiB more")
     if children is not None and processes is not None and processes > children:
-        yield Finding(since, f"{children} child processes as before", f"{processes}")
+        yield broken(since, f"{children} child processes as before", f"{processes}")
 
 
 BASIC: tuple[Promise, ...] = (shapes, dtypes)
-"""Promises that the later ones rely on."""
+"""Promises about episodes that all others rely on."""
 OF_EPISODES: tuple[Promise, ...] = (
-    *BASIC,
     *(finite, rewards, first_time_steps, availability, flags, limits),
     *(final_observations, infos, bounds),
 )
 OF_JAX: tuple[Promise, ...] = (repeats, state_structure, compiled, encodings, stays_over)
-OF_HOST: tuple[Promise, ...] = (repeats, ends_for_good, restarts)
+OF_HOST: tuple[Promise, ...] = (repeats, keeps_arrays, ends_for_good, restarts)

@@ -1,5 +1,6 @@
 """Episodes of uniformly random available actions."""
 
+import copy
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
 
@@ -7,8 +8,8 @@ import numpy as np
 from jaxtyping import Int
 from numpy.typing import ArrayLike
 
-from macpo.envs.host import HostEnvironment
-from macpo.errors import describe_exception
+from macpo.envs.host import HostEnvironment, checked_time_step
+from macpo.errors import UsageError, describe_exception
 from macpo.types import Spec, TimeStep
 
 Argument = TypeVar("Argument")
@@ -19,7 +20,10 @@ class Episode(NamedTuple):
 
     seed: int
     timesteps: tuple[TimeStep, ...]
+    """Copies of what the environment returned, made before the next step."""
     actions: tuple[Int[np.ndarray, " N"], ...]
+    returned: tuple[TimeStep, ...]
+    """What it returned, as it is now: an environment may have written into it since."""
 
     def located(self) -> Iterator[tuple[str, TimeStep]]:
         """Every time step with its location in words; step 0 is that of `reset`."""
@@ -28,24 +32,26 @@ class Episode(NamedTuple):
 
 
 class PlayError(RuntimeError):
-    """`reset` or `step` raised an exception."""
+    """`reset` or `step` raised an exception, or returned something else than a time step."""
 
-    def __init__(self, where: str, error: Exception) -> None:
-        self.where, self.what = where, describe_exception(error)
-        super().__init__(f"{where} raised {self.what}")
+    def __init__(self, where: str, what: str) -> None:
+        self.where, self.what = where, what
+        super().__init__(f"{where}: {what}")
 
 
 def play(env: HostEnvironment, seed: int) -> Episode:
     """One episode, at most as long as the limit; PlayError if `reset` or `step` raise."""
     rng = np.random.default_rng(seed)
-    timesteps = [call(f"reset with seed {seed}", env.reset, seed)]
+    returned = [call(f"reset with seed {seed}", env.reset, seed)]
+    timesteps = copy.deepcopy(returned)
     actions: list[np.ndarray] = []
     while not is_over(timesteps[-1]) and len(actions) < env.spec.episode_limit:
         available = timesteps[-1].observation.avail_actions
         actions.append(random_actions(env.spec, rng, available))
         where = f"seed {seed}, step {len(actions)}"
-        timesteps.append(call(where, env.step, actions[-1]))
-    return Episode(seed, tuple(timesteps), tuple(actions))
+        returned.append(call(where, env.step, actions[-1].copy()))
+        timesteps.append(copy.deepcopy(returned[-1]))
+    return Episode(seed, tuple(timesteps), tuple(actions), tuple(returned))
 
 
 def random_actions(
@@ -62,8 +68,13 @@ def is_over(timestep: TimeStep) -> bool:
 
 
 def call(where: str, method: Callable[[Argument], TimeStep], argument: Argument) -> TimeStep:
-    """The time step that `reset` or `step` returns; PlayError with the location if it raises."""
+    """The time step that `reset` or `step` returns; PlayError with the location if it raises, or
+    returns something else."""
     try:
-        return method(argument)
+        return checked_time_step(method(argument))
+    except UsageError as error:
+        raise PlayError(where, str(error)) from error
     except Exception as error:
-        raise PlayError(where, error) from error
+        raise PlayError(
+            where, f"expected a time step, found {describe_exception(error)}"
+        ) from error

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float
 
 from macpo.envs.base import Environment
-from macpo.envs.host import HostEnvironment
+from macpo.envs.host import HostEnvironment, reported
 from macpo.errors import UsageError, require
 from macpo.interop.adapters.common import Untyped
 from macpo.interop.to_host import on_host
@@ -112,7 +112,7 @@ class _Parallel:
 
     def state(self) -> Float[np.ndarray, " S"]:
         """The global state."""
-        return np.asarray(self._last().observation.state, np.float32)
+        return np.array(self._last().observation.state, np.float32)
 
     def render(self) -> None:
         """Draws nothing; `macpo render` films trained runs."""
@@ -127,11 +127,11 @@ class _Parallel:
         return self._timestep
 
     def _observations(self, timestep: TimeStep) -> Observations:
-        rows = np.asarray(timestep.observation.obs, np.float32)
+        rows = np.array(timestep.observation.obs, np.float32)
         return dict(zip(self.possible_agents, rows, strict=True))
 
     def _infos(self, timestep: TimeStep) -> Infos:
-        numbers = {name: float(value) for name, value in timestep.info.items()}
+        numbers = reported(timestep.info)
         masks = np.asarray(timestep.observation.avail_actions, np.int8)
         return {
             agent: {"action_mask": mask, **numbers}

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import optax
 
 from macpo import registry
-from macpo.bounds import Fraction, Positive, PositiveInt, check_fields
+from macpo.bounds import Finite, Fraction, Positive, PositiveInt, check_fields
 from macpo.types import PyTree
 
 OptimiserName: TypeAlias = Literal["adam", "rmsprop"]
@@ -27,7 +27,7 @@ class Hyperparameters:
     """RMSprop's decay (PyMARL)."""
     optim_eps: Positive = 1e-8
     """Added to the root of the second moment; PyMARL uses 1e-5 with RMSprop."""
-    grad_norm_clip: float = 10.0
+    grad_norm_clip: Finite = 10.0
     """Maximum norm of the gradient of all networks of an optimiser; 0 or less: no clipping."""
     gamma: Fraction = 0.99
     """Discount per env step."""

@@ -10,7 +10,7 @@ from macpo.learners.episodes import Transitions
 from macpo.learners.returns import lambda_return
 from macpo.types import Batch, Metrics, PyTree
 from macpo.weighting.loss import weighted_loss
-from macpo.weighting.signals import Signals
+from macpo.weighting.signals import Signals, individual_td_error
 
 Reduction: TypeAlias = Literal["mean", "sum"]
 
@@ -90,9 +90,9 @@ def individual_td_loss(
 ) -> Float[Array, ""]:
     """The mixer learns from the team's error, unweighted; each agent from its own, weighted.
 
-    An agent's own error is δ_i = ∂Q_tot/∂q_i · δ.   Source: DIFFER (Hu et al. 2023), section 3.
+    Source: DIFFER (Hu et al. 2023), section 3.
     """
-    own_error = dq_tot_dq * td_error[..., None]
+    own_error = individual_td_error(dq_tot_dq, td_error)
     own_error = utilities - jax.lax.stop_gradient(utilities - own_error)
     own_weights = weights * steps.importance[..., None]
     team = weighted_squared_error(td_error, steps.importance, steps.mask)

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from macpo.types import action_dtype
+
 
 def greedy(q: Float[Array, "*B A"], avail_actions: Bool[Array, "*B A"]) -> Int[Array, "*B"]:
     """The available action with the largest value; ties go to the lowest index."""
@@ -13,8 +15,9 @@ def greedy(q: Float[Array, "*B A"], avail_actions: Bool[Array, "*B A"]) -> Int[A
 
 def _first(flags: Bool[Array, "*B A"]) -> Int[Array, "*B"]:
     """Index of the first flag that is set; by a minimum, which XLA vectorises, unlike argmax."""
-    indices = jnp.arange(flags.shape[-1], dtype=jnp.int8)
-    return jnp.where(flags, indices, jnp.int8(flags.shape[-1] - 1)).min(-1)
+    n_actions = flags.shape[-1]
+    dtype = action_dtype(n_actions)
+    return jnp.where(flags, jnp.arange(n_actions, dtype=dtype), dtype(n_actions - 1)).min(-1)
 
 
 def epsilon_greedy(

@@ -115,8 +115,9 @@ def _module(name: str) -> ModuleType | None:
 
 
 def has_picture(name: str) -> bool:
-    """Whether a module draws the environment called `name`."""
-    return drawer(name) is not text_frame
+    """Whether a module draws the environment called `name`: its states, or an episode at once."""
+    module = _module(name)
+    return hasattr(module, "frame") or hasattr(module, "film")
 
 
 def captions(rewards: Float[np.ndarray, " T"]) -> list[str]:

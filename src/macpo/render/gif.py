@@ -12,6 +12,9 @@ from macpo.render.ink import LAST_PICTURE_SECONDS, Picture
 COLORS, MAIN_COLORS = 39, 32  # more would make files larger
 MIN_DIFFERENCE = 8  # Pillow tells the nearer of two colours only if they differ by more
 SAMPLE = 100  # pictures from which the colours are chosen
+SEGMENT = 128  # pictures in memory at a time, whatever the length of the film
+_LOOP = b"!\xff\x0bNETSCAPE2.0\x03\x01\x00\x00\x00"
+_TRAILER = b";"
 
 Color: TypeAlias = tuple[int, int, int]
 
@@ -21,22 +24,43 @@ def encode(pictures: Sequence[Picture], fps: int) -> bytes:
     # drawn again for the colours: cheaper than holding an episode of pictures in memory
     every = -(-len(pictures) // SAMPLE)
     palette = common_palette(draw() for draw in pictures[::-every])
+    pause = round(100 / fps) * 10  # GIF counts in hundredths of a second
+    durations = [pause] * (len(pictures) - 1) + [round(1000 * LAST_PICTURE_SECONDS)]
+    film = io.BytesIO()
+    for start in range(0, len(pictures), SEGMENT):
+        part = slice(start, start + SEGMENT)
+        segment = _encode_segment(pictures[part], durations[part], palette)
+        film.write(segment[:-1] if start == 0 else _images(segment))
+    film.write(_TRAILER)
+    return film.getvalue()
+
+
+def _encode_segment(
+    pictures: Sequence[Picture], durations: Sequence[int], palette: Image.Image
+) -> bytes:
+    """Successive pictures as a film of their own; Pillow holds all of them at once."""
     first, *others = (
         draw().quantize(palette=palette, dither=Image.Dither.NONE) for draw in pictures
     )
-    pause = round(100 / fps) * 10  # GIF counts in hundredths of a second
-    buffer = io.BytesIO()
+    segment = io.BytesIO()
     first.save(
-        buffer,
+        segment,
         "GIF",
         save_all=True,
         append_images=others,
-        duration=[pause] * len(others) + [round(1000 * LAST_PICTURE_SECONDS)],
+        duration=list(durations),
         palette=bytes(palette.getpalette() or []),
         optimize=True,  # leaves out unchanged pixels
         loop=0,
     )
-    return buffer.getvalue()
+    return segment.getvalue()
+
+
+def _images(film: bytes) -> bytes:
+    """The images of a film whose header, colours and loop are those of the film they join."""
+    packed = film[10]
+    n_colors = 2 ** ((packed & 0b111) + 1)
+    return film[13 + 3 * n_colors + len(_LOOP) : -len(_TRAILER)]
 
 
 def common_palette(pictures: Iterable[Image.Image]) -> Image.Image:

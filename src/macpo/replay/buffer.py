@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, PRNGKeyArray
 
 from macpo.envs.base import Environment, tree_bytes
-from macpo.types import Episodes
+from macpo.types import Episodes, action_dtype
 
 
 class ReplayBuffer(NamedTuple):
@@ -25,7 +25,7 @@ def init(env: Environment, capacity: int) -> ReplayBuffer:
         encoded_state=jax.tree.map(
             lambda s: jnp.zeros((capacity, limit + 1, *s.shape), s.dtype), state
         ),
-        actions=jnp.zeros((capacity, limit, spec.n_agents), jnp.int8),
+        actions=jnp.zeros((capacity, limit, spec.n_agents), action_dtype(spec.n_actions)),
         reward=jnp.zeros((capacity, limit)),
         length=jnp.zeros(capacity, jnp.int32),
         terminated=jnp.zeros(capacity, bool),

@@ -42,6 +42,10 @@ class Replay:
     aggregate: Aggregate = "sqrt_len"
     """From |δ| of an episode's steps to its priority. `sqrt_len`: sum over the root of the length
     (PyMARL2); `mean` (MuZero-general); `max`; `r2d2`: 0.9 max + 0.1 mean; `sum`."""
+    new_priority_quantile: Fraction | None = None
+    """The priority of a new episode, until it is drawn. None: the largest so far (PyMARL2), which
+    never falls, so that one outlier outlasts its episode; otherwise this quantile of the stored
+    episodes' priorities: 1 is their largest, 0.5 their median."""
 
     def __post_init__(self) -> None:
         check_fields(self, "replay")
@@ -53,7 +57,7 @@ class Priorities(NamedTuple):
     value: Float[Array, " capacity"]
     """0 for rows without an episode: they are never drawn."""
     largest: Float[Array, ""]
-    """The largest priority so far, at least 1; new episodes get it, so that they are drawn soon."""
+    """The largest priority so far, at least 1."""
 
 
 class SampledRows(NamedTuple):
@@ -74,9 +78,18 @@ def init(capacity: int) -> Priorities:
     return Priorities(jnp.zeros(capacity), jnp.ones(()))
 
 
-def add(p: Priorities, rows: Int[Array, " n"]) -> Priorities:
-    """The priorities with new episodes in these rows, which get the largest priority so far."""
-    return p._replace(value=p.value.at[rows].set(p.largest))
+def add(p: Priorities, rows: Int[Array, " n"], config: Replay) -> Priorities:
+    """The priorities with new episodes in these rows, in place of what was there."""
+    q = config.new_priority_quantile
+    new = p.largest if q is None else quantile(p.value.at[rows].set(0.0), q)
+    return p._replace(value=p.value.at[rows].set(new))
+
+
+def quantile(value: Float[Array, " capacity"], q: float) -> Float[Array, ""]:
+    """The smallest priority that is no smaller than a share q of the stored ones; 1 without any."""
+    n = (value > 0).sum()
+    rank = jnp.clip(jnp.ceil(q * n).astype(int), 1, n)  # nearest rank, from 1
+    return jnp.where(n > 0, jnp.sort(value, descending=True)[n - rank], 1.0)
 
 
 def update_priorities(

@@ -9,7 +9,7 @@ is needed. The file's extension (.png, .svg or .pdf) determines the format.
 
 import io
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, MaxNLocator
+from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
 
 from macpo.errors import require
 from macpo.report import records
@@ -29,11 +29,13 @@ from macpo.runs.files import write_atomically
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
 STYLES = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
 INK, FAINT, GRID = "#22272E", "#8A929C", "#E6E8EB"
+WON = ("battle_won_mean", "battles won")
 DIAGNOSTICS = (
+    ("f_mean", "joint term f, mean", PALETTE[1]),
     ("weight_ess_fraction", "effective sample fraction", PALETTE[2]),
-    ("f_mean", "mean joint term f", PALETTE[1]),
     ("epsilon", "exploration ε", FAINT),
 )
+"""Metrics of training rows that have a panel each, since their scales differ."""
 COMPARED = {
     "test_return_mean": ("greedy return of an episode", 1),
     "test_battle_won_mean": ("battles won, greedy policy", 2),
@@ -54,7 +56,8 @@ class Band(NamedTuple):
 def draw_learning_curve(
     run_dir: Path, file: Path, return_bounds: tuple[float, float] | None = None
 ) -> None:
-    """Draw greedy return over env steps, and diagnostics of weights and exploration below it.
+    """Draw greedy return over env steps; below it the battles won, where an environment reports
+    them, and diagnostics of weights and exploration.
 
     `return_bounds` (`Spec.return_bounds`) marks the largest possible return. Raises UsageError if
     nothing is recorded yet.
@@ -62,11 +65,18 @@ def draw_learning_curve(
     _check_format(file)
     experiment = records.read_experiment(run_dir)
     rows = records.read_nonempty_metrics(run_dir)
-    figure = Figure(figsize=(8, 6), dpi=150, layout="constrained")
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    _draw_returns(upper, rows, return_bounds)
-    _draw_updates(upper, rows)
-    _draw_diagnostics(lower, rows)
+    panels = [
+        _Panel(_RETURNS_HEIGHT, lambda axes: _draw_returns(axes, rows, return_bounds)),
+        *_won_panel(rows),
+        *_diagnostic_panels(rows),
+    ]
+    heights = [panel.height for panel in panels]
+    figure = Figure(figsize=(8, 1.5 + sum(heights)), dpi=150, layout="constrained")
+    column = figure.subplots(len(panels), 1, sharex=True, height_ratios=heights, squeeze=False)
+    for panel, axes in zip(panels, column[:, 0], strict=True):
+        panel.draw(axes)
+    _draw_updates(column[0, 0], rows)
+    column[-1, 0].set_xlabel("env steps", color=INK)
     figure.suptitle(records.title(experiment), x=0.01, ha="left", size=13, weight="bold", color=INK)
     changes = "   ".join(records.changed_settings(experiment))
     changes = textwrap.shorten(changes, 60, placeholder=" …")
@@ -138,34 +148,63 @@ def mean_and_range(curves: Series) -> Band:
 # --- the parts of a picture -----------------------------------------------------------------------
 
 
+class _Panel(NamedTuple):
+    """One of the axes of a learning curve."""
+
+    height: float
+    """In inches."""
+    draw: Callable[[Axes], None]
+
+
+_RETURNS_HEIGHT, _WON_HEIGHT, _DIAGNOSTIC_HEIGHT = 3.2, 1.6, 0.8
+
+
 def _draw_returns(
     axes: Axes, rows: Sequence[Row], return_bounds: tuple[float, float] | None
 ) -> None:
-    training = series(rows, "train", "return_mean")
     testing = series(rows, "test", "test_return_mean")
+    training = series(rows, "train", "return_mean")
+    _draw_greedy_and_training(axes, testing, training, "return", ".1f")
+    if return_bounds:
+        label = "largest possible return"
+        axes.axhline(return_bounds[1], color=INK, lw=0.9, ls=(0, (1, 3)), label=label)
+    _decorate(axes)
+    axes.set_ylabel("return of an episode", color=INK)
+    _draw_legend(axes)
+
+
+def _won_panel(rows: Sequence[Row]) -> list[_Panel]:
+    metric, label = WON
+    testing, training = series(rows, "test", f"test_{metric}"), series(rows, "train", metric)
+
+    def draw(axes: Axes) -> None:
+        _draw_greedy_and_training(axes, testing, training, label, ".0%")
+        _decorate(axes)
+        axes.set_ylim(-0.03, 1.03)
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
+        axes.set_ylabel(label, color=INK)
+        _draw_legend(axes)
+
+    return [_Panel(_WON_HEIGHT, draw)] if testing or training else []
+
+
+def _draw_greedy_and_training(
+    axes: Axes, testing: Series, training: Series, what: str, form: str
+) -> None:
+    """What evaluations and exploring episodes gave; the last of the evaluations in digits."""
     if testing:
-        _draw_mean(axes, testing, f"greedy return{_seeds(testing)}", PALETTE[0])
-        _mark_last(axes, testing, PALETTE[0])
+        _draw_mean(axes, testing, f"greedy {what}{_seeds(testing)}", PALETTE[0])
+        _mark_last(axes, testing, PALETTE[0], form)
     if len(testing) > 1:
         for i, (steps, values) in enumerate(testing.values()):
             label = "one seed" if i == 0 else None
             axes.plot(steps, values, color=PALETTE[0], lw=0.8, alpha=0.55, label=label)
     if training:
         band = mean_and_range(training)
+        label = f"training {what}{_seeds(training)}"
         axes.plot(
-            band.env_steps,
-            band.mean,
-            color=FAINT,
-            lw=0.8,
-            alpha=0.55,
-            label=f"training return{_seeds(training)}",
-            zorder=1.5,
+            band.env_steps, band.mean, color=FAINT, lw=0.8, alpha=0.55, label=label, zorder=1.5
         )
-    if return_bounds:
-        axes.axhline(return_bounds[1], color=INK, lw=0.9, ls=(0, (1, 3)), label="largest return")
-    _decorate(axes)
-    axes.set_ylabel("return of an episode", color=INK)
-    axes.legend(framealpha=0.85, edgecolor="none", fontsize=9, labelcolor=INK)
 
 
 def _draw_mean(axes: Axes, curves: Series, label: str, color: str, style: Any = "-") -> None:
@@ -177,12 +216,12 @@ def _draw_mean(axes: Axes, curves: Series, label: str, color: str, style: Any = 
         axes.fill_between(band.env_steps, band.low, band.high, color=color, alpha=0.14, lw=0)
 
 
-def _mark_last(axes: Axes, curves: Series, color: str) -> None:
+def _mark_last(axes: Axes, curves: Series, color: str, form: str) -> None:
     """The last mean as a number, right of its point."""
     band = mean_and_range(curves)
     if np.isfinite(band.mean[-1]):
         axes.annotate(
-            f"{band.mean[-1]:.1f}",
+            f"{band.mean[-1]:{form}}",
             (band.env_steps[-1], band.mean[-1]),
             xytext=(5, 0),
             textcoords="offset points",
@@ -212,26 +251,32 @@ def _draw_updates(axes: Axes, rows: Sequence[Row]) -> None:
     top.set_xticks(np.interp(ticks, updates, env_steps), [_short(tick) for tick in ticks])
 
 
-def _draw_diagnostics(axes: Axes, rows: Sequence[Row]) -> None:
-    for metric, label, color in DIAGNOSTICS:
-        curves = series(rows, "train", metric)
-        if curves:
-            band = mean_and_range(curves)
-            axes.plot(band.env_steps, band.mean, color=color, lw=1.4, label=label)
-            axes.fill_between(band.env_steps, band.low, band.high, color=color, alpha=0.14, lw=0)
+def _diagnostic_panels(rows: Sequence[Row]) -> list[_Panel]:
+    def panel(label: str, color: str, curves: Series) -> _Panel:
+        return _Panel(_DIAGNOSTIC_HEIGHT, lambda axes: _draw_diagnostic(axes, curves, label, color))
+
+    return [
+        panel(label, color, curves)
+        for metric, label, color in DIAGNOSTICS
+        for curves in [series(rows, "train", metric)]
+        if curves
+    ]
+
+
+def _draw_diagnostic(axes: Axes, curves: Series, label: str, color: str) -> None:
+    """On an axis of its own, which what is drawn fills."""
+    band = mean_and_range(curves)
+    axes.plot(band.env_steps, band.mean, color=color, lw=1.4)
+    axes.fill_between(band.env_steps, band.low, band.high, color=color, alpha=0.14, lw=0)
     _decorate(axes)
-    axes.set_ylim(0, 2.05 if series(rows, "train", "f_mean") else 1.05)
-    axes.set_xlabel("env steps", color=INK)
-    if axes.lines:
-        axes.legend(
-            loc="lower left",
-            bbox_to_anchor=(0, 0.98),
-            ncols=len(DIAGNOSTICS),
-            frameon=False,
-            fontsize=9,
-            labelcolor=INK,
-            borderaxespad=0,
-        )
+    axes.yaxis.set_major_locator(MaxNLocator(3, min_n_ticks=2))
+    axes.ticklabel_format(axis="y", useOffset=False)
+    axes.set_title(label, loc="left", size=9, color=INK, pad=2)
+
+
+def _draw_legend(axes: Axes) -> None:
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(framealpha=0.85, edgecolor="none", fontsize=9, labelcolor=INK)
 
 
 def _decorate(axes: Axes) -> None:

@@ -5,7 +5,6 @@ that could not repeat it.
 """
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
@@ -14,8 +13,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from macpo.errors import UsageError, require
-from macpo.experiment import PARTS, default_of, from_dict
+from macpo.experiment import PARTS, default_of, part_from_dict
 from macpo.runs.directory import RunDirectory, read_settings
+from macpo.runs.files import parse_json
 
 Row: TypeAlias = dict[str, Any]
 Series: TypeAlias = dict[int, tuple[Int[np.ndarray, " T"], Float[np.ndarray, " T"]]]
@@ -79,24 +79,26 @@ def title(experiment: Mapping[str, Any]) -> str:
 def changed_settings(experiment: Mapping[str, Any]) -> list[str]:
     """Settings of environment, algorithm and weighting that are not the default, `name value` each.
 
-    Empty if a plug-in of the experiment is not installed here: its defaults are then unknown.
+    None of a plug-in that is not registered here: its defaults are unknown, and a report imports
+    nothing.
     """
-    try:
-        built = from_dict(experiment)
-    except UsageError:
-        return []
-    return [
-        f"{part}.{field.name} {getattr(config, field.name)}"
-        for part in PARTS
-        for config in [getattr(built, part)]
-        for field in dataclasses.fields(config)
-        if default_of(field) not in (dataclasses.MISSING, getattr(config, field.name))
-    ]
+    changed: list[str] = []
+    for part in PARTS:
+        try:
+            config = part_from_dict(part, experiment[part])
+        except UsageError:
+            continue
+        changed += [
+            f"{part}.{field.name} {getattr(config, field.name)}"
+            for field in dataclasses.fields(config)
+            if default_of(field) not in (dataclasses.MISSING, getattr(config, field.name))
+        ]
+    return changed
 
 
 def _row(line: bytes, where: str) -> Row:
     try:
-        row = json.loads(line)
+        row = parse_json(line)
     except ValueError as error:
         raise UsageError(
             f"{where} is not JSON ({error}); remove the line, or take the file from a backup."
@@ -107,11 +109,18 @@ def _row(line: bytes, where: str) -> Row:
     )
     try:
         # numbers that JSON cannot represent are written as "nan", "inf" or "-inf"
-        return {
-            k: float(v) if k != "kind" and not isinstance(v, int) else v for k, v in row.items()
-        }
-    except (TypeError, ValueError) as error:
+        return {k: v if k == "kind" else _number(v) for k, v in row.items()}
+    except (TypeError, ValueError, OverflowError) as error:
         raise UsageError(f"{where} holds a metric that is not a number ({error}).") from error
+
+
+def _number(value: Any) -> int | float:
+    """The number; TypeError, ValueError or OverflowError for anything else."""
+    if not isinstance(value, int):
+        return float(value)
+    if abs(value) >= 2**63:
+        raise OverflowError("an integer beyond 64 bits")
+    return value
 
 
 def _has(data: Any, fields: Mapping[str, type]) -> bool:

@@ -8,8 +8,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from macpo.report import records
 from macpo.report.records import Row, series
@@ -33,31 +35,68 @@ def summary_rows(run_dir: Path) -> list[tuple[str, str]]:
 
 
 def print_summary(console: Console, run_dir: Path) -> None:
-    """Print a line for each seed and, if there are several, their mean, smallest and largest."""
+    """Print a line for each seed and, if there are several, their mean, smallest and largest.
+
+    Columns that do not fit beside the others follow in a table of their own: no number is cut.
+    """
     experiment, seeds = records.read_experiment(run_dir), _by_seed(run_dir)
-    quantities = _quantities(seeds)
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-        title=records.title(experiment),
-        title_style="bold",
-    )
-    for head in ("seed", *(quantity.head for quantity in quantities)):
-        table.add_column(head, justify="right", no_wrap=True)
-    for seed, rows in seeds.items():
-        table.add_row(str(seed), *(_show(quantity, [rows]) for quantity in quantities))
-    if len(seeds) > 1:
-        table.add_section()
-        columns = [np.array([q.of(rows) for rows in seeds.values()]) for q in quantities]
-        for name, over in (("mean", np.mean), ("min", np.min), ("max", np.max)):
-            cells = [
-                _text(q.form, float(over(c))) for q, c in zip(quantities, columns, strict=True)
-            ]
-            table.add_row(name, *cells)
+    several = [name for name, _ in OVER_SEEDS] if len(seeds) > 1 else []
+    names = _Column("seed", [*map(str, seeds), *several])
+    columns = [_column(quantity, list(seeds.values())) for quantity in _quantities(seeds)]
+    tables = _beside(names, columns, console.width)
+    tables[0].title = Text(records.title(experiment), "bold")
     notes = [*records.changed_settings(experiment), "± standard deviation over episodes"]
-    table.caption = "; ".join(notes)
-    console.print(table)
+    tables[-1].caption = Text("; ".join(notes))
+    for table in tables:
+        console.print(table)
+
+
+class _Column(NamedTuple):
+    head: str
+    cells: list[str]
+
+    @property
+    def width(self) -> int:
+        return max(map(cell_len, [*self.head.splitlines(), *self.cells]))
+
+
+OVER_SEEDS: tuple[tuple[str, Callable[[Float[np.ndarray, " K"]], float]], ...] = (
+    ("mean", np.mean),
+    ("min", np.min),
+    ("max", np.max),
+)
+
+
+def _column(quantity: "Quantity", seeds: Sequence[Sequence[Row]]) -> _Column:
+    cells = [_show(quantity, [rows]) for rows in seeds]
+    if len(seeds) > 1:
+        values = np.array([quantity.of(rows) for rows in seeds])
+        cells += [_text(quantity.form, float(over(values))) for _, over in OVER_SEEDS]
+    return _Column(quantity.head, cells)
+
+
+def _beside(names: _Column, columns: Sequence[_Column], width: int) -> list[Table]:
+    """Tables of at most this width if possible, each beginning with the names."""
+    gap = 2
+    parts: list[list[_Column]] = []
+    left = 0
+    for column in columns:
+        if not parts or left < column.width + gap:
+            parts.append([])
+            left = width - names.width - gap
+        parts[-1].append(column)
+        left -= column.width + gap
+    return [_table([names, *part]) for part in parts]
+
+
+def _table(columns: Sequence[_Column]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for column in columns:
+        table.add_column(Text(column.head), justify="right", no_wrap=True, min_width=column.width)
+    rows = list(zip(*(column.cells for column in columns), strict=True))
+    for i, row in enumerate(rows):
+        table.add_row(*map(Text, row), end_section=i + 1 == len(rows) - len(OVER_SEEDS))
+    return table
 
 
 # --- quantities of one seed -----------------------------------------------------------------------

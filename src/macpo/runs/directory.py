@@ -8,21 +8,30 @@ import jax
 
 import macpo
 from macpo.errors import UsageError, require
-from macpo.experiment import Experiment, digest, from_dict, to_dict
-from macpo.runs.files import read_json, write_atomically, write_json
+from macpo.experiment import Experiment, digest, from_dict, needs_trust, to_dict
+from macpo.runs.files import (
+    disk_errors,
+    read_json,
+    remove_leftovers,
+    write_atomically,
+    write_json,
+)
+from macpo.terminal import command
 
+_MAX_TITLE = 200
+"""Letters of an experiment's title in the name of its directory; file systems allow 255."""
 _README = """# {experiment.title}
 
 A run of macpo {version} with JAX {jax} on {backend}.
 
 | file | what it holds |
 |---|---|
-| `{run.experiment.name}` | every setting; `macpo train --config {run.experiment}` repeats the run |
+| `{run.experiment.name}` | every setting; `{repeat}` repeats the run |
 | `{run.metrics.name}` | one JSON object a line: `train` rows after each iteration, `test` rows \
 from greedy episodes; the same bytes whenever the run is repeated on the same machine |
 | `{run.timing.name}` | wall time and speed |
 | `{run.model.name}` | the networks' weights, readable by any safetensors reader |
-| `{run.checkpoints.name}/` | everything needed to continue: `macpo resume {run.path}` |
+| `{run.checkpoints.name}/` | everything needed to continue: `{resume}` |
 | `{run.learning_curve.name}`, `{run.episode.name}` | the result, once the run has ended |
 
 Units: env steps, episodes and updates (gradient steps) are per seed.
@@ -33,6 +42,7 @@ class RunDirectory:
     """The files of a run; the directory need not exist yet."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        require(os.fspath(path) != "", "the name of the run's directory is empty; give it one.")
         self.path = Path(path)
         self.experiment = self.path / "experiment.json"
         """Every setting."""
@@ -55,45 +65,108 @@ class RunDirectory:
 
     @classmethod
     def new(cls, experiment: Experiment) -> "RunDirectory":
-        """A directory under runs/, named after the experiment, that does not exist yet."""
-        name = f"{experiment.title.replace(' ', '_').replace(':', '.')}_{digest(experiment)}"
-        path, n = Path("runs") / name, 1
-        while path.exists():
-            n += 1
-            path = Path("runs") / f"{name}_{n}"
-        return cls(path)
+        """A directory under runs/, named after the experiment; made at once, so that it is ours."""
+        title = experiment.title.replace(" ", "_").replace(":", ".")[:_MAX_TITLE]
+        name = f"{title}_{digest(experiment)}"
+        runs, n = Path("runs"), 1
+        with disk_errors(runs, "create"):
+            runs.mkdir(exist_ok=True)
+            while True:
+                path = runs / (name if n == 1 else f"{name}_{n}")
+                try:
+                    path.mkdir()
+                except FileExistsError:
+                    n += 1
+                else:
+                    return cls(path)
 
     def episode_in(self, env: str) -> Path:
         """The film of an episode in another environment than that of the training."""
         return self.episode.with_stem(f"{self.episode.stem}-{env.replace(':', '.')}")
 
-    def create(self, experiment: Experiment) -> None:
-        """Make the directory, with experiment.json and a README; UsageError if that fails."""
-        try:
+    def files(self) -> list[Path]:
+        """Everything that a run writes, whether it is there or not."""
+        return [file for file in vars(self).values() if file != self.path]
+
+    def require_unused(self) -> None:
+        """UsageError if there is anything that a new run would write over."""
+        require(
+            not os.path.lexists(self.experiment),
+            f"{self.path} already holds a run; continue it with "
+            f"`{command('macpo', 'resume', self.path)}` or choose another --out.",
+        )
+        taken = [file.name for file in self.files() if os.path.lexists(file)]
+        require(
+            not taken,
+            f"{self.path} already holds {', '.join(taken)}, which a run would write over; choose "
+            "another --out.",
+        )
+
+    def make(self) -> None:
+        """Make the directory, unless there is one."""
+        with disk_errors(self.path, "create"):
             self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(
-                f"cannot create {self.path}: {error.strerror}; choose another --out."
-            ) from error
+
+    def describe(self, experiment: Experiment) -> None:
+        """Write experiment.json, and a README unless there is one."""
         write_json(self.experiment, to_dict(experiment))
+        if os.path.lexists(self.readme):
+            return
         backend, version = jax.default_backend(), macpo.__version__
         text = _README.format(
-            run=self, experiment=experiment, version=version, jax=jax.__version__, backend=backend
+            run=self,
+            experiment=experiment,
+            version=version,
+            jax=jax.__version__,
+            backend=backend,
+            repeat=command("macpo", "train", "--config", self.experiment),
+            resume=self.resume_command(experiment),
         )
         write_atomically(self.readme, text.encode())
 
-    def read_experiment(self) -> Experiment:
-        """The experiment of the run; UsageError if this is not a run directory."""
-        if not self.experiment.is_file():
-            raise UsageError(
-                f"{self.path} is not a run directory: it has no {self.experiment.name}. Runs are "
-                "made by `macpo train`, by default under runs/."
-            )
-        return from_dict(read_settings(self.experiment))
+    def resume_command(self, experiment: Experiment) -> str:
+        """The command that continues the run."""
+        trust = ["--trust"] if needs_trust(experiment) else []
+        return command("macpo", "resume", self.path, *trust)
+
+    def remove_leftovers(self) -> None:
+        """Remove what a process that was killed has left half-written."""
+        remove_leftovers(self.path, {file.name for file in self.files()})
+        remove_leftovers(self.checkpoints)
+
+    def require_run(self) -> None:
+        """UsageError if this is not a run directory."""
+        with disk_errors(self.experiment, "read"):
+            is_run = self.experiment.is_file()
+        require(
+            is_run,
+            f"{self.path} is not a run directory: it has no {self.experiment.name}. Runs are made "
+            "by `macpo train`, by default under runs/.",
+        )
+
+    def read_experiment(self, *, trust: bool = False) -> Experiment:
+        """The experiment of the run; UsageError if this is not a run directory.
+
+        `trust` allows names that are not registered (`macpo.experiment.from_dict`).
+        """
+        self.require_run()
+        return read_experiment(self.experiment, trust=trust)
+
+
+def read_experiment(file: Path, *, trust: bool = False) -> Experiment:
+    """The experiment in a file; UsageError, which names the file, for whatever is wrong with it.
+
+    `trust` allows names that are not registered (`macpo.experiment.from_dict`).
+    """
+    data = read_settings(file)
+    try:
+        return from_dict(data, trust=trust)
+    except UsageError as error:
+        raise UsageError(f"{file}: {error}") from error
 
 
 def read_settings(file: Path) -> dict[str, Any]:
     """The plain data of an experiment file; UsageError if it cannot be read or holds none."""
     data = read_json(file, "an experiment")
-    require(isinstance(data, dict), f"{file} holds no experiment, but {type(data).__name__}.")
+    require(isinstance(data, dict), f"{file} holds no experiment: expected a JSON object.")
     return data

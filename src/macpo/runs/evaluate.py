@@ -3,12 +3,27 @@
 import os
 from typing import Any
 
-from macpo.errors import require
+import jax
+import numpy as np
+
+from macpo import registry
+from macpo.bounds import Fraction, NonNegativeInt, PositiveInt, checked
+from macpo.experiment import Run
 from macpo.runs.directory import RunDirectory
 from macpo.runs.policy import read_trained
 from macpo.training.host.pool import Workers
-from macpo.training.player import open_player
-from macpo.training.trainer import evaluation_key, evaluation_metrics
+from macpo.training.player import Player, open_player
+from macpo.training.rewards import require_finite
+from macpo.training.trainer import (
+    EpisodeOutcomes,
+    episode_outcomes,
+    evaluation_key,
+    evaluation_metrics,
+)
+from macpo.types import PyTree
+
+MAX_AT_ONCE = 4096
+"""Episodes played at the same time; of more, only what their metrics need is kept."""
 
 
 def evaluate(
@@ -19,6 +34,7 @@ def evaluate(
     env: Any = None,  # as for `Experiment`
     epsilon: float | None = None,
     workers: Workers | None = None,
+    trust: bool = False,
 ) -> list[dict[str, float]]:
     """Returns of every trained seed over `episodes` fresh episodes, one row a seed.
 
@@ -26,16 +42,36 @@ def evaluate(
     exploration: at 0 an algorithm with policies draws from them.
 
     Outcomes that the environment reports (`info`) are among the columns, `test_NAME_mean` each.
-    `env` is another environment than that of the training, as for `load`.
+    `env` is another environment than that of the training, and `trust` is as for `load`.
     """
-    require(episodes >= 1, f"episodes must be at least 1, not {episodes}.")
-    require(epsilon is None or 0 <= epsilon <= 1, f"epsilon must be in [0, 1], not {epsilon}.")
-    trained = read_trained(RunDirectory(directory), env)
+    episodes = checked(episodes, PositiveInt, "episodes")
+    seed = checked(seed, NonNegativeInt, "seed")
+    epsilon = checked(epsilon, Fraction | None, "epsilon")
+    trained = read_trained(RunDirectory(directory), env, trust=trust)
     run, rows = trained.experiment.run, list[dict[str, float]]()
     with open_player(trained.experiment, trained.trainer, workers) as player:
         for k in range(run.seeds):
-            rollout = player.play(trained.params_of(k), evaluation_key(seed), episodes, epsilon)
-            metrics = {name: float(x) for name, x in evaluation_metrics(rollout).items()}
+            played = play_in_turns(player, trained.params_of(k), run, seed, episodes, epsilon)
+            metrics = {name: float(x) for name, x in evaluation_metrics(played).items()}
+            require_finite(
+                int(metrics["test_rewards_nonfinite"]),
+                run.nonfinite_rewards,
+                registry.name_of(trained.experiment.env),
+                f"in {episodes:,} episodes",
+            )
             metrics["test_return_sem"] = metrics["test_return_std"] / episodes**0.5
             rows.append({"seed": run.seed + k, "episodes": episodes, **metrics})
     return rows
+
+
+def play_in_turns(
+    player: Player, params: PyTree, run: Run, seed: int, episodes: int, epsilon: float | None
+) -> EpisodeOutcomes:
+    """The outcomes of one trained seed; `MAX_AT_ONCE` episodes at most are in memory."""
+    key, shares = evaluation_key(seed), list[EpisodeOutcomes]()
+    for begin in range(0, episodes, MAX_AT_ONCE):
+        turn_key = jax.random.fold_in(key, begin) if begin else key
+        n = min(episodes - begin, MAX_AT_ONCE)
+        rollout = player.play(params, turn_key, n, epsilon)
+        shares.append(jax.device_get(episode_outcomes(rollout, run)))
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *shares)

@@ -1,31 +1,68 @@
-"""Writing files so that a reader never sees half of one."""
+"""Files written whole or not at all, read with care, and errors of the disk told in a sentence."""
 
+import errno
 import json
 import os
-from collections.abc import Generator
+import re
+from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from macpo.errors import UsageError
 
+_ADVICE = {
+    errno.ENOSPC: "free some space or choose another place with --out",
+    errno.EDQUOT: "free some space or choose another place with --out",
+    errno.EACCES: "change the permissions or choose another place with --out",
+    errno.EPERM: "change the permissions or choose another place with --out",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EPERM)
+"""How file systems say that they cannot sync a file or a directory (network file systems)."""
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.\d+\.tmp")
+_MAX_NAME = 50
+"""Letters of a file's name in that of its temporary file, which must not become too long."""
 
-def write_atomically(file: Path, data: bytes) -> None:
-    """Write a whole file or none, safe against power loss.
+
+def write_atomically(file: Path, *parts: bytes | memoryview) -> None:
+    """Write a whole file or none, safe against power loss; its content is the parts in a row.
 
     Raises UsageError if the disk refuses; the file's previous content is then still there.
     """
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    temporary = file.with_name(f".{file.name[:_MAX_NAME]}.{os.getpid()}.tmp")
     with disk_errors(file):
         try:
             with temporary.open("wb") as handle:
-                handle.write(data)
+                for part in parts:
+                    handle.write(part)
                 handle.flush()
-                os.fsync(handle.fileno())
+                sync(handle.fileno())
             temporary.replace(file)
             _sync_directory(file.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(directory: Path, names: Collection[str] | None = None) -> None:
+    """Remove what processes that were killed in `write_atomically` have left of their files.
+
+    Only of those with the given `names`, if there are any given. Nobody may be writing them now.
+    """
+    for file in list_directory(directory):
+        match = _TEMPORARY.fullmatch(file.name)
+        if match and (names is None or match["name"] in names):
+            with disk_errors(file):
+                file.unlink(missing_ok=True)
+
+
+def list_directory(directory: Path) -> list[Path]:
+    """What is in a directory; nothing if there is none. UsageError if it cannot be read."""
+    with disk_errors(directory, "read"):
+        try:
+            return sorted(directory.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
 
 
 def write_json(file: Path, data: Any) -> None:
@@ -36,27 +73,50 @@ def write_json(file: Path, data: Any) -> None:
 def read_json(file: Path, what: str) -> Any:
     """Parse a JSON file; `what` it should hold is for the UsageError if that fails."""
     try:
-        return json.loads(file.read_text())
+        return parse_json(file.read_bytes())
     except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read {what} from {file}: {error}.") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"cannot read {what} from {file}: {why}.") from error
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The data that a text describes; ValueError for whatever cannot be read."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
 
 
 @contextmanager
-def disk_errors(file: Path) -> Generator[None]:
-    """Turn an OSError while `file` is written into a UsageError."""
+def disk_errors(
+    file: Path, action: Literal["write", "create", "read"] = "write"
+) -> Generator[None]:
+    """Turn an OSError during an action on `file` into a UsageError that names it."""
     try:
         yield
     except OSError as error:
-        raise UsageError(
-            f"cannot write {file}: {error.strerror or error}; free some space or choose another "
-            "place with --out. Nothing that was saved before is lost."
-        ) from error
+        what = f"cannot {action} {file}: {error.strerror or error}"
+        if action == "read":
+            raise UsageError(f"{what}; see that it is there and may be read.") from error
+        advice = _ADVICE.get(error.errno or 0, "choose another place with --out")
+        raise UsageError(f"{what}; {advice}. Nothing that was saved before is lost.") from error
+
+
+def sync(handle: int) -> None:
+    """Have an open file or directory written to the disk, where its file system can do that."""
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
 
 
 def _sync_directory(directory: Path) -> None:
-    if os.name == "posix":
+    try:
         handle = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    except PermissionError:  # one may write into a directory that one may not read
+        return
+    try:
+        sync(handle)
+    finally:
+        os.close(handle)

@@ -1,6 +1,7 @@
 """The loop of a run: chunks, evaluations and checkpoints until it is played or a signal comes."""
 
 import signal
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,11 +10,11 @@ import numpy as np
 from jaxtyping import Array
 from rich.console import Console
 
+from macpo import registry
 from macpo.errors import UsageError
-from macpo.experiment import Experiment, to_dict
-from macpo.runs import checkpoint
+from macpo.experiment import Experiment
+from macpo.runs import saving
 from macpo.runs.directory import RunDirectory
-from macpo.runs.files import write_atomically
 from macpo.runs.interrupts import noted_signals
 from macpo.runs.record import Row, Sink
 from macpo.runs.record.console import ConsoleDisplay
@@ -21,7 +22,9 @@ from macpo.runs.record.jsonl import JsonLines
 from macpo.runs.record.rows import evaluation_rows, training_rows
 from macpo.runs.record.tensorboard import TensorBoard
 from macpo.runs.record.timing import Timing
+from macpo.terminal import say
 from macpo.training.player import Player
+from macpo.training.rewards import require_finite
 from macpo.training.trainer import TrainState
 
 
@@ -54,39 +57,40 @@ class RunLoop:
         self.experiment, self.directory, self.state = experiment, directory, state
         self.console = console
         settings, env_steps = experiment.run, to_numpy(state.env_steps)
-        self._rows = JsonLines(directory.metrics, metrics_bytes)
         done = int(env_steps.min())
-        self._display = ConsoleDisplay(console, settings.steps, settings.seeds, done)
+        # first what may be refused, so that the display never stays on the terminal
         self._optional: list[Sink] = [TensorBoard(directory.tensorboard)] if tensorboard else []
+        self._rows = JsonLines(directory.metrics, metrics_bytes)
         self._timing = Timing(directory.timing, int(env_steps.sum()))
+        self._display = ConsoleDisplay(console, settings.steps, settings.seeds, done)
 
     def run(self, player: Player) -> RunResult:
         """Play to the end, or until a signal comes; the run is saved in both cases."""
         settings, env_steps = self.experiment.run, self._env_steps()
         saved_at = env_steps // settings.checkpoint_interval
-        with noted_signals() as received:
-            try:
-                while env_steps < settings.steps and not received:
-                    next_test = (env_steps // settings.test_interval + 1) * settings.test_interval
-                    until_env_steps = min(next_test, settings.steps)
-                    self._play_chunk(player, until_env_steps)
-                    env_steps = self._env_steps()
-                    if env_steps >= until_env_steps:
-                        self._evaluate(player)
-                    self._write_timing("chunk")
-                    self._display.refresh()
-                    if env_steps // settings.checkpoint_interval > saved_at:
-                        saved_at = env_steps // settings.checkpoint_interval
-                        self._save()
-                self._save()
-            finally:
-                for sink in (self._rows, self._display, *self._optional, self._timing):
-                    sink.close()
+        with noted_signals() as received, ExitStack() as closing:
+            for close in (self._close_optional, self._rows.close, self._timing.close):
+                closing.callback(close)
+            closing.callback(self._display.close)  # the last is the first to be called
+            while env_steps < settings.steps and not received:
+                next_test = (env_steps // settings.test_interval + 1) * settings.test_interval
+                until_env_steps = min(next_test, settings.steps)
+                self._play_chunk(player, until_env_steps)
+                env_steps = self._env_steps()
+                if env_steps >= until_env_steps:
+                    self._evaluate(player)
+                self._write_timing("chunk")
+                self._display.refresh()
+                if env_steps // settings.checkpoint_interval > saved_at:
+                    saved_at = env_steps // settings.checkpoint_interval
+                    self._save()
+            self._save()
         if not received:
             return RunResult(self.directory.path, finished=True)
-        self.console.print(
+        say(
+            self.console,
             f"stopped by {signal.Signals(received[0]).name} at {env_steps:,} env steps; "
-            f"saved. Continue with: macpo resume {self.directory.path}"
+            f"saved. Continue with: {self.directory.resume_command(self.experiment)}",
         )
         return RunResult(self.directory.path, finished=False, signal=received[0])
 
@@ -102,16 +106,34 @@ class RunLoop:
             self._save()
             raise UsageError(
                 f"{error}\nThe run is saved at {self._env_steps():,} env steps; "
-                f"afterwards go on with: macpo resume {self.directory.path}"
+                f"afterwards go on with: {self.directory.resume_command(self.experiment)}"
             ) from error
         n_iterations = to_numpy(self.state.iteration) - before
-        for row in training_rows(metrics, n_iterations, to_numpy(self.state.seed)):
+        self._require_finite_rewards(metrics["rewards_nonfinite"], metrics["env_steps"])
+        for row in training_rows(
+            metrics, player.trainer.update_metrics, n_iterations, to_numpy(self.state.seed)
+        ):
             self._write(row)
 
     def _evaluate(self, player: Player) -> None:
         metrics = player.evaluate(self.state)
+        self._require_finite_rewards(metrics["test_rewards_nonfinite"], self.state.env_steps)
         for row in evaluation_rows(metrics, self.state, self.experiment.run.batch_size_run):
             self._write(row)
+
+    def _require_finite_rewards(self, counts: Array, env_steps: Array) -> None:
+        """UsageError for rewards that a compiled program could only count; nothing is saved.
+
+        Whatever has learned from them is lost, and the last checkpoint is from before.
+        """
+        n = to_numpy(counts)
+        first = int(to_numpy(env_steps)[n > 0].min(initial=np.iinfo(np.int32).max))
+        require_finite(
+            int(n.sum()),
+            self.experiment.run.nonfinite_rewards,
+            registry.name_of(self.experiment.env),
+            f"by env step {first:,}",
+        )
 
     def _write(self, row: Row) -> None:
         self._rows.write(row)
@@ -120,15 +142,21 @@ class RunLoop:
             try:
                 sink.write(row)
             except Exception as error:  # losing a sink never loses a run
-                self._optional.remove(sink)
-                self.console.print(f"[yellow]{type(sink).__name__} stopped: {error}[/yellow]")
+                self._lose(sink, error)
+
+    def _close_optional(self) -> None:
+        for sink in [*self._optional]:
+            try:
+                sink.close()
+            except Exception as error:
+                self._lose(sink, error)
+
+    def _lose(self, sink: Sink, error: Exception) -> None:
+        self._optional.remove(sink)
+        say(self.console, f"{type(sink).__name__} stopped: {error}", "yellow")
 
     def _save(self) -> None:
-        """Write a checkpoint, and the parameters on their own."""
-        info = {"experiment": to_dict(self.experiment), "metrics_bytes": self._rows.sync()}
-        state: TrainState = jax.device_get(self.state)
-        checkpoint.save(self.directory.checkpoints, int(state.iteration.max()), state, info)
-        write_atomically(self.directory.model, checkpoint.to_bytes(state.learner.params))
+        saving.save(self.directory, self.experiment, self.state, self._rows.sync())
         self._write_timing("checkpoint")
 
     def _write_timing(self, what: str) -> None:

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import jax
+import numpy as np
 from rich.console import Console
 
 from macpo.envs.base import tree_bytes
@@ -10,7 +11,9 @@ from macpo.errors import UsageError
 from macpo.kernels import shard
 from macpo.machine import available_bytes
 from macpo.replay import buffer
+from macpo.terminal import say
 from macpo.training.trainer import Trainer
+from macpo.types import action_dtype
 
 
 class PlannedBytes(NamedTuple):
@@ -22,6 +25,8 @@ class PlannedBytes(NamedTuple):
     """The work space of one gradient step."""
     saving: int
     """A checkpoint and the file made of it; they take no memory of an accelerator."""
+    playing: int
+    """The episodes of an iteration or of an evaluation, whichever takes more."""
 
 
 def planned_bytes(trainer: Trainer) -> PlannedBytes:
@@ -36,6 +41,22 @@ def planned_bytes(trainer: Trainer) -> PlannedBytes:
         networks=copies * networks,
         update=trainer.algorithm.update_bytes(run.batch_size),
         saving=2 * run.seeds * (replay + networks) if _on_cpu() else 0,
+        playing=_playing_bytes(trainer) * (1 if _on_cpu() else run.seeds),
+    )
+
+
+def _playing_bytes(trainer: Trainer) -> int:
+    """Bytes of one seed's rollout: what is recorded, and the environments' states twice."""
+    env, spec, run = trainer.env, trainer.env.spec, trainer.run
+    shapes = jax.eval_shape(
+        lambda: (env.reset(jax.random.key(0)), trainer.algorithm.initial_hidden(1))
+    )
+    state = 2 * tree_bytes(shapes)
+    stored = buffer.planned_bytes(env, 1)
+    bytes_per_step = spec.n_agents * np.dtype(action_dtype(spec.n_actions)).itemsize + 4
+    return max(
+        run.batch_size_run * (stored + state),
+        run.test_nepisode * (spec.episode_limit * bytes_per_step + state),
     )
 
 
@@ -44,15 +65,16 @@ def check_memory(trainer: Trainer, console: Console) -> None:
     planned = planned_bytes(trainer)
     total = sum(planned)
     parts = ", ".join(f"{name} {_megabytes(size)}" for name, size in planned._asdict().items())
-    console.print(f"memory planned: {_megabytes(total)} ({parts})", highlight=False)
+    say(console, f"memory planned: {_megabytes(total)} ({parts})")
     available = available_bytes() if _on_cpu() else _free_on_accelerator()
     if available is not None and total > available:
         run = trainer.run
         raise UsageError(
             f"this run needs about {_megabytes(total)} but {_megabytes(available)} are free: "
             f"lower --buffer-size (now {run.buffer_size:,} episodes, "
-            f"{_megabytes(planned.replay // run.buffer_size)} each), --seeds (now {run.seeds}) or "
-            f"--batch-size (now {run.batch_size})."
+            f"{_megabytes(planned.replay // run.buffer_size)} each), --seeds (now {run.seeds}), "
+            f"--batch-size (now {run.batch_size:,}), --batch-size-run (now {run.batch_size_run:,}) "
+            f"or --test-nepisode (now {run.test_nepisode:,})."
         )
 
 

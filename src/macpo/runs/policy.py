@@ -9,14 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 
-from macpo.errors import UsageError, require
+from macpo.bounds import NonNegativeInt, checked
+from macpo.errors import require
 from macpo.experiment import Experiment
 from macpo.machine import prepare_jax
-from macpo.runs import checkpoint
 from macpo.runs.directory import RunDirectory
+from macpo.runs.saving import read_model
 from macpo.training.player import CompiledPlayer, Player, open_player
 from macpo.training.trainer import Trainer, evaluation_key, make_trainer
-from macpo.types import Observation, PyTree, Spec
+from macpo.types import Observation, PyTree, Spec, action_dtype
 
 
 class Policy:
@@ -32,10 +33,13 @@ class Policy:
         directory: str | os.PathLike[str],
         seed: int | None = None,
         env: Any = None,  # as for `Experiment`
+        *,
+        trust: bool = False,
     ) -> None:
-        trained = read_trained(RunDirectory(directory), env)
+        trained = read_trained(RunDirectory(directory), env, trust=trust)
         self.experiment, self.trainer = trained.experiment, trained.trainer
         run = self.experiment.run
+        seed = checked(seed, NonNegativeInt | None, "seed")
         k = 0 if seed is None else seed - run.seed
         require(
             0 <= k < run.seeds,
@@ -50,7 +54,7 @@ class Policy:
         """Begin a new episode: forget past observations and actions."""
         spec = self.trainer.env.spec
         self._hidden = self.trainer.algorithm.initial_hidden(1)
-        self._last_action = jnp.full((1, spec.n_agents), -1, jnp.int8)
+        self._last_action = jnp.full((1, spec.n_agents), -1, action_dtype(spec.n_actions))
 
     def act(
         self,
@@ -85,13 +89,15 @@ def load(
     seed: int | None = None,
     *,
     env: Any = None,  # as for `Experiment`
+    trust: bool = False,
 ) -> Policy:
     """The trained policy of a run directory.
 
     `seed` chooses one of several; `env` is another environment of the same sizes, by name or as a
-    configuration.
+    configuration; `trust` lets the run's files name code to import that is not registered
+    (SECURITY.md).
     """
-    return Policy(directory, seed, env)
+    return Policy(directory, seed, env, trust=trust)
 
 
 # --- the film of an episode -----------------------------------------------------------------------
@@ -107,6 +113,7 @@ class FilmedEpisode(NamedTuple):
 
 def play(policy: Policy, seed: int = 0) -> FilmedEpisode:
     """One greedy episode; its states are T+1."""
+    seed = checked(seed, NonNegativeInt, "seed")
     with open_player(policy.experiment, policy.trainer, n_parallel=1) as player:
         # A player keeps encoded states, from which pictures cannot be drawn. So a JAX environment
         # is stepped here, state by state; of one in a worker only observations are known anyway.
@@ -156,12 +163,13 @@ class Trained(NamedTuple):
         return jax.tree.map(lambda x: jnp.asarray(x[k]), self.params)
 
 
-def read_trained(directory: RunDirectory, env: Any = None) -> Trained:
+def read_trained(directory: RunDirectory, env: Any = None, *, trust: bool = False) -> Trained:
     """The experiment of a run, its trainer and parameters; with an `env`, for that environment.
 
-    UsageError if there is no checkpoint yet, or if the environment does not fit.
+    UsageError if there is no checkpoint yet, or if the environment does not fit. `trust` allows
+    names that are not registered (`macpo.experiment.from_dict`).
     """
-    experiment = directory.read_experiment()
+    experiment = planned = directory.read_experiment(trust=trust)
     prepare_jax()
     if env is None:
         trainer = make_trainer(experiment)
@@ -170,13 +178,8 @@ def read_trained(directory: RunDirectory, env: Any = None) -> Trained:
         experiment = replace(experiment, env=env)
         trainer = make_trainer(experiment)
         _check_same_sizes(trained_on, trainer.env.spec)
-    file = directory.model
-    if not file.is_file():
-        raise UsageError(
-            f"{directory.path} has no {file.name} yet: the run has not reached a checkpoint."
-        )
     like = jax.eval_shape(trainer.init).learner.params
-    return Trained(experiment, trainer, checkpoint.from_bytes(file.read_bytes(), like, file))
+    return Trained(experiment, trainer, read_model(directory, planned, like))
 
 
 def _check_same_sizes(trained_on: Spec, other: Spec) -> None:

@@ -7,24 +7,28 @@ actions = policy.act(obs, avail_actions)
 
 import os
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 
 import jax
 from rich.console import Console
 
-from macpo.errors import UsageError, require
-from macpo.experiment import Experiment, difference, from_dict, to_dict
+from macpo.errors import require
+from macpo.experiment import Experiment
 from macpo.machine import prepare_jax
 from macpo.runs import checkpoint
+from macpo.runs.claim import claimed
 from macpo.runs.directory import RunDirectory
-from macpo.runs.files import write_json
 from macpo.runs.loop import RunLoop, RunResult
 from macpo.runs.memory import check_memory
+from macpo.runs.record.jsonl import JsonLines
+from macpo.runs.saving import last_state, save_model
+from macpo.terminal import make_console, say
 from macpo.training.host.pool import Workers
-from macpo.training.player import open_player
-from macpo.training.trainer import Trainer, TrainState, make_trainer
+from macpo.training.player import Player, open_player
+from macpo.training.trainer import make_trainer
 
 
 def train(
@@ -37,26 +41,25 @@ def train(
 ) -> RunResult:
     """Train from the start, in a new directory; without a name it gets one under runs/.
 
-    Raises UsageError if the plan does not fit into memory or the directory is taken.
+    Raises UsageError if the plan does not fit into memory, or if the directory holds anything that
+    a run would write over.
     """
-    console = console or Console()
-    files = RunDirectory.new(experiment) if directory is None else RunDirectory(directory)
-    if files.experiment.exists():
-        raise UsageError(
-            f"{files.path} already holds a run; continue it with `macpo resume {files.path}` or "
-            "choose another --out."
-        )
+    console = console or make_console()
+    chosen = None if directory is None else RunDirectory(directory)
+    if chosen is not None:
+        chosen.require_unused()
     prepare_jax()
-    trainer = make_trainer(experiment)
+    trainer = make_trainer(experiment, to_play=True)
+    check_memory(trainer, console)  # first: what is far too large takes long to trace
     trainer.check()  # a mistake in a custom algorithm leaves no run behind
-    check_memory(trainer, console)
-    files.create(experiment)
-    state = trainer.init()
-    with open_player(experiment, trainer, workers) as player:
-        with _compiling(console):
-            player.compile()
-        loop = RunLoop(experiment, files, state, console=console, tensorboard=tensorboard)
-        return loop.run(player)
+    files = chosen or RunDirectory.new(experiment)
+    files.make()
+    with claimed(files.path):
+        files.require_unused()  # another process may have been faster
+        files.remove_leftovers()
+        _begin(files, experiment)
+        begin = partial(RunLoop, experiment, files, trainer.init())
+        return _play(open_player(experiment, trainer, workers), begin, console, tensorboard)
 
 
 def resume(
@@ -66,65 +69,73 @@ def resume(
     console: Console | None = None,
     tensorboard: bool = False,
     workers: Workers | None = None,
+    trust: bool = False,
 ) -> RunResult:
     """Continue a run from its last sound checkpoint, bit for bit; `steps` may extend it.
 
-    Raises UsageError if the directory holds no run, or if its files have been changed.
+    `trust` lets the run's files name code to import that is not registered (SECURITY.md). Raises
+    UsageError if the directory holds no run, if another process is training there, if the run's
+    files have been changed, or if it has played as many `steps` before.
     """
-    console = console or Console()
+    console = console or make_console()
     files = RunDirectory(directory)
-    experiment = files.read_experiment()
-    if steps is not None:
-        experiment = replace(experiment, run=replace(experiment.run, steps=steps))
-    prepare_jax()
-    trainer = make_trainer(experiment)
-    state, metrics_bytes = _last_state(files, experiment, trainer, console)
-    check_memory(trainer, console)
-    played = int(state.env_steps.min())
-    if played >= experiment.run.steps:
-        console.print(f"already at {played:,} of {experiment.run.steps:,} env steps")
-        return RunResult(files.path, finished=True)
-    write_json(files.experiment, to_dict(experiment))
-    with open_player(experiment, trainer, workers) as player:
+    files.require_run()
+    with claimed(files.path):
+        files.remove_leftovers()
+        planned = files.read_experiment(trust=trust)
+        new_steps = planned.run.steps if steps is None else steps
+        experiment = replace(planned, run=replace(planned.run, steps=new_steps))
+        prepare_jax()
+        trainer = make_trainer(experiment, to_play=True)
+        last = last_state(files, experiment, partial(jax.eval_shape, trainer.init))
+        for reason in last.passed_over:
+            say(console, f"passed over a checkpoint: {reason}", "yellow")
+        check_memory(trainer, console)
+        if last.state is None:
+            say(console, "no checkpoint yet: starting from the beginning")
+            _begin(files, experiment)
+            state = trainer.init()
+        else:
+            played = int(last.state.env_steps.min())
+            require(
+                played < new_steps or new_steps == planned.run.steps,
+                f"{files.path} has already played {played:,} env steps; to extend it, give more "
+                f"--steps than that, not {new_steps:,}.",
+            )
+            save_model(files, experiment, last.state)  # it may be of another checkpoint, or be gone
+            if played >= new_steps:
+                JsonLines(files.metrics, last.metrics_bytes).close()  # cuts rows behind it
+                say(console, f"already at {played:,} of {new_steps:,} env steps")
+                return RunResult(files.path, finished=True)
+            files.describe(experiment)
+            state = jax.device_put(last.state, trainer.sharding)
+        begin = partial(RunLoop, experiment, files, state, last.metrics_bytes)
+        return _play(open_player(experiment, trainer, workers), begin, console, tensorboard)
+
+
+def _begin(files: RunDirectory, experiment: Experiment) -> None:
+    """Write what a run has before its first row."""
+    files.describe(experiment)
+    checkpoint.begin(files.checkpoints)
+
+
+def _play(
+    playing: AbstractContextManager[Player],
+    begin: Callable[..., RunLoop],
+    console: Console,
+    tensorboard: bool,
+) -> RunResult:
+    """Compile what is played, then begin the loop: its display must have the terminal alone."""
+    with playing as player:
         with _compiling(console):
             player.compile()
-        loop = RunLoop(
-            experiment, files, state, metrics_bytes, console=console, tensorboard=tensorboard
-        )
-        return loop.run(player)
-
-
-def _last_state(
-    files: RunDirectory, experiment: Experiment, trainer: Trainer, console: Console
-) -> tuple[TrainState, int]:
-    """The state of the last sound checkpoint, and the length of the metrics that belong to it."""
-    if not files.checkpoints.is_dir():
-        console.print("no checkpoint yet: starting from the beginning")
-        return trainer.init(), 0
-    found = checkpoint.load_latest(files.checkpoints, jax.eval_shape(trainer.init))
-    for message in found.damaged:
-        console.print(f"[yellow]skipped a damaged checkpoint[/yellow] {message}")
-    saved = from_dict(found.info["experiment"])
-    saved = replace(saved, run=replace(saved.run, steps=experiment.run.steps))
-    changes = difference(saved, experiment)
-    require(
-        not changes,
-        f"{files.experiment} differs from what its checkpoint was trained with "
-        f"({'; '.join(changes)}); restore it, or start another run with `macpo train`.",
-    )
-    length = int(found.info["metrics_bytes"])
-    size = files.metrics.stat().st_size if files.metrics.exists() else 0
-    require(
-        size >= length,
-        f"{files.metrics} has lost rows ({size} of {length} bytes); it must not be edited.",
-    )
-    return jax.device_put(found.state, trainer.sharding), length
+        return begin(console=console, tensorboard=tensorboard).run(player)
 
 
 @contextmanager
 def _compiling(console: Console) -> Generator[None]:
     """Show that something is compiled, and then how long it took."""
     start = time.monotonic()
-    with console.status("compiling (a minute at most; later runs find it in the cache)"):
+    with console.status("compiling (later runs find it in the cache)"):
         yield
-    console.print(f"compiled in {time.monotonic() - start:.1f} s")
+    say(console, f"compiled in {time.monotonic() - start:.1f} s")

@@ -10,9 +10,12 @@ from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
+from macpo.bounds import MAX_INT
 from macpo.envs.host import HostEnvStub
+from macpo.errors import require
 from macpo.experiment import Experiment, to_dict
 from macpo.training.host.player import HostPlayer
 from macpo.training.host.pool import Pool, Workers
@@ -25,6 +28,9 @@ MAX_CHUNK = 64
 
 class Player(Protocol):
     """Plays episodes, of training and of evaluation, with a trainer's algorithm."""
+
+    trainer: Trainer
+    """Of what is learned."""
 
     def compile(self) -> None:
         """Compile what a run needs, ahead of its first chunk."""
@@ -95,10 +101,25 @@ class CompiledPlayer:
 
     def chunk(self, state: TrainState, until_env_steps: int) -> tuple[TrainState, Metrics]:
         """As many iterations as fit into one call of the compiled program (`chunk_length`)."""
+        self._check_count(state)
         if self._chunk is None:
             self.compile()
         assert self._chunk is not None
         return self._chunk(state, jnp.asarray(until_env_steps, jnp.int32))
+
+    def _check_count(self, state: TrainState) -> None:
+        """UsageError before a seed's env steps cannot be counted any more.
+
+        On an accelerator a seed that plays long episodes goes on until the last one is done.
+        """
+        spec, run = self.trainer.env.spec, self.trainer.run
+        most = chunk_length(self.trainer) * run.batch_size_run * spec.episode_limit
+        played = int(np.max(jax.device_get(state.env_steps)))
+        require(
+            run.seeds == 1 or played <= MAX_INT - most,
+            f"a seed has played {played:,} env steps, and at most {MAX_INT:,} are counted; train "
+            "the seeds one by one.",
+        )
 
     def evaluate(self, state: TrainState) -> Metrics:
         """Metrics [K] of greedy episodes."""

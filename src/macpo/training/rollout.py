@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
 from macpo.envs.base import Environment
 from macpo.kernels.common_max import common_max
-from macpo.types import Episodes, Observation, PyTree, Rollout, TimeStep
+from macpo.types import Episodes, Observation, PyTree, Rollout, TimeStep, action_dtype
 
 Act: TypeAlias = Callable[[PRNGKeyArray, PyTree, Observation, Array], tuple[PyTree, Array]]
 """(key, recurrent state, observation, last actions) → (recurrent state, actions), all batched."""
@@ -49,11 +49,11 @@ def collect(
     def zeros(n: int, x: Array) -> Array:
         return jnp.zeros((n, *x.shape), x.dtype)
 
-    limit = spec.episode_limit
+    limit, dtype = spec.episode_limit, action_dtype(spec.n_actions)
     encoded_state = record(env_state)
     episodes = Episodes(
         encoded_state=jax.tree.map(lambda x: zeros(limit + 1, x).at[0].set(x), encoded_state),
-        actions=jnp.zeros((limit, n_envs, spec.n_agents), jnp.int8),
+        actions=jnp.zeros((limit, n_envs, spec.n_agents), dtype),
         reward=jnp.zeros((limit, n_envs)),
         length=jnp.zeros(n_envs, jnp.int32),
         terminated=jnp.zeros(n_envs, bool),
@@ -81,7 +81,7 @@ def collect(
             ),
         )
 
-    no_actions = jnp.full((n_envs, spec.n_agents), -1, jnp.int8)
+    no_actions = jnp.full((n_envs, spec.n_agents), -1, dtype)
     start = _Carry(
         jnp.zeros((), jnp.int32),
         env_state,

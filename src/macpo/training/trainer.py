@@ -16,7 +16,7 @@ iteration to the next, so any iteration can be repeated on its own.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -24,10 +24,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray
 
 from macpo import registry
-from macpo.envs.base import Environment
+from macpo.bounds import MAX_INT
+from macpo.envs.base import Environment, mean_of_known
 from macpo.envs.host import HostEnvironment, HostEnvStub
 from macpo.errors import require
 from macpo.experiment import Experiment, Run
@@ -37,8 +38,19 @@ from macpo.learners.base import Algorithm, LearnerState, UpdateResult
 from macpo.replay import buffer, priority
 from macpo.replay.buffer import ReplayBuffer
 from macpo.replay.priority import Priorities, Replay
+from macpo.training import rewards
+from macpo.training.host.pool import require_importable
 from macpo.training.rollout import collect
-from macpo.types import Batch, Episodes, Metrics, Observation, PyTree, Rollout
+from macpo.types import (
+    MAX_ACTIONS,
+    Batch,
+    Episodes,
+    Metrics,
+    Observation,
+    PyTree,
+    Rollout,
+    Spec,
+)
 from macpo.weighting.weighting import Weighting
 
 _NETWORKS, _TRAINING, _EVALUATION = range(3)
@@ -133,6 +145,8 @@ class Trainer:
     def _learn(self, state: TrainState, rollout: Rollout) -> tuple[TrainState, Metrics]:
         """The rest of an iteration after its episodes: add, sample, update, sync."""
         key, epsilon = _iteration_keys(state)[1], self.epsilon(state.env_steps)
+        n_nonfinite = rewards.n_nonfinite(rollout).sum()
+        rollout = rewards.read_as(self.run.nonfinite_rewards, rollout)
         state = self._add(state, rollout.episodes)
         # all seeds have played equally many episodes, so they take the same branches
         n_episodes = state.iteration * self.run.batch_size_run
@@ -143,21 +157,17 @@ class Trainer:
         updates = functools.partial(self._updates, state, key, epsilon)
         no_updates = functools.partial(self._no_updates, state)
         (learner, priorities), update_metrics = jax.lax.cond(ready, updates, no_updates)
-        targets = jax.lax.cond(
-            sync,
-            lambda: self.algorithm.sync_targets(learner).target_networks,
-            lambda: learner.target_networks,
-        )
         state = state._replace(
-            learner=learner._replace(target_networks=targets),
+            learner=self._sync(learner, sync),
             priorities=priorities,
             updates=state.updates + ready * self.run.updates_per_iteration,
             last_sync=jnp.where(sync, n_episodes, state.last_sync),
         )
         metrics = {
-            **outcome_means(rollout),
+            **outcome_means(rollout.outcome),
             "return_mean": rollout.episodes.reward.sum(-1).mean(),
             "ep_length_mean": rollout.episodes.length.mean(dtype=jnp.float32),
+            "rewards_nonfinite": n_nonfinite,
             "epsilon": epsilon,
             "episodes": n_episodes,
             "env_steps": state.env_steps,
@@ -166,11 +176,11 @@ class Trainer:
         return state, metrics | update_metrics
 
     def _add(self, state: TrainState, episodes: Episodes) -> TrainState:
-        """The state with these episodes in replay; new ones have the largest priority so far."""
+        """The state with these episodes in replay."""
         rows = buffer.next_rows(state.replay_buffer, episodes)
         return state._replace(
             replay_buffer=buffer.add(state.replay_buffer, episodes),
-            priorities=priority.add(state.priorities, rows),
+            priorities=priority.add(state.priorities, rows, self.replay),
             env_steps=state.env_steps + episodes.length.sum(),
             iteration=state.iteration + 1,
         )
@@ -200,9 +210,18 @@ class Trainer:
         return after, jax.tree.map(lambda x: x[-1], metrics)
 
     def _no_updates(self, state: TrainState) -> tuple[AfterUpdates, Metrics]:
-        """Before replay holds a full batch: no change, and metrics of NaN."""
-        metrics = jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan), self._update_shapes[1])
+        """Before replay holds a full batch: no change, and metrics of 0."""
+        metrics = jax.tree.map(lambda s: jnp.zeros(s.shape), self._update_shapes[1])
         return AfterUpdates(state.learner, state.priorities), metrics
+
+    def _sync(self, learner: LearnerState, sync: Bool[Array, ""]) -> LearnerState:
+        """With new target networks if `sync`."""
+        targets = jax.lax.cond(
+            sync,
+            lambda: self.algorithm.sync_targets(learner).target_networks,
+            lambda: learner.target_networks,
+        )
+        return learner._replace(target_networks=targets)
 
     @functools.cached_property
     def _update_shapes(self) -> tuple[AfterUpdates, Metrics]:
@@ -216,6 +235,11 @@ class Trainer:
 
         # placed as in a chunk, so that the chunk finds the update already traced
         return jax.eval_shape(self._updates, *jax.tree.map(placed, given))
+
+    @property
+    def update_metrics(self) -> frozenset[str]:
+        """The names of the metrics that updates give; they are 0 until the first one."""
+        return frozenset(self._update_shapes[1])
 
     def check(self) -> None:
         """Trace the updates: whatever a custom algorithm or weighting raises, it raises here.
@@ -283,7 +307,8 @@ class Trainer:
 
     def _evaluate(self, state: TrainState) -> Metrics:
         params, key = _evaluation(state)
-        return evaluation_metrics(self.play(params, key, self.run.test_nepisode))
+        rollout = self.play(params, key, self.run.test_nepisode)
+        return evaluation_metrics(episode_outcomes(rollout, self.run))
 
     # --- all seeds ----------------------------------------------------------------------------
 
@@ -374,11 +399,19 @@ def _vmap(fn: Callable[[PyTree], PyTree], xs: PyTree) -> PyTree:
     return jax.vmap(fn)(xs)
 
 
-def make_trainer(experiment: Experiment) -> Trainer:
-    """Build environment, weighting and algorithm, and check that they fit together."""
+def make_trainer(experiment: Experiment, *, to_play: bool = False) -> Trainer:
+    """Build environment, weighting and algorithm, and check that they fit together.
+
+    `to_play` also checks what playing needs, such as a game: a policy can be asked for actions
+    without it. Raises UsageError.
+    """
     env = experiment.env.make()
     if isinstance(env, HostEnvironment):
+        if to_play:
+            require_importable(registry.name_of(experiment.env))
+            env.check_ready()
         env = HostEnvStub(env.spec)
+    _check_sizes(env.spec, experiment.run)
     weighting = experiment.weighting
     if experiment.algorithm.about.on_policy:
         _check_on_policy(experiment, weighting)
@@ -392,6 +425,22 @@ def make_trainer(experiment: Experiment) -> Trainer:
             f"{run.buffer_size}; raise buffer_size.",
         )
     return Trainer(env, algorithm, experiment.replay, run)
+
+
+def _check_sizes(spec: Spec, run: Run) -> None:
+    """UsageError for what the arrays of a run cannot number or count."""
+    require(
+        spec.n_actions <= MAX_ACTIONS,
+        f"{spec.name} has {spec.n_actions:,} actions, but an agent can have at most "
+        f"{MAX_ACTIONS:,}.",
+    )
+    last = run.steps + run.batch_size_run * spec.episode_limit  # the last iteration goes beyond
+    require(
+        last <= MAX_INT,
+        f"a run of {run.steps:,} env steps, {run.batch_size_run:,} episodes of at most "
+        f"{spec.episode_limit:,} at a time, can come to {last:,}, but at most {MAX_INT:,} are "
+        "counted; lower steps.",
+    )
 
 
 def _check_on_policy(experiment: Experiment, weighting: Weighting) -> None:
@@ -415,23 +464,38 @@ def _check_on_policy(experiment: Experiment, weighting: Weighting) -> None:
     )
 
 
-def outcome_means(rollout: Rollout, prefix: str = "") -> Metrics:
+class EpisodeOutcomes(NamedTuple):
+    """What an evaluation keeps of its episodes, in JAX or NumPy arrays."""
+
+    returns: Float[Array, " B"]
+    lengths: Int[Array, " B"]
+    rewards_nonfinite: Int[Array, " B"]
+    info: Mapping[str, Num[Array, " B"]]
+    """Of each episode's last time step."""
+
+
+def episode_outcomes(rollout: Rollout, run: Run) -> EpisodeOutcomes:
+    """The outcomes of these episodes; rewards that are not finite are read as `run` says."""
+    n_nonfinite = rewards.n_nonfinite(rollout)
+    episodes, info = rewards.read_as(run.nonfinite_rewards, rollout)
+    return EpisodeOutcomes(episodes.reward.sum(-1), episodes.length, n_nonfinite, info)
+
+
+def outcome_means(info: Mapping[str, Num[Array, " B"]], prefix: str = "") -> Metrics:
     """`NAME_mean` for each NAME in the last `info` of the episodes; an array is averaged over all
-    its numbers."""
-    return {
-        f"{prefix}{name}_mean": values.mean(dtype=jnp.float32)
-        for name, values in rollout.outcome.items()
-    }
+    its numbers. NaN is not known and left out, and the mean is NaN if nothing is known."""
+    return {f"{prefix}{name}_mean": mean_of_known(values) for name, values in info.items()}
 
 
-def evaluation_metrics(rollout: Rollout) -> Metrics:
-    """The metrics of an evaluation's episodes, of JAX or NumPy arrays."""
-    returns = rollout.episodes.reward.sum(-1)
+def evaluation_metrics(outcomes: EpisodeOutcomes) -> Metrics:
+    """The metrics of an evaluation."""
+    returns, lengths, n_nonfinite, info = outcomes
     return {
-        **outcome_means(rollout, "test_"),
+        "test_rewards_nonfinite": n_nonfinite.sum(),
+        **outcome_means(info, "test_"),
         "test_return_mean": returns.mean(),
         "test_return_std": returns.std(),
-        "test_ep_length_mean": rollout.episodes.length.mean(dtype=jnp.float32),
+        "test_ep_length_mean": lengths.mean(dtype=jnp.float32),
     }
 
 

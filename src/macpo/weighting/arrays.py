@@ -1,8 +1,12 @@
 """Arrays of NumPy, JAX or torch: their types, and conversions that the array API lacks."""
 
+import importlib
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from array_api_compat import is_jax_array, is_torch_array
+from array_api_compat import array_namespace, is_jax_array, is_torch_array
+
+from macpo.errors import require
 
 Array: TypeAlias = Any
 """An array of NumPy, JAX or torch; `Any`, because no static type covers all three."""
@@ -25,3 +29,36 @@ def stop_gradient(x: Array) -> Array:
 
         return jax.lax.stop_gradient(x)
     return x.detach() if is_torch_array(x) else x
+
+
+def as_flags(x: Array, what: str) -> Array:
+    """Booleans, given as such or as 0 and 1; UsageError that names `what` for other numbers.
+
+    A mask that is added to logits, of 0 and −∞, would otherwise be read as its opposite.
+    """
+    require(
+        not holds_somewhere(lambda x: (x != 0) & (x != 1), x),
+        f"{what} holds numbers other than 0 and 1; give booleans, or 1 for true and 0 for false "
+        "(of a mask of 0 and -inf, to be added to logits, give mask == 0).",
+    )
+    return x != 0
+
+
+def holds_somewhere(condition: Callable[..., Array], *arrays: Array) -> bool:
+    """Whether a condition holds for an entry; False if JAX or torch only traces the arrays."""
+    if any(is_jax_array(x) and _is_traced(x) for x in arrays):
+        return False
+    found = array_namespace(*arrays).any(condition(*arrays))
+    if not is_torch_array(found):
+        return bool(found)
+    torch = importlib.import_module("torch")
+    try:
+        return not torch.compiler.is_compiling() and bool(found)
+    except RuntimeError:  # under torch.vmap no number can be looked at
+        return False
+
+
+def _is_traced(x: Array) -> bool:
+    from jax.core import Tracer
+
+    return isinstance(x, Tracer)

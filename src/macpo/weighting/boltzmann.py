@@ -7,7 +7,7 @@ from array_api_compat import array_namespace, is_torch_array
 from jaxtyping import Bool, Float, Int
 
 from macpo.errors import require
-from macpo.weighting.arrays import Array, at_least_float32
+from macpo.weighting.arrays import Array, as_flags, at_least_float32
 
 
 def taken_probs(
@@ -25,7 +25,8 @@ def taken_probs(
     actions everywhere, as in the released MAC-PO code. Pass the utilities as the network returns
     them, without −10⁷ at unavailable actions.
 
-    Raises UsageError if the shapes do not match or the temperature is not positive.
+    Raises UsageError if the shapes do not match, if the temperature is not positive, or if
+    `avail_actions` holds numbers other than 0 and 1.
 
     Source: MAC-PO, section 4.1 and Eq. (6).
     """
@@ -46,7 +47,7 @@ def taken_probs(
     require(temperature > 0, f"taken_probs: temperature must be positive, not {temperature}.")
     logits = at_least_float32(utilities, xp) / temperature
     if avail_actions is not None and not include_unavailable:
-        available = avail_actions != 0
+        available = as_flags(avail_actions, "taken_probs: avail_actions")
         nothing = ~xp.any(available, axis=-1)[..., None]
         logits = xp.where(available | nothing, logits, xp.full_like(logits, -math.inf))
     mass = xp.exp(logits - xp.max(logits, axis=-1)[..., None])

@@ -6,7 +6,7 @@ from array_api_compat import array_namespace
 from jaxtyping import Bool, Float
 
 from macpo.errors import require
-from macpo.weighting.arrays import Array
+from macpo.weighting.arrays import Array, as_flags
 
 
 def weighted_loss(
@@ -20,7 +20,7 @@ def weighted_loss(
     Steps of weight zero contribute exactly nothing, even if their loss is NaN. `weights` and `mask`
     have the shape of `loss`, or broadcast to it.
 
-    Raises UsageError if they do not.
+    Raises UsageError if they do not, or if the mask holds numbers other than 0 and 1.
     """
     xp = array_namespace(loss, weights, mask)
     for name, x in (("weights", weights), ("mask", mask)):
@@ -30,9 +30,10 @@ def weighted_loss(
             f"weighted_loss: {name} have shape {tuple(x.shape)}, which does not broadcast to "
             f"the shape {tuple(loss.shape)} of the loss.",
         )
-    counts = (mask != 0) & (weights != 0)
+    valid = as_flags(mask, "weighted_loss: mask")
+    counts = valid & (weights != 0)
     total = xp.sum(xp.where(counts, weights * loss, xp.zeros_like(loss)))
     if reduction == "sum":
         return total
-    n_valid = xp.sum(xp.astype(mask != 0, loss.dtype))
+    n_valid = xp.sum(xp.astype(valid, loss.dtype))
     return total / xp.where(n_valid > 0, n_valid, xp.ones_like(n_valid))

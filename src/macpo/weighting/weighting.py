@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float, Int
 from macpo import registry
 from macpo.bounds import NonNegative, Positive, check_fields
 from macpo.weighting import boltzmann
-from macpo.weighting.arrays import Array, Namespace, stop_gradient
+from macpo.weighting.arrays import Array, Namespace, as_flags, stop_gradient
 from macpo.weighting.factors import Factor, on_policy
 from macpo.weighting.normalise import NonFinite, Normalise, capped, masked_mean, normalised
 from macpo.weighting.signals import Signals, check, clean, drop_trailing_axis, shape_of
@@ -157,7 +157,9 @@ class Weighting(ABC):
         Only those in `needs` are read. The weights have the shape of `mask`, [B, T]; with a
         trailing axis of length one, as in PyMARL, it is kept. Weightings per agent give [B, T, N].
 
-        Raises UsageError if a needed signal is missing or the shapes do not match.
+        Raises UsageError if a needed signal is missing, if the shapes do not match, or if a mask or
+        a probability holds numbers that it cannot have (where they can be read: not in a program
+        that is being compiled).
         """
         shape = shape_of(self.name, "mask", mask)
         signals = Signals(
@@ -177,7 +179,9 @@ class Weighting(ABC):
         )
         has_axis = len(shape) == 3 and shape[-1] == 1
         state = self.init()
-        log = self._log_weights(state, drop_trailing_axis(signals) if has_axis else signals)
+        if has_axis:
+            signals = drop_trailing_axis(self.name, signals, self.needs)
+        log = self._log_weights(state, signals)
         weights = self._weights(state, log).weights
         return weights[..., None] if has_axis and not self.per_agent else weights
 
@@ -190,7 +194,7 @@ class Weighting(ABC):
 
     def _log_weights(self, state: WeightingState, signals: Signals) -> "_LogWeights":
         xp = check(self.name, signals, self.needs)
-        s = clean(signals, self.needs, xp)
+        s = clean(self.name, signals, self.needs, xp)
         s = s._replace(running_means=state)  # from before this batch
         factors = self.all_factors
         logs = [factor.log(s, xp) for factor in factors]
@@ -277,7 +281,8 @@ class Product(Weighting):
 def effective_sample_size(weights: Float[Array, "*B"], mask: Bool[Array, "*B"]) -> Float[Array, ""]:
     """(Σw)² / Σw² over valid steps: how many equally weighted steps this batch is worth."""
     xp = array_namespace(weights, mask)
-    w = xp.where(mask != 0, weights, xp.zeros_like(weights))
+    valid = as_flags(mask, "effective_sample_size: mask")
+    w = xp.where(valid, weights, xp.zeros_like(weights))
     squares = xp.sum(w * w)
     return xp.sum(w) ** 2 / xp.where(squares > 0, squares, xp.ones_like(squares))
 

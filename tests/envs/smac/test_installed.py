@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+import macpo
+from macpo.cli import main
 from macpo.envs.smac import game, installed
 from macpo.envs.smac.environment import Config
 from macpo.errors import UsageError
+from macpo.training import trainer
 
 from .conftest import Installation
 
@@ -88,7 +91,7 @@ def test_a_map_that_smac_does_not_have():
 
 
 def test_a_timeout_of_nothing():
-    with pytest.raises(UsageError, match="smac: timeout must be at least 1, not 0"):
+    with pytest.raises(UsageError, match="smac: timeout must be between 1 and 1,000,000, not 0"):
         Config(timeout=0)
 
 
@@ -104,6 +107,62 @@ def test_the_newest_build_is_the_default(installation: Installation):
     (builds / "Base75689").rename(builds / "Base69232")
     installation.write("5m_vs_6m", {"allies": [], "enemies": []})
     assert list(installed.builds(installation.folder)) == [69232, 75689]
+
+
+# --- all of it ------------------------------------------------------------------------------------
+
+
+def test_everything_that_is_missing_is_said_at_once_with_where_to_read_on(
+    packages: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SC2PATH", "/no/such/folder")
+    with pytest.raises(UsageError) as error:
+        Config(map="3m").make().check_ready()
+    said = str(error.value)
+    game, client = (
+        "StarCraft II not found: /no/such/folder",
+        "no client of StarCraft II is installed",
+    )
+    assert said.index(game) < said.index(client) < said.index("`macpo doctor`")
+    assert said.endswith("docs/starcraft.md explains the installation.") and "\n" not in said
+
+
+def test_a_map_alone_that_is_missing_is_said_alone(folder: Path):
+    found = Config(map="3m", client="pysc2").make()
+    found.check_ready()
+    (folder / "Maps" / "SMAC_Maps" / "3m.SC2Map").unlink()
+    with pytest.raises(UsageError, match=r"^the map '3m' is missing: [^`]* `macpo doctor` shows"):
+        found.check_ready()
+
+
+def test_what_is_there_is_a_client_and_a_map(folder: Path):
+    setup = installed.require_setup("auto", "3m")
+    assert setup == ("pysc2", folder / "Maps" / "SMAC_Maps" / "3m.SC2Map")
+
+
+def test_a_run_without_the_game_is_refused_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SC2PATH", "/no/such/folder")
+    monkeypatch.setattr(trainer, "HostEnvStub", None)  # what follows: a trainer, memory, programs
+    with pytest.raises(UsageError, match="StarCraft II not found"):
+        macpo.train(macpo.Experiment(env=Config(map="3m")), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_policy_is_made_without_the_game(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SC2PATH", "/no/such/folder")
+    made = trainer.make_trainer(macpo.Experiment(env=Config(map="3m"), algorithm="vdn"))
+    assert made.env.spec.n_agents == 3
+
+
+def test_check_env_says_what_is_missing_in_the_same_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("SC2PATH", "/no/such/folder")
+    with pytest.raises(SystemExit, match="2"):
+        main(["check-env", "smac", "--env.map", "3m"])
+    assert capsys.readouterr().err.startswith("macpo: StarCraft II not found: /no/such/folder")
 
 
 # --- what the game shows --------------------------------------------------------------------------

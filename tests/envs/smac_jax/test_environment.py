@@ -79,7 +79,7 @@ def play(name: str, script: Script, n: int, seed: int = 0) -> Play:
 
 
 def random_play(name: str) -> Play:
-    return play(name, scripts.at_random, 200)
+    return play(name, scripts.at_random, 64)
 
 
 def living(name: str, recorded: Play) -> np.ndarray:
@@ -316,7 +316,7 @@ def test_an_unavailable_action_stops_the_agent_and_is_counted() -> None:
 def test_checkify_turns_an_unavailable_action_into_an_error() -> None:
     env = environment("5m_vs_6m")
     state, _ = env.reset(jax.random.key(0))
-    step = checkify.checkify(env.step)
+    step = jax.jit(checkify.checkify(env.step))
     error, _ = step(jax.random.key(0), state, jnp.array([6, 1, 1, 1, 1]))
     with pytest.raises(checkify.JaxRuntimeError, match="an unavailable action was chosen"):
         checkify.check_error(error)
@@ -388,8 +388,23 @@ def test_replay_keeps_a_twentieth_of_the_observation_s_size() -> None:
     assert kept * 20 <= shown
 
 
-@pytest.mark.parametrize("name", [name for name in MAPS if name not in FOCUS])
-def test_every_other_map_is_played_as_well(name: str) -> None:
+OTHERS = [name for name in MAPS if name not in FOCUS]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_other_map_has_the_shapes_of_its_spec(name: str) -> None:
+    env = environment(name)
+    key, actions = jax.random.key(0), jnp.zeros(env.spec.n_agents, int)
+    state = jax.eval_shape(env.reset, key)[0]
+    obs, state, avail_actions = jax.eval_shape(env.step, key, state, actions)[1].observation
+    assert obs.shape == (env.spec.n_agents, env.spec.obs_size)
+    assert state.shape == (env.spec.state_size,)
+    assert avail_actions.shape == (env.spec.n_agents, env.spec.n_actions)
+
+
+# every unit there is, a lone enemy, and the largest battle
+@pytest.mark.parametrize("name", ["MMM", "3s5z_vs_3s6z", "2m_vs_1z", "27m_vs_30m"])
+def test_on_other_maps_the_enemies_move(name: str) -> None:
     env = environment(name)
     state, timestep = env.reset(jax.random.key(0))
     step = jax.jit(env.step)
@@ -397,6 +412,5 @@ def test_every_other_map_is_played_as_well(name: str) -> None:
     for t in range(3):
         state, timestep = step(jax.random.key(t), state, actions)
     assert np.isfinite(timestep.observation.obs).all()
-    assert (
-        np.asarray(state.battle.x[env.spec.n_agents :]) != MAPS[name].start[env.spec.n_agents :, 0]
-    ).all()
+    n = env.spec.n_agents
+    assert (np.asarray(state.battle.x[n:]) != MAPS[name].start[n:, 0]).all()

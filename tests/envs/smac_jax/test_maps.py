@@ -1,7 +1,9 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
-from macpo.envs.smac_jax.maps import MAPS, battle_map
+from macpo.envs.smac_jax.maps import MAPS, battle_map, in_smaclite
 from macpo.errors import UsageError
 
 # SMAC's table: agents, enemies, actions, observation, state, limit, largest reward
@@ -71,9 +73,10 @@ def test_agents_are_numbered_by_kind_then_place(name: str) -> None:
     assert rows[:n] == sorted(rows[:n])
 
 
+@pytest.mark.parametrize("form", [lambda here: here, in_smaclite], ids=["game", "smaclite"])
 @pytest.mark.parametrize("name", list(MAPS))
-def test_everybody_starts_on_walkable_ground_and_apart(name: str) -> None:
-    here = MAPS[name]
+def test_everybody_starts_on_walkable_ground_and_apart(name: str, form: Any) -> None:
+    here = form(MAPS[name])
     (left, right), (bottom, top) = here.walkable
     x, y = here.start.T
     assert ((x >= left) & (x < right) & (y >= bottom) & (y < top)).all()
@@ -81,6 +84,11 @@ def test_everybody_starts_on_walkable_ground_and_apart(name: str) -> None:
     apart = np.linalg.norm(here.start[:, None] - here.start, axis=-1)
     np.fill_diagonal(apart, np.inf)
     assert (apart >= separation[:, None] + separation - 1e-5).all()
+
+
+def test_smaclites_walls_are_a_cell_further_in_and_its_bands_as_wide_as_the_map() -> None:
+    assert in_smaclite(MAPS["3s_vs_5z"]).walkable == ((3, 29), (3, 29))
+    assert in_smaclite(MAPS["MMM2"]).walkable == ((0, 32), (8, 24))
 
 
 def test_an_unknown_map_is_answered_with_the_nearest_one() -> None:

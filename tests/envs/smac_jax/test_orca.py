@@ -16,8 +16,12 @@ def avoided(
     speed: float = 0.2,
     radii: float = 1.0,
     neighbours: np.ndarray | None = None,
+    clearance: tuple[float, float, float, float] = (np.inf,) * 4,
 ) -> np.ndarray:
-    """New velocities in one environment, where each avoids all others if nothing else is said."""
+    """New velocities in one environment, where each avoids all others if nothing else is said.
+
+    `clearance` is the same for all, to the west, east, south, north.
+    """
     n = len(place)
     everyone = ~np.eye(n, dtype=bool) if neighbours is None else neighbours
     found = run(
@@ -27,6 +31,7 @@ def avoided(
         np.full((n, 1), speed, np.float32),
         np.full((n, n, 1), radii, np.float32),
         everyone[..., None],
+        np.broadcast_to(np.array(clearance, np.float32)[:, None], (n, 4, 1)),
     )
     return np.asarray(found)[:, 0]
 
@@ -91,3 +96,25 @@ def test_in_a_crowd_nobody_is_faster_than_its_speed(seed: int):
     assert np.isfinite(speeds).all()
     assert (speeds < 0.2 * (1 + 1e-4)).all()
     assert speeds.any()
+
+
+@pytest.mark.parametrize("side", range(4))
+def test_a_unit_that_walks_to_a_wall_slows_down_so_as_to_reach_it_after_the_horizon(side: int):
+    clearance, way = [np.inf] * 4, [-1, 1, -1j, 1j][side]
+    clearance[side] = 1.6
+    wish = 0.2 * way
+    found = avoided([0, 9], [wish, -wish], clearance=tuple(clearance))
+    np.testing.assert_allclose(found, [0.1 * way, -wish], atol=1e-6)  # 1.6 cells in 16 loops
+
+
+def test_a_unit_slides_along_a_wall_that_it_touches():
+    found = avoided([0, 9], [0.12 - 0.16j, 0.1], clearance=(np.inf, np.inf, 0.0, np.inf))
+    np.testing.assert_allclose(found[0], 0.12, atol=1e-6)
+
+
+def test_in_a_crowd_that_leaves_no_way_a_unit_breaks_into_others_but_not_into_a_wall():
+    place = [0, 0.9 + 0j, 0.6 + 0.7j, 0.6 - 0.7j]
+    wish = [0.2 + 0j, -0.2 + 0j, -0.1 - 0.1j, -0.1 + 0.1j]
+    free, walled = avoided(place, wish), avoided(place, wish, clearance=(0.0, *[np.inf] * 3))
+    assert free[0].real < -0.05
+    assert walled[0].real == pytest.approx(0, abs=1e-6)

@@ -21,6 +21,7 @@ CONFIGS = {name: registry.make_config("envs", name) for name in registry.discove
 CONFIGS["smac-jax on MMM2"] = registry.make_config(
     "envs", "smac-jax", map="MMM2", permute_enemies_on_reset=True
 )
+OF_EPISODES = [*promises.BASIC, *promises.OF_EPISODES]
 OF_ENVIRONMENTS = [*promises.OF_JAX, *promises.OF_HOST[1:]]  # the first is the same
 
 
@@ -58,7 +59,7 @@ def test_the_spec_makes_sense(name: str) -> None:
 
 
 @every_environment
-@pytest.mark.parametrize("promise", promises.OF_EPISODES, ids=lambda promise: promise.__name__)
+@pytest.mark.parametrize("promise", OF_EPISODES, ids=lambda promise: promise.__name__)
 def test_random_play_breaks_no_promise(name: str, promise: promises.Promise) -> None:
     assert_nothing_found(promise(environment(name).spec, random_play(name)))
 

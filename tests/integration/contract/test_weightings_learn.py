@@ -14,7 +14,7 @@ from macpo.algorithms.qmix import Config as Qmix
 from macpo.algorithms.vdn import Config as Vdn
 from macpo.experiment import Run
 from macpo.replay.priority import Replay
-from macpo.runs import checkpoint
+from macpo.runs import arrays, checkpoint
 from macpo.training.trainer import Trainer
 from tests.support.toys import Counting
 from tests.support.weighting_kinds import KINDS
@@ -63,9 +63,8 @@ def _child(tree: Any, key: Any) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["macpo", "differ", "discor-net", "relo"])
-def test_it_learns_with_a_sum_of_utilities_too(name: str) -> None:
-    _, metrics = learned(name, algorithm="vdn")
+def test_differ_learns_with_a_sum_of_utilities_too() -> None:
+    _, metrics = learned("differ", algorithm="vdn")
     assert all(np.isfinite(x).all() for x in metrics.values())
 
 
@@ -97,9 +96,9 @@ def test_a_run_that_was_saved_and_loaded_continues_bit_for_bit(
 ) -> None:
     t = trainer(name, **how)
     state, _ = t.chunk(t.init(), FOREVER, 3)
-    checkpoint.save(tmp_path, 3, jax.device_get(state), {})
-    found = checkpoint.load_latest(tmp_path, jax.eval_shape(t.init))
-    again, _ = t.chunk(jax.device_put(found.state, t.sharding), FOREVER, 3)
+    saved = arrays.read(checkpoint.save(tmp_path, 3, jax.device_get(state), {}))
+    found = saved.tree(jax.eval_shape(t.init))
+    again, _ = t.chunk(jax.device_put(found, t.sharding), FOREVER, 3)
     expected, _ = t.chunk(state, FOREVER, 3)
     jax.tree.map(np.testing.assert_array_equal, jax.device_get(again), jax.device_get(expected))
 

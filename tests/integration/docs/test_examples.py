@@ -36,7 +36,7 @@ def test_parts_named_by_import_path_train_from_the_command_line(
     with pytest.raises(SystemExit) as stop:
         main(["train", *flags, *small, "--out", str(tmp_path / "run")])
     assert stop.value.code == 0
-    policy = macpo.load(tmp_path / "run")
+    policy = macpo.load(tmp_path / "run", trust=True)
     assert policy.experiment.title == " ".join(names)
     door = np.eye(3)[[1, 1]]
     np.testing.assert_array_equal(policy.act(door), [1, 1])  # it learned to name the door it sees

@@ -85,4 +85,4 @@ def test_a_short_training_runs(tmp_path: Path) -> None:
     algorithm = registry.make_config("algorithms", "vdn", rnn_hidden_dim=8)
     experiment = macpo.Experiment(env=env, algorithm=algorithm, run=run)
     assert macpo.train(experiment, tmp_path / "run").finished
-    assert macpo.load(tmp_path / "run").experiment == experiment
+    assert macpo.load(tmp_path / "run", trust=True).experiment == experiment

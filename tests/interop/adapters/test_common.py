@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from macpo.errors import UsageError
-from macpo.interop.adapters.common import episode_limit, flat, n_actions, numbers, team_reward
+from macpo.interop.adapters.common import (
+    as_limit,
+    check_size,
+    episode_limit,
+    flat,
+    n_actions,
+    numbers,
+    own_limit,
+    team_reward,
+)
 from macpo.interop.factory import FactoryConfig
 
 
@@ -29,6 +38,48 @@ class Discrete:
 )
 def test_the_smaller_limit_holds(own: int | None, configured: int | None, limit: int):
     assert episode_limit(Made(episode_limit=configured), own) == limit
+
+
+class Limited:
+    """An environment that has these attributes."""
+
+    def __init__(self, **attributes: Any) -> None:
+        vars(self).update(attributes)
+
+
+@pytest.mark.parametrize(
+    ("env", "limit"),
+    [
+        (Limited(max_cycles=5, max_steps=9), 5),
+        (Limited(max_cycles=float("inf"), max_steps=9), 9),
+        (Limited(max_steps=np.int64(9)), 9),
+        (Limited(max_cycles=-1), None),
+        (Limited(max_cycles=lambda: 5), None),
+        (Limited(unwrapped=Limited(max_cycles=7)), 7),
+        (Limited(), None),
+    ],
+)
+def test_the_first_finite_limit_of_the_environment_is_its_own(env: Any, limit: int | None):
+    assert own_limit(Made(), env) == limit
+
+
+def test_a_limit_may_stand_in_the_options_alone():
+    assert own_limit(Made(options={"max_cycles": 25}), Limited(max_cycles=None)) == 25
+
+
+@pytest.mark.parametrize(
+    ("x", "limit"), [(4, 4), (4.0, 4), (float("inf"), None), (float("nan"), None), (0, None)]
+)
+def test_what_is_no_number_of_steps_is_no_limit(x: float, limit: int | None):
+    assert as_limit(x) == limit
+
+
+def test_sizes_outside_the_declared_ones_are_refused():
+    check_size(Made(), "agent 'a' observes", 3, range(1, 4))
+    with pytest.raises(UsageError, match=r"agent 'a' observes 4 numbers, .* declares at most 3"):
+        check_size(Made(), "agent 'a' observes", 4, range(1, 4))
+    with pytest.raises(UsageError, match=r"agent 'a' observes 2 numbers, .* declares 3"):
+        check_size(Made(), "agent 'a' observes", 2, range(3, 4))
 
 
 def test_without_any_limit_the_flag_is_named():

@@ -118,3 +118,46 @@ def test_actions_that_are_no_choice_are_refused() -> None:
     riddle.action_space = lambda agent: Space((2,))  # type: ignore[method-assign]
     with pytest.raises(UsageError, match=r"actions of agent 'low' are .* must be Discrete"):
         adapted(riddle)
+
+
+class Masked(Riddle):
+    """Shows this mask to the agent with four actions."""
+
+    def __init__(self, mask: Any) -> None:
+        super().__init__(masks=True)
+        self.mask = jnp.asarray(mask)
+
+    def get_avail_actions(self, state: Any) -> Any:
+        return super().get_avail_actions(state) | {"high": self.mask}
+
+
+@pytest.mark.parametrize(
+    ("mask", "said"),
+    [
+        ([0.0, -np.inf, 0.0, 0.0], "avail_actions holds numbers other than 0 and 1"),
+        ([1, 1, 1], "agent 'high' has a mask of 3 numbers, but the environment declares 4"),
+    ],
+)
+def test_a_mask_that_cannot_be_one_is_refused(mask: Any, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        adapted(Masked(mask))
+
+
+class Unsure(Riddle):
+    """Does not know a number of its first agent."""
+
+    def step_env(self, key: Any, state: Any, actions: Any) -> Any:
+        *rest, info = super().step_env(key, state, actions)
+        return *rest, info | {"each": jnp.array([jnp.nan, 4.0])}
+
+
+def test_numbers_that_are_not_known_are_left_out_of_the_mean() -> None:
+    assert played(Unsure(), WRONG)[1].info["each"] == 4
+
+
+def test_a_limit_may_stand_in_the_options_alone() -> None:
+    def make(max_steps: float) -> Any:
+        return Riddle(max_steps=np.inf)  # type: ignore[arg-type]
+
+    config = factory.config_class("riddles:limited", make)(options={"max_steps": 2})
+    assert config.make().spec.episode_limit == 2

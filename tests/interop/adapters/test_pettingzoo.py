@@ -114,6 +114,117 @@ def test_an_episode_is_truncated_when_one_agent_was_cut_off() -> None:
     assert ends_of(env.step(np.array([0, 1, 0]))) == (False, True)
 
 
+class Absent(Relay):
+    """The judge is possible, and stays away; `comes` says in which steps it is there after all."""
+
+    def __init__(self, leaves: Any = None, comes: tuple[int, ...] = ()) -> None:
+        super().__init__(leaves)
+        self.comes = comes
+
+    def reset(self, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed)
+        self.agents.remove("judge")
+        return self._observe(self.agents)
+
+    def step(self, actions: dict[str, int]) -> Any:
+        result = super().step(actions)
+        if self.t in self.comes:
+            self.agents.append("judge")
+            obs, infos = self._observe(self.agents)
+            return obs, *result[1:4], infos
+        if "judge" in self.agents:
+            self.agents.remove("judge")
+        return result
+
+
+def ends_after(env: Any, steps: int) -> list[tuple[bool, bool]]:
+    env.reset(0)
+    return [ends_of(env.step(np.array([0, 1, 0]))) for _ in range(steps)]
+
+
+def test_only_agents_that_take_part_need_to_terminate() -> None:
+    both = dict.fromkeys(("runner", "coach"), (3, TERMINATED))
+    assert ends_after(adapted(Absent(both)), 3) == [(False, False)] * 2 + [(True, False)]
+
+
+def test_an_agent_that_joins_later_takes_part() -> None:
+    both = dict.fromkeys(("runner", "coach"), (1, TERMINATED))
+    env = adapted(Absent(both, comes=(1,)))
+    assert ends_after(env, 1) == [(False, False)]
+    assert env.step(np.array([0, 1, 3])).observation.avail_actions[2].tolist() == [
+        *(True, False, False, False),
+    ]
+
+
+def test_the_mean_reward_is_that_of_agents_that_take_part() -> None:
+    env = adapted(Absent(), team_reward="mean")
+    env.reset(0)
+    assert env.step(np.array([1, 1, 0])).reward == 1.5  # of 1 and 2, the coach's second action
+
+
+def test_an_agent_that_comes_back_is_refused_with_the_step() -> None:
+    env = adapted(Absent(comes=(1, 3)))
+    env.reset(0)
+    env.step(np.array([0, 1, 0]))
+    env.step(np.array([0, 1, 0]))
+    with pytest.raises(UsageError, match=r"agent 'judge' is back in step 3, after it had left"):
+        env.step(np.array([0, 1, 0]))
+
+
+class Reviving(Relay):
+    """The judge has terminated in step 1, and in step 2 it has not, without ever leaving."""
+
+    def step(self, actions: dict[str, int]) -> Any:
+        self.agents = list(self.possible_agents)
+        obs, rewards, terminations, truncations, infos = super().step(dict.fromkeys(self.agents, 0))
+        terminations["judge"] = self.t == 1
+        return obs, rewards, terminations, truncations, infos
+
+
+def test_an_agent_that_had_terminated_and_plays_on_is_refused() -> None:
+    env = adapted(Reviving())
+    env.reset(0)
+    env.step(np.array([0, 1, 0]))
+    with pytest.raises(UsageError, match=r"agent 'judge' is back in step 2, after it had left"):
+        env.step(np.array([0, 1, 0]))
+
+
+def test_check_env_meets_an_agent_that_comes_back_and_says_so_in_one_sentence() -> None:
+    results = [r for r in check.examine(adapted(Absent(comes=(1, 3))), 1) if r.findings]
+    assert [result.title for result in results] == [check.PLAYABLE]
+    found = str(results[0].findings[0])
+    assert found.startswith("seed 0, step 3: games:relay: agent 'judge' is back in step 3")
+
+
+def test_an_agent_that_was_never_possible_is_refused() -> None:
+    relay = Absent(comes=(1,))
+    relay.possible_agents = ["runner", "coach"]  # pyright: ignore[reportAttributeAccessIssue]
+    relay.reset = lambda seed=None, options=None: Relay.reset(relay, seed)
+    env = adapted(relay)
+    env.reset(0)
+    with pytest.raises(
+        UsageError, match=r"`agents` has \['judge'\] in step 1, which are not among"
+    ):
+        env.step(np.array([0, 1]))
+
+
+def test_an_episode_without_agents_is_refused() -> None:
+    relay = Relay()
+    relay.reset = lambda seed=None, options=None: ({}, {})
+    with pytest.raises(UsageError, match="after reset no agent is in `agents`"):
+        adapted(relay).reset(0)
+
+
+@pytest.mark.parametrize("method", ["reset", "step"])
+def test_results_of_older_versions_are_refused(method: str) -> None:
+    relay, new = Relay(), getattr(Relay, method)
+    setattr(relay, method, lambda *arguments, **named: new(relay, *arguments, **named)[0])
+    env = adapted(relay)
+    with pytest.raises(UsageError, match=rf"{method} must return \(obs, .*infos\), each a dict"):
+        env.reset(0)
+        env.step(np.array([0, 1, 0]))
+
+
 def test_the_last_time_step_shows_the_end_and_what_an_agent_cut_off_could_still_do() -> None:
     env = adapted(Relay(dict.fromkeys(Relay.possible_agents, (1, TRUNCATED))))
     env.reset(0)
@@ -155,3 +266,83 @@ def test_actions_that_are_no_choice_are_refused() -> None:
 def test_agents_that_take_turns_are_refused() -> None:
     with pytest.raises(UsageError, match="AECEnv, whose agents take turns"):
         adapted(parallel_to_aec(Relay()))
+
+
+def test_a_limit_of_infinity_gives_way_to_another_one() -> None:
+    relay = Relay()
+    relay.max_cycles = float("inf")  # pyright: ignore[reportAttributeAccessIssue]
+    relay.max_steps = 4  # pyright: ignore[reportAttributeAccessIssue]
+    assert adapted(relay).spec.episode_limit == 4
+
+
+def test_a_limit_that_only_the_factory_knows_is_found_in_its_options() -> None:
+    def make(max_cycles: int) -> Any:
+        relay = Relay()
+        relay.max_cycles = None  # pyright: ignore[reportAttributeAccessIssue]
+        return relay
+
+    config = factory.config_class("games:limited", make)(options={"max_cycles": 3})
+    assert config.make().spec.episode_limit == 3
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        (4, "agent 'runner' observes 4 numbers, but the environment declares 2"),
+        (1, "agent 'runner' observes 1 numbers, but the environment declares 2"),
+    ],
+)
+def test_an_observation_of_another_size_than_its_space_is_refused(size: int, said: str) -> None:
+    relay = Relay()
+    relay._observe = lambda agents: ({"runner": np.zeros(size)}, {a: {} for a in agents})
+    with pytest.raises(UsageError, match=f"^games:relay: {said}"):
+        adapted(relay).reset(0)
+
+
+def test_an_observation_that_its_space_cannot_hold_is_refused() -> None:
+    relay = Relay()
+    seen = {"observation": 7, "action_mask": np.ones(3)}  # of Discrete(3)
+    relay._observe = lambda agents: ({"coach": seen}, {a: {} for a in agents})
+    with pytest.raises(UsageError, match=r"what agent 'coach' observes does not fit .*IndexError"):
+        adapted(relay).reset(0)
+
+
+@pytest.mark.parametrize(
+    ("mask", "said"),
+    [
+        ([1, 1], "agent 'judge' has a mask of 2 numbers, but the environment declares 4"),
+        ([0, -np.inf, 0, 0], "avail_actions holds numbers other than 0 and 1"),
+    ],
+)
+def test_a_mask_that_cannot_be_one_is_refused(mask: Any, said: str) -> None:
+    relay, observe = Relay(), Relay._observe
+
+    def masked(agents: Any) -> Any:
+        obs, infos = observe(relay, agents)
+        infos["judge"]["action_mask"] = np.array(mask)
+        return obs, infos
+
+    relay._observe = masked
+    with pytest.raises(UsageError, match=said):
+        adapted(relay).reset(0)
+
+
+def test_numbers_that_some_agents_do_not_tell_are_left_out_of_the_mean() -> None:
+    relay, observe = Relay(), Relay._observe
+
+    def partly(agents: Any) -> Any:
+        obs, infos = observe(relay, agents)
+        infos["coach"]["clock"], infos["judge"]["clock"] = None, float("nan")
+        return obs, infos
+
+    relay._observe = partly
+    env = adapted(relay, info=("clock",))
+    env.reset(0)
+    assert env.step(np.array([0, 1, 0])).info == {"clock": 1}
+
+
+def test_what_is_taken_for_the_state_is_told() -> None:
+    assert adapted(Planned()).assumptions == ("the global state is state()",)
+    assert adapted(Relay()).assumptions == (
+        "the global state is all observations, since there is no state()",
+    )

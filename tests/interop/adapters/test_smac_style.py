@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from macpo.envs.host import EnvironmentLost
+from macpo.errors import UsageError
 from macpo.interop import check, factory
 from tests.support.foreign_games import Skirmish
 
@@ -175,8 +176,88 @@ def test_a_dropped_line_is_a_lost_episode() -> None:
 def test_a_mistake_is_no_lost_episode() -> None:
     env = adapted(Faulty())
     env.reset(0)
-    with pytest.raises(TypeError, match=r"not \(reward, terminated, info\)"):
+    with pytest.raises(UsageError, match=r"step returned \(None\), which cannot be read as"):
         env.step(np.array([0, 0]))
+
+
+# --- what is recognised, and what is refused ------------------------------------------------------
+
+
+class Wall(Skirmish):
+    """Pays an eighth in every step, and returns `values` in the order of the newest SMAC-likes."""
+
+    def __init__(self, *ends: tuple[bool, bool], info: Any = None, **sizes: Any) -> None:
+        super().__init__(length=9, limit=len(ends))
+        self.ends, self.info, self.sizes = ends, info, sizes
+
+    def get_env_info(self) -> dict[str, Any]:
+        return super().get_env_info() | self.sizes
+
+    def step(self, actions: Any) -> Any:
+        self.t += 1
+        return 0.125, *self.ends[self.t - 1], self.info
+
+
+def test_a_reward_in_front_of_two_flags_is_the_reward() -> None:
+    env = adapted(Wall((False, False), (False, True)))
+    env.reset(0)
+    timesteps = [env.step(np.array([0, 0])) for _ in range(2)]
+    assert [float(timestep.reward) for timestep in timesteps] == [0.125, 0.125]
+    assert [bool(timestep.truncated) for timestep in timesteps] == [False, True]
+    assert env.assumptions == ("step returns (reward, terminated, truncated, info)",)
+
+
+@pytest.mark.parametrize("nothing", [None, float("nan")])
+def test_a_battle_that_does_not_tell_who_won_is_not_won(nothing: Any) -> None:
+    env = adapted(Wall((True, False), info={"battle_won": nothing}))
+    env.reset(0)
+    timestep = env.step(np.array([0, 0]))
+    assert ends_of_one(timestep) == (False, True)  # the last allowed step, as without the name
+    assert np.isnan(timestep.info["battle_won"])
+
+
+def ends_of_one(timestep: Any) -> tuple[bool, bool]:
+    return bool(timestep.terminated), bool(timestep.truncated)
+
+
+@pytest.mark.parametrize("own", [float("inf"), None, -1])
+def test_a_limit_that_is_none_counts_as_no_limit(own: Any) -> None:
+    with pytest.raises(UsageError, match=r"set a limit with --env\.episode-limit STEPS"):
+        adapted(Wall((False, False), episode_limit=own))
+    env = adapted(Wall((False, False), (False, False), episode_limit=own), episode_limit=2)
+    env.reset(0)
+    ends = [ends_of_one(env.step(np.array([0, 0]))) for _ in range(2)]
+    assert ends == [(False, False), (False, True)]
+
+
+def test_actions_that_an_agent_does_not_have_are_unavailable() -> None:
+    wall = Wall((False, False))
+    wall.get_avail_actions = lambda: [[1, 1], [1, 1, 1, 1, 1]]
+    avail = adapted(wall).reset(0).observation.avail_actions
+    assert avail.astype(int).tolist() == [[1, 1, 0, 0, 0], [1, 1, 1, 1, 1]]
+
+
+def test_a_mask_to_be_added_to_logits_is_refused() -> None:
+    wall = Wall((False, False))
+    wall.get_avail_actions = lambda: np.array([[0, -np.inf, -np.inf, 0, 0]] * 2)
+    with pytest.raises(UsageError, match="avail_actions holds numbers other than 0 and 1"):
+        adapted(wall).reset(0)
+
+
+@pytest.mark.parametrize(
+    ("method", "rows", "said"),
+    [
+        ("get_obs", [np.zeros(3), np.zeros(4)], "agent 1 observes 4 .* declares at most 3"),
+        ("get_avail_actions", [[1] * 6, [1] * 5], "agent 0 has a mask of 6 .* declares at most 5"),
+    ],
+)
+def test_more_than_was_declared_is_refused_with_the_agent(
+    method: str, rows: Any, said: str
+) -> None:
+    wall = Wall((False, False))
+    setattr(wall, method, lambda: rows)
+    with pytest.raises(UsageError, match=f"^games:skirmish: {said}"):
+        adapted(wall).reset(0)
 
 
 def test_it_is_closed_once() -> None:

@@ -1,9 +1,12 @@
 """A terminal display of everything that a user watches."""
 
 import io
+import math
 
+import pytest
 from rich.console import Console
 
+from macpo.runs.record import console as module
 from macpo.runs.record.console import ConsoleDisplay
 from tests.runs.record.conftest import TEST, TRAIN
 
@@ -18,7 +21,68 @@ def test_the_display_names_everything_a_user_watches():
     text = console.export_text()
     for part in ("env steps 1,600", "episodes 8", "updates 1", "return 5.0", "epsilon 0.98"):
         assert part in text
-    assert "mean weight 0.250" in text and "env steps/s" in text and "left" in text
+    assert "raw weight 0.250" in text and "env steps/s" in text and "time left" in text
+
+
+def test_metrics_are_shown_under_the_names_of_what_they_are():
+    console = Console(file=io.StringIO(), width=200, force_terminal=False, record=True)
+    display = ConsoleDisplay(console, steps=10_000, seeds=1, done=0)
+    display.write(TEST | {"weight_raw_mean": 0.25, "weight_mean": 1.0, "loss": 9.0, "loss_td": 0.5})
+    display.close()
+    text = console.export_text()
+    assert "raw weight 0.250" in text and "TD loss 0.5" in text
+    assert "mean weight" not in text
+
+
+def test_time_left_is_told_once_steps_with_updates_have_been_timed(monkeypatch: pytest.MonkeyPatch):
+    now = [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    console = Console(file=io.StringIO(), width=300, force_terminal=False, record=True)
+    display = ConsoleDisplay(console, steps=10_000, seeds=1, done=0)
+    for env_steps, updates, seconds in ((2_000, 0, 1), (4_000, 1, 2), (5_000, 9, 12)):
+        now[0] = seconds
+        display.write(TEST | {"env_steps": env_steps, "updates": updates})
+        display.refresh()
+    display.close()
+    before, begin, learning = console.export_text().splitlines()
+    assert before.endswith("2,000 env steps/s · time left not known yet")
+    assert begin.endswith("2,000 env steps/s · time left not known yet")
+    assert learning.endswith("100 env steps/s · 0:50 left")
+
+
+# --- what is not finite ---------------------------------------------------------------------------
+
+
+def said(*rows: dict[str, str | int | float], seeds: int = 1) -> list[str]:
+    console = Console(file=io.StringIO(), width=300, force_terminal=False, record=True)
+    display = ConsoleDisplay(console, steps=10_000, seeds=seeds, done=0)
+    for row in rows:
+        display.write(row)
+    display.close()
+    return console.export_text().splitlines()
+
+
+def test_the_display_tells_once_which_metrics_became_non_finite_and_when():
+    diverged = TRAIN | {"loss": math.nan, "grad_norm": math.inf, "epsilon": 0.5}
+    lines = said(TRAIN, diverged, diverged | {"env_steps": 3200, "td_error_abs": math.nan})
+    assert lines == [
+        "1,600 env steps: no longer finite: loss (nan), grad_norm (inf)",
+        "3,200 env steps: no longer finite: td_error_abs (nan)",
+    ]
+
+
+def test_each_seed_is_told_by_its_name():
+    diverged = TRAIN | {"loss": math.nan}
+    lines = said(diverged, diverged | {"seed": 1}, diverged, seeds=2)
+    assert lines == [
+        "seed 0 · 1,600 env steps: no longer finite: loss (nan)",
+        "seed 1 · 1,600 env steps: no longer finite: loss (nan)",
+    ]
+
+
+def test_an_evaluation_that_is_not_finite_is_shown():
+    lines = said(TEST | {"loss_td": math.nan, "test_return_mean": -math.inf, "return_mean": 1.0})
+    assert "test return -inf" in lines[1] and "TD loss nan" in lines[1]
 
 
 def test_the_display_shows_win_rates_of_battles():
@@ -34,11 +98,11 @@ def test_the_display_counts_lost_episodes_once_there_is_one():
     display = ConsoleDisplay(console, steps=10_000, seeds=1, done=0)
     display.write(TRAIN | {"episodes_lost": 0})
     display.write(TEST | {"test_episodes_lost": 0})
-    assert "lost" not in console.export_text()
+    assert "episodes lost" not in console.export_text()
     display.write(TRAIN | {"episodes_lost": 2})
     display.write(TEST | {"test_episodes_lost": 1})
     display.close()
-    assert "lost 3" in console.export_text()
+    assert "episodes lost 3" in console.export_text()
 
 
 def test_without_a_terminal_only_evaluations_are_printed():

@@ -1,5 +1,6 @@
 """TensorBoard files, if the extra is installed."""
 
+import math
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -47,3 +48,13 @@ def test_metrics_become_scalars_over_env_steps_and_the_axes_do_not(
         ("train/epsilon", 0.98, 1600),
         ("train/weight_raw_mean", 0.25, 1600),
     ]
+
+
+def test_numbers_that_are_not_finite_are_written_without_a_word(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    pytest.importorskip("tensorboardX")
+    sink = TensorBoard(tmp_path)
+    sink.write(TRAIN | {"loss": math.nan, "grad_norm": math.inf})
+    sink.close()
+    assert caplog.records == []

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from macpo.errors import UsageError
 from macpo.runs.record import timing
 from macpo.runs.record.timing import Timing
 
@@ -61,3 +62,13 @@ def test_no_time_at_all_is_no_division_by_zero(tmp_path: Path, clock: list[float
     sink.write("chunk", env_steps=1, updates=0)
     sink.close()
     assert rows(tmp_path / "timing.jsonl")[0]["env_steps_per_s"] == 1e9
+
+
+def test_a_disk_that_refuses_is_told_with_the_files_name(tmp_path: Path, clock: list[float]):
+    with pytest.raises(UsageError, match=r"cannot write .*timing\.jsonl: No such file"):
+        Timing(tmp_path / "missing" / "timing.jsonl", env_steps=0)
+    sink = Timing(Path("/dev/full"), env_steps=0)
+    with pytest.raises(UsageError, match="cannot write /dev/full: No space left on device"):
+        sink.write("chunk", env_steps=1, updates=0)
+    with pytest.raises(UsageError, match="cannot write /dev/full: No space left on device"):
+        sink.close()

@@ -137,3 +137,25 @@ def test_episodes_that_end_with_different_infos_are_refused():
     written.outcomes[1] = {"lost": 1.0}
     with pytest.raises(UsageError, match="different names in info"):
         written.finish()
+
+
+def paid(reward: float, nonfinite_rewards: Any = "refuse") -> EpisodeWriter:
+    """An episode whose second step pays this reward."""
+    written = EpisodeWriter(SPEC, 1, keep_states=True, nonfinite_rewards=nonfinite_rewards)
+    written.add(0, slot(1), None)
+    act(written, [0, 0])
+    written.add(0, slot(2, reward=1.0), None)
+    act(written, [0, 0])
+    written.add(0, slot(3, reward=reward, terminated=True), {})
+    return written
+
+
+@pytest.mark.parametrize("reward", [float("nan"), float("inf"), -float("inf")])
+def test_a_reward_that_is_not_finite_is_refused_with_its_step(reward: float):
+    said = rf"^noted paid a reward of {reward} in step 2 of an episode; .*--nonfinite-rewards zero"
+    with pytest.raises(UsageError, match=said):
+        paid(reward)
+
+
+def test_a_reward_that_is_not_finite_is_kept_for_the_learner_to_count_where_that_is_allowed():
+    assert np.isnan(paid(float("nan"), "zero").finish().episodes.reward[0, 1])

@@ -72,6 +72,11 @@ def test_an_environment_that_a_worker_cannot_import_is_told():
         pool.wait()
 
 
+def test_an_environment_of_the_running_script_is_refused_before_a_worker_starts():
+    with pytest.raises(UsageError, match=r"^__main__:make is defined in the script .* a module of"):
+        Pool({"name": "__main__:make"}, SPEC, 1)
+
+
 def test_a_worker_that_always_fails_stops_the_run_with_the_last_error(
     monkeypatch: pytest.MonkeyPatch,
 ):
@@ -108,7 +113,7 @@ def test_a_worker_that_has_answered_is_not_lost_while_this_process_thinks():
     ("option", "value", "message"),
     [
         ("count", 0, "workers: count must be at least 1, not 0."),
-        ("timeout", 0.0, "workers: timeout must be above 0, not 0.0."),
+        ("timeout", 0.0, "workers: timeout must be above 0 and at most 1,000,000, not 0.0."),
     ],
 )
 def test_options_out_of_bounds_are_refused(option: str, value: float, message: str):
@@ -155,8 +160,9 @@ def test_what_a_killed_worker_had_started_ends_with_it(tmp_path: Path):
         assert wait_for(lambda: not alive(child))
 
 
-def test_workers_end_when_the_main_process_is_killed(tmp_path: Path):
-    """Even in the middle of a step that never ends."""
+@pytest.mark.parametrize("stopped", [False, True], ids=["running", "stopped"])
+def test_workers_end_when_the_main_process_is_killed(stopped: bool):
+    """Even in the middle of a step that never ends, and when they have been stopped (SIGSTOP)."""
     code = """
 from tests.support.sums import Config
 from tests.training.host.test_player import pool_of
@@ -179,6 +185,8 @@ with pool_of(Config("hangs"), count=2) as pool:
             assert main.stdout.readline() == "stepping\n"
         time.sleep(0.5)
         assert all(map(alive, pids)) and len(pids) == 2
+        for pid in pids if stopped else []:
+            os.kill(pid, signal.SIGSTOP)
         main.send_signal(signal.SIGKILL)
         main.wait()
     assert wait_for(lambda: not any(map(alive, pids)))

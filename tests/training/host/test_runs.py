@@ -50,7 +50,8 @@ def train(directory: Path, experiment: macpo.Experiment = SMALL) -> macpo.RunRes
 
 
 def resume(directory: Path, **options: Any) -> macpo.RunResult:
-    return macpo.resume(directory, console=Console(quiet=True), workers=TWO, **options)
+    options = {"console": Console(quiet=True), "workers": TWO, "trust": True, **options}
+    return macpo.resume(directory, **options)
 
 
 def text(directory: Path) -> str:
@@ -129,21 +130,23 @@ def test_a_bug_in_the_environment_stops_the_run_saved(whole: Path, tmp_path: Pat
 
 
 def test_a_trained_run_is_evaluated_on_fresh_episodes(whole: Path):
-    (row,) = macpo.evaluate(whole, episodes=8, workers=TWO)
+    (row,) = macpo.evaluate(whole, episodes=8, workers=TWO, trust=True)
     assert row["episodes"] == 8 and row["test_total_mean"] > 0
-    assert macpo.evaluate(whole, episodes=8) == [row]
+    assert macpo.evaluate(whole, episodes=8, trust=True) == [row]
 
 
 def test_evaluation_with_an_epsilon_explores(whole: Path):
-    greedy, none, much = (macpo.evaluate(whole, episodes=8, epsilon=e) for e in (None, 0.0, 1.0))
+    greedy, none, much = (
+        macpo.evaluate(whole, episodes=8, epsilon=e, trust=True) for e in (None, 0.0, 1.0)
+    )
     assert none == greedy  # a value-based algorithm draws nothing else
     assert much[0]["test_return_mean"] != greedy[0]["test_return_mean"]
-    with pytest.raises(macpo.UsageError, match="epsilon must be in"):
-        macpo.evaluate(whole, episodes=8, epsilon=2.0)
+    with pytest.raises(macpo.UsageError, match="epsilon must be between 0 and 1"):
+        macpo.evaluate(whole, episodes=8, epsilon=2.0, trust=True)
 
 
 def test_a_loaded_policy_plays_an_episode(whole: Path):
-    policy = macpo.load(whole)
+    policy = macpo.load(whole, trust=True)
     states, actions, rewards = play(policy)
     assert len(states) == len(actions) + 1 == len(rewards) + 1
     policy.reset()
@@ -155,7 +158,7 @@ def test_rendering_shows_numbers_where_nobody_draws(
     whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     with pytest.raises(SystemExit, match="0"):
-        main(["render", str(whole), "--out", str(tmp_path / "a.gif")])
+        main(["render", str(whole), "--trust", "--out", str(tmp_path / "a.gif")])
     assert (tmp_path / "a.gif").read_bytes().startswith(b"GIF")
     assert "sums has no picture" in capsys.readouterr().out.replace("\n", " ")
 
@@ -169,7 +172,7 @@ def test_a_run_that_is_stopped_leaves_no_process_and_continues(
     experiment = replace(with_run(steps=300, checkpoint_interval=50), env=env)
     directory, settings = tmp_path / "run", tmp_path / "settings.json"
     settings.write_text(json.dumps(to_dict(experiment)))
-    command = [sys.executable, "-m", "macpo", "train", "--config", str(settings)]
+    command = [sys.executable, "-m", "macpo", "train", "--trust", "--config", str(settings)]
     with (tmp_path / "log").open("ab") as log:
         process = subprocess.Popen(
             [*command, "--out", str(directory), "--workers.count", "2"],
@@ -177,7 +180,7 @@ def test_a_run_that_is_stopped_leaves_no_process_and_continues(
             stdout=log,
             stderr=log,
         )
-    while process.poll() is None and not list(directory.glob("checkpoints/*.json")):
+    while process.poll() is None and not list(directory.glob("checkpoints/*.safetensors")):
         time.sleep(0.01)
     workers = [pid for pid in children(process.pid) if alive(pid)]
     assert len(workers) == 2

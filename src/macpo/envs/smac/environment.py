@@ -3,12 +3,12 @@
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, cast
+from typing import Annotated, Any, Literal, Protocol, cast
 
 import numpy as np
 from jaxtyping import Int
 
-from macpo.bounds import PositiveInt, check_fields
+from macpo.bounds import Bounds, check_fields
 from macpo.envs.host import HostEnvironment
 from macpo.envs.smac import installed
 from macpo.envs.smac.direct import DirectClient
@@ -46,12 +46,12 @@ class SMAC:
     first of the three that is installed."""
     replay_dir: str = ""
     """Folder for a replay of each game, which holds many episodes; none by default."""
-    timeout: PositiveInt = 90
+    timeout: Annotated[int, Bounds(at_least=1, at_most=1_000_000)] = 90
     """Seconds to wait for an answer of the game before giving it up."""
 
     def __post_init__(self) -> None:
-        battle_map(self.map)
         check_fields(self, "smac")
+        battle_map(self.map)
 
     def make(self) -> "SMACEnv":
         """Build the environment; the first reset starts the game."""
@@ -104,6 +104,10 @@ class SMACEnv(HostEnvironment):
         self._loops = 0
         self._available: Any = None
         """Available actions of the current state; None if no episode is in progress."""
+
+    def check_ready(self) -> None:
+        """UsageError that names what is missing of the game, its map and a client for it."""
+        installed.require_setup(self._config.client, self._config.map)
 
     def reset(self, seed: int) -> TimeStep:
         """Start an episode; also a game, if none is running or it could not finish the episode."""
@@ -160,9 +164,7 @@ class SMACEnv(HostEnvironment):
 
 def _open(config: SMAC, spec: Spec, seed: int) -> Client:
     """Start the game; UsageError naming what is not installed."""
-    package = installed.choose_client(config.client)
-    folder = installed.require_game()
-    map_file = installed.require_map(folder, config.map)
+    package, map_file = installed.require_setup(config.client, config.map)
     seed %= 2**31
     if package != "pysc2":
         return PackageClient(

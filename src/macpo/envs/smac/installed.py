@@ -6,15 +6,18 @@ Nothing here starts or imports them.
 import importlib.metadata
 import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 from macpo.errors import UsageError, require
+
+T = TypeVar("T")
 
 DOWNLOAD = "https://blzdistsc2-a.akamaihd.net/Linux/SC2.4.10.zip"
 """Blizzard's headless game for Linux; accepting its licence gives the archive's password."""
 SMAC_MAPS = "https://github.com/oxwhirl/smac/releases/download/v0.1-beta1/SMAC_Maps.zip"
-HOW_TO = "docs/starcraft.md explains how to install it"
+HOW_TO = "`macpo doctor` shows what is there; docs/starcraft.md explains the installation."
 
 _EXECUTABLES = ("SC2_x64", "SC2_x64.exe", "SC2.app/Contents/MacOS/SC2")
 _CLIENTS = {
@@ -46,6 +49,32 @@ def maps(folder: Path) -> list[str]:
     return sorted(path.stem for path in (folder / "Maps" / "SMAC_Maps").glob("*.SC2Map"))
 
 
+class Setup(NamedTuple):
+    """What a game needs: a client that talks to it, and the file of its map."""
+
+    client: str
+    map_file: Path
+
+
+def require_setup(client: str, battle_map: str) -> Setup:
+    """The parts that a game needs; UsageError that names all that are missing."""
+    missing: list[str] = []
+
+    def found(find: Callable[..., T], *arguments: Any) -> T | None:
+        try:
+            return find(*arguments)
+        except UsageError as error:
+            missing.append(str(error))
+            return None
+
+    folder = found(require_game)
+    map_file = None if folder is None else found(require_map, folder, battle_map)
+    package = found(choose_client, client)
+    if package is None or map_file is None:
+        raise UsageError(" ".join([*missing, HOW_TO]))
+    return Setup(package, map_file)
+
+
 def require_game() -> Path:
     """The folder of the game; UsageError if no game is there."""
     folder = game_folder()
@@ -54,12 +83,12 @@ def require_game() -> Path:
     require(
         folder.is_dir(),
         f"StarCraft II not found: {folder} ({where}) is not a folder. Set SC2PATH to the folder "
-        f"that holds Versions and Maps; {HOW_TO}.",
+        "that holds Versions and Maps.",
     )
     require(
         bool(builds(folder)),
         f"no StarCraft II in {folder} ({where}): expected an executable such as "
-        f"{folder}/Versions/Base75689/SC2_x64; {HOW_TO}.",
+        f"{folder}/Versions/Base75689/SC2_x64.",
     )
     return folder
 

@@ -356,7 +356,8 @@ class Dynamics:
             mobility = _kept(jnp.where(goes, 1.0, jnp.where(busy, 0.0, 0.5)))
             place_x, place_y = self._apart(battle, alive, mobility, vx, vy)
         (left, right), (bottom, top) = self.map.walkable
-        radius = np.where(self.flies, 0.0, self.radius)
+        # SMAClite's units may come closer to a wall (`_clearance`)
+        radius = np.where(self.flies | self.rules.orca, 0.0, self.radius)
         x = jnp.clip(place_x, left + radius, right - radius - _TINY)
         y = jnp.clip(place_y, bottom + radius, top - radius - _TINY)
         return battle._replace(
@@ -388,8 +389,22 @@ class Dynamics:
             speed,
             jnp.asarray(self.separation),
             near,
+            self._clearance(battle),
         )
         return velocity.real, velocity.imag
+
+    def _clearance(self, battle: Battle) -> Float[Array, "U 4 E"]:
+        """How far units on the ground may go west, east, south and north in SMAClite.
+
+        As its NumPy code has it, a wall in the south or north keeps off units' centres until a unit
+        touches it; then it keeps off the unit's edge.
+        """
+        (left, right), (bottom, top) = self.map.walkable
+        x, y = battle.x, battle.y
+        to_wall = jnp.stack([x - left, right - x, y - bottom, top - y], 1)
+        free = jnp.maximum(to_wall - self.radius[:, None], 0.0)
+        by_centre = (np.arange(4) >= 2)[:, None] & (free > 0)
+        return jnp.where(self.flies[:, None], jnp.inf, jnp.where(by_centre, to_wall, free))
 
     def _apart(
         self, battle: Battle, alive: Array, mobility: Array, vx: Array, vy: Array

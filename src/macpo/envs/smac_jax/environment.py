@@ -6,7 +6,7 @@ II; docs/starcraft.md compares the two.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,13 +14,12 @@ import numpy as np
 from jax.experimental import checkify
 from jaxtyping import Array, Int, PRNGKeyArray
 
-from macpo.bounds import NonNegative, check_fields
+from macpo.bounds import Bounds, NonNegative, check_fields
 from macpo.envs.base import Environment, first_step
 from macpo.envs.smac_jax import features
 from macpo.envs.smac_jax.dynamics import JITTER, NOBODY, Battle, Dynamics, Orders, Rules, beginning
 from macpo.envs.smac_jax.features import MOVE_AMOUNT, MOVES, NORTH, STOP, WEST, Rewards, Units
-from macpo.envs.smac_jax.maps import N_ACTIONS_NO_ATTACK, battle_map
-from macpo.envs.smac_jax.units import SMACLITE
+from macpo.envs.smac_jax.maps import N_ACTIONS_NO_ATTACK, battle_map, in_smaclite
 from macpo.kernels.batch_last import env_axis_last
 from macpo.types import Observation, Spec, TimeStep
 
@@ -49,7 +48,7 @@ class SMACJax:
     permute_enemies_on_reset: bool = False
     """Renumber the enemies in every episode, as the game may; by default they keep their
     numbers."""
-    start_noise: NonNegative = 0.0
+    start_noise: Annotated[float, Bounds(at_least=0, at_most=32)] = 0.0
     """Largest random shift of each unit's start along x and along y, in cells; the game has
     none."""
     acquire_range: NonNegative = 5.0
@@ -67,8 +66,8 @@ class SMACJax:
     """Energy below which a healer does not start to heal."""
 
     def __post_init__(self) -> None:
-        battle_map(self.map)
         check_fields(self, "smac-jax")
+        battle_map(self.map)
 
     def make(self) -> "SMACJaxEnv":
         """Build the environment."""
@@ -117,7 +116,7 @@ class SMACJaxEnv(Environment):
             heal_least_energy=config.heal_least_energy,
         )
         if config.profile == "smaclite":
-            here = replace(here, units=SMACLITE)
+            here = in_smaclite(here)
             rules = replace(
                 rules, slop=0.0, energy_per_health=1 / 3, nearest_each_loop=True, orca=True
             )

@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
 
-from macpo.envs.smac_jax.units import SC2, UnitType
-from macpo.errors import UsageError, nearest
+from macpo.envs.smac_jax.units import SC2, SMACLITE, UnitType
+from macpo.errors import UsageError, nearest, shown
 
 N_ACTIONS_NO_ATTACK = 6
 """no-op, stop, north, south, east, west."""
@@ -22,6 +22,7 @@ _PLACING = ("medivac", "marine", "marauder", "stalker", "zealot")
 _GAP = 0.05  # between the units of a side at the start
 _BAND = ((2.0, 30.0), (7.0, 25.0))  # walkable x and y, half-open: the game's pathing grid
 _SQUARE = ((2.0, 30.0), (2.0, 30.0))
+_SMACLITE_WALKABLE = {_BAND: ((0.0, 32.0), (8.0, 24.0)), _SQUARE: ((3.0, 29.0), (3.0, 29.0))}
 
 
 @dataclass(frozen=True)
@@ -211,5 +212,10 @@ Crawler)."""
 def battle_map(name: str) -> BattleMap:
     """The map of that name; UsageError with the nearest one if there is none."""
     if name not in MAPS:
-        raise UsageError(f"no map {name!r}; {nearest(name, MAPS)} Maps: {', '.join(MAPS)}.")
+        raise UsageError(f"no map {shown(name)}; {nearest(name, MAPS)} Maps: {', '.join(MAPS)}.")
     return MAPS[name]
+
+
+def in_smaclite(here: BattleMap) -> BattleMap:
+    """The map with SMAClite's units and walls."""
+    return replace(here, units=SMACLITE, walkable=_SMACLITE_WALKABLE[here.walkable])

@@ -6,8 +6,8 @@ is convex, and its point nearest to the wish is found one half-plane at a time; 
 the velocity that violates the worst half-plane least is taken.
 
 Source: van den Berg, Guy, Lin, Manocha, "Reciprocal n-body collision avoidance" (2011), sections
-4 and 5, with SMAClite's addition: units that do not want to move stay, and others do all the
-avoiding.
+4 and 5, with SMAClite's additions: units that do not want to move stay, and others do all the
+avoiding; walls are kept off for certain, by those who want to move.
 
 Points of the plane are complex numbers, arrays [U, E] or [U, U, E] as in `smac_jax.dynamics`. Times
 are loops, distances cells.
@@ -22,6 +22,7 @@ from jaxtyping import Array, Bool, Complex, Float, Int
 from macpo.envs.smac_jax.units import LOOPS_PER_SECOND
 
 HORIZON = float(LOOPS_PER_SECOND)
+N_WALLS = 4
 _TINY = 1e-5  # below it, lines are parallel
 
 
@@ -42,15 +43,19 @@ def avoid(
     speed: Float[Array, "U E"],
     radii: Float[Array, "U U E"],
     neighbours: Bool[Array, "U U E"],
+    clearance: Float[Array, "U 4 E"],
 ) -> Complex[Array, "U E"]:
     """The new velocities, no faster than `speed`; `radii` are the sums of both units' radii.
 
-    `neighbours` marks the pairs in which the first avoids the second. A unit that wishes 0 gets 0.
+    `neighbours` marks the pairs in which the first avoids the second. `clearance` is how far each
+    unit may go west, east, south and north before it touches a wall, `inf` if nothing stops it. A
+    unit that wishes 0 gets 0.
     """
     moves = wish != 0
     lines = _lines(place, velocity, moves, radii, neighbours & moves[:, None])
+    lines = jax.tree.map(lambda *x: jnp.concatenate(x, 1), _walls(clearance), lines)
     best, failed = _nearest(lines, speed, wish)
-    k = radii.shape[1]
+    k = lines.point.shape[1]
     best = jax.lax.cond(
         (failed < k).any(), lambda: _least_violating(lines, speed, best, failed), lambda: best
     )
@@ -68,6 +73,13 @@ def _det(a: Array, b: Array) -> Array:
 
 def _unit(a: Array) -> Array:
     return a / jnp.maximum(jnp.abs(a), 1e-12)
+
+
+def _walls(clearance: Array) -> Lines:
+    """The half-plane that each wall permits: no contact within the horizon."""
+    outward, exists = jnp.array([-1, 1, -1j, 1j])[:, None], jnp.isfinite(clearance)
+    point = jnp.where(exists, clearance, 0.0) / HORIZON * outward
+    return Lines(point, jnp.broadcast_to(1j * outward, point.shape), exists)
 
 
 def _lines(place: Array, velocity: Array, moves: Array, radii: Array, neighbours: Array) -> Lines:
@@ -152,7 +164,9 @@ def _nearest(
 def _least_violating(
     lines: Lines, speed: Array, best: Array, failed: Array
 ) -> Complex[Array, "U E"]:
-    """If nothing is allowed, the velocity whose worst violation is least: section 5.3."""
+    """If nothing is allowed, the velocity that keeps off the walls and whose worst violation of the
+    other lines is least: section 5.3."""
+    walls = jnp.arange(lines.point.shape[1])[:, None] < N_WALLS
 
     def add(i: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         best, allowed = carry
@@ -167,9 +181,9 @@ def _least_violating(
         same_way = parallel & (_dot(direction, lines.direction) > 0)
         earlier = (jnp.arange(lines.point.shape[1]) < i)[:, None]
         bisectors = Lines(
-            jnp.where(parallel, halfway, crossing),
-            _unit(lines.direction - direction),
-            lines.binding & earlier & ~same_way,
+            jnp.where(walls, lines.point, jnp.where(parallel, halfway, crossing)),
+            jnp.where(walls, lines.direction, _unit(lines.direction - direction)),
+            lines.binding & earlier & (walls | ~same_way),
         )
         there, unsolved = _nearest(bisectors, speed, 1j * lines.direction[:, i], farthest=True)
         there = jnp.where(unsolved == lines.point.shape[1], there, best)

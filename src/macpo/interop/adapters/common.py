@@ -1,5 +1,6 @@
 """What the adapters share."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
@@ -12,6 +13,26 @@ from macpo.interop.factory import FactoryConfig
 
 Untyped: TypeAlias = Any
 """Something of another library, which is not imported here."""
+
+_LIMITS = ("max_cycles", "max_steps")
+"""What environments call the number of env steps after which they truncate an episode."""
+
+
+def own_limit(config: FactoryConfig, env: Untyped) -> int | None:
+    """The environment's own limit: the first finite one among its attributes, or in its options."""
+    owners = (env, getattr(env, "unwrapped", env))
+    attributes = [getattr(owner, name, None) for name in _LIMITS for owner in owners]
+    options = [config.options.get(name) for name in _LIMITS]
+    return next((limit for limit in map(as_limit, (*attributes, *options)) if limit), None)
+
+
+def as_limit(x: Untyped) -> int | None:
+    """A number of env steps; None if `x` is no finite, positive number: some say infinity or -1."""
+    try:
+        steps = float(x)
+    except (TypeError, ValueError):
+        return None
+    return int(steps) if math.isfinite(steps) and steps >= 1 else None
 
 
 def episode_limit(config: FactoryConfig, own: int | None) -> int:
@@ -40,11 +61,21 @@ def flat(x: ArrayLike) -> Float[np.ndarray, " X"]:
     return np.asarray(x, np.float32).reshape(-1)
 
 
+def check_size(config: FactoryConfig, what: str, found: int, allowed: range) -> None:
+    """UsageError unless `what` ("agent 'a' observes") is of a declared number of numbers."""
+    least, most = allowed[0], allowed[-1]
+    declared = f"{most}" if least == most else f"at most {most}"
+    require(
+        found in allowed,
+        f"{config.name}: {what} {found} numbers, but the environment declares {declared}.",
+    )
+
+
 def team_reward(config: FactoryConfig, rewards: Untyped) -> np.float32:
     """One number from a single reward or from one per agent."""
     return np.float32(np.sum(rewards) if config.team_reward == "sum" else np.mean(rewards))
 
 
-def numbers(names: Iterable[str], info: Mapping[str, ArrayLike]) -> dict[str, ArrayLike]:
+def numbers(names: Iterable[str], info: Mapping[str, Untyped]) -> dict[str, Untyped]:
     """The entries of `info` called `names`; 0 for missing ones."""
     return {name: info.get(name, 0) for name in names}

@@ -9,8 +9,8 @@
 | `reward` | the sum of all agents' rewards, or their mean (`team_reward`) |
 | `terminated` | `dones["__all__"]`, except at the time limit |
 | `truncated` | the `episode_limit` |
-| `episode_limit` | `max_steps` of the environment, or as given |
-| `info` | every number, and the mean of every array with one number per agent |
+| `episode_limit` | `max_steps` of the environment or in its options, or as given |
+| `info` | every number, and the mean of every array with one number per agent; NaN is left out |
 
 Steps are taken with `step_env`: `step` would replace the last observation of an episode by the
 first one of the next. MPE and SMAX end an episode one step after `max_steps`; here it ends on time.
@@ -24,7 +24,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
-from macpo.envs.base import Environment, first_step
+from macpo.envs.base import Environment, first_step, mean_of_known
+from macpo.envs.host import availability
 from macpo.interop.adapters import common
 from macpo.interop.adapters.common import Untyped
 from macpo.interop.factory import FactoryConfig
@@ -59,7 +60,7 @@ class JaxMarl(Environment):
         self._n_actions = [
             common.n_actions(config, agent, env.action_space(agent)) for agent in self._agents
         ]
-        own = getattr(env, "max_steps", None)
+        own = common.own_limit(config, env)
         limit = common.episode_limit(config, own)
         self._done_at_limit = limit == own and self._is_done_at(limit)
         self._masks = self._has_masks()
@@ -99,7 +100,7 @@ class JaxMarl(Environment):
         # some environments continue after their end
         terminated = state.terminated | (done & ~state.truncated)
         truncated = (state.truncated | out_of_time) & ~terminated
-        info = {name: jnp.mean(info[name]).astype(jnp.float32) for name in self._info_names}
+        info = {name: mean_of_known(info[name]) for name in self._info_names}
         reward = combine(reward).astype(jnp.float32)
         after = State(inner, t, observation, terminated, truncated)
         return after, TimeStep(observation, reward, terminated, truncated, info)
@@ -121,7 +122,7 @@ class JaxMarl(Environment):
         state = _flat(obs["world_state"]) if "world_state" in obs else rows.reshape(-1)
         if self._masks:
             masks = self._env.get_avail_actions(inner)
-            avail = [jnp.asarray(masks[agent]).astype(bool) for agent in self._agents]
+            avail = [jnp.asarray(masks[agent]).reshape(-1) != 0 for agent in self._agents]
         else:
             avail = [jnp.ones(n, bool) for n in self._n_actions]
         return Observation(rows, state, padded(avail))
@@ -130,11 +131,13 @@ class JaxMarl(Environment):
         if not hasattr(self._env, "get_avail_actions"):
             return False
         try:
-            jax.eval_shape(
-                lambda key: self._env.get_avail_actions(self._env.reset(key)[1]), jax.random.key(0)
-            )
+            masks = self._env.get_avail_actions(self._env.reset(jax.random.key(0))[1])
         except NotImplementedError:  # the base class raises it
             return False
+        for agent, n in zip(self._agents, self._n_actions, strict=True):
+            mask = availability(masks[agent])  # in a compiled program numbers cannot be looked at
+            what = f"agent {agent!r} has a mask of"
+            common.check_size(self._config, what, mask.size, range(n, n + 1))
         return True
 
     def _is_done_at(self, limit: int) -> bool:

@@ -4,7 +4,7 @@
 |---|---|
 | sizes, `episode_limit` | `get_env_info()` |
 | `obs`, `state`, `avail_actions` | `get_obs()`, `get_state()`, `get_avail_actions()`; shorter \
-observations are padded |
+observations are padded, and actions that a row does not have are unavailable |
 | `reward` | `step`'s reward; `team_reward` combines a list of the agents' rewards |
 | `truncated` | `step`'s own flag, `info["episode_limit"]` or `info["TimeLimit.truncated"]`; or \
 the last allowed step, unless `info["battle_won"]` |
@@ -14,19 +14,21 @@ the last allowed step, unless `info["battle_won"]` |
 SMAC does not distinguish a time-out from other ends, so a defeat in the very last step is taken for
 one. Both count as terminal (`Spec.truncation_is_terminal`), as in all published results.
 
-`step` may return (reward, terminated, info), PyMARL's convention, or Gymnasium's five or Gym's four
-values. The seed is passed to `reset` or `seed` if one of them takes it. SMAC's take none, so that
-its episodes cannot be repeated individually.
+What `step` returns is recognised by the kinds of its values (`step_result`). The seed is passed to
+`reset` or `seed` if one of them takes it. SMAC's take none, so that its episodes cannot be repeated
+individually.
 """
 
 import inspect
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Int
 
-from macpo.envs.host import EnvironmentLost, HostEnvironment, numpy_time_step
+from macpo.envs.host import EnvironmentLost, HostEnvironment, availability, numpy_time_step
 from macpo.interop.adapters import common
 from macpo.interop.adapters.common import Untyped
+from macpo.interop.adapters.step_result import read, written
 from macpo.interop.factory import FactoryConfig
 from macpo.interop.padding import padded
 from macpo.types import Spec, TimeStep
@@ -49,7 +51,7 @@ class SmacStyle(HostEnvironment):
     def __init__(self, env: Untyped, config: FactoryConfig) -> None:
         sizes = env.get_env_info()
         self._env, self._config = env, config
-        self._own_limit = int(sizes["episode_limit"])
+        self._own_limit = common.as_limit(sizes["episode_limit"])
         counts_battles = hasattr(env, "battles_won") or hasattr(
             getattr(env, "env", None), "battles_won"
         )
@@ -86,15 +88,17 @@ class SmacStyle(HostEnvironment):
         """One env step; EnvironmentLost also if SMAC has restarted a crashed game."""
         self._t += 1
         try:
-            result = self._env.step([int(action) for action in actions])
-            reward, over, out_of_time, info = _unpacked(result)
+            result = read(self._env.step([int(action) for action in actions]), self.spec)
+            info, over = result.info, result.terminated
             if over and not info and "battle_won" in self._names:
                 raise EnvironmentLost("the game was restarted in the middle of the episode")
-            won = bool(info.get("battle_won", False))
-            out_of_time |= self._t >= self._own_limit and not won
+            self.assumptions = (f"step returns {written(result.reading)}",)
+            out_of_time = result.truncated or _says(info, "episode_limit", "TimeLimit.truncated")
+            if self._own_limit is not None and not _says(info, "battle_won"):
+                out_of_time |= self._t >= self._own_limit
             terminated = over and not out_of_time
             truncated = not terminated and (out_of_time or self._t >= self.spec.episode_limit)
-            return self._time_step(reward, terminated, truncated, info)
+            return self._time_step(result.reward, terminated, truncated, info)
         except Exception as error:
             raise _lost(error) from error
 
@@ -105,13 +109,18 @@ class SmacStyle(HostEnvironment):
             self._env.close()
 
     def _time_step(
-        self, reward: Untyped, terminated: bool, truncated: bool, info: dict[str, Untyped]
+        self, reward: Untyped, terminated: bool, truncated: bool, info: Mapping[str, Untyped]
     ) -> TimeStep:
         obs = [common.flat(row) for row in self._env.get_obs()]
+        masks = [availability(row) for row in self._env.get_avail_actions()]
+        for agent, (row, mask) in enumerate(zip(obs, masks, strict=False)):
+            sizes = range(self.spec.obs_size + 1), range(1, self.spec.n_actions + 1)
+            common.check_size(self._config, f"agent {agent} observes", row.size, sizes[0])
+            common.check_size(self._config, f"agent {agent} has a mask of", mask.size, sizes[1])
         return numpy_time_step(
             padded(obs, self.spec.obs_size),
             common.flat(self._env.get_state()),
-            self._env.get_avail_actions(),
+            padded(masks, self.spec.n_actions),
             common.team_reward(self._config, reward),
             terminated,
             truncated,
@@ -119,21 +128,9 @@ class SmacStyle(HostEnvironment):
         )
 
 
-def _unpacked(result: Untyped) -> tuple[Untyped, bool, bool, dict[str, Untyped]]:
-    """(reward, whether the episode is over, whether it timed out, info) from a step's result."""
-    truncated = False
-    match result:
-        case (_, reward, over, truncated, info):
-            pass
-        case (_, reward, over, info):
-            pass
-        case (reward, over, info):
-            pass
-        case _:
-            raise TypeError(f"step returned {result!r}, not (reward, terminated, info)")
-    timed_out = info.get("episode_limit", False) or info.get("TimeLimit.truncated", False)
-    out_of_time = bool(np.any(truncated)) or bool(timed_out)
-    return reward, bool(np.all(over)), out_of_time, info
+def _says(info: Mapping[str, Untyped], *names: str) -> bool:
+    """Whether one of these is told and true; None and NaN tell nothing."""
+    return any(bool(value) and value == value for value in map(info.get, names))
 
 
 def _takes_an_argument(method: Untyped) -> bool:

@@ -1,7 +1,8 @@
 """Where metrics go: to JSON lines and the terminal, and to TensorBoard on request.
 
 A sink has `write(row)` and `close()`. A row is what one line of metrics.jsonl holds: `kind` (train
-or test), seed, env_steps, episodes, updates, and the metrics (docs/metrics.md).
+or test), seed, env_steps, episodes, updates, and the metrics (docs/metrics.md), which need not be
+finite.
 """
 
 from typing import Protocol

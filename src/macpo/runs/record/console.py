@@ -1,14 +1,16 @@
 """The live display: progress, speed, returns and remaining time."""
 
+import math
 import time
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
-from rich.text import Text
 
 from macpo.runs.record import Row
+from macpo.runs.record.pace import Pace, clock
+from macpo.terminal import say
 
 _SHOWN = (
     ("env steps", "env_steps", "{:,.0f}"),
@@ -18,10 +20,10 @@ _SHOWN = (
     ("test return", "test_return_mean", "{:.1f}"),
     ("won", "battle_won_mean", "{:.0%}"),
     ("test won", "test_battle_won_mean", "{:.0%}"),
-    ("lost", "lost", "{:,.0f}"),
+    ("episodes lost", "lost", "{:,.0f}"),
     ("epsilon", "epsilon", "{:.2f}"),
-    ("mean weight", "weight_raw_mean", "{:.3f}"),
-    ("loss", "loss_td", "{:.3g}"),
+    ("raw weight", "weight_raw_mean", "{:.3f}"),
+    ("TD loss", "loss_td", "{:.3g}"),
 )
 _LOST = ("episodes_lost", "test_episodes_lost")
 """Added up, and shown as `lost` once the sum is above 0."""
@@ -33,7 +35,8 @@ class ConsoleDisplay:
     def __init__(self, console: Console, steps: int, seeds: int, done: int) -> None:
         self.console, self.steps, self.seeds = console, steps, seeds
         self._rows: dict[int, Row] = {}
-        self._start, self._done_at_start = time.monotonic(), done
+        self._not_finite: dict[int, set[str]] = {}
+        self._pace = Pace(steps, done, time.monotonic())
         self._progress = Progress(
             TextColumn("[bold]training"),
             BarColumn(),
@@ -47,17 +50,20 @@ class ConsoleDisplay:
             self._live.start()
 
     def write(self, row: Row) -> None:
-        """Show the newest values; print a line for an evaluation."""
+        """Show the newest values; print a line for an evaluation and for what became non-finite."""
         seed = int(row["seed"])
         shown = self._rows.get(seed, {})
         lost = sum(int(row.get(key, 0)) for key in _LOST) + int(shown.get("lost", 0))
         self._rows[seed] = shown | row | ({"lost": lost} if lost else {})
+        self._tell_non_finite(seed, row)
         if row["kind"] == "test":
-            self.console.print(self._line(seed), highlight=False)
+            say(self.console, self._line(seed))
 
     def refresh(self) -> None:
         """Redraw after a chunk."""
         done = min((int(r["env_steps"]) for r in self._rows.values()), default=0)
+        learns = bool(self._rows) and all(row["updates"] for row in self._rows.values())
+        self._pace.note(done, learns, time.monotonic())
         self._progress.update(self._task, completed=min(done, self.steps), speed=self._speed(done))
         if self.console.is_terminal:
             self._live.update(self._view())
@@ -67,19 +73,36 @@ class ConsoleDisplay:
         if self._live.is_started:
             self._live.stop()
 
-    def _speed(self, done: int) -> str:
-        rate = (done - self._done_at_start) / max(time.monotonic() - self._start, 1e-9)
-        if rate <= 0:
-            return ""
-        minutes, seconds = divmod(int(max(self.steps - done, 0) / rate), 60)
-        return f"{rate * self.seeds:,.0f} env steps/s · {minutes}:{seconds:02d} left"
+    def _tell_non_finite(self, seed: int, row: Row) -> None:
+        """Say of each metric once that it is no longer finite."""
+        told = self._not_finite.setdefault(seed, set())
+        new = {
+            name: value
+            for name, value in row.items()
+            if isinstance(value, float) and not math.isfinite(value) and name not in told
+        }
+        if new:
+            told.update(new)
+            values = ", ".join(f"{name} ({value})" for name, value in new.items())
+            where = f"{self._name(seed)}{row['env_steps']:,} env steps"
+            say(self.console, f"{where}: no longer finite: {values}", "yellow")
 
-    def _line(self, seed: int) -> Text:
+    def _speed(self, done: int) -> str:
+        now = time.monotonic()
+        speed, left = self._pace.speed(done, now), self._pace.seconds_left(done, now)
+        if speed <= 0:
+            return ""
+        told = "time left not known yet" if left is None else f"{clock(left)} left"
+        return f"{speed * self.seeds:,.0f} env steps/s · {told}"
+
+    def _name(self, seed: int) -> str:
+        return f"seed {seed} · " if self.seeds > 1 else ""
+
+    def _line(self, seed: int) -> str:
         row = self._rows[seed]
-        done = int(row["env_steps"])
-        parts = [f"seed {seed}"] if self.seeds > 1 else []
-        parts += [f"{name} {form.format(row[key])}" for name, key, form in _SHOWN if key in row]
-        return Text(" · ".join([*parts, self._speed(done)]).strip(" ·"))
+        parts = [f"{name} {form.format(row[key])}" for name, key, form in _SHOWN if key in row]
+        parts = filter(None, [*parts, self._speed(int(row["env_steps"]))])
+        return self._name(seed) + " · ".join(parts)
 
     def _view(self) -> Group:
         table = Table(box=None, pad_edge=False)

@@ -1,6 +1,6 @@
 """Rows of metrics.jsonl, made from the arrays that compiled chunks and evaluations return."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import jax
 import numpy as np
@@ -12,11 +12,14 @@ from macpo.types import Metrics
 
 
 def training_rows(
-    metrics: Metrics, n_iterations: Int[np.ndarray, " K"], seeds: Int[np.ndarray, " K"]
+    metrics: Metrics,
+    update_metrics: Collection[str],
+    n_iterations: Int[np.ndarray, " K"],
+    seeds: Int[np.ndarray, " K"],
 ) -> Iterator[Row]:
     """A row for each of the iterations a seed has made; metrics are [K, M].
 
-    Values of updates that did not happen (NaN) are left out.
+    `update_metrics` are the names of those that updates give: rows before the first leave them out.
     """
     host = jax.device_get(metrics)
     for k, seed in enumerate(seeds):
@@ -24,13 +27,9 @@ def training_rows(
             row: Row = {"kind": "train", "seed": int(seed)}
             for name in ("env_steps", "episodes", "updates"):
                 row[name] = int(host[name][k, i])
-            learned = row["updates"] != 0
-            for name in sorted(set(host) - set(row)):
-                value = host[name][k, i].item()
-                if np.isfinite(value):
-                    row[name] = value
-                elif learned:
-                    row[name] = str(value)  # "nan": kept visible, and valid JSON
+            unknown = () if row["updates"] else update_metrics
+            for name in sorted(set(host) - set(row) - set(unknown)):
+                row[name] = host[name][k, i].item()
             yield row
 
 

@@ -1,6 +1,7 @@
 """TensorBoard event files (needs the extra `tensorboard`)."""
 
 import importlib
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ class TensorBoard:
             raise UsageError(
                 "--tensorboard needs the package tensorboardX; pip install 'macpo[tensorboard]'."
             ) from error
+        # it would warn of every NaN; the display tells each metric's first
+        logging.getLogger("tensorboardX.x2num").setLevel(logging.ERROR)
         self.directory = directory
         self._writers: dict[Any, Any] = {}
 

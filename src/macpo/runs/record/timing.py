@@ -4,12 +4,16 @@ import json
 import time
 from pathlib import Path
 
+from macpo.runs.files import disk_errors
+
 
 class Timing:
     """Appends a row after each chunk and each checkpoint; steps and updates are of all seeds."""
 
     def __init__(self, file: Path, env_steps: int) -> None:
-        self._handle = file.open("a", buffering=1)  # a line at a time
+        self.file = file
+        with disk_errors(file):
+            self._handle = file.open("a", buffering=1)  # a line at a time
         self._start = self._last = time.monotonic()
         self._env_steps = env_steps
 
@@ -24,9 +28,11 @@ class Timing:
             "wall_s": round(now - self._start, 3),
             "env_steps_per_s": round(speed, 1),
         }
-        self._handle.write(json.dumps(row) + "\n")
+        with disk_errors(self.file):
+            self._handle.write(json.dumps(row) + "\n")
         self._last, self._env_steps = now, env_steps
 
     def close(self) -> None:
         """Close the file."""
-        self._handle.close()
+        with disk_errors(self.file):
+            self._handle.close()

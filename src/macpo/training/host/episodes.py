@@ -1,5 +1,6 @@
 """Episodes written down time step by time step, as their workers report them."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,20 +9,26 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from macpo.errors import require
+from macpo.experiment import NonFiniteRewards
 from macpo.training.host.slot import Slot
-from macpo.types import Episodes, Observation, Rollout, Spec
+from macpo.training.rewards import ADVICE
+from macpo.types import Episodes, Observation, Rollout, Spec, action_dtype
 
 
 class EpisodeWriter:
     """`n` episodes, one a row, and how far each of them has got."""
 
-    def __init__(self, spec: Spec, n: int, keep_states: bool) -> None:
+    def __init__(
+        self, spec: Spec, n: int, keep_states: bool, nonfinite_rewards: NonFiniteRewards = "refuse"
+    ) -> None:
         self.spec = spec
+        self._nonfinite_rewards: NonFiniteRewards = nonfinite_rewards
         agents, limit = (n, spec.n_agents), spec.episode_limit
+        dtype = action_dtype(spec.n_actions)
         self.t: Int[np.ndarray, " n"] = np.zeros(n, np.int32)
         self.observation = _observations(spec, n)
         """The newest of each row."""
-        self.last_action: Int[np.ndarray, "n N"] = np.full(agents, -1, np.int8)
+        self.last_action: Int[np.ndarray, "n N"] = np.full(agents, -1, dtype)
         self.waiting: Bool[np.ndarray, " n"] = np.zeros(n, bool)
         """For actions of the policy."""
         self.started: Bool[np.ndarray, " n"] = np.zeros(n, bool)
@@ -29,7 +36,7 @@ class EpisodeWriter:
         self.outcomes: list[Mapping[str, float]] = [{} for _ in range(n)]
         self.episodes = Episodes(
             encoded_state=_observations(spec, n, limit + 1) if keep_states else (),
-            actions=_zeros((n, limit, spec.n_agents), np.int8),
+            actions=_zeros((n, limit, spec.n_agents), dtype),
             reward=_zeros((n, limit), np.float32),
             length=_zeros(n, np.int32),
             terminated=_zeros(n, bool),
@@ -40,6 +47,7 @@ class EpisodeWriter:
         episodes, limit = self.episodes, self.spec.episode_limit
         if self.started[row]:
             t = self.t[row]
+            self._check_reward(float(slot.reward[0]), int(t) + 1)
             episodes.actions[row, t] = self.last_action[row]
             episodes.reward[row, t] = slot.reward[0]
             episodes.length[row] = self.t[row] = t + 1
@@ -58,6 +66,13 @@ class EpisodeWriter:
             cut = slot.truncated[0] and self.spec.truncation_is_terminal
             episodes.terminated[row] = slot.terminated[0] or cut
             self.outcomes[row] = outcome
+
+    def _check_reward(self, reward: float, t: int) -> None:
+        if self._nonfinite_rewards == "refuse":
+            require(
+                math.isfinite(reward),
+                f"{self.spec.name} paid a reward of {reward} in step {t} of an episode; {ADVICE}",
+            )
 
     def discard(self, row: int) -> None:
         """Erase the row, to start it anew."""

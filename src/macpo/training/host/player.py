@@ -17,7 +17,13 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from macpo.replay import buffer
 from macpo.training.host.episodes import EpisodeWriter
 from macpo.training.host.pool import EpisodeLost, Pool, Worker
-from macpo.training.trainer import Trainer, TrainState, evaluation_metrics, outcome_means
+from macpo.training.trainer import (
+    Trainer,
+    TrainState,
+    episode_outcomes,
+    evaluation_metrics,
+    outcome_means,
+)
 from macpo.types import Metrics, Observation, PyTree, Rollout
 
 
@@ -45,7 +51,11 @@ class HostPlayer:
         metrics: dict[str, Any] = {}  # of NumPy arrays, filled in place
         for k, (rollout, n_lost) in rollouts.items():
             state, learned = self._learn(state, k, rollout.episodes)
-            row = {**outcome_means(rollout), **jax.device_get(learned), "episodes_lost": n_lost}
+            row = {
+                **outcome_means(rollout.outcome),
+                **jax.device_get(learned),
+                "episodes_lost": n_lost,
+            }
             for name, value in row.items():
                 zeros = np.zeros((run.seeds, 1), np.asarray(value).dtype)
                 metrics.setdefault(name, zeros)[k] = value
@@ -57,7 +67,8 @@ class HostPlayer:
         for k in range(run.seeds):
             params, key = self.trainer.evaluation(state, k)
             rollout, n_lost = self.collect(params, key, run.test_nepisode, keep_states=False)
-            rows.append({**evaluation_metrics(rollout), "test_episodes_lost": n_lost})
+            metrics = evaluation_metrics(episode_outcomes(rollout, run))
+            rows.append({**metrics, "test_episodes_lost": n_lost})
         metrics: dict[str, Any] = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
         return metrics
 
@@ -90,7 +101,9 @@ class HostPlayer:
         params, key, epsilon = jax.device_put((params, key, epsilon), device)
         params = tuple(jax.tree.leaves(params))  # flattened once, not in each of many short calls
         hidden = jax.device_put(self.trainer.algorithm.initial_hidden(n_episodes), device)
-        writer = EpisodeWriter(self.pool.spec, n_episodes, keep_states)
+        writer = EpisodeWriter(
+            self.pool.spec, n_episodes, keep_states, self.trainer.run.nonfinite_rewards
+        )
         attempts = np.zeros(n_episodes, np.int32)
         seeds, act_keys = self._begin(key, attempts)
         queue, playing = deque(range(n_episodes)), dict[Worker, int]()

@@ -21,7 +21,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 from jaxtyping import Int
 
-from macpo.bounds import Positive, PositiveInt, check_fields
+from macpo.bounds import PositiveInt, Seconds, check_fields
 from macpo.errors import UsageError, require
 from macpo.machine import available_cores
 from macpo.training.host.slot import (
@@ -59,7 +59,7 @@ class Workers:
 
     count: PositiveInt | None = None
     """How many; by default one for each parallel episode, but at most four a core."""
-    timeout: Positive = 120.0
+    timeout: Seconds = 120.0
     """Seconds without an answer to a reset or a step after which a worker is replaced."""
 
     def __post_init__(self) -> None:
@@ -93,6 +93,7 @@ class Pool:
     ) -> None:
         workers = workers or Workers()
         count = workers.count or min(parallel, MAX_PER_CORE * available_cores())
+        require_importable(str(env["name"]))
         self.spec = spec
         self._timeout = workers.timeout
         self._task = to_json(env)
@@ -167,7 +168,8 @@ class Pool:
         with theirs:
             handles = (theirs.fileno(), worker.memory, self._lifeline)
             worker.process = subprocess.Popen(
-                [sys.executable, "-m", "macpo.training.host.worker", *map(str, handles)],
+                # -P: the current folder is no place to import from, unless it is one here
+                [sys.executable, "-P", "-m", "macpo.training.host.worker", *map(str, handles)],
                 pass_fds=handles,
                 stdin=subprocess.DEVNULL,
                 stdout=worker.log,
@@ -248,6 +250,16 @@ class Pool:
             with suppress(EOFError, OSError):
                 while worker.link and worker.link.poll(max(deadline - time.monotonic(), 0)):
                     worker.link.recv_bytes()  # an answer that is no longer needed
+
+
+def require_importable(name: str) -> None:
+    """UsageError for an environment that only this process can find under its name."""
+    require(
+        name.partition(":")[0] != "__main__",
+        f"{name} is defined in the script that is running, but its episodes are played by worker "
+        "processes, which would have to import it: move it into a module of its own, and import it "
+        "from there.",
+    )
 
 
 class Worker:

@@ -5,6 +5,7 @@ messages ask. When the main process ends, in whatever way, the worker ends too, 
 has started.
 """
 
+import ctypes
 import dataclasses
 import json
 import os
@@ -12,13 +13,19 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Mapping
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
 
-from macpo.envs.host import EnvironmentLost, HostEnvironment
+from macpo.envs.host import (
+    EnvironmentLost,
+    HostEnvironment,
+    availability,
+    checked_time_step,
+    reported,
+)
 from macpo.errors import UsageError, require
 from macpo.experiment import part_from_dict
 from macpo.training.host.slot import (
@@ -37,6 +44,7 @@ from macpo.types import Spec, TimeStep
 
 MAX_FRAMES = 3
 """Stack frames shown of an exception in the user's code, innermost last."""
+_PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
@@ -45,10 +53,11 @@ def main() -> None:
     for handle in (channel, memory, lifeline):
         os.set_inheritable(handle, False)  # not for what the environment starts
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+    _wake_at_the_end_of_the_main_process()
     link = Connection(channel)
     env: HostEnvironment | None = None
     try:
-        env = part_from_dict("env", json.loads(link.recv_bytes())).make()
+        env = part_from_dict("env", json.loads(link.recv_bytes()), trust=True).make()
         assert env is not None
         link.send_bytes(SPEC + to_json(dataclasses.asdict(env.spec)))
         _serve(link, slot_in(memory, env.spec), env)
@@ -71,46 +80,57 @@ def _end_with(lifeline: int) -> None:
     os.killpg(0, signal.SIGKILL)
 
 
+def _wake_at_the_end_of_the_main_process() -> None:
+    """Have Linux send SIGCONT then: a worker that was stopped would not notice that it must end."""
+    with suppress(AttributeError, OSError):  # other systems have no prctl
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGCONT)
+
+
 def _serve(link: "Connection[Any, Any]", slot: Slot, env: HostEnvironment) -> None:
+    seed, t = 0, 0
     while (message := link.recv_bytes())[:1] != QUIT:
         if message[:1] == RESET:
-            timestep = env.reset(int(message[1:]))
+            seed, t = int(message[1:]), 0
+            timestep = checked_time_step(env.reset(seed))
             require(
                 not (timestep.terminated or timestep.truncated),
                 f"{env.spec.name} ends an episode in reset; its first time step must end nothing.",
             )
         else:
-            timestep = env.step(slot.actions.copy())
-        _write(slot, timestep, env.spec)
+            t += 1
+            timestep = checked_time_step(env.step(slot.actions.copy()))
+        write(slot, timestep, env.spec, f"step {t} of the episode with seed {seed}")
         if slot.terminated[0] or slot.truncated[0]:
-            link.send_bytes(LAST_TIMESTEP + to_json(_outcome(timestep.info, env.spec)))
+            link.send_bytes(LAST_TIMESTEP + to_json(reported(timestep.info)))
         else:
             link.send_bytes(TIMESTEP)
 
 
-def _write(slot: Slot, timestep: TimeStep, spec: Spec) -> None:
-    for name, value in timestep.observation._asdict().items():
+def write(slot: Slot, timestep: TimeStep, spec: Spec, where: str) -> None:
+    """Put a time step into the slot; UsageError, with the step `where`, if the learner cannot take
+    it. A reward that is not finite is for the main process to judge."""
+    shown = timestep.observation._asdict()
+    for name, value in shown.items():
         shape = getattr(slot, name).shape
         require(
             np.shape(value) == shape,
             f"{spec.name} shows {name} of shape {np.shape(value)}, but its spec says {shape}.",
         )
-        getattr(slot, name)[...] = value
+    slot.obs[...], slot.state[...] = shown["obs"], shown["state"]
+    slot.avail_actions[...] = availability(shown["avail_actions"])
+    for name in ("obs", "state"):
+        require(
+            bool(np.isfinite(getattr(slot, name)).all()),
+            f"{spec.name} shows {name} that is not finite in {where}; networks would never recover "
+            "from it.",
+        )
     require(
         bool(slot.avail_actions.any(-1).all()),
-        f"{spec.name} leaves an agent without an available action; also agents that are out need "
-        "one, and so does the final time step.",
+        f"{spec.name} leaves an agent without an available action in {where}; also agents that are "
+        "out need one, and so does the final time step.",
     )
     slot.reward[0] = timestep.reward
     slot.terminated[0], slot.truncated[0] = bool(timestep.terminated), bool(timestep.truncated)
-
-
-def _outcome(info: Mapping[str, Any], spec: Spec) -> dict[str, float]:
-    """One number for each name."""
-    try:
-        return {name: float(np.mean(np.asarray(x, np.float64))) for name, x in info.items()}
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{spec.name}: all that info holds must be numbers: {error}.") from error
 
 
 def _describe(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""The NumPy reference against transitions recorded from the authors' environment."""
+"""The NumPy environment of `tests.support` against transitions recorded from the authors'."""
 
 from __future__ import annotations
 

@@ -1,14 +1,15 @@
-"""Backward critic updates: over the episodes of a batch, from their last env steps to their first.
+"""Stepwise critic updates: one sweep over the episodes of a batch, a few env steps per update.
 
 COMA and DOP train their critics this way: every policy update comes with many critic updates, at
-the cost of one pass over the episodes. The references make one critic update per env step.
+the cost of one pass over the episodes. The references make one critic update per env step: COMA's
+from the last env step to the first, DOP's from the first to the last.
 
 Source: COMA (Foerster et al. 2018) and DOP (Wang et al. 2021), released code.
 """
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +27,8 @@ CriticFunction: TypeAlias = Callable[
     [PyTree, Observation, Int[Array, "B N"], Int[Array, "B N"]], tuple[Array, PyTree]
 ]
 """(critic, observation, actions, last actions) → (value to fit [B] or [B, N], further outputs)."""
+Direction: TypeAlias = Literal["backward", "forward"]
+"""In time: from the last env step that any episode has to the first, or from the first to it."""
 
 
 class CriticUpdate(NamedTuple):
@@ -41,7 +44,7 @@ class CriticUpdate(NamedTuple):
     """Weighted; mean over the updates."""
 
 
-def update_critic_backwards(
+def update_critic_stepwise(
     learner: ActorCriticLearner,
     critic: PyTree,
     opt_state: optax.OptState,
@@ -51,6 +54,7 @@ def update_critic_backwards(
     weight: Float[Array, "B T"],
     mask: Bool[Array, "B T"],
     steps_per_update: int = 1,
+    direction: Direction = "backward",
 ) -> CriticUpdate:
     """Weighted regression of the critic on the targets of a few env steps at a time."""
     record = episodes.encoded_state, episodes.actions, last_actions(episodes.actions)
@@ -61,8 +65,10 @@ def update_critic_backwards(
     may_idle = n_updates < n_iterations  # only under `vmap`, for a seed with shorter episodes
 
     def times(i: Array | int) -> Int[Array, " W"]:
-        """The env steps of an update; those before the first are negative."""
-        return longest - 1 - i * steps_per_update - jnp.arange(steps_per_update)
+        """The env steps of an update, in the order of the sweep; the last update's may run past the
+        end of the episodes, or be negative."""
+        step = i * steps_per_update + jnp.arange(steps_per_update)
+        return step if direction == "forward" else longest - 1 - step
 
     def at(t: Int[Array, " W"]) -> PyTree:
         # an episode that has ended repeats its last step: 0 times padding may be NaN
@@ -79,7 +85,7 @@ def update_critic_backwards(
         critic, opt_state, outputs, losses = carry
         t = times(i)
         y = target[:, t]
-        w, m = weight[:, t], mask[:, t] & (t >= 0)
+        w, m = weight[:, t], mask[:, t] & (t >= 0) & (t < n_steps)
         w, m = (jnp.expand_dims(x, range(2, y.ndim)) for x in (w, m))
         m = jnp.broadcast_to(m, y.shape)
 
@@ -91,7 +97,7 @@ def update_critic_backwards(
         stepped = learner.optimise(grads, opt_state, critic, learner.critic_lr)
         done = may_idle & (i >= n_updates)  # an optimiser step changes it even without a gradient
         critic, opt_state = jax.tree.map(partial(jnp.where, done), (critic, opt_state), stepped)
-        real = jnp.where(t >= 0, t, n_steps)
+        real = jnp.where(t >= 0, t, n_steps)  # others are dropped
         outputs = jax.tree.map(lambda old, new: old.at[:, real].set(new, mode="drop"), outputs, out)
         return critic, opt_state, outputs, losses + loss_now
 

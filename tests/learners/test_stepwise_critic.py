@@ -1,4 +1,4 @@
-"""Backward updates of a critic against a plain loop in NumPy that never sees padding."""
+"""Stepwise updates of a critic against a plain loop in NumPy that never sees padding."""
 
 import functools
 from typing import Any
@@ -10,7 +10,7 @@ import pytest
 
 from macpo.algorithms.coma import Config as Coma
 from macpo.kernels import shard
-from macpo.learners.backward_critic import CriticUpdate, update_critic_backwards
+from macpo.learners.stepwise_critic import CriticUpdate, Direction, update_critic_stepwise
 from macpo.nets.linear import Linear
 from macpo.types import Episodes
 from macpo.weighting.uniform import Config as Uniform
@@ -53,9 +53,14 @@ def inputs_of(episodes: Episodes, t: int, rows: np.ndarray) -> np.ndarray:
 
 
 def plain_loop(
-    episodes: Episodes, target: np.ndarray, weight: np.ndarray, width: int = 1
+    episodes: Episodes,
+    target: np.ndarray,
+    weight: np.ndarray,
+    width: int = 1,
+    direction: Direction = "backward",
 ) -> dict[str, Any]:
-    """One step of RMSprop for `width` env steps, from the last that any episode has to the first.
+    """One step of RMSprop for `width` env steps, from the last that any episode has to the first,
+    or from the first to the last.
 
     The gradient is that of Σ w (Q − y)² / n over the n values at these times of episodes that are
     that long.
@@ -64,8 +69,9 @@ def plain_loop(
     w, b = np.float64(CRITIC.weight)[:, 0], np.float64(CRITIC.bias)[0]
     second_moment, losses = np.zeros(len(w) + 1), []
     value, triple = np.full(target.shape, np.nan), np.full((*target.shape[:2], 2, 1), np.nan)
-    for last in range(length.max() - 1, -1, -width):
-        times = [t for t in range(last, last - width, -1) if t >= 0]
+    order = list(range(length.max()))[:: 1 if direction == "forward" else -1]
+    for i in range(0, len(order), width):
+        times = order[i : i + width]
         places = [(row, t) for t in times for row in np.flatnonzero(length > t)]
         rows, t = np.array(places).T
         x = np.concatenate([inputs_of(episodes, t, np.array([row])) for row, t in places])
@@ -95,7 +101,7 @@ def drawn(batch: int, *agents: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @functools.cache
-def compiled(name: str, devices: int, width: int) -> Any:
+def compiled(name: str, devices: int, width: int, direction: Direction) -> Any:
     """The updates as one program; `devices` tells programs of different sharding apart."""
 
     @jax.jit
@@ -103,9 +109,8 @@ def compiled(name: str, devices: int, width: int) -> Any:
         optimiser = LEARNER.config.make_optimiser(LEARNER.critic_lr).init(CRITIC)
         mask = jnp.arange(6) < episodes.length[:, None]
         data = episodes, target, weight, mask
-        return update_critic_backwards(
-            LEARNER, CRITIC, optimiser, CRITICS[name], *data, steps_per_update=width
-        )
+        how = {"steps_per_update": width, "direction": direction}
+        return update_critic_stepwise(LEARNER, CRITIC, optimiser, CRITICS[name], *data, **how)
 
     return run
 
@@ -117,9 +122,10 @@ def updated(
     weight: np.ndarray,
     devices: int = 1,
     width: int = 1,
+    direction: Direction = "backward",
 ) -> dict[str, Any]:
     """What the updates give, NaN on padding."""
-    out = jax.device_get(compiled(name, devices, width)(episodes, target, weight))
+    out = jax.device_get(compiled(name, devices, width, direction)(episodes, target, weight))
     mask = np.arange(6) < np.asarray(episodes.length)[:, None]
 
     def masked(x: np.ndarray) -> np.ndarray:
@@ -145,11 +151,21 @@ def test_it_is_a_step_for_every_env_step_from_the_last_to_the_first(name: str) -
     assert_close(updated(name, BATCH, target, weight), plain_loop(BATCH, target, weight))
 
 
+def test_forward_it_is_a_step_for_every_env_step_from_the_first_to_the_last() -> None:
+    target, weight = drawn(4)
+    forward = plain_loop(BATCH, target, weight, direction="forward")
+    assert_close(updated("the team", BATCH, target, weight, direction="forward"), forward)
+    assert np.abs(forward["weight"] - plain_loop(BATCH, target, weight)["weight"]).max() > 1e-2
+
+
+@pytest.mark.parametrize("direction", ["backward", "forward"])
 @pytest.mark.parametrize("width", [3, 4, 7], ids=["even", "with a rest", "all at once"])
-def test_several_env_steps_make_one_update_the_first_steps_a_smaller_one(width: int) -> None:
+def test_several_env_steps_make_one_update_and_those_left_over_a_smaller_one(
+    width: int, direction: Direction
+) -> None:
     target, weight = drawn(4, 2)
-    out = updated("each agent", BATCH, target, weight, width=width)
-    assert_close(out, plain_loop(BATCH, target, weight, width))
+    out = updated("each agent", BATCH, target, weight, width=width, direction=direction)
+    assert_close(out, plain_loop(BATCH, target, weight, width, direction))
 
 
 def test_the_output_of_a_step_is_from_before_its_update_and_after_those_of_later_steps() -> None:
@@ -169,7 +185,7 @@ def test_a_batch_has_as_many_updates_as_its_longest_episode_has_steps() -> None:
         episodes = scribble(CANVAS, length, [True] * 4)
         mask = jnp.arange(6) < episodes.length[:, None]
         out = jax.jit(
-            lambda *data: update_critic_backwards(adam, CRITIC, optimiser, evaluate, *data)
+            lambda *data: update_critic_stepwise(adam, CRITIC, optimiser, evaluate, *data)
         )(episodes, target, weight, mask)
         counts = [x for x in jax.tree.leaves(out.opt_state) if jnp.issubdtype(x.dtype, jnp.integer)]
         return int(counts[0])
@@ -177,8 +193,10 @@ def test_a_batch_has_as_many_updates_as_its_longest_episode_has_steps() -> None:
     assert [counted([6, 4, 4, 1]), counted([3, 2, 1, 1])] == [6, 3]
 
 
-@pytest.mark.parametrize("width", [1, 2])
-def test_a_seed_with_shorter_episodes_waits_for_the_others_under_vmap(width: int) -> None:
+@pytest.mark.parametrize(("width", "direction"), [(1, "backward"), (2, "backward"), (2, "forward")])
+def test_a_seed_with_shorter_episodes_waits_for_the_others_under_vmap(
+    width: int, direction: Direction
+) -> None:
     adam = Coma().make(Canvas(CANVAS), Uniform())  # it moves without a gradient too
     target, weight = map(jnp.asarray, drawn(4, 2))
     seeds = [scribble(CANVAS, length, [True] * 4) for length in ([6, 4, 4, 1], [3, 2, 1, 1])]
@@ -188,9 +206,8 @@ def test_a_seed_with_shorter_episodes_waits_for_the_others_under_vmap(width: int
         mask = jnp.arange(6) < episodes.length[:, None]
         for _ in range(2):
             data = episodes, target, weight, mask
-            out = update_critic_backwards(
-                adam, critic, optimiser, evaluate, *data, steps_per_update=width
-            )
+            how = {"steps_per_update": width, "direction": direction}
+            out = update_critic_stepwise(adam, critic, optimiser, evaluate, *data, **how)
             critic, optimiser = out.critic, out.opt_state
         return critic, optimiser, jnp.where(mask[..., None], out.value, 0), out.loss
 

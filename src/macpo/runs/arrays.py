@@ -1,0 +1,147 @@
+"""A pytree of arrays as one safetensors file, with a checksum over every byte of the file.
+
+What safetensors calls metadata is one JSON text here: the checksum, the number of the layout in
+which arrays are named, and what the caller wants to keep along with them. Any safetensors reader
+can read the arrays. The checksum is that of the file with zeros in the checksum's place.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import jax
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from macpo.errors import UsageError
+from macpo.runs.files import disk_errors, parse_json, write_atomically
+from macpo.types import PyTree
+
+FORMAT = 4
+"""Raised whenever arrays get other names or meanings, so that older files can no longer be read."""
+_KEY = "macpo"
+_EARLIER_KEY = "macpo_format"
+"""Of layouts without a checksum."""
+_BLANK = b"0" * 64
+_BEFORE_CHECKSUM = rb'"macpo":"{\"sha256\":\"'
+"""What precedes the checksum in the file: JSON, the metadata, in the JSON of the header."""
+
+
+class Damaged(UsageError):
+    """A file that is not what was once written."""
+
+    def __init__(self, file: Path, why: str) -> None:
+        super().__init__(f"{file} is damaged: {why}.")
+
+
+class EarlierFormat(UsageError):
+    """A file in which the arrays have names or meanings of an earlier version."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(
+            f"{file} was written by an earlier layout of macpo, which this version cannot read; "
+            "train again with `macpo train`."
+        )
+
+
+class Stored(NamedTuple):
+    """The content of a file whose checksum is right."""
+
+    file: Path
+    arrays: Mapping[str, np.ndarray]
+    """By their paths in the pytree."""
+    info: Mapping[str, Any]
+    """JSON of the caller's."""
+
+    def tree(self, like: PyTree) -> PyTree:
+        """The arrays with the structure of `like`.
+
+        UsageError unless names, shapes and types are those of `like`.
+        """
+        paths, structure = jax.tree_util.tree_flatten_with_path(like)
+        names = [jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in paths]
+        if set(names) != set(self.arrays):
+            odd = sorted(set(names) ^ set(self.arrays))
+            raise UsageError(
+                f"{self.file} belongs to another configuration: {odd[0]!r} is in only one of the "
+                "two."
+            )
+        for name, (_, leaf) in zip(names, paths, strict=True):
+            x = self.arrays[name]
+            if x.shape != leaf.shape or x.dtype != leaf.dtype:
+                raise UsageError(
+                    f"{self.file} belongs to another configuration: {name} is "
+                    f"{x.dtype}{list(x.shape)}, expected {leaf.dtype}{list(leaf.shape)}."
+                )
+        return jax.tree.unflatten(structure, [self.arrays[name] for name in names])
+
+
+def write(file: Path, tree: PyTree, info: Mapping[str, Any] | None = None) -> None:
+    """Write all arrays of a pytree, and JSON along with them, atomically."""
+    named = {
+        jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(leaf, order="C")
+        for path, leaf in jax.tree_util.tree_leaves_with_path(jax.device_get(tree))
+    }
+    # the checksum comes first: the position of the first match is then its own
+    about = {"sha256": _BLANK.decode(), "format": FORMAT, "info": dict(info or {})}
+    text = json.dumps(about, separators=(",", ":"))
+    data = memoryview(safetensors.numpy.save(named, metadata={_KEY: text}))
+    start, end = _checksum_position(data)
+    write_atomically(file, data[:start], _sha256(data).encode(), data[end:])
+
+
+def read(file: Path) -> Stored:
+    """All that a file holds.
+
+    Raises Damaged if that is not what was written, EarlierFormat if it has another layout, and
+    UsageError if it may not be read.
+    """
+    with disk_errors(file, "read"):
+        try:
+            data = file.read_bytes()
+        except PermissionError:  # nothing is wrong with the file
+            raise
+        except OSError as error:
+            raise Damaged(file, error.strerror or str(error)) from error
+    start, end = _checksum_position(memoryview(data))
+    if start and data[start:end].decode("latin1") != _sha256(memoryview(data)):
+        raise Damaged(file, f"its {len(data):,} bytes do not match their checksum")
+    try:
+        arrays, metadata = safetensors.numpy.load(data), _metadata(data)
+        about = parse_json(metadata.get(_KEY, "{}").encode())
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise Damaged(file, f"it is not a safetensors file ({error})") from error
+    if not metadata or _EARLIER_KEY in metadata or about.get("format", FORMAT) != FORMAT:
+        raise EarlierFormat(file)
+    if not start or not isinstance(about.get("info"), dict):
+        raise Damaged(file, "what macpo writes beside the arrays is not there")
+    return Stored(file, arrays, about["info"])
+
+
+def _checksum_position(data: memoryview) -> tuple[int, int]:
+    """Where the checksum begins and ends; (0, 0) if the file has none."""
+    before = bytes(data[: 8 + _header_size(data)]).find(_BEFORE_CHECKSUM)
+    start = before + len(_BEFORE_CHECKSUM)
+    return (0, 0) if before < 0 else (start, start + len(_BLANK))
+
+
+def _sha256(data: memoryview) -> str:
+    """Of all bytes, with zeros in place of the checksum."""
+    start, end = _checksum_position(data)
+    digest = hashlib.sha256(data[:start])
+    digest.update(_BLANK)
+    digest.update(data[end:])
+    return digest.hexdigest()
+
+
+def _header_size(data: memoryview) -> int:
+    """Bytes of the JSON that begins at the eighth byte."""
+    return int.from_bytes(data[:8], "little")
+
+
+def _metadata(data: bytes) -> Mapping[str, str]:
+    header = parse_json(data[8 : 8 + _header_size(memoryview(data))])
+    return cast(Mapping[str, str], header.get("__metadata__", {}))

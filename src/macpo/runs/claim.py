@@ -1,0 +1,46 @@
+"""The claim on a run's directory: one process at a time trains there."""
+
+import errno
+import fcntl
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from macpo.errors import UsageError
+from macpo.runs.files import disk_errors
+
+LOCK = ".lock"
+"""The empty file that is locked; it says nothing when it is not."""
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
+"""How file systems say that they have no locks; there, whoever trains must take care alone."""
+
+
+@contextmanager
+def claimed(directory: Path) -> Generator[None]:
+    """Hold the claim on a directory that exists; UsageError if another process holds it.
+
+    The system ends the claim with the process that holds it, however that ends.
+    """
+    file = directory / LOCK
+    with disk_errors(file):
+        handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        _lock(handle, file)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, file: Path) -> None:
+    with disk_errors(file):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(
+                f"another process is training in {file.parent}; wait until it has ended, or choose "
+                "another directory."
+            ) from error
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise

@@ -1,0 +1,162 @@
+"""What a run saves, in an order that leaves no gap, and from which state it can continue."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from macpo.errors import UsageError
+from macpo.experiment import Experiment, difference, to_dict
+from macpo.runs import arrays, checkpoint
+from macpo.runs.arrays import Damaged, EarlierFormat, Stored
+from macpo.runs.directory import RunDirectory
+from macpo.runs.files import disk_errors
+from macpo.runs.record.jsonl import Extent, extent
+from macpo.training.trainer import TrainState
+from macpo.types import PyTree
+
+
+class RunInfo(NamedTuple):
+    """What a checkpoint says about its run, beside the state."""
+
+    experiment: dict[str, Any]
+    """As plain data, from which nothing is built."""
+    rows: Extent
+    """The part of metrics.jsonl that the state has seen."""
+
+
+class LastState(NamedTuple):
+    """From where a run continues."""
+
+    state: TrainState | None
+    """On the host; None: the run starts from the beginning."""
+    metrics_bytes: int
+    """Of metrics.jsonl, that belong to the state."""
+    passed_over: list[str]
+    """Newer checkpoints that could not be used, each with the reason."""
+
+
+def save(directory: RunDirectory, experiment: Experiment, state: TrainState, rows: Extent) -> None:
+    """Write a checkpoint, and its parameters on their own.
+
+    These come first, so that they are never older than the newest checkpoint.
+    """
+    state = jax.device_get(state)
+    save_model(directory, experiment, state)
+    info = RunInfo(to_dict(experiment), rows)
+    checkpoint.save(directory.checkpoints, int(state.iteration.max()), state, info._asdict())
+
+
+def save_model(directory: RunDirectory, experiment: Experiment, state: TrainState) -> None:
+    """Write the parameters on their own."""
+    info = {"experiment": to_dict(experiment)}
+    arrays.write(directory.model, state.learner.params, info)
+
+
+def read_model(directory: RunDirectory, experiment: Experiment, like: PyTree) -> PyTree:
+    """The parameters, with the structure of `like`.
+
+    Raises UsageError if there are none, or if they are damaged or those of another experiment.
+    """
+    file = directory.model
+    again = f"`{directory.resume_command(experiment)}` makes it again"
+    if not os.path.lexists(file):
+        raise UsageError(
+            f"{directory.path} has no {file.name} yet: the run has not reached a checkpoint. If it "
+            f"had, {again}."
+        )
+    try:
+        stored = arrays.read(file)
+        saved = _experiment(stored)
+    except Damaged as error:
+        raise UsageError(f"{error} {again} from the run's checkpoint.") from error
+    _require_same(saved, experiment, directory.experiment)
+    return stored.tree(like)
+
+
+def last_state(
+    directory: RunDirectory, experiment: Experiment, like: Callable[[], TrainState]
+) -> LastState:
+    """The newest state that is whole, with the rows before it; `like` gives its structure.
+
+    Raises UsageError if its files have been changed or lost, or if it is another experiment than
+    the one that was saved; only the env steps to play may differ.
+    """
+    files, passed_over = checkpoint.files(directory.checkpoints), list[UsageError]()
+    for file in files:
+        try:
+            stored = arrays.read(file)
+            info = RunInfo(_experiment(stored), _rows(stored))
+            _check_rows(directory.metrics, info.rows, file)
+        except (Damaged, EarlierFormat) as error:
+            passed_over.append(error)
+            continue
+        _require_same(info.experiment, experiment, directory.experiment)
+        reasons = [str(error) for error in passed_over]
+        return LastState(stored.tree(like()), info.rows.n_bytes, reasons)
+    for error in passed_over:
+        if isinstance(error, EarlierFormat):
+            raise error
+    if passed_over:
+        raise UsageError(
+            f"{directory.path} cannot be continued. {' '.join(map(str, passed_over))} Put the "
+            "files back from a copy, or train again with `macpo train`."
+        )
+    if not checkpoint.none_yet(directory.checkpoints) and _size(directory.metrics):
+        raise UsageError(
+            f"{directory.checkpoints} holds no checkpoint, but {directory.metrics.name} has rows "
+            f"of a run that had reached one, and starting again would lose them; put the "
+            "checkpoints back, or train again in another directory with `macpo train`."
+        )
+    return LastState(None, 0, [])
+
+
+def _experiment(stored: Stored) -> dict[str, Any]:
+    """The experiment that was saved along, as plain data; Damaged if there is none."""
+    try:
+        saved = dict(stored.info["experiment"])
+        return {part: dict(section) for part, section in saved.items()}
+    except (KeyError, TypeError, ValueError) as error:
+        raise Damaged(stored.file, "it does not say of which experiment it is") from error
+
+
+def _rows(stored: Stored) -> Extent:
+    """The rows that belong to a checkpoint; Damaged if it does not say which."""
+    try:
+        n_bytes, sha256 = stored.info["rows"]
+        return Extent(max(int(n_bytes), 0), str(sha256))
+    except (KeyError, TypeError, ValueError) as error:
+        raise Damaged(stored.file, "it does not say which rows belong to it") from error
+
+
+def _check_rows(file: Path, rows: Extent, of: Path) -> None:
+    """Damaged unless the file begins with the rows that belong to a checkpoint."""
+    found = extent(file, rows.n_bytes)
+    if found.n_bytes < rows.n_bytes:
+        why = f"it has lost rows ({found.n_bytes:,} of {rows.n_bytes:,} bytes)"
+    elif found.sha256 != rows.sha256:
+        why = f"rows in its first {rows.n_bytes:,} bytes have been changed"
+    else:
+        return
+    raise Damaged(file, f"{why} that belong to {of.name}")
+
+
+def _require_same(saved: Mapping[str, Any], experiment: Experiment, file: Path) -> None:
+    """UsageError if the experiment in `file` is not the saved one, apart from the env steps."""
+    now = json.loads(json.dumps(to_dict(experiment)))
+    # settings that are newer than what was saved had their present defaults
+    before = {part: {**section, **saved.get(part, {})} for part, section in now.items()}
+    before["run"]["steps"] = now["run"]["steps"]
+    if changes := difference(before, now):
+        raise UsageError(
+            f"{file} differs from what was trained ({'; '.join(changes)}); restore it, or start "
+            "another run with `macpo train`."
+        )
+
+
+def _size(file: Path) -> int:
+    with disk_errors(file, "read"):
+        return file.stat().st_size if file.exists() else 0

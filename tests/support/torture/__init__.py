@@ -1,0 +1,1 @@
+"""Hard treatment: kills at any moment, refusing disks, damaged files, bad input."""
