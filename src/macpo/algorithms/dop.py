@@ -236,7 +236,6 @@ def _update(
 
     grads, weighted = jax.grad(auxiliary_loss, has_aux=True)(auxiliary)
     state = learner.apply_auxiliary_gradients(grads, state)
-    opt_state = state.opt_state
     weights = weighted.weights[..., 0]
 
     # 3. The critic: old steps with their weights, new ones unweighted.
@@ -248,7 +247,7 @@ def _update(
     updated = update_critic_stepwise(
         learner,
         critic,
-        opt_state.critic,
+        state.opt_state.critic,
         _critic_function,
         *both,
         steps_per_update=config.sweep_width,
@@ -270,7 +269,7 @@ def _update(
 
     loss_policy, d_log_pi = jax.value_and_grad(loss)(log_pi)
     grads = pull_back(d_log_pi)[0]
-    actor, actor_state = learner.optimise(grads, opt_state.actor, actor, config.lr)
+    actor, actor_state = learner.optimise(grads, state.opt_state.actor, actor, config.lr)
 
     metrics = weighted.metrics | {
         "loss": loss_policy + updated.loss,
@@ -284,7 +283,7 @@ def _update(
     }
     state = state._replace(
         params=state.params._replace(actor=actor, critic=updated.critic),
-        opt_state=opt_state._replace(actor=actor_state, critic=updated.opt_state),
+        opt_state=state.opt_state._replace(actor=actor_state, critic=updated.opt_state),
         weighting_state=weighted.weighting_state,
     )
     return UpdateResult(state, metrics, td_error_abs)
