@@ -79,6 +79,18 @@ def test_of_arrays_that_jax_traces_no_condition_is_known(transform: Any) -> None
     assert known == [False]
 
 
+def test_inside_jit_no_condition_is_known_of_arrays_from_outside() -> None:
+    outside, known = jnp.ones(2), list[bool]()
+
+    @jax.jit
+    def look(x: jax.Array) -> jax.Array:
+        known.append(holds_somewhere(lambda x: x >= 0, outside))
+        return x
+
+    look(outside)
+    assert known == [False]
+
+
 def test_of_arrays_that_torch_maps_over_no_condition_is_known() -> None:
     torch, known = library("torch"), list[bool]()
 

@@ -46,9 +46,10 @@ def as_flags(x: Array, what: str) -> Array:
 
 def holds_somewhere(condition: Callable[..., Array], *arrays: Array) -> bool:
     """Whether a condition holds for an entry; False if JAX or torch only traces the arrays."""
-    if any(is_jax_array(x) and _is_traced(x) for x in arrays):
-        return False
     found = array_namespace(*arrays).any(condition(*arrays))
+    # inside jit, what is computed from known arrays is traced as well
+    if any(is_jax_array(x) and _is_traced(x) for x in (*arrays, found)):
+        return False
     if not is_torch_array(found):
         return bool(found)
     torch = importlib.import_module("torch")

@@ -123,7 +123,7 @@ def test_a_bug_in_the_environment_stops_the_run_saved(whole: Path, tmp_path: Pat
     with pytest.raises(macpo.UsageError) as caught:
         train(tmp_path / "run", replace(SMALL, env=env))
     assert str(caught.value).startswith("the environment raised ZeroDivisionError: a bug")
-    assert str(caught.value).endswith(f"go on with: macpo resume {tmp_path / 'run'}")
+    assert str(caught.value).endswith(f"go on with: macpo resume {tmp_path / 'run'} --trust")
     assert children() == before
     resume(tmp_path / "run")  # it happens once
     assert text(tmp_path / "run") == text(whole)
