@@ -97,6 +97,22 @@ def test_no_flag_of_any_plugin_lacks_its_sentence(capsys: pytest.CaptureFixture[
                     assert sentence and not sentence.startswith("(default"), line
 
 
+@pytest.mark.parametrize(
+    ("command", "flag", "what"),
+    [
+        ("resume", "--steps", "invalid literal for int()"),
+        ("evaluate", "--epsilon", "could not convert string to float"),
+    ],
+)
+def test_a_number_that_may_be_none_is_refused_as_a_number(
+    command: str, flag: str, what: str, capsys: pytest.CaptureFixture[str]
+):
+    said = complaint(capsys, command, "nowhere", flag, "many")
+    assert f"Error parsing {flag}: {what}" in said
+    assert "typing." not in said and "<class" not in said
+    assert "nowhere is not a run directory" in complaint(capsys, command, "nowhere", flag, "None")
+
+
 def test_help_shows_the_bounds_of_settings(capsys: pytest.CaptureFixture[str]):
     assert run("train", "--algorithm", "coma", "--help") == 0
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import sys
+import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -305,6 +306,28 @@ def _from_json(
         instance_from_str=lambda words: _dictionary(words[0]),
         is_instance=lambda value: isinstance(value, dict),
         str_from_instance=lambda value: [json.dumps(value)],
+    )
+
+
+@_constructors.primitive_rule
+def _number_or_none(
+    about: tyro.constructors.PrimitiveTypeInfo,
+) -> tyro.constructors.PrimitiveConstructorSpec[Any] | None:
+    """A number that may be None; of a union, tyro's message would tell every Python type in it."""
+    if typing.get_origin(about.type) not in (typing.Union, types.UnionType):
+        return None
+    given = [option for option in typing.get_args(about.type) if option is not type(None)]
+    kind: Any = given[0]
+    if typing.get_origin(kind) is Annotated:
+        kind = typing.get_args(kind)[0]
+    if len(given) > 1 or kind not in (int, float):
+        return None
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=f"{kind.__name__.upper()}|None",
+        instance_from_str=lambda words: None if words[0] == "None" else kind(words[0]),
+        is_instance=lambda value: value is None or isinstance(value, int | float),
+        str_from_instance=lambda value: [str(value)],
     )
 
 

@@ -43,7 +43,7 @@ def test_a_bad_command_line_gets_a_sentence_and_makes_nothing(
     assert (folder / "a_file").read_bytes() == b"something\n"
 
 
-@cases(4, 200)
+@cases(3, 200)
 def test_a_number_at_the_end_of_its_range_is_refused_or_trained_with(case: int, folder: Path):
     outcome = call(*inputs.extreme_command(rng_of(case)), "--out", "run")
     fail_if(outcome.fault(), outcome.command)
@@ -53,7 +53,7 @@ def test_a_number_at_the_end_of_its_range_is_refused_or_trained_with(case: int, 
         fail_if("" if Path("run/metrics.jsonl").stat().st_size else "no rows", outcome.command)
 
 
-@cases(20, 300)
+@cases(6, 300)
 def test_a_file_of_settings_is_refused_or_trained_with_as_it_says(case: int, folder: Path):
     text, what = damage.edit(to_dict(game.SMALLEST), rng_of(case))
     Path("settings.json").write_text(text)

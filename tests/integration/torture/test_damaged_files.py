@@ -84,7 +84,7 @@ def loaded(directory: Path) -> tuple[str, list[bytes] | None]:
     return "", [np.asarray(x).tobytes() for x in jax.tree.leaves(policy.params)]
 
 
-@cases(30, 500)
+@cases(20, 500)
 def test_a_damaged_file_is_refused_in_a_sentence_or_changes_no_result(
     case: int,
     whole: Undisturbed,

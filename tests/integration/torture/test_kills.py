@@ -55,7 +55,7 @@ def check_end(state: snapshots.State, whole: Undisturbed, directory: Path) -> No
     fail_if(whole.difference(directory) or litter(directory), state.name)
 
 
-@cases(30, 150)
+@cases(24, 150)
 def test_a_run_killed_between_any_two_operations_ends_with_the_same_metrics(
     case: int, whole: Undisturbed, tmp_path: Path
 ):
@@ -64,7 +64,7 @@ def test_a_run_killed_between_any_two_operations_ends_with_the_same_metrics(
     check_end(states[order[case % len(states)]], whole, tmp_path / "run")
 
 
-@cases(5, 50)
+@cases(4, 50)
 def test_a_resumed_run_that_is_killed_again_ends_with_the_same_metrics(
     case: int, whole: Undisturbed, tmp_path: Path
 ):

@@ -17,7 +17,7 @@ from macpo.errors import UsageError
 from tests.integration.torture.conftest import Undisturbed
 from tests.integration.torture.test_kills import SETTINGS, finish, litter, write_settings
 from tests.support.torture import game
-from tests.support.torture.size import cases, fail_if, rng_of
+from tests.support.torture.size import LONG, cases, fail_if, rng_of
 from tests.support.torture.snapshots import Operation, watched
 
 pytestmark = pytest.mark.slow
@@ -43,7 +43,7 @@ def stopped(directory: Path) -> Stop | None:
     return None
 
 
-@cases(15, 120)
+@cases(10, 120)
 def test_a_run_whose_disk_refuses_an_operation_ends_with_the_same_metrics(
     case: int, whole: Undisturbed, tmp_path: Path
 ):
@@ -67,7 +67,7 @@ def test_a_run_whose_disk_refuses_an_operation_ends_with_the_same_metrics(
     fail_if(whole.difference(directory) or litter(directory), what)
 
 
-@cases(5, 60)
+@cases(3, 60)
 def test_a_run_whose_disk_ends_in_the_middle_of_a_file_ends_with_the_same_metrics(
     case: int, whole: Undisturbed, tmp_path: Path
 ):
@@ -103,6 +103,7 @@ def test_a_file_system_that_does_not_synchronise_folders_is_good_enough(
 MOUNT = ["unshare", "--user", "--map-root-user", "--mount"]
 
 
+@pytest.mark.skipif(not LONG, reason="two processes a case: `make torture` has it")
 @cases(1, 10)
 def test_a_run_on_a_small_disk_stops_in_a_sentence_and_goes_on_when_there_is_space(
     case: int, whole: Undisturbed, tmp_path: Path

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from macpo.cli import main
 
-PATIENCE = 60
+PATIENCE = 300
 """Seconds after which a command is asked to stop."""
 LONGEST_SENTENCE = 2_000
 """Characters; a message that repeats a whole bad value has more."""
@@ -34,7 +34,9 @@ class Outcome(NamedTuple):
         """What should not have been, or nothing: every end is a success or a sentence."""
         if self.traceback:
             return f"a traceback:\n{self.traceback}"
-        if self.status not in (0, 2, 128 + signal.SIGINT):
+        if self.status == 128 + signal.SIGINT:
+            return f"still at work after {PATIENCE} s"
+        if self.status not in (0, 2):
             return f"status {self.status}: {self.err}"
         if self.status != 2:
             return ""
@@ -76,7 +78,7 @@ def _text(stream: io.TextIOWrapper) -> str:
 
 @contextmanager
 def _impatient() -> Generator[None]:
-    """Press Ctrl-C after `PATIENCE` seconds: a run that is right in going on ends well then."""
+    """Press Ctrl-C after `PATIENCE` seconds."""
     before = signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
     signal.setitimer(signal.ITIMER_REAL, PATIENCE)
     try:
