@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,15 @@ def test_signals_are_noted_instead_of_acted_on():
         assert received == [signal.SIGTERM, signal.SIGINT]
 
 
+@pytest.fixture
+def python_handles_sigint() -> Iterator[None]:
+    """Whoever started the tests may have had the signal ignored, as a shell's `&` does."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("python_handles_sigint")
 def test_a_second_signal_of_the_same_kind_acts_as_usual():
     with noted_signals() as received:
         signal.raise_signal(signal.SIGINT)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -80,4 +81,13 @@ def test_an_algorithm_whose_update_fails_leaves_no_run_behind(tmp_path: Path):
     experiment = replace(SMALL, algorithm=Mistaken(rnn_hidden_dim=8))
     with pytest.raises(AttributeError, match="'Batch' object has no attribute 'rewards'"):
         train(tmp_path / "run", experiment)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_flag_whose_package_is_missing_leaves_no_run_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    with pytest.raises(macpo.UsageError, match="--tensorboard needs the package tensorboardX"):
+        macpo.train(SMALL, tmp_path / "run", tensorboard=True)
     assert not (tmp_path / "run").exists()

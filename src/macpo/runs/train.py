@@ -24,6 +24,7 @@ from macpo.runs.directory import RunDirectory
 from macpo.runs.loop import RunLoop, RunResult
 from macpo.runs.memory import check_memory
 from macpo.runs.record.jsonl import JsonLines
+from macpo.runs.record.tensorboard import summary_writer
 from macpo.runs.saving import last_state, save_model
 from macpo.terminal import make_console, say
 from macpo.training.host.pool import Workers
@@ -45,6 +46,8 @@ def train(
     a run would write over.
     """
     console = console or make_console()
+    if tensorboard:
+        summary_writer()  # what can be known at once is said before anything is made
     chosen = None if directory is None else RunDirectory(directory)
     if chosen is not None:
         chosen.require_unused()
@@ -78,6 +81,8 @@ def resume(
     files have been changed, or if it has played as many `steps` before.
     """
     console = console or make_console()
+    if tensorboard:
+        summary_writer()
     files = RunDirectory(directory)
     files.require_run()
     with claimed(files.path):

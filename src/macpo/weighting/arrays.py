@@ -1,6 +1,5 @@
 """Arrays of NumPy, JAX or torch: their types, and conversions that the array API lacks."""
 
-import importlib
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -52,7 +51,8 @@ def holds_somewhere(condition: Callable[..., Array], *arrays: Array) -> bool:
         return False
     if not is_torch_array(found):
         return bool(found)
-    torch = importlib.import_module("torch")
+    import torch  # pyright: ignore[reportMissingImports]
+
     try:
         return not torch.compiler.is_compiling() and bool(found)
     except RuntimeError:  # under torch.vmap no number can be looked at

@@ -66,8 +66,8 @@ def test_the_display_tells_once_which_metrics_became_non_finite_and_when():
     diverged = TRAIN | {"loss": math.nan, "grad_norm": math.inf, "epsilon": 0.5}
     lines = said(TRAIN, diverged, diverged | {"env_steps": 3200, "td_error_abs": math.nan})
     assert lines == [
-        "1,600 env steps: no longer finite: loss (nan), grad_norm (inf)",
-        "3,200 env steps: no longer finite: td_error_abs (nan)",
+        "1,600 env steps: not finite: loss (nan), grad_norm (inf)",
+        "3,200 env steps: not finite: td_error_abs (nan)",
     ]
 
 
@@ -75,8 +75,8 @@ def test_each_seed_is_told_by_its_name():
     diverged = TRAIN | {"loss": math.nan}
     lines = said(diverged, diverged | {"seed": 1}, diverged, seeds=2)
     assert lines == [
-        "seed 0 · 1,600 env steps: no longer finite: loss (nan)",
-        "seed 1 · 1,600 env steps: no longer finite: loss (nan)",
+        "seed 0 · 1,600 env steps: not finite: loss (nan)",
+        "seed 1 · 1,600 env steps: not finite: loss (nan)",
     ]
 
 

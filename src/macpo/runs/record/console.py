@@ -74,7 +74,7 @@ class ConsoleDisplay:
             self._live.stop()
 
     def _tell_non_finite(self, seed: int, row: Row) -> None:
-        """Say of each metric once that it is no longer finite."""
+        """Say of each metric once that it is not finite."""
         told = self._not_finite.setdefault(seed, set())
         new = {
             name: value
@@ -85,7 +85,7 @@ class ConsoleDisplay:
             told.update(new)
             values = ", ".join(f"{name} ({value})" for name, value in new.items())
             where = f"{self._name(seed)}{row['env_steps']:,} env steps"
-            say(self.console, f"{where}: no longer finite: {values}", "yellow")
+            say(self.console, f"{where}: not finite: {values}", "yellow")
 
     def _speed(self, done: int) -> str:
         now = time.monotonic()

@@ -11,16 +11,21 @@ from macpo.runs.record import Row
 _AXES = ("kind", "seed", "env_steps", "episodes", "updates")
 
 
+def summary_writer() -> Any:
+    """The class that writes event files; UsageError if its package is not installed."""
+    try:
+        return importlib.import_module("tensorboardX").SummaryWriter
+    except ImportError as error:
+        raise UsageError(
+            "--tensorboard needs the package tensorboardX; pip install 'macpo[tensorboard]'."
+        ) from error
+
+
 class TensorBoard:
     """Scalars over env steps, one TensorBoard run per seed."""
 
     def __init__(self, directory: Path) -> None:
-        try:
-            self._writer_class: Any = importlib.import_module("tensorboardX").SummaryWriter
-        except ImportError as error:
-            raise UsageError(
-                "--tensorboard needs the package tensorboardX; pip install 'macpo[tensorboard]'."
-            ) from error
+        self._writer_class = summary_writer()
         # it would warn of every NaN; the display tells each metric's first
         logging.getLogger("tensorboardX.x2num").setLevel(logging.ERROR)
         self.directory = directory
