@@ -10,7 +10,6 @@ import pytest
 from macpo.algorithms.iql import Config as Iql
 from macpo.algorithms.iql import agents_as_rows
 from macpo.errors import UsageError
-from macpo.learners.auxiliary import AuxiliaryValues
 from macpo.learners.episodes import Transitions, transitions
 from macpo.learners.forward import ForwardOutput, JointValues
 from macpo.types import Batch
@@ -29,8 +28,7 @@ def test_agents_become_rows_with_their_own_values_and_the_teams():
         target_q_tot=jnp.ones((1, 4)),  # of a central critic
         q_of_target_net=None,
         dq_tot_dq=None,
-        auxiliary=AuxiliaryValues(),
-        further=None,
+        terms={},
     )
     pi_taken, is_greedy = jnp.array([[[0.1, 0.9]] * 4]), jnp.ones((1, 4), bool)
     out = ForwardOutput(joint, None, pi_taken, is_greedy)

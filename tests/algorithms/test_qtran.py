@@ -1,5 +1,7 @@
 """QTRAN's networks and its two losses besides the TD loss, with worked numbers."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,8 +11,10 @@ from macpo.algorithms.qtran import Config as Qtran
 from macpo.algorithms.qtran import FactorisationLoss, FactorisedValues
 from macpo.errors import UsageError
 from macpo.learners.episodes import Transitions
+from macpo.learners.losses import LossInputs, TDErrors
 from macpo.nets.critics import JointValue
 from macpo.nets.mixers import Extras
+from macpo.types import Batch
 from macpo.weighting.differ import Config as Differ
 from macpo.weighting.macpo import Config as Macpo
 from tests.support.toys import CANVAS, Canvas
@@ -19,18 +23,25 @@ KEY = jax.random.key(0)
 LOSS = FactorisationLoss(opt_loss=1.0, nopt_loss=0.1)
 # the first step: the sum is .5 above Q_jt at the best action and 2 below it at the stored one;
 # the second: 1 below, and 3 above
+FINAL = 9.0  # of the final state, in which nobody acts
 VALUES = FactorisedValues(
-    q=jnp.array([[1.0, 6.0]]),
-    q_jt=jnp.array([[3.0, 3.0]]),
-    q_best=jnp.array([[4.5, 6.0]]),
-    q_jt_best=jnp.array([[4.0, 7.0]]),
+    q=jnp.array([[1.0, 6.0, FINAL]]),
+    q_jt=jnp.array([[3.0, 3.0, FINAL]]),
+    q_best=jnp.array([[4.5, 6.0, FINAL]]),
+    q_jt_best=jnp.array([[4.0, 7.0, FINAL]]),
 )
 
 
-def steps(mask: tuple[bool, bool] = (True, True), importance: float = 1.0) -> Transitions:
-    """Two steps of an episode, the first of which counts as drawn so often."""
+def loss_of(
+    values: FactorisedValues = VALUES,
+    mask: tuple[bool, bool] = (True, True),
+    importance: float = 1.0,
+) -> Any:
+    """(loss, metrics) of two steps of an episode, the first of which counts as drawn so often."""
     nothing = jnp.zeros((1, 2))
-    return Transitions(nothing, nothing > 0, jnp.array([mask]), jnp.array([[importance, 1.0]]))
+    steps = Transitions(nothing, nothing > 0, jnp.array([mask]), jnp.array([[importance, 1.0]]))
+    inputs = LossInputs(TDErrors(nothing, nothing, nothing), steps, Batch(None, jnp.ones(1)))
+    return LOSS.loss({}, values, inputs)
 
 
 def test_joint_network_of_predator_prey_has_61398_parameters():
@@ -39,27 +50,27 @@ def test_joint_network_of_predator_prey_has_61398_parameters():
 
 
 def test_the_sum_meets_the_joint_value_at_the_best_action_and_stays_above_it_elsewhere():
-    loss, metrics = LOSS.loss(VALUES, steps())
+    loss, metrics = loss_of()
     np.testing.assert_allclose(metrics["loss_opt"], (0.25 + 1) / 2)
     np.testing.assert_allclose(metrics["loss_nopt"], (4 + 0) / 2)
     np.testing.assert_allclose(loss, 0.625 + 0.1 * 2)
 
 
 def test_the_joint_value_learns_nothing_from_the_sum():
-    slope = jax.grad(lambda values: LOSS.loss(values, steps())[0])(VALUES)
+    slope = jax.grad(lambda values: loss_of(values)[0])(VALUES)
     assert not slope.q_jt.any() and not slope.q_jt_best.any()
     assert slope.q.any() and slope.q_best.any()
 
 
 def test_episodes_drawn_too_often_count_less_in_both_losses():
-    _, metrics = LOSS.loss(VALUES, steps(importance=0.5))
+    _, metrics = loss_of(importance=0.5)
     np.testing.assert_allclose(metrics["loss_opt"], (0.5 * 0.25 + 1) / 2)
     np.testing.assert_allclose(metrics["loss_nopt"], 0.5 * 4 / 2)
 
 
 def test_padding_changes_neither_loss():
     junk = jax.tree.map(lambda x: x.at[0, 1].set(jnp.nan), VALUES)
-    loss, _ = LOSS.loss(junk, steps(mask=(True, False)))
+    loss, _ = loss_of(junk, mask=(True, False))
     np.testing.assert_allclose(loss, 0.25 + 0.1 * 4)
 
 
@@ -80,7 +91,7 @@ def test_the_sum_and_the_joint_value_judge_the_same_joint_actions():
 
 def test_the_joint_value_is_the_q_star_of_weightings_so_there_is_no_central_critic():
     learner = Qtran().make(Canvas(CANVAS), Macpo())
-    assert not learner.auxiliary.has_central_critic
+    assert not learner.has_central_critic and learner.auxiliary.networks == ()
 
 
 def test_a_weighting_that_needs_a_mixer_is_refused():

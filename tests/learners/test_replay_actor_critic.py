@@ -52,7 +52,9 @@ def output(*q: np.ndarray) -> CriticOutput:
 def weigh(weighting: Weighting, out: CriticOutput) -> CriticWeights:
     learner = Dop(rnn_hidden_dim=4, central_mixing_embed_dim=4).make(Canvas(CANVAS), weighting)
     auxiliary = learner.auxiliary.init(jax.random.split(KEY, 4))
-    state = LearnerState(None, TargetNetworks((), None), None, weighting.init())
+    state = LearnerState(
+        None, TargetNetworks((), learner.auxiliary.init_targets(auxiliary)), None, weighting.init()
+    )
     batch = Batch(EPISODES, jnp.array(IMPORTANCE))
     return weight_critics(learner, auxiliary, state, batch, KEY, out)
 

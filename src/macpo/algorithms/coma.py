@@ -19,10 +19,9 @@ from macpo.kernels.packing import unpack
 from macpo.learners.actor_critic import (
     ActorCritic,
     ActorCriticLearner,
-    ActorCriticUpdate,
     entropy,
 )
-from macpo.learners.base import About, LearnerState
+from macpo.learners.base import About, LearnerState, UpdateResult
 from macpo.learners.episodes import decode_rows, pack_episodes, transitions, unroll_agents
 from macpo.learners.returns import lambda_return
 from macpo.learners.stepwise_critic import update_critic_stepwise
@@ -77,7 +76,7 @@ class COMA(ActorCritic):
 
 def _update(
     learner: ActorCriticLearner, state: LearnerState, batch: Batch, key: PRNGKeyArray
-) -> ActorCriticUpdate:
+) -> UpdateResult:
     """Critic updates from the last to the first step, then a policy update from its outputs."""
     config, episodes, (actor, critic, _) = learner.config, batch.episodes, state.params
     reward, terminal, mask, _ = transitions(episodes)
@@ -153,9 +152,7 @@ def _update(
     }
     params = state.params._replace(actor=actor, critic=new.critic)
     opt_state = state.opt_state._replace(actor=actor_state, critic=new.opt_state)
-    return ActorCriticUpdate(
-        params, targets.error, opt_state, state.weighting_state, metrics, td_error_abs
-    )
+    return UpdateResult(state._replace(params=params, opt_state=opt_state), metrics, td_error_abs)
 
 
 def _critic_function(

@@ -18,9 +18,9 @@ from macpo.bounds import Fraction, Positive, PositiveInt
 from macpo.envs.base import Environment
 from macpo.kernels.chunked import map_states
 from macpo.kernels.packing import unpack
-from macpo.learners.actor_critic import ActorCriticLearner, ActorCriticUpdate, Networks
-from macpo.learners.auxiliary import AuxiliaryNetworks
-from macpo.learners.base import About, LearnerState
+from macpo.learners.actor_critic import ActorCriticLearner
+from macpo.learners.auxiliary_network import Networks
+from macpo.learners.base import About, LearnerState, UpdateResult
 from macpo.learners.episodes import (
     PackedEpisodes,
     decode_rows,
@@ -207,7 +207,7 @@ def _off_policy_output(
 
 def _update(
     learner: ActorCriticLearner, state: LearnerState, batch: Batch, key: PRNGKeyArray
-) -> ActorCriticUpdate:
+) -> UpdateResult:
     """Critic updates on old and new episodes, then one policy update."""
     config, (actor, critic, auxiliary) = learner.config, state.params
     old, new = batch.episodes, batch.recent
@@ -230,12 +230,12 @@ def _update(
     out = _off_policy_output(learner, state, old, packed, old_log_pi)
 
     # 2. The weights of the old ones.
-    def auxiliary_loss(auxiliary: AuxiliaryNetworks) -> tuple[Float[Array, ""], CriticWeights]:
+    def auxiliary_loss(auxiliary: Networks) -> tuple[Float[Array, ""], CriticWeights]:
         weighted = weight_critics(learner, auxiliary, state, batch, key, out)
         return weighted.auxiliary_loss, weighted
 
     grads, weighted = jax.grad(auxiliary_loss, has_aux=True)(auxiliary)
-    auxiliary, target_error, opt_state = learner.apply_auxiliary_gradients(grads, state)
+    state = learner.apply_auxiliary_gradients(grads, state)
     weights = weighted.weights[..., 0]
 
     # 3. The critic: old steps with their weights, new ones unweighted.
@@ -247,7 +247,7 @@ def _update(
     updated = update_critic_stepwise(
         learner,
         critic,
-        opt_state.critic,
+        state.opt_state.critic,
         _critic_function,
         *both,
         steps_per_update=config.sweep_width,
@@ -269,7 +269,7 @@ def _update(
 
     loss_policy, d_log_pi = jax.value_and_grad(loss)(log_pi)
     grads = pull_back(d_log_pi)[0]
-    actor, actor_state = learner.optimise(grads, opt_state.actor, actor, config.lr)
+    actor, actor_state = learner.optimise(grads, state.opt_state.actor, actor, config.lr)
 
     metrics = weighted.metrics | {
         "loss": loss_policy + updated.loss,
@@ -281,11 +281,12 @@ def _update(
         "target_mean": masked_mean(out.target, mask),
         "grad_norm": optax.tree.norm(grads),
     }
-    params = Networks(actor, updated.critic, auxiliary)
-    opt_state = opt_state._replace(actor=actor_state, critic=updated.opt_state)
-    return ActorCriticUpdate(
-        params, target_error, opt_state, weighted.weighting_state, metrics, td_error_abs
+    state = state._replace(
+        params=state.params._replace(actor=actor, critic=updated.critic),
+        opt_state=state.opt_state._replace(actor=actor_state, critic=updated.opt_state),
+        weighting_state=weighted.weighting_state,
     )
+    return UpdateResult(state, metrics, td_error_abs)
 
 
 Config = DOP

@@ -23,11 +23,10 @@ from macpo.kernels.packing import pack, unpack
 from macpo.kernels.shard import map_over_devices
 from macpo.learners.actor_critic import (
     ActorCriticLearner,
-    ActorCriticUpdate,
     Networks,
     entropy,
 )
-from macpo.learners.base import About, LearnerState
+from macpo.learners.base import About, LearnerState, UpdateResult
 from macpo.learners.episodes import decode_rows, pack_episodes, transitions, unroll_agents
 from macpo.learners.hyperparameters import OptimiserName
 from macpo.learners.losses import weighted_squared_error
@@ -234,7 +233,7 @@ def _forward(
 
 def _update(
     learner: ActorCriticLearner, state: LearnerState, batch: Batch, key: PRNGKeyArray
-) -> ActorCriticUpdate:
+) -> UpdateResult:
     """One step of the policies on the minimum of the twins, and of the twins on soft returns."""
     config, episodes, spec = learner.config, batch.episodes, learner.spec
     reward, terminal, mask, _ = transitions(episodes)
@@ -295,10 +294,8 @@ def _update(
 
     grads, (metrics, weighting_state, td_error_abs) = jax.grad(loss, has_aux=True)(state.params)
     metrics["grad_norm"] = optax.tree.norm((grads.actor, grads.critic))
-    params, target_error, opt_state = learner.apply_gradients(grads, state)
-    return ActorCriticUpdate(
-        params, target_error, opt_state, weighting_state, metrics, td_error_abs
-    )
+    state = learner.apply_gradients(grads, state)._replace(weighting_state=weighting_state)
+    return UpdateResult(state, metrics, td_error_abs)
 
 
 Config = FOP

@@ -52,7 +52,7 @@ class IQL(ValueBased):
             "another weighting: with iql every weighting weighs the agents' own errors.",
         )
         return ValueBasedLearner(
-            env, self, weighting, lambda key: NoMixer(), arrange=agents_as_rows
+            env, self, weighting, lambda key: NoMixer(), as_rows=agents_as_rows
         )
 
 

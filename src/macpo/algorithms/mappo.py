@@ -22,11 +22,10 @@ from macpo.learners.actor_critic import (
     ON_POLICY,
     ActorCritic,
     ActorCriticLearner,
-    ActorCriticUpdate,
     Networks,
     entropy,
 )
-from macpo.learners.base import About, LearnerState
+from macpo.learners.base import About, LearnerState, UpdateResult
 from macpo.learners.episodes import (
     PackedEpisodes,
     decode_rows,
@@ -155,7 +154,7 @@ class _Values(NamedTuple):
 
 def _update(
     learner: ActorCriticLearner, state: LearnerState, batch: Batch, key: PRNGKeyArray
-) -> ActorCriticUpdate:
+) -> UpdateResult:
     """Several steps of policies and value, with one estimate of the advantages."""
     config, steps = learner.config, transitions(batch.episodes)
     mask = steps.mask
@@ -198,9 +197,8 @@ def _update(
 
     def epoch(state: LearnerState, _: None) -> tuple[LearnerState, Metrics]:
         grads, metrics = jax.grad(loss, has_aux=True)(state.params)
-        params, _target_error, opt_state = learner.apply_gradients(grads, state)
         metrics["grad_norm"] = optax.tree.norm(grads)
-        return state._replace(params=params, opt_state=opt_state), metrics
+        return learner.apply_gradients(grads, state), metrics
 
     start = state._replace(params=state.params._replace(critic=critic))
     end, metrics = jax.lax.scan(epoch, start, length=config.epochs)
@@ -209,10 +207,7 @@ def _update(
         "value_mean": masked_mean(td.q, mask),
         "target_mean": masked_mean(td.target, mask),
     }
-    target_error, weighting_state = state.target_networks.error, state.weighting_state
-    return ActorCriticUpdate(
-        end.params, target_error, end.opt_state, weighting_state, metrics, jnp.abs(td.error)
-    )
+    return UpdateResult(end, metrics, jnp.abs(td.error))
 
 
 def _forward(

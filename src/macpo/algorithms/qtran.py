@@ -23,12 +23,12 @@ from macpo.bounds import Fraction, NonNegative, Positive, PositiveInt
 from macpo.envs.base import Environment
 from macpo.errors import require
 from macpo.learners.base import About
-from macpo.learners.episodes import Transitions
-from macpo.learners.losses import weighted_squared_error
+from macpo.learners.episodes import drop_final_state
+from macpo.learners.losses import LossAndMetrics, LossInputs, weighted_squared_error
 from macpo.learners.value_based import ValueBased, ValueBasedLearner
 from macpo.nets.critics import JointValue
 from macpo.nets.mixers import Extras, Mixer
-from macpo.types import Metrics
+from macpo.types import PyTree
 from macpo.weighting.signals import Signals
 from macpo.weighting.weighting import Weighting
 
@@ -74,8 +74,8 @@ class QTRAN(ValueBased):
             width, embed = self.rnn_hidden_dim, self.joint_embed_dim
             return JointValue(key, spec.n_actions, spec.state_size, width, embed)
 
-        further_loss = FactorisationLoss(self.opt_loss, self.nopt_loss)
-        return ValueBasedLearner(env, self, weighting, joint_value, further_loss)
+        terms = (FactorisationLoss(self.opt_loss, self.nopt_loss),)
+        return ValueBasedLearner(env, self, weighting, joint_value, terms)
 
 
 class FactorisedValues(NamedTuple):
@@ -91,9 +91,11 @@ class FactorisedValues(NamedTuple):
 class FactorisationLoss:
     """λ_opt L_opt + λ_nopt L_nopt; no gradient reaches Q_jt."""
 
+    name: ClassVar[str] = "factorisation"
+    provides: ClassVar[tuple[str, ...]] = ("q", "q_star")
+
     opt_loss: float
     nopt_loss: float
-    provides: tuple[str, ...] = ("q", "q_star")
 
     def values(
         self,
@@ -110,14 +112,16 @@ class FactorisationLoss:
         q_jt_best = jax.lax.stop_gradient(mixer(best, state, extras_of_greedy))
         return FactorisedValues(utilities.sum(-1) + v, q_tot, best.sum(-1) + v, q_jt_best)
 
-    def signals(self, signals: Signals, values: FactorisedValues) -> Signals:
+    def signals(self, signals: Signals, values: FactorisedValues, inputs: LossInputs) -> Signals:
         """Q_tot is the factorised value, Q* the joint one."""
+        values = drop_final_state(values)
         return signals._replace(q=values.q, q_star=values.q_jt)
 
     def loss(
-        self, values: FactorisedValues, steps: Transitions
-    ) -> tuple[Float[Array, ""], Metrics]:
+        self, nets: dict[str, PyTree], values: FactorisedValues, inputs: LossInputs
+    ) -> LossAndMetrics:
         """The two squared errors of the factorised value."""
+        values, steps = drop_final_state(values), inputs.steps
         q_jt, q_jt_best = jax.lax.stop_gradient((values.q_jt, values.q_jt_best))
         opt = values.q_best - q_jt_best  # Eq. (6)
         nopt = jnp.minimum(values.q - q_jt, 0.0)  # Eq. (7)

@@ -22,11 +22,10 @@ from macpo.learners.actor_critic import (
     ON_POLICY,
     ActorCritic,
     ActorCriticLearner,
-    ActorCriticUpdate,
     Networks,
     entropy,
 )
-from macpo.learners.base import About, LearnerState
+from macpo.learners.base import About, LearnerState, UpdateResult
 from macpo.learners.episodes import decode_rows, pack_episodes, transitions, unroll_agents
 from macpo.learners.hyperparameters import OptimiserName
 from macpo.learners.losses import td_errors
@@ -98,7 +97,7 @@ class _Values(NamedTuple):
 
 def _update(
     learner: ActorCriticLearner, state: LearnerState, batch: Batch, key: PRNGKeyArray
-) -> ActorCriticUpdate:
+) -> UpdateResult:
     """One step of policies and values together."""
     config, steps = learner.config, transitions(batch.episodes)
 
@@ -122,10 +121,7 @@ def _update(
 
     grads, (metrics, td_error_abs) = jax.grad(loss, has_aux=True)(state.params)
     metrics["grad_norm"] = optax.tree.norm(grads)
-    params, target_error, opt_state = learner.apply_gradients(grads, state)
-    return ActorCriticUpdate(
-        params, target_error, opt_state, state.weighting_state, metrics, td_error_abs
-    )
+    return UpdateResult(learner.apply_gradients(grads, state), metrics, td_error_abs)
 
 
 def _forward(

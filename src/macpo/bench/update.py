@@ -78,7 +78,7 @@ def useful_flops(learner: ValueBasedLearner, lengths: np.ndarray) -> float:
     joint_trained = 3 * joint - rows * first
 
     total = agent_trained + mixer_trained
-    total += (agent_trained + joint_trained) if learner.auxiliary.has_central_critic else 0
+    total += (agent_trained + joint_trained) if learner.has_central_critic else 0
     return total + agent + (joint if learner.targets_central else mixer)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from macpo.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from macpo.learners.actor_critic import ActorCritic, ActorCriticLearner, ActorCriticUpdate
+    from macpo.learners.actor_critic import ActorCritic, ActorCriticLearner
     from macpo.learners.base import About, Algorithm, LearnerState, UpdateResult
     from macpo.learners.replay_actor_critic import ReplayActorCritic
     from macpo.learners.value_based import ValueBased, ValueBasedLearner
@@ -17,7 +17,6 @@ __all__ = [
     "About",
     "ActorCritic",
     "ActorCriticLearner",
-    "ActorCriticUpdate",
     "Algorithm",
     "LearnerState",
     "ReplayActorCritic",
@@ -32,7 +31,6 @@ __getattr__, __dir__ = lazy_names(
         "About": "macpo.learners.base",
         "ActorCritic": "macpo.learners.actor_critic",
         "ActorCriticLearner": "macpo.learners.actor_critic",
-        "ActorCriticUpdate": "macpo.learners.actor_critic",
         "Algorithm": "macpo.learners.base",
         "LearnerState": "macpo.learners.base",
         "ReplayActorCritic": "macpo.learners.replay_actor_critic",

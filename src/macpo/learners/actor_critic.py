@@ -20,14 +20,17 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from macpo.bounds import Fraction, Positive
 from macpo.envs.base import Environment
-from macpo.learners.auxiliary import Auxiliary, AuxiliaryNetworks
+from macpo.learners import auxiliary_network
+from macpo.learners.auxiliary import N_KEYS, Auxiliary, auxiliary_networks
 from macpo.learners.base import LearnerState, RecentEpisodes, UpdateResult
-from macpo.learners.episodes import PackedEpisodes, ValueNetwork, transitions
+from macpo.learners.central_critic import CentralCritic
+from macpo.learners.episodes import PackedEpisodes, transitions
 from macpo.learners.hyperparameters import Hyperparameters, optimiser_step
 from macpo.nets.action_selection import greedy, log_policy, mix_with_uniform, sample_actions
 from macpo.nets.agent import AgentNet, agents_step, initial_hidden, make_agent
-from macpo.types import Batch, Metrics, Observation, PyTree, Spec
-from macpo.weighting.weighting import Weighting, WeightingState
+from macpo.nets.value_network import central_value
+from macpo.types import Batch, Observation, PyTree, Spec
+from macpo.weighting.weighting import Weighting
 
 ON_POLICY: Mapping[str, Any] = MappingProxyType(  # the settings of `Run` have several types
     {
@@ -61,14 +64,14 @@ class Networks(NamedTuple):
 
     actor: AgentNet
     critic: PyTree
-    auxiliary: AuxiliaryNetworks
+    auxiliary: auxiliary_network.Networks
 
 
 class TargetNetworks(NamedTuple):
-    """Target networks: of the critic, and of the error network."""
+    """Target networks: of the critic, and of auxiliary networks."""
 
     critic: PyTree
-    error: ValueNetwork | None
+    auxiliary: auxiliary_network.Networks
 
 
 class OptStates(NamedTuple):
@@ -76,25 +79,13 @@ class OptStates(NamedTuple):
 
     actor: optax.OptState
     critic: optax.OptState
-    central_critic: optax.OptState
-    auxiliary: optax.OptState
-
-
-class ActorCriticUpdate(NamedTuple):
-    """What an algorithm's update rule returns."""
-
-    params: Networks
-    target_error: ValueNetwork | None
-    opt_state: OptStates
-    weighting_state: WeightingState
-    metrics: Metrics
-    td_error_abs: Float[Array, "B T"]
-    """Unweighted; arbitrary on padding."""
+    auxiliary: dict[str, optax.OptState]
 
 
 UpdateRule: TypeAlias = Callable[
-    ["ActorCriticLearner", LearnerState, Batch, PRNGKeyArray], ActorCriticUpdate
+    ["ActorCriticLearner", LearnerState, Batch, PRNGKeyArray], UpdateResult
 ]
+"""An algorithm's update; its TD errors are arbitrary on padding."""
 
 
 @dataclass(frozen=True)
@@ -126,10 +117,14 @@ class ActorCriticLearner:
 
     @functools.cached_property
     def auxiliary(self) -> Auxiliary:
-        """The functions of the auxiliary networks."""
-        needs, width = self.weighting.needs, self.config.rnn_hidden_dim
-        mixer_width = getattr(self.config, "central_mixing_embed_dim", 0)  # only with replay
-        return Auxiliary(self.env, needs, "q_star" in needs, width, mixer_width)
+        """The networks that the weighting needs; Q* learns as the critic does."""
+        config, needs = self.config, self.weighting.needs
+        mixer_width = getattr(config, "central_mixing_embed_dim", 0)  # only with replay
+        make_value = functools.partial(central_value, self.spec, config.rnn_hidden_dim, mixer_width)
+        # without lag: Q* of the greedy actions is the central critic's own
+        central_critic = CentralCritic(make_value, target_rate=float("q_star_greedy" in needs))
+        networks = auxiliary_networks(needs, self.env, central_critic, config.gamma)
+        return Auxiliary(networks, config.make_optimiser(self.critic_lr))
 
     def recent_episodes(self, batch_size: int, buffer_size: int) -> RecentEpisodes | None:
         """The newest episodes: exactly those if the algorithm asks for them, else those that a
@@ -188,7 +183,7 @@ class ActorCriticLearner:
         k_actor, k_critic, k_auxiliary, k_start = jax.random.split(key, 4)
         n_outputs = self.spec.n_actions + self.n_outputs
         actor = make_agent(k_actor, self.spec, self.config.rnn_hidden_dim, n_outputs)
-        auxiliary = self.auxiliary.init(jax.random.split(k_auxiliary, 4))
+        auxiliary = self.auxiliary.init(jax.random.split(k_auxiliary, N_KEYS))
         params = Networks(actor, self.make_critic(k_critic), auxiliary)
         if self.initialise is not None:
             params = self.initialise(k_start, params)
@@ -196,11 +191,10 @@ class ActorCriticLearner:
         opt_state = OptStates(
             self.config.make_optimiser().init(with_actor),
             self.config.make_optimiser(self.critic_lr).init(with_critic),
-            self.config.make_optimiser(self.critic_lr).init(auxiliary.central_critic),
-            self.auxiliary.init_optimiser(auxiliary),
+            self.auxiliary.init_optimisers(auxiliary),
         )
-        critic, error = jax.tree.map(jnp.copy, (params.critic, auxiliary.error))
-        targets = TargetNetworks(critic if self.has_target else (), error)
+        critic = jax.tree.map(jnp.copy, params.critic) if self.has_target else ()
+        targets = TargetNetworks(critic, self.auxiliary.init_targets(auxiliary))
         weighting_state = jax.tree.map(jnp.float32, self.weighting.init())
         return LearnerState(params, targets, opt_state, weighting_state)
 
@@ -208,10 +202,8 @@ class ActorCriticLearner:
         """One update of policy and critic."""
         new = self.update_rule(self, state, batch, key)
         mask = transitions(batch.episodes).mask
-        targets = state.target_networks._replace(error=new.target_error)
-        state = LearnerState(new.params, targets, new.opt_state, new.weighting_state)
         metrics = new.metrics | {"valid_steps": mask.sum()}
-        return UpdateResult(state, metrics, jnp.where(mask, new.td_error_abs, 0.0))
+        return UpdateResult(new.state, metrics, jnp.where(mask, new.td_error_abs, 0.0))
 
     def sync_targets(self, state: LearnerState) -> LearnerState:
         """The state with the critic copied to its target network, if it has one."""
@@ -220,36 +212,34 @@ class ActorCriticLearner:
         targets = state.target_networks._replace(critic=state.params.critic)
         return state._replace(target_networks=targets)
 
-    def apply_gradients(
-        self, grads: Networks, state: LearnerState
-    ) -> tuple[Networks, ValueNetwork | None, OptStates]:
-        """A step of all optimisers; (networks, the error network's target, optimiser states)."""
-        params = state.params
-        auxiliary, target_error, opt_state = self.apply_auxiliary_gradients(grads.auxiliary, state)
+    def apply_gradients(self, grads: Networks, state: LearnerState) -> LearnerState:
+        """The state after a step of all optimisers."""
+        state = self.apply_auxiliary_gradients(grads.auxiliary, state)
+        params, opt_state = state.params, state.opt_state
         actor_grads, critic_grads = self._optimised_together(grads)
         actor, critic = self._optimised_together(params)
         actor, actor_state = self.optimise(actor_grads, opt_state.actor, actor, self.config.lr)
         critic, critic_state = self.optimise(critic_grads, opt_state.critic, critic, self.critic_lr)
         if self.critic_lr is None:
             actor, critic = actor
-        opt_state = opt_state._replace(actor=actor_state, critic=critic_state)
-        return Networks(actor, critic, auxiliary), target_error, opt_state
+        return state._replace(
+            params=params._replace(actor=actor, critic=critic),
+            opt_state=opt_state._replace(actor=actor_state, critic=critic_state),
+        )
 
     def apply_auxiliary_gradients(
-        self, grads: AuxiliaryNetworks, state: LearnerState
-    ) -> tuple[AuxiliaryNetworks, ValueNetwork | None, OptStates]:
-        """A step of the auxiliary networks alone; otherwise as `apply_gradients`."""
-        old, opt_state = state.params.auxiliary, state.opt_state
-        central_critic, central_critic_state = self.optimise(
-            grads.central_critic, opt_state.central_critic, old.central_critic, self.critic_lr
+        self, grads: auxiliary_network.Networks, state: LearnerState
+    ) -> LearnerState:
+        """The state after a step of the auxiliary networks alone."""
+        params, targets, opt_state, _ = state
+        networks, auxiliary_targets, opt_states = self.auxiliary.apply_gradients(
+            grads, opt_state.auxiliary, params.auxiliary, targets.auxiliary
         )
-        auxiliary, target_error, auxiliary_state = self.auxiliary.apply_gradients(
-            grads, opt_state.auxiliary, old, state.target_networks.error
+        return state._replace(
+            params=params._replace(auxiliary=networks),
+            target_networks=targets._replace(auxiliary=auxiliary_targets),
+            opt_state=opt_state._replace(auxiliary=opt_states),
         )
-        opt_state = opt_state._replace(
-            central_critic=central_critic_state, auxiliary=auxiliary_state
-        )
-        return auxiliary._replace(central_critic=central_critic), target_error, opt_state
 
     def optimise(
         self, grads: PyTree, opt_state: optax.OptState, params: PyTree, lr: float | None

@@ -15,7 +15,6 @@ from macpo.envs.base import Environment
 from macpo.kernels.packing import Packing, pack, plan
 from macpo.kernels.unroll import Encode, unroll
 from macpo.nets.agent import AgentNet, agent_inputs
-from macpo.nets.mixers import Mixer
 from macpo.types import Episodes, Observation, PyTree, Spec
 
 
@@ -43,13 +42,6 @@ class PackedEpisodes(NamedTuple):
     observation: Observation
 
 
-class ValueNetwork(NamedTuple):
-    """A joint action value: the agents' network and the mixer of their utilities."""
-
-    agent: AgentNet
-    mixer: Mixer
-
-
 def transitions(episodes: Episodes, importance: Float[Array, " B"] | None = None) -> Transitions:
     """The steps of stored episodes; without an `importance`, every episode has 1."""
     batch_size, n_steps = episodes.reward.shape
@@ -69,6 +61,11 @@ def actions_taken(episodes: Episodes) -> Int[Array, "B Tp1 N"]:
 def last_actions(actions: Int[Array, "B T N"]) -> Int[Array, "B Tp1 N"]:
     """The actions that led to every state; −1 (none) in the first state."""
     return jnp.pad(actions, ((0, 0), (1, 0), (0, 0)), constant_values=-1)
+
+
+def drop_final_state(tree: PyTree) -> PyTree:
+    """Values of the states in which actions were taken: [B, T, ...] from [B, T+1, ...]."""
+    return jax.tree.map(lambda x: x[:, :-1], tree)
 
 
 def pack_episodes(env: Environment, episodes: Episodes) -> PackedEpisodes:

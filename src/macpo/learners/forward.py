@@ -5,7 +5,7 @@ and the weighting read comes out as one `ForwardOutput`.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -15,44 +15,30 @@ from macpo.envs.base import Environment
 from macpo.kernels.chunked import map_states
 from macpo.kernels.packing import unpack
 from macpo.kernels.unroll import unroll_with_hidden
-from macpo.learners.auxiliary import (
-    Auxiliary,
-    AuxiliaryMixers,
-    AuxiliaryNetworks,
-    AuxiliaryValues,
-    OnlineUtilities,
-    TargetUtilities,
-    mixers_of,
-)
+from macpo.learners import auxiliary_network as auxiliary
 from macpo.learners.episodes import (
     PackedEpisodes,
-    Transitions,
-    ValueNetwork,
     agent_history,
     decode_rows,
     encoder,
     pack_episodes,
     unroll_agents,
 )
+from macpo.learners.losses import LossTerm
 from macpo.nets.action_selection import gather_actions, greedy
 from macpo.nets.mixers import Extras, Mixer
-from macpo.types import Episodes, Metrics, PyTree
-from macpo.weighting.signals import Signals
+from macpo.nets.value_network import ValueNetwork
+from macpo.types import Episodes, PyTree
 from macpo.weighting.weighting import Weighting
 
 
 class Networks(NamedTuple):
-    """Trained networks: the factored value that acts, and those that weighting or targets need."""
+    """The trained networks, or the target networks."""
 
     value: ValueNetwork
-    auxiliary: AuxiliaryNetworks
-
-
-class TargetNetworks(NamedTuple):
-    """Target networks: of the value that targets come from, and of the error network."""
-
-    value: ValueNetwork
-    error: ValueNetwork | None
+    """The factored value that acts; as a target, the value that targets come from."""
+    auxiliary: auxiliary.Networks
+    """Those that weighting or targets need."""
 
 
 class JointActions(NamedTuple):
@@ -74,7 +60,8 @@ class OnlineAgents(NamedTuple):
     """Utilities of the greedy actions, where the mixer reads them."""
     hidden: Float[Array, "S L N h"] | None
     """Recurrent states, where the mixer reads them."""
-    auxiliary: OnlineUtilities
+    auxiliary: PyTree
+    """Utilities of the actions taken in the auxiliary networks."""
 
 
 class TargetAgents(NamedTuple):
@@ -86,7 +73,8 @@ class TargetAgents(NamedTuple):
     """Those of the actions taken, where the weighting reads their joint value."""
     best: Float[Array, "S L N"] | None
     hidden: Float[Array, "S L N h"] | None
-    auxiliary: TargetUtilities
+    auxiliary: PyTree
+    """Utilities of the bootstrap actions in the auxiliary networks' targets."""
 
 
 class MixerContext(NamedTuple):
@@ -108,9 +96,8 @@ class JointValues(NamedTuple):
     """The target network's value of the actions taken."""
     dq_tot_dq: Float[Array, "B Tp1 N"] | None
     """Derivative of `q_tot` with respect to each agent's utility."""
-    auxiliary: AuxiliaryValues
-    further: PyTree
-    """The values of the algorithm's further loss (`FurtherLoss`), or None."""
+    terms: dict[str, PyTree]
+    """The values of every loss term besides the TD loss, by its name."""
 
 
 class ForwardOutput(NamedTuple):
@@ -125,20 +112,11 @@ class ForwardOutput(NamedTuple):
     """Whether the joint action taken is the bootstrap action."""
 
 
-class Mixers(NamedTuple):
-    """The parts of the online networks that read the global state."""
+class MixedTerm(LossTerm, Protocol):
+    """A loss term of an algorithm's own, of values that its mixer computes."""
 
-    value: Mixer
-    auxiliary: AuxiliaryMixers
-
-
-class FurtherLoss(Protocol):
-    """A loss that an algorithm adds to the TD loss, of joint values that it defines."""
-
-    @property
-    def provides(self) -> tuple[str, ...]:
-        """The weighting's signals that these values supply."""
-        ...
+    provides: ClassVar[tuple[str, ...]]
+    """The weighting's signals that these values supply."""
 
     def values(
         self,
@@ -151,14 +129,6 @@ class FurtherLoss(Protocol):
         """Values [R] of a chunk of states."""
         ...
 
-    def signals(self, signals: Signals, values: PyTree) -> Signals:
-        """The signals, completed by those it provides; values are [B, T]."""
-        ...
-
-    def loss(self, values: PyTree, steps: Transitions) -> tuple[Float[Array, ""], Metrics]:
-        """(loss, metrics) of values [B, T]."""
-        ...
-
 
 @dataclass(frozen=True)
 class ForwardPass:
@@ -166,8 +136,7 @@ class ForwardPass:
 
     env: Environment
     weighting: Weighting
-    auxiliary: Auxiliary
-    further_loss: FurtherLoss | None
+    terms: tuple[MixedTerm, ...]
     double_q: bool
     """Whether the online network chooses the bootstrap actions."""
     targets_central: bool
@@ -175,11 +144,9 @@ class ForwardPass:
     utility_clamp: tuple[float, float] | None
     """Bounds of the utilities of the value that acts."""
 
-    def __call__(
-        self, networks: tuple[Networks, TargetNetworks], episodes: Episodes
-    ) -> ForwardOutput:
+    def __call__(self, networks: tuple[Networks, Networks], episodes: Episodes) -> ForwardOutput:
         """The outputs of all networks in every state of stored episodes, in one pass."""
-        params, targets = networks
+        (params, targets), spec = networks, self.env.spec
         packed = pack_episodes(self.env, episodes)  # [S, L, ...]: from here on without padding
         available = packed.observation.avail_actions
 
@@ -196,18 +163,11 @@ class ForwardPass:
             return name in value.mixer.needs
 
         utilities = gather_actions(q, actions.taken)
-        online, target = self.auxiliary.utilities(
-            params.auxiliary,
-            targets.error,
-            lambda agent: unroll_agents(self.env.spec, agent, packed),
-            actions.taken,
-            actions.bootstrap,
-        )
         online = OnlineAgents(
             jax.lax.stop_gradient(utilities) if self.weighting.per_agent else utilities,
             gather_actions(q, best) if reads(params.value, "best") else None,
             hidden,
-            online,
+            auxiliary.utilities(spec, params.auxiliary, packed, actions.taken),
         )
         reads_target = "q_of_target_net" in self.weighting.needs
         target = TargetAgents(
@@ -215,11 +175,11 @@ class ForwardPass:
             gather_actions(target_q, actions.taken) if reads_target else None,
             gather_actions(target_q, target_best) if reads(targets.value, "best") else None,
             target_hidden,
-            target,
+            auxiliary.utilities(spec, targets.auxiliary, packed, actions.bootstrap),
         )
 
         # 3. Joint values.
-        mixers = Mixers(params.value.mixer, mixers_of(params.auxiliary))
+        mixers = params.value.mixer, auxiliary.mixers_of(params.auxiliary)
         context = MixerContext(packed.encoded_state, actions, jax.lax.stop_gradient(target))
         joint = map_states(self._mix, mixers, targets, online, context, packed.packing)
 
@@ -231,35 +191,31 @@ class ForwardPass:
         return jax.tree.map(lambda x: unpack(packed.packing, x), out)
 
     def _mix(
-        self, mixers: Mixers, targets: TargetNetworks, online: OnlineAgents, context: MixerContext
+        self, mixers: PyTree, targets: Networks, online: OnlineAgents, context: MixerContext
     ) -> JointValues:
         """Joint values of a chunk of states."""
         encoded_state, actions, target = context
         state = decode_rows(self.env, encoded_state).state
-        mixer, target_mixer = mixers.value, targets.value.mixer
+        (mixer, auxiliary_mixers), target_mixer = mixers, targets.value.mixer
         extras = Extras(actions.taken, online.best, online.hidden)
         target_extras = Extras(actions.bootstrap, target.best, target.hidden)
         q_tot = mixer(online.taken, state, extras)
         target_q_tot = target_mixer(target.bootstrap, state, target_extras)
-        q_of_target_net = dq_tot_dq = further = None
+        q_of_target_net = dq_tot_dq = None
         if target.taken is not None:
             extras_of_taken = target_extras._replace(actions=actions.taken)
             q_of_target_net = target_mixer(target.taken, state, extras_of_taken)
         if "dq_tot_dq" in self.weighting.needs:
             by_utility = jax.grad(lambda utilities, mixer: mixer(utilities, state, extras).sum())
             dq_tot_dq = by_utility(*jax.lax.stop_gradient((online.taken, mixer)))
-        if self.further_loss is not None:
+        targets_mixers = auxiliary.mixers_of(targets.auxiliary)
+        taken = auxiliary.mix(auxiliary_mixers, online.auxiliary, state, actions.taken)
+        greedy = auxiliary.mix(targets_mixers, target.auxiliary, state, actions.bootstrap)
+        terms: dict[str, PyTree] = {**auxiliary.paired(taken, greedy)}
+        for term in self.terms:
             of_greedy = extras._replace(actions=actions.greedy)
-            further = self.further_loss.values(mixer, q_tot, online.taken, of_greedy, state)
-        auxiliary = self.auxiliary.mix(
-            mixers.auxiliary,
-            targets.error,
-            online.auxiliary,
-            target.auxiliary,
-            state,
-            actions.taken,
-        )
-        return JointValues(q_tot, target_q_tot, q_of_target_net, dq_tot_dq, auxiliary, further)
+            terms[term.name] = term.values(mixer, q_tot, online.taken, of_greedy, state)
+        return JointValues(q_tot, target_q_tot, q_of_target_net, dq_tot_dq, terms)
 
     def _unroll(
         self, value: ValueNetwork, packed: PackedEpisodes

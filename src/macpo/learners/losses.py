@@ -1,6 +1,6 @@
 """Losses over the steps of stored episodes; the content of padding does not matter."""
 
-from typing import Literal, NamedTuple, TypeAlias
+from typing import ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -8,8 +8,9 @@ from jaxtyping import Array, Bool, Float
 
 from macpo.learners.episodes import Transitions
 from macpo.learners.returns import lambda_return
+from macpo.types import Batch, Metrics, PyTree
 from macpo.weighting.loss import weighted_loss
-from macpo.weighting.signals import individual_td_error
+from macpo.weighting.signals import Signals, individual_td_error
 
 Reduction: TypeAlias = Literal["mean", "sum"]
 
@@ -23,6 +24,32 @@ class TDErrors(NamedTuple):
     """The target it is regressed on; no gradient."""
     error: Float[Array, "B T"]
     """q − target."""
+
+
+class LossInputs(NamedTuple):
+    """What a loss term reads besides its own values."""
+
+    td: TDErrors
+    steps: Transitions
+    batch: Batch
+
+
+LossAndMetrics: TypeAlias = tuple[Float[Array, ""], Metrics]
+
+
+class LossTerm(Protocol):
+    """A loss besides the TD loss, of values [B, T+1] that the forward pass computes."""
+
+    name: ClassVar[str]
+    """The name of its values, and of its network if it has one."""
+
+    def signals(self, signals: Signals, values: PyTree, inputs: LossInputs) -> Signals:
+        """The signals, completed by those that its values supply."""
+        ...
+
+    def loss(self, nets: dict[str, PyTree], values: PyTree, inputs: LossInputs) -> LossAndMetrics:
+        """(loss, metrics); `nets` are the auxiliary networks."""
+        ...
 
 
 def td_errors(

@@ -14,27 +14,13 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from macpo.bounds import Positive, PositiveInt
 from macpo.errors import require
-from macpo.kernels.chunked import map_states
-from macpo.kernels.packing import pack, unpack
 from macpo.kernels.shard import map_over_devices
 from macpo.learners.actor_critic import ActorCritic, ActorCriticLearner
-from macpo.learners.auxiliary import (
-    AuxiliaryMixers,
-    AuxiliaryNetworks,
-    AuxiliaryValues,
-    OnlineUtilities,
-    central_critic_loss,
-    mixers_of,
-)
+from macpo.learners.auxiliary_network import Networks, auxiliary_values
 from macpo.learners.base import LearnerState
-from macpo.learners.episodes import (
-    ValueNetwork,
-    decode_rows,
-    pack_episodes,
-    transitions,
-    unroll_agents,
-)
-from macpo.types import Batch, Episodes, Metrics, PyTree
+from macpo.learners.episodes import transitions
+from macpo.learners.losses import LossInputs, TDErrors
+from macpo.types import Batch, Metrics
 from macpo.weighting.signals import Signals
 from macpo.weighting.weighting import Weighting, WeightingState
 
@@ -84,7 +70,7 @@ class CriticWeights(NamedTuple):
 
 def weight_critics(
     learner: ActorCriticLearner,
-    auxiliary: AuxiliaryNetworks,
+    auxiliary: Networks,
     state: LearnerState,
     batch: Batch,
     key: PRNGKeyArray,
@@ -93,10 +79,9 @@ def weight_critics(
     """The weights of every step of a batch, computed separately for each critic's error."""
     out = jax.lax.stop_gradient(out)
     episodes, steps = batch.episodes, transitions(batch.episodes, batch.importance)
-    values = AuxiliaryValues()
-    if any(net is not None for net in auxiliary):
-        networks = auxiliary, state.target_networks.error
-        values = map_over_devices(partial(_forward, learner), networks, (episodes, out.greedy))
+    networks = auxiliary, state.target_networks.auxiliary
+    forward = partial(auxiliary_values, learner.env)
+    values = map_over_devices(forward, networks, (episodes, out.greedy))
 
     # the critics are concatenated along the axis of episodes
     n_critics = out.q.shape[-1]
@@ -109,8 +94,11 @@ def weight_critics(
 
     is_greedy = (out.greedy[:, :-1] == episodes.actions).all(-1)
     team = Signals(steps.mask, target=out.target, pi_taken=out.pi_taken, is_greedy=is_greedy)
-    discount = learner.config.gamma * ~steps.terminal
-    team = learner.auxiliary.signals(team, values, discount, batch.recent_differs)
+    td_error_abs = jnp.abs(out.q - out.target[..., None]).mean(-1)
+    td = TDErrors(out.q.mean(-1), out.target, td_error_abs)
+    inputs = LossInputs(td, steps, batch)
+    for network in learner.auxiliary.networks:
+        team = network.signals(team, values[network.name], inputs)
     signals = jax.tree.map(tiled, team)._replace(
         q=stacked(out.q),
         q_of_target_net=stacked(out.q_of_target_net),
@@ -119,57 +107,8 @@ def weight_critics(
     weighted = learner.weighting.apply(state.weighting_state, signals)
     weights = jnp.moveaxis(weighted.weights.reshape(n_critics, *steps.mask.shape), 0, -1)
 
-    loss, metrics = jnp.zeros(()), weighted.metrics
-    if values.q_star is not None:
-        q, q_star = out.q.mean(-1), values.q_star[:, :-1]
-        loss_central, more = central_critic_loss(q, q_star, out.target, steps)
-        loss, metrics = loss + loss_central, metrics | more
-    td_error = jnp.abs(out.q - out.target[..., None]).mean(-1)
-    own = learner.auxiliary.losses(auxiliary, values, team, td_error, batch)
-    return CriticWeights(
-        weights * steps.importance[..., None],
-        loss + sum(own.values()),
-        weighted.state,
-        metrics | own,
-    )
-
-
-class _Context(NamedTuple):
-    """Inputs of the joint values of a state that carry no gradient."""
-
-    encoded_state: PyTree
-    taken: Int[Array, "S L N"]
-    target: PyTree
-
-
-def _forward(
-    learner: ActorCriticLearner,
-    networks: tuple[AuxiliaryNetworks, ValueNetwork | None],
-    batch: tuple[Episodes, Int[Array, "B Tp1 N"]],
-) -> AuxiliaryValues:
-    """The auxiliary networks' values of every state."""
-    (nets, target_error), (episodes, greedy) = networks, batch
-    packed = pack_episodes(learner.env, episodes)
-    online, target = learner.auxiliary.utilities(
-        nets,
-        target_error,
-        lambda agent: unroll_agents(learner.spec, agent, packed),
-        packed.actions,
-        pack(packed.packing, greedy),
-        with_greedy_q_star="q_star_greedy" in learner.weighting.needs,
-    )
-
-    def mix(
-        mixers: AuxiliaryMixers,
-        target_error: ValueNetwork | None,
-        online: OnlineUtilities,
-        context: _Context,
-    ) -> AuxiliaryValues:
-        state = decode_rows(learner.env, context.encoded_state).state
-        return learner.auxiliary.mix(
-            mixers, target_error, online, context.target, state, context.taken
-        )
-
-    context = _Context(packed.encoded_state, packed.actions, jax.lax.stop_gradient(target))
-    values = map_states(mix, mixers_of(nets), target_error, online, context, packed.packing)
-    return jax.tree.map(partial(unpack, packed.packing), values)
+    total, metrics = jnp.zeros(()), weighted.metrics
+    for network in learner.auxiliary.networks:
+        loss, more = network.loss(auxiliary, values[network.name], inputs)
+        total, metrics = total + loss, metrics | more
+    return CriticWeights(weights * steps.importance[..., None], total, weighted.state, metrics)

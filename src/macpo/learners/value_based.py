@@ -1,9 +1,9 @@
 """The value-based learner: utilities, a mixer, λ-returns, weighted squared TD errors.
 
 VDN, QMIX and QPLEX differ in the mixer; CW-QMIX, OW-QMIX and MAC-PO are QMIX with other weights;
-IQL has no mixer, QTRAN a joint network in its place and a further loss. If the weighting needs an
-unrestricted value Q*, a central critic (a second recurrent network with a feed-forward mixer)
-learns the same targets, and the targets come from its target network.
+IQL has no mixer, QTRAN a joint network in its place and a loss term of its own. If the weighting
+needs an unrestricted value Q*, a central critic (a second recurrent network with a feed-forward
+mixer) learns the same targets, and the targets come from its target network.
 
 Source: QMIX (Rashid et al. 2018) as tuned in PyMARL2; Weighted QMIX (Rashid et al. 2020); MAC-PO
 (Mei et al. 2023), section 4 and its released code.
@@ -17,29 +17,31 @@ from typing import Literal, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from macpo import registry
 from macpo.bounds import NonNegative, PositiveInt
 from macpo.envs.base import Environment
 from macpo.errors import UsageError, require
 from macpo.kernels.shard import map_over_devices
-from macpo.learners.auxiliary import Auxiliary, central_critic_loss
+from macpo.learners.auxiliary import N_KEYS, Auxiliary, auxiliary_networks
 from macpo.learners.base import LearnerState, RecentEpisodes, UpdateResult
-from macpo.learners.episodes import Transitions, ValueNetwork, transitions
-from macpo.learners.forward import (
-    ForwardOutput,
-    ForwardPass,
-    FurtherLoss,
-    JointValues,
-    Networks,
-    TargetNetworks,
-)
+from macpo.learners.central_critic import CentralCritic
+from macpo.learners.episodes import Transitions, drop_final_state, transitions
+from macpo.learners.forward import ForwardOutput, ForwardPass, MixedTerm, Networks
 from macpo.learners.hyperparameters import Hyperparameters, optimiser_step
-from macpo.learners.losses import TDErrors, individual_td_loss, td_errors, weighted_squared_error
+from macpo.learners.losses import (
+    LossInputs,
+    LossTerm,
+    TDErrors,
+    individual_td_loss,
+    td_errors,
+    weighted_squared_error,
+)
 from macpo.nets.action_selection import epsilon_greedy, greedy
 from macpo.nets.agent import agents_step, initial_hidden, make_agent
 from macpo.nets.mixers import Mixer
+from macpo.nets.value_network import ValueNetwork, central_value
 from macpo.types import Batch, Episodes, Metrics, Observation, PyTree, Spec
 from macpo.weighting.normalise import masked_mean
 from macpo.weighting.signals import Signals
@@ -79,15 +81,10 @@ class OptStates(NamedTuple):
     """States of the optimisers: of value and central critic, and of other auxiliary networks."""
 
     value: optax.OptState
-    auxiliary: optax.OptState
+    auxiliary: dict[str, optax.OptState]
 
 
-LossTerm: TypeAlias = Callable[
-    [JointValues, TDErrors, Transitions], tuple[Float[Array, ""], Metrics]
-]
-"""(joint values [B, T+1], TD errors, steps) → (loss, metrics)."""
-
-Arrange: TypeAlias = Callable[[ForwardOutput, Transitions], tuple[ForwardOutput, Transitions]]
+AsRows: TypeAlias = Callable[[ForwardOutput, Transitions], tuple[ForwardOutput, Transitions]]
 
 
 def episodes_as_rows(out: ForwardOutput, steps: Transitions) -> tuple[ForwardOutput, Transitions]:
@@ -103,12 +100,13 @@ class ValueBasedLearner:
     config: ValueBased
     weighting: Weighting
     make_mixer: Callable[[PRNGKeyArray], Mixer] = field(repr=False)
-    further_loss: FurtherLoss | None = field(default=None, repr=False)
-    arrange: Arrange = field(default=episodes_as_rows, repr=False)
+    terms: tuple[MixedTerm, ...] = field(default=(), repr=False)
+    """The algorithm's own losses besides the TD loss."""
+    as_rows: AsRows = field(default=episodes_as_rows, repr=False)
     """Which rows have their own TD errors: episodes, or (IQL) the agents of each episode."""
 
     def __post_init__(self) -> None:
-        compares = "q_star_greedy" in self.weighting.needs and self._needs_central_critic
+        compares = "q_star_greedy" in self.weighting.needs and "q_star" in self._missing
         if compares and not self.targets_central:
             raise UsageError(
                 f"weighting {self.weighting.name!r} compares with Q* of the greedy actions, which "
@@ -129,13 +127,17 @@ class ValueBasedLearner:
     def targets_central(self) -> bool:
         """Whether targets come from the central critic."""
         source = self.config.target_source
-        return source == "central" or (source == "auto" and self._needs_central_critic)
+        return source == "central" or (source == "auto" and "q_star" in self._missing)
 
     @property
-    def _needs_central_critic(self) -> bool:
-        """Whether the weighting needs a Q* that the algorithm itself does not provide."""
-        provided = self.further_loss.provides if self.further_loss else ()
-        return "q_star" in self.weighting.needs and "q_star" not in provided
+    def has_central_critic(self) -> bool:
+        """Whether targets or weighting need one."""
+        return self.targets_central or "q_star" in self._missing
+
+    @property
+    def _missing(self) -> set[str]:
+        """The signals that the weighting needs and the algorithm's own terms do not provide."""
+        return set(self.weighting.needs).difference(*(term.provides for term in self.terms))
 
     @functools.cached_property
     def forward(self) -> ForwardPass:
@@ -143,8 +145,7 @@ class ValueBasedLearner:
         return ForwardPass(
             self.env,
             self.weighting,
-            self.auxiliary,
-            self.further_loss,
+            self.terms,
             self.config.double_q,
             self.targets_central,
             self.config.utility_clamp,
@@ -152,10 +153,19 @@ class ValueBasedLearner:
 
     @functools.cached_property
     def auxiliary(self) -> Auxiliary:
-        """The functions of the auxiliary networks."""
-        has_central_critic = self.targets_central or self._needs_central_critic
-        widths = self.config.rnn_hidden_dim, self.config.central_mixing_embed_dim
-        return Auxiliary(self.env, self.weighting.needs, has_central_critic, *widths)
+        """The networks that the weighting or the targets need."""
+        config, needs = self.config, self._missing
+        if self.targets_central:
+            needs.add("q_star")
+        widths = config.rnn_hidden_dim, config.central_mixing_embed_dim
+        make_value = functools.partial(central_value, self.spec, *widths)
+        central_critic = CentralCritic(make_value, coefficient=config.central_loss)
+        return Auxiliary(auxiliary_networks(needs, self.env, central_critic, config.gamma))
+
+    @functools.cached_property
+    def all_terms(self) -> tuple[LossTerm, ...]:
+        """All losses besides the TD loss."""
+        return (*self.auxiliary.networks, *self.terms)
 
     def recent_episodes(self, batch_size: int, buffer_size: int) -> RecentEpisodes | None:
         """The newest episodes, if the weighting compares replay with them."""
@@ -167,7 +177,7 @@ class ValueBasedLearner:
         rows = batch_size * (self.spec.episode_limit + 1) * self.spec.n_agents
         # a mixer that reads recurrent states: also those of the targets, and a gradient
         mixer = jax.eval_shape(self.make_mixer, jax.random.key(0))
-        kept = 1 + self.auxiliary.has_central_critic + 2 * ("hidden" in mixer.needs)
+        kept = 1 + self.has_central_critic + 2 * ("hidden" in mixer.needs)
         return 2 * kept * rows * self.config.rnn_hidden_dim * 4
 
     # --- acting -------------------------------------------------------------------------------
@@ -197,16 +207,14 @@ class ValueBasedLearner:
 
     def init(self, key: PRNGKeyArray) -> LearnerState:
         """Fresh networks and optimisers; target networks are copies."""
-        k_agent, k_mixer, *k_auxiliary = jax.random.split(key, 6)
+        k_agent, k_mixer, *k_auxiliary = jax.random.split(key, 2 + N_KEYS)
         agent = make_agent(k_agent, self.spec, self.config.rnn_hidden_dim, self.spec.n_actions)
         value = ValueNetwork(agent, self.make_mixer(k_mixer))
         params = Networks(value, self.auxiliary.init(jnp.stack(k_auxiliary)))
-        targets = TargetNetworks(
-            self._target_of(params), jax.tree.map(jnp.copy, params.auxiliary.error)
-        )
+        targets = Networks(self._target_of(params), self.auxiliary.init_targets(params.auxiliary))
         opt_state = OptStates(
-            self.config.make_optimiser().init(_value_and_central_critic(params)),
-            self.auxiliary.init_optimiser(params.auxiliary),
+            self.config.make_optimiser().init(self._optimised_together(params)),
+            self.auxiliary.init_optimisers(params.auxiliary),
         )
         weighting_state = jax.tree.map(jnp.float32, self.weighting.init())
         return LearnerState(params, targets, opt_state, weighting_state)
@@ -215,28 +223,27 @@ class ValueBasedLearner:
         """One step of the optimisers of all networks."""
         grads, aux = jax.grad(self.loss, has_aux=True)(state.params, state, batch, key)
         metrics, weighting_state, td_error_abs = aux
-        metrics["grad_norm"] = optax.tree.norm(_value_and_central_critic(grads))
-        params, targets, opt_state = self.apply_gradients(grads, state)
-        state = LearnerState(params, targets, opt_state, weighting_state)
+        metrics["grad_norm"] = optax.tree.norm(self._optimised_together(grads))
+        state = self.apply_gradients(grads, state)._replace(weighting_state=weighting_state)
         return UpdateResult(state, metrics, td_error_abs)
 
-    def apply_gradients(
-        self, grads: Networks, state: LearnerState
-    ) -> tuple[Networks, TargetNetworks, OptStates]:
-        """A step of both optimisers; the error network's target follows."""
-        params, (value_state, auxiliary_state) = state.params, state.opt_state
-        (value, central_critic), value_state = optimiser_step(
+    def apply_gradients(self, grads: Networks, state: LearnerState) -> LearnerState:
+        """The state after a step of all optimisers; the auxiliary targets follow."""
+        params, targets, opt_state, _ = state
+        (value, shared), value_state = optimiser_step(
             self.config.make_optimiser(),
-            _value_and_central_critic(grads),
-            value_state,
-            _value_and_central_critic(params),
+            self._optimised_together(grads),
+            opt_state.value,
+            self._optimised_together(params),
         )
-        auxiliary, target_error, auxiliary_state = self.auxiliary.apply_gradients(
-            grads.auxiliary, auxiliary_state, params.auxiliary, state.target_networks.error
+        auxiliary, auxiliary_targets, auxiliary_states = self.auxiliary.apply_gradients(
+            grads.auxiliary, opt_state.auxiliary, {**params.auxiliary, **shared}, targets.auxiliary
         )
-        auxiliary = auxiliary._replace(central_critic=central_critic)
-        targets = state.target_networks._replace(error=target_error)
-        return Networks(value, auxiliary), targets, OptStates(value_state, auxiliary_state)
+        return state._replace(
+            params=Networks(value, auxiliary),
+            target_networks=Networks(targets.value, auxiliary_targets),
+            opt_state=OptStates(value_state, auxiliary_states),
+        )
 
     def sync_targets(self, state: LearnerState) -> LearnerState:
         """The state with the value that targets come from copied to its target network."""
@@ -250,15 +257,16 @@ class ValueBasedLearner:
         config = self.config
         networks = params, state.target_networks
         out = map_over_devices(self.forward, networks, batch.episodes)  # [B, T+1, ...]
-        out, steps = self.arrange(out, transitions(batch.episodes, batch.importance))
+        out, steps = self.as_rows(out, transitions(batch.episodes, batch.importance))
         td = td_errors(
             out.joint.q_tot, out.joint.target_q_tot, steps, config.gamma, config.td_lambda
         )
-        signals = self.signals(out, td, steps, key, batch.recent_differs)
+        inputs = LossInputs(td, steps, batch)
+        signals = self.signals(out, inputs, key)
         weighted = self.weighting.apply(state.weighting_state, signals)
 
         loss_td = self.td_loss(out, td, weighted.weights, steps)
-        loss = config.qmix_loss * loss_td
+        losses = {"td": config.qmix_loss * loss_td}
         metrics = weighted.metrics | {
             "loss_td": loss_td,
             "td_error_abs": masked_mean(jnp.abs(td.error), steps.mask),
@@ -266,42 +274,17 @@ class ValueBasedLearner:
             "target_mean": masked_mean(td.target, steps.mask),
             "valid_steps": batch.episodes.length.sum(),
         }
-        for term in self.terms:
-            term_loss, term_metrics = term(out.joint, td, steps)
-            loss, metrics = loss + term_loss, metrics | term_metrics
-        metrics["loss"] = loss
-        auxiliary_losses = self.auxiliary.losses(
-            params.auxiliary, out.joint.auxiliary, signals, td.error, batch
-        )  # of networks that have their own optimiser
-        loss = sum(auxiliary_losses.values(), loss)
+        for term in self.all_terms:
+            values = out.joint.terms[term.name]
+            losses[term.name], more = term.loss(params.auxiliary, values, inputs)
+            metrics |= more
+        own = self.auxiliary.optimisers  # whose losses the learner's optimiser does not minimise
+        metrics["loss"] = sum(loss for name, loss in losses.items() if name not in own)
 
         td_error_abs = jnp.where(steps.mask, jnp.abs(td.error), 0.0)
         td_error_abs = _by_episode(td_error_abs, batch.episodes)
-        return loss, jax.lax.stop_gradient(
-            (metrics | auxiliary_losses, weighted.state, td_error_abs)
-        )
-
-    @property
-    def terms(self) -> tuple[LossTerm, ...]:
-        """The losses besides the TD loss that share its optimiser."""
-        central_critic = (self._central_critic_term,) if self.auxiliary.has_central_critic else ()
-        further = (self._further_term,) if self.further_loss else ()
-        return (*central_critic, *further)
-
-    def _central_critic_term(
-        self, joint: JointValues, td: TDErrors, steps: Transitions
-    ) -> tuple[Float[Array, ""], Metrics]:
-        """The central critic learns the same targets, unweighted."""
-        assert joint.auxiliary.q_star is not None
-        q_star = _drop_final_state(joint.auxiliary.q_star)
-        loss, metrics = central_critic_loss(td.q, q_star, td.target, steps)
-        return self.config.central_loss * loss, metrics
-
-    def _further_term(
-        self, joint: JointValues, td: TDErrors, steps: Transitions
-    ) -> tuple[Float[Array, ""], Metrics]:
-        assert self.further_loss is not None
-        return self.further_loss.loss(_drop_final_state(joint.further), steps)
+        aux = metrics, weighted.state, td_error_abs
+        return jnp.asarray(sum(losses.values())), jax.lax.stop_gradient(aux)
 
     def td_loss(
         self, out: ForwardOutput, td: TDErrors, weights: Array, steps: Transitions
@@ -310,24 +293,17 @@ class ValueBasedLearner:
         reduction = "sum" if self.weighting.normalise == "sum" else "mean"
         if self.weighting.per_agent:
             assert out.joint.dq_tot_dq is not None and out.utilities is not None
-            utilities, dq_tot_dq = _drop_final_state((out.utilities, out.joint.dq_tot_dq))
+            utilities, dq_tot_dq = drop_final_state((out.utilities, out.joint.dq_tot_dq))
             return individual_td_loss(td.error, utilities, dq_tot_dq, weights, steps, reduction)
         return weighted_squared_error(td.error, weights * steps.importance, steps.mask, reduction)
 
-    def signals(
-        self,
-        out: ForwardOutput,
-        td: TDErrors,
-        steps: Transitions,
-        key: PRNGKeyArray,
-        recent_differs: Bool[Array, ""] | bool,
-    ) -> Signals:
+    def signals(self, out: ForwardOutput, inputs: LossInputs, key: PRNGKeyArray) -> Signals:
         """The signals of every step that the weighting may read."""
-        current = _drop_final_state(out)
+        current = drop_final_state(out)
         signals = Signals(
-            mask=steps.mask,
-            q=td.q,
-            target=td.target,
+            mask=inputs.steps.mask,
+            q=inputs.td.q,
+            target=inputs.td.target,
             pi_taken=current.pi_taken,
             is_greedy=current.is_greedy,
             q_star_greedy=current.joint.target_q_tot,
@@ -335,25 +311,17 @@ class ValueBasedLearner:
             dq_tot_dq=current.joint.dq_tot_dq,
             uniform_noise=jax.random.uniform(key),
         )
-        if self.further_loss is not None:
-            signals = self.further_loss.signals(signals, current.joint.further)
-        discount = self.config.gamma * ~steps.terminal
-        return self.auxiliary.signals(signals, out.joint.auxiliary, discount, recent_differs)
+        for term in reversed(self.all_terms):  # a central critic's Q* comes before QTRAN's
+            signals = term.signals(signals, out.joint.terms[term.name], inputs)
+        return signals
 
     def _target_of(self, params: Networks) -> ValueNetwork:
-        target = params.auxiliary.central_critic if self.targets_central else params.value
-        assert target is not None
+        target = params.auxiliary["central_critic"] if self.targets_central else params.value
         return jax.tree.map(jnp.copy, target)
 
-
-def _value_and_central_critic(params: Networks) -> PyTree:
-    """The two networks that share an optimiser."""
-    return params.value, params.auxiliary.central_critic
-
-
-def _drop_final_state(tree: PyTree) -> PyTree:
-    """Values of the states in which actions were taken: [B, T, ...] from [B, T+1, ...]."""
-    return jax.tree.map(lambda x: x[:, :-1], tree)
+    def _optimised_together(self, networks: Networks) -> PyTree:
+        """The networks of the learner's own optimiser."""
+        return networks.value, self.auxiliary.shared(networks.auxiliary)
 
 
 def _by_episode(x: Float[Array, "R T"], episodes: Episodes) -> Float[Array, "B T"]:

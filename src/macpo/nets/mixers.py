@@ -136,6 +136,23 @@ class CentralMixer(eqx.Module):
         return (self.net.after_first(hidden) + self.value(state))[..., 0]
 
 
+class PositiveMixer(eqx.Module):
+    """Another mixer's joint value, made positive by a softplus."""
+
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    mixer: Mixer
+
+    def __call__(
+        self,
+        utilities: Float[Array, "*B N"],
+        state: Float[Array, "*B S"],
+        extras: Extras | None = None,
+    ) -> Float[Array, "*B"]:
+        """log(1 + exp Q)."""
+        return jax.nn.softplus(self.mixer(utilities, state, extras))
+
+
 class LinearMixer(eqx.Module):
     """Q_tot = Σ_i k_i(s) q_i with k_i ≥ 0 that sum to one.
 

@@ -20,7 +20,7 @@ from macpo.errors import UsageError
 from macpo.runs.files import disk_errors, parse_json, write_atomically
 from macpo.types import PyTree
 
-FORMAT = 3
+FORMAT = 4
 """Raised whenever arrays get other names or meanings, so that older files can no longer be read."""
 _KEY = "macpo"
 _EARLIER_KEY = "macpo_format"

@@ -95,7 +95,7 @@ def test_optimistic_weights_undervalue_punishment_by_their_alpha() -> None:
 
 def test_the_central_network_learns_the_payoffs_as_they_are() -> None:
     learned = played("owqmix", updates=1500, alpha=ALPHA)
-    assert n_near(learned.values.auxiliary.q_star, PENALTY, 0.1) == SEEDS
+    assert n_near(learned.values.terms["central_critic"].taken, PENALTY, 0.1) == SEEDS
 
 
 def test_qplex_learns_payoffs_that_no_monotonic_mixture_fits() -> None:
@@ -110,7 +110,7 @@ def test_qtran_learns_the_payoffs_and_a_sum_with_the_same_best_joint_action() ->
     learned = played("qtran", updates=1200)
     assert n_near(learned.q_tot, PENALTY, 0.5) == SEEDS
     assert (learned.returns == 8).all()
-    total = learned.values.further.q[:, :, 0]  # Σ q_i + V
+    total = learned.values.terms["factorisation"].q[:, :, 0]  # Σ q_i + V
     np.testing.assert_allclose(total[:, 0], 8, atol=0.3)  # meets it at the best,
     assert (total > learned.q_tot[:, :, 0] - 0.3).all()  # and is above it elsewhere
 

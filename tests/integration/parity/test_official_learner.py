@@ -16,11 +16,10 @@ import numpy as np
 import pytest
 
 from macpo.algorithms.qmix import Config as Qmix
-from macpo.learners.auxiliary import AuxiliaryNetworks
 from macpo.learners.base import LearnerState
-from macpo.learners.episodes import ValueNetwork
-from macpo.learners.forward import Networks, TargetNetworks
+from macpo.learners.forward import Networks
 from macpo.learners.value_based import ValueBasedLearner
+from macpo.nets.value_network import ValueNetwork
 from macpo.types import Batch, Episodes, Observation, Spec
 from macpo.weighting.factors import joint_probability
 from macpo.weighting.macpo import Config as Macpo
@@ -107,19 +106,18 @@ def load(kind: str, net: str, template: Any, names: dict[str, str]) -> Any:
 def networks(kind: str) -> Networks:
     """`kind` is param, grad or param_after."""
     template = fresh().params
+    central = template.auxiliary["central_critic"]
     return Networks(
         ValueNetwork(
             load(kind, "agent", template.value.agent, AGENT),
             load(kind, "mixer", template.value.mixer, MIXER),
         ),
-        AuxiliaryNetworks(
-            ValueNetwork(
-                load(kind, "central_agent", template.auxiliary.central_critic.agent, AGENT),
-                load(kind, "central_mixer", template.auxiliary.central_critic.mixer, CENTRAL_MIXER),
-            ),
-            error=None,
-            density_ratio=None,
-        ),
+        {
+            "central_critic": ValueNetwork(
+                load(kind, "central_agent", central.agent, AGENT),
+                load(kind, "central_mixer", central.mixer, CENTRAL_MIXER),
+            )
+        },
     )
 
 
@@ -171,19 +169,16 @@ def fresh() -> LearnerState:
 def updated() -> tuple[Networks, dict[str, np.ndarray], Networks]:
     """(gradients, everything exposed, parameters after one step of Adam)."""
     params = networks("param")
+    central = params.auxiliary["central_critic"]
     target = ValueNetwork(
-        load("param", "target_central_agent", params.auxiliary.central_critic.agent, AGENT),
-        load("param", "target_central_mixer", params.auxiliary.central_critic.mixer, CENTRAL_MIXER),
+        load("param", "target_central_agent", central.agent, AGENT),
+        load("param", "target_central_mixer", central.mixer, CENTRAL_MIXER),
     )
 
     @jax.jit
     def update() -> Any:
         key, given = jax.random.key(0), Batch(batch(), jnp.ones(4))
-        state = (
-            learner()
-            .init(key)
-            ._replace(params=params, target_networks=TargetNetworks(target, None))
-        )
+        state = learner().init(key)._replace(params=params, target_networks=Networks(target, {}))
         grads, _ = jax.grad(learner().loss, has_aux=True)(params, state, given, key)
         state, metrics, _ = learner().update(state, given, key)
         return grads, metrics, state.params
