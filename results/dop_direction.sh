@@ -16,7 +16,7 @@ for core in 0 1; do
       go $core "${game}_$direction" $dop --steps 20000 --test-interval 2000
     done
     env="--env predator-prey"
-    go $core "punishment0_$direction" $dop --steps 300000
+    go $core "punishment0_$direction" $dop --steps 300000 --checkpoint-interval 20000
   ) &
 done
 wait
