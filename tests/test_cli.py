@@ -113,6 +113,15 @@ def test_a_number_that_may_be_none_is_refused_as_a_number(
     assert "nowhere is not a run directory" in complaint(capsys, command, "nowhere", flag, "None")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [["{}"], ["list", "{}"], ["train", "--{}"], ["train", "--preset", "{}"], ["resume", "r", "{}"]],
+)
+def test_a_long_word_is_cut_in_the_message(command: list[str], capsys: pytest.CaptureFixture[str]):
+    said = complaint(capsys, *(word.format("x" * 5000) for word in command))
+    assert "xxxxx" in said and len(said) < 2000
+
+
 def test_help_shows_the_bounds_of_settings(capsys: pytest.CaptureFixture[str]):
     assert run("train", "--algorithm", "coma", "--help") == 0
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
@@ -180,6 +189,8 @@ def test_bounds_add_no_flag_and_take_none_away(plug_in: str, capsys: pytest.Capt
         (["evaluate", "nowhere"], "nowhere is not a run directory"),
         (["render", "nowhere"], "nowhere is not a run directory"),
         (["render", "nowhere", "--out", "film.avi"], "the ending must be .gif or .mp4"),
+        (["render", "nowhere", "--out="], "the ending must be .gif or .mp4"),
+        (["evaluate", "nowhere", "---"], "'---' is no flag of macpo evaluate"),
         (["check-env"], "needs an environment first, but got nothing"),
         (["check-env", "--seed"], "needs an environment first, but got --seed"),
         (["check-env", "predator-pray"], "did you mean 'predator-prey'?"),

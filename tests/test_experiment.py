@@ -300,6 +300,13 @@ def test_an_unknown_setting_is_answered_with_the_nearest() -> None:
         from_dict(data(run__step=1))
 
 
+def test_an_unknown_section_is_answered_with_the_nearest() -> None:
+    data = to_dict(Experiment())
+    data["replays"] = data.pop("replay")
+    with pytest.raises(UsageError, match=r"no section 'replays'; did you mean 'replay'\?"):
+        from_dict(data)
+
+
 def test_an_unknown_plug_in_is_answered_with_the_nearest() -> None:
     with pytest.raises(UsageError, match=r"unknown environment 'predator'; did you mean"):
         from_dict(data(env__name="predator"))

@@ -1,12 +1,15 @@
 """The command line: `macpo COMMAND --help` explains each command and every flag."""
 
 import dataclasses
+import io
 import json
 import sys
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeAlias, TypeVar
 
@@ -19,7 +22,15 @@ from rich.text import Text
 import macpo
 from macpo import presets, registry
 from macpo.bounds import Fraction, NonNegativeInt, PositiveInt, bounds_of, check_fields
-from macpo.errors import UsageError, is_out_of_memory, nearest, shortened, shown
+from macpo.errors import (
+    MAX_SHOWN,
+    UsageError,
+    is_out_of_memory,
+    nearest,
+    require,
+    shortened,
+    shown,
+)
 from macpo.experiment import PARTS, SETTINGS, Experiment, Run
 from macpo.learners.base import About
 from macpo.machine import prepare_jax
@@ -62,7 +73,7 @@ def _run(arguments: list[str]) -> None:
     try:
         if command is None:
             hint = nearest(name, COMMANDS)
-            raise UsageError(f"unknown command {name!r}; {hint} See `macpo --help`.")
+            raise UsageError(f"unknown command {shown(name)}; {hint} See `macpo --help`.")
         if command.usage and rest[:1] in (["-h"], ["--help"]):
             print(f"usage: macpo {name}{command.usage}")
             status = 0
@@ -235,9 +246,20 @@ def _taken(
 
 
 def _parse(what: Any, arguments: list[str], name: str, description: str) -> Any:
-    return tyro.cli(
-        what, args=arguments, prog=name, description=description, registry=_constructors
-    )
+    for word in arguments:
+        # tyro would take it for the beginning of every flag, and explain them all
+        require(word.strip("-") != "" or len(word) < 3, f"{shown(word)} is no flag of {name}.")
+    parse = partial(tyro.cli, what, prog=name, description=description, registry=_constructors)
+    if all(len(word) <= MAX_SHOWN for word in arguments):
+        return parse(args=arguments)
+    try:
+        with redirect_stderr(io.StringIO()):
+            return parse(args=arguments)
+    except SystemExit as stop:
+        if stop.code != 2:
+            raise
+    # tyro's message would repeat a long word whole; cut, the word is refused as well
+    return parse(args=[shortened(word) for word in arguments])
 
 
 def _parse_with_env(
@@ -482,7 +504,8 @@ def _list(arguments: list[str]) -> None:
     for word in arguments:
         if word not in _LISTS:
             raise UsageError(
-                f"macpo list has no {word!r}; {nearest(word, _LISTS)} Known: {', '.join(_LISTS)}."
+                f"macpo list has no {shown(word)}; {nearest(word, _LISTS)} "
+                f"Known: {', '.join(_LISTS)}."
             )
     for title in arguments or _LISTS:
         table = Table(title=title, title_justify="left", box=None)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias, cast
 from macpo import registry
 from macpo.bounds import MAX_INT, Bounds, Fraction, NonNegativeInt, PositiveInt, check_fields
 from macpo.envs.base import EnvConfig
-from macpo.errors import UsageError, require, shown
+from macpo.errors import UsageError, nearest, require, shown
 from macpo.field_types import build, conformed, settings
 from macpo.learners.base import AlgorithmConfig
 from macpo.replay.priority import Replay
@@ -173,6 +173,12 @@ def from_dict(data: Mapping[str, Any], *, trust: bool = False) -> Experiment:
     """
     given: Any = data  # JSON may hold anything
     require(isinstance(given, Mapping), "an experiment must be an object with sections.")
+    known = (*PARTS, *SETTINGS)
+    for name in data:
+        require(
+            name in known,
+            f"an experiment has no section {shown(name)}; {nearest(str(name), known)}",
+        )
     sections = {name: _mapping(data, name) for name in PARTS}
     if not trust:
         _refuse_imports(sections)

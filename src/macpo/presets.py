@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from macpo import registry
-from macpo.errors import UsageError, nearest, require
+from macpo.errors import UsageError, nearest, require, shown
 from macpo.experiment import Experiment, Run
 from macpo.learners.value_based import ValueBased
 
@@ -142,7 +142,7 @@ def apply(name: str, experiment: Experiment) -> Experiment:
     presets = known()
     if registry.canonical(name) not in presets:
         raise UsageError(
-            f"unknown preset {name!r}; {nearest(registry.canonical(name), presets)} "
+            f"unknown preset {shown(name)}; {nearest(registry.canonical(name), presets)} "
             f"Known: {', '.join(presets)}."
         )
     return presets[registry.canonical(name)](experiment)

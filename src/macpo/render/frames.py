@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw
 
 import macpo.render
 from macpo.envs.base import Environment
-from macpo.errors import UsageError, require
+from macpo.errors import UsageError, require, shortened
 from macpo.render import gif
 from macpo.render.ink import INK, MARGIN, PAPER, Picture, draw_caption, font
 from macpo.runs.files import write_atomically
@@ -76,13 +76,12 @@ def encoder(file: Path) -> Encode:
             return importlib.import_module("macpo.render.mp4").encode
         except ImportError as error:
             raise UsageError(
-                f"{file} needs the package av: pip install 'macpo[video]', or choose a name that "
-                "ends in .gif."
+                f"{shortened(str(file))} needs the package av: pip install 'macpo[video]', or "
+                "choose a name that ends in .gif."
             ) from error
     require(
         file.suffix.lower() == ".gif",
-        f"cannot write a film to {file}: the ending must be .gif or .mp4, so try "
-        f"{file.with_suffix('.gif')}.",
+        f"cannot write a film to {shortened(str(file))}: the ending must be .gif or .mp4.",
     )
     return gif.encode
 

@@ -203,7 +203,7 @@ def _wrong_check(rng: np.random.Generator, run: str) -> list[str]:
 def _wrong_small_command(rng: np.random.Generator, run: str) -> list[str]:
     command = _pick(rng, ("list", "doctor", "bench"))
     words = [word for word in NOT_WORDS if word != "--"]  # which measures
-    return [command, _pick(rng, (*words, "weighting", "now", "--all", "x" * 5_000))]
+    return [command, _pick(rng, (*words, "weight", "now", "--all", "x" * 5_000))]
 
 
 _MAKERS: tuple[Callable[[np.random.Generator, str], list[str]], ...] = (
