@@ -9,7 +9,7 @@ train: .venv/installed
 	$(BIN)/macpo train --env predator-prey --weighting macpo --steps $(STEPS)
 
 test: lint
-	@echo "all tests: twenty to forty minutes on two cores, less once programs are compiled; make test-fast runs the quick parts"
+	@echo "all tests: about half an hour on two cores, less once programs are compiled; make test-fast runs the quick parts"
 	$(BIN)/pytest -n auto --dist loadfile
 
 # Without the rooms whose tests compile much or start processes; `make test` has them all.
