@@ -114,7 +114,8 @@ def fingerprint(directory: Path) -> list[tuple[str, int]]:
     found = list[tuple[str, int]]()
     for folder in (directory, directory / "checkpoints"):
         try:
-            found += [(entry.name, entry.stat().st_size) for entry in os.scandir(folder)]
+            with os.scandir(folder) as entries:
+                found += [(entry.name, entry.stat().st_size) for entry in entries]
         except FileNotFoundError:  # not there yet, or just renamed
             continue
     return sorted(found)
