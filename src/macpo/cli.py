@@ -55,6 +55,10 @@ _Trust: TypeAlias = Annotated[
 ]
 
 
+MAX_MESSAGE = 2_000
+"""Characters of a message about flags; a longer one repeats a long word."""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; exit status 0, 2 for bad input, 128 + n when signal n stopped a run."""
     with lasting_output():
@@ -252,13 +256,15 @@ def _parse(what: Any, arguments: list[str], name: str, description: str) -> Any:
     parse = partial(tyro.cli, what, prog=name, description=description, registry=_constructors)
     if all(len(word) <= MAX_SHOWN for word in arguments):
         return parse(args=arguments)
+    message = io.StringIO()
     try:
-        with redirect_stderr(io.StringIO()):
+        with redirect_stderr(message):
             return parse(args=arguments)
     except SystemExit as stop:
-        if stop.code != 2:
+        if stop.code != 2 or len(message.getvalue()) <= MAX_MESSAGE:
+            sys.stderr.write(message.getvalue())
             raise
-    # tyro's message would repeat a long word whole; cut, the word is refused as well
+    # tyro's message repeats a long word whole; cut, the word is refused as well
     return parse(args=[shortened(word) for word in arguments])
 
 
