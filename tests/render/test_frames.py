@@ -139,7 +139,7 @@ def test_words_about_many_agents_keep_their_size() -> None:
 
 @pytest.mark.parametrize("name", ["film.avi", "film", "film.png"])
 def test_other_endings_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match=r"must be \.gif or \.mp4"):
+    with pytest.raises(UsageError, match=r"must be \.gif or \.mp4, so try .*film\.gif"):
         filmed(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 

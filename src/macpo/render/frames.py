@@ -81,7 +81,8 @@ def encoder(file: Path) -> Encode:
             ) from error
     require(
         file.suffix.lower() == ".gif",
-        f"cannot write a film to {shortened(str(file))}: the ending must be .gif or .mp4.",
+        f"cannot write a film to {shortened(str(file))}: the ending must be .gif or .mp4, so try "
+        f"{shortened(str(file.parent / (file.stem or 'film')))}.gif.",
     )
     return gif.encode
 

@@ -98,7 +98,11 @@ def environment(map_name: str) -> tuple[SMACJaxEnv, Any, Any]:
     """(environment, its step, its observation)."""
     config = registry.make_config("envs", "smac-jax", map=map_name, profile="smaclite")
     env: SMACJaxEnv = config.make()
-    step = jax.jit(lambda state, actions: env.step(jax.random.key(0), state, actions)[0])
+    # how long a battle of 25 units lasts depends on the last bits: compiled as for users
+    step = jax.jit(
+        lambda state, actions: env.step(jax.random.key(0), state, actions)[0],
+        compiler_options={"xla_cpu_use_fusion_emitters": True},
+    )
     return env, step, jax.jit(env.observe)
 
 
@@ -193,12 +197,11 @@ def test_mmm2_keeps_the_health_of_both_sides_about_as_recorded(run: str, share: 
 
 
 @pytest.mark.parametrize("run", RUNS)
-def test_our_last_agent_falls_within_four_steps_of_theirs(run: str) -> None:
-    # how long a battle of 25 units lasts depends on the last bits, and so on the compiler
+def test_our_last_agent_falls_within_three_steps_of_theirs(run: str) -> None:
     difference = compared(run, forced=False)
     n = len(RUNS[run]["ally_types"])
     ours, theirs = ((x[:, :n] > 0).any(-1).sum() for x in (difference.ours, difference.theirs))
-    assert abs(int(ours) - int(theirs)) <= (4 if n == 10 else 0)
+    assert abs(int(ours) - int(theirs)) <= (3 if n == 10 else 0)
 
 
 # --- each step from the recorded state ------------------------------------------------------------
