@@ -10,6 +10,8 @@ from pathlib import Path
 import jax
 import pytest
 
+from macpo.kernels import shard
+from tests.support.compilation import FOR_USERS
 from tests.support.paths import ROOT
 
 # Compilation is most of the time of small tests, and most of that is LLVM's optimiser and MLIR.
@@ -54,3 +56,10 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     if maps.exists() and len(maps.read_text().splitlines()) > MAX_MAPS:
         jax.clear_caches()
         gc.collect()
+
+
+@pytest.fixture
+def compiled_as_for_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the programs of trainers that are made in the test."""
+    options = shard.compiler_options
+    monkeypatch.setattr(shard, "compiler_options", lambda size: {**options(size), **FOR_USERS})

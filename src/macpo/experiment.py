@@ -12,7 +12,7 @@ from macpo import registry
 from macpo.bounds import MAX_INT, Bounds, Fraction, NonNegativeInt, PositiveInt, check_fields
 from macpo.envs.base import EnvConfig
 from macpo.errors import UsageError, nearest, require, shown
-from macpo.field_types import build, conformed, settings
+from macpo.field_types import Settings, build, conformed, settings
 from macpo.learners.base import AlgorithmConfig
 from macpo.replay.priority import Replay
 from macpo.weighting.weighting import Weighting
@@ -165,7 +165,7 @@ def to_dict(experiment: Experiment) -> dict[str, Any]:
     return {**parts, **{name: settings(getattr(experiment, name)) for name in SETTINGS}}
 
 
-def from_dict(data: Mapping[str, Any], *, trust: bool = False) -> Experiment:
+def from_dict(data: Settings, *, trust: bool = False) -> Experiment:
     """The inverse of `to_dict`.
 
     UsageError for unknown names and values of a wrong type, and unless `trust` for names that would
@@ -191,7 +191,7 @@ def from_dict(data: Mapping[str, Any], *, trust: bool = False) -> Experiment:
     )
 
 
-def part_from_dict(part: str, data: Mapping[str, Any], *, trust: bool = False) -> Any:
+def part_from_dict(part: str, data: Settings, *, trust: bool = False) -> Any:
     """One of `PARTS`, from its section in what `to_dict` gives; `trust` as in `from_dict`."""
     if not trust:
         _refuse_imports({part: data})
@@ -205,7 +205,7 @@ def digest(experiment: Experiment) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+def difference(a: Settings, b: Settings) -> list[str]:
     """What differs between two experiments as plain data, one `part.field: a → b` each."""
     return [
         f"{part}.{name}: {a[part].get(name)} → {b[part].get(name)}"
@@ -246,7 +246,7 @@ def needs_trust(experiment: Experiment) -> bool:
     return any(map(registry.is_import_path, names))
 
 
-def _refuse_imports(sections: Mapping[str, Mapping[str, Any]]) -> None:
+def _refuse_imports(sections: Mapping[str, Settings]) -> None:
     """UsageError, which shows what would be imported, unless every part has a registered name."""
     foreign = [
         f"{registry.NOUN[PARTS[part]]} {shown(name)}" + (f" with {shown(options)}" * bool(options))
@@ -262,18 +262,18 @@ def _refuse_imports(sections: Mapping[str, Mapping[str, Any]]) -> None:
     )
 
 
-def _name_in(part: str, section: Mapping[str, Any]) -> str:
+def _name_in(part: str, section: Settings) -> str:
     name = section.get("name", "")
     if not isinstance(name, str):
         raise UsageError(f"{part}.name must be text, not {shown(name)}.")
     return name
 
 
-def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+def _mapping(data: Settings, key: str) -> Settings:
     value = data.get(key)
     if not isinstance(value, Mapping):
         raise UsageError(
             f"the experiment file has no section {key!r}; it needs env, algorithm, weighting "
             "and run, as `macpo train` writes them to experiment.json."
         )
-    return cast(Mapping[str, Any], value)
+    return cast(Settings, value)

@@ -12,9 +12,12 @@ import types
 import typing
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, cast
 
 from macpo.errors import UsageError, describe_exception, nearest, require, shortened, shown
+
+Settings: TypeAlias = Mapping[str, Any]
+"""Values of several types by the names of their fields: a configuration, or a file of one."""
 
 MAX_DEPTH = 32
 """Of lists and objects within each other."""
@@ -49,7 +52,7 @@ def settings(config: Any) -> dict[str, Any]:
     return {field.name: plain[field.name] for field in dataclasses.fields(config) if field.init}
 
 
-def build(cls: type[_Config], values: Mapping[str, Any], where: str) -> _Config:
+def build(cls: type[_Config], values: Settings, where: str) -> _Config:
     """A configuration from plain data; `where` it belongs is for messages.
 
     Raises UsageError for unknown settings and for values of a wrong type.
@@ -117,7 +120,7 @@ def conform(value: Any, hint: Any, where: str) -> Any:
         if isinstance(value, cast(type[Any], kind)):
             return value
         if isinstance(value, Mapping) and not inspect.isabstract(kind):
-            return build(cast(type[Any], kind), cast(Mapping[str, Any], value), where)
+            return build(cast(type[Any], kind), cast(Settings, value), where)
     elif kind in _SCALARS:
         if (same := _scalar(value, kind)) is not None or kind is type(None) is type(value):
             return same

@@ -4,10 +4,9 @@ Source: Wang et al. 2021, "DOP: Off-Policy Multi-Agent Decomposed Policy Gradien
 released code the decomposition has no bias and its coefficients sum to one.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +15,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from macpo.bounds import Fraction, Positive, PositiveInt
 from macpo.envs.base import Environment
+from macpo.field_types import Settings
 from macpo.kernels.chunked import map_states
 from macpo.kernels.packing import unpack
 from macpo.learners.actor_critic import ActorCriticLearner
@@ -61,7 +61,7 @@ class DOP(ReplayActorCritic):
         extra="Q* where the weighting needs it",
         paper="Wang et al. 2021",
     )
-    schedule: ClassVar[Mapping[str, Any]] = {
+    schedule: ClassVar[Settings] = {
         "batch_size": 64,
         "target_update_interval": 24,  # about 600 steps of the critic
         "epsilon_start": 0.5,

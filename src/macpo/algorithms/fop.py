@@ -6,10 +6,9 @@ Reinforcement Learning". The released code adds the entropy to the target once, 
 `entropy_in_return` puts it where the theory has it.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +17,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from macpo.bounds import Bounds, Positive, PositiveInt
 from macpo.envs.base import Environment
+from macpo.field_types import Settings
 from macpo.kernels.chunked import map_states
 from macpo.kernels.packing import pack, unpack
 from macpo.kernels.shard import map_over_devices
@@ -57,7 +57,7 @@ class FOP(ReplayActorCritic):
         extra="Q* where the weighting needs it",
         paper="Zhang et al. 2021",
     )
-    schedule: ClassVar[Mapping[str, Any]] = {
+    schedule: ClassVar[Settings] = {
         "batch_size_run": 1,
         "batch_size": 32,
         "epsilon_anneal_time": 50_000,

@@ -3,10 +3,9 @@
 Source: Yu et al. 2022, "The Surprising Effectiveness of PPO in Cooperative Multi-Agent Games".
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -16,6 +15,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from macpo.bounds import Fraction, NonNegative, Positive, PositiveInt
 from macpo.envs.base import Environment
+from macpo.field_types import Settings
 from macpo.kernels.chunked import map_states
 from macpo.kernels.packing import unpack
 from macpo.learners.actor_critic import (
@@ -57,7 +57,7 @@ class MAPPO(ActorCritic):
         paper="Yu et al. 2022",
         on_policy=True,
     )
-    schedule: ClassVar[Mapping[str, Any]] = {
+    schedule: ClassVar[Settings] = {
         **ON_POLICY,
         "epsilon_start": 0.0,  # the policies' own entropy explores
         "epsilon_finish": 0.0,

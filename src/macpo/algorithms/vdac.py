@@ -4,10 +4,9 @@ Source: Su, Adams & Beling 2021, "Value-Decomposition Multi-Agent Actor-Critics"
 G − V_tot with the λ-return G, as in the released code; the paper has the one-step TD error.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
+from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from macpo.bounds import NonNegative, Positive, PositiveInt
 from macpo.envs.base import Environment
+from macpo.field_types import Settings
 from macpo.kernels.chunked import map_states
 from macpo.kernels.packing import unpack
 from macpo.learners.actor_critic import (
@@ -54,7 +54,7 @@ class VDAC(ActorCritic):
         paper="Su et al. 2021",
         on_policy=True,
     )
-    schedule: ClassVar[Mapping[str, Any]] = {**ON_POLICY, "epsilon_finish": 0.0}
+    schedule: ClassVar[Settings] = {**ON_POLICY, "epsilon_finish": 0.0}
 
     mixer: MixerName = "mix"
     """`mix`: VDAC-mix, a monotonic network; `sum`: VDAC-sum."""

@@ -19,6 +19,7 @@ from macpo.bounds import PositiveInt, check_fields
 from macpo.envs.base import Environment
 from macpo.envs.host import HostEnvironment
 from macpo.errors import UsageError, describe_exception, require
+from macpo.field_types import Settings
 
 Made: TypeAlias = Any
 """What a factory returns: any object, recognised by its class or by its attributes."""
@@ -144,7 +145,7 @@ def _config_class(name: str, factory: Factory) -> type[FactoryConfig]:
     return type(attribute.rpartition(".")[2], (FactoryConfig,), namespace)
 
 
-def _rebuild(name: str, factory: Factory, values: Mapping[str, Any]) -> FactoryConfig:
+def _rebuild(name: str, factory: Factory, values: Settings) -> FactoryConfig:
     return config_class(name, factory)(**values)
 
 

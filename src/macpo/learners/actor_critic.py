@@ -8,7 +8,7 @@ differ in whether the policy that is learned includes it (`epsilon_in_policy`).
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, TypeAlias
@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from macpo.bounds import Fraction, Positive
 from macpo.envs.base import Environment
+from macpo.field_types import Settings
 from macpo.learners import auxiliary_network
 from macpo.learners.auxiliary import N_KEYS, Auxiliary, auxiliary_networks
 from macpo.learners.base import LearnerState, RecentEpisodes, UpdateResult
@@ -32,7 +33,7 @@ from macpo.nets.value_network import central_value
 from macpo.types import Batch, Observation, PyTree, Spec
 from macpo.weighting.weighting import Weighting
 
-ON_POLICY: Mapping[str, Any] = MappingProxyType(  # the settings of `Run` have several types
+ON_POLICY: Settings = MappingProxyType(
     {
         "batch_size_run": 8,
         "batch_size": 8,
@@ -49,7 +50,7 @@ ON_POLICY: Mapping[str, Any] = MappingProxyType(  # the settings of `Run` have s
 class ActorCritic(Hyperparameters):
     """Hyper-parameters shared by the actor-critic algorithms; PyMARL2's names and values."""
 
-    schedule: ClassVar[Mapping[str, Any]] = ON_POLICY
+    schedule: ClassVar[Settings] = ON_POLICY
 
     lr: Positive = 5e-4
     """Learning rate of the policy."""

@@ -1,12 +1,12 @@
 """The interface between the training loop and an algorithm."""
 
-from collections.abc import Mapping
 from dataclasses import Field
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from macpo.envs.base import Environment
+from macpo.field_types import Settings
 from macpo.types import Batch, Metrics, Observation, PyTree, Spec
 from macpo.weighting.weighting import Weighting, WeightingState
 
@@ -105,7 +105,7 @@ class AlgorithmConfig(Protocol):
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]  # fields of any type
     about: ClassVar[About]
-    schedule: ClassVar[Mapping[str, Any]]  # the settings of `Run` have several types
+    schedule: ClassVar[Settings]
     """The algorithm's own defaults for settings of `Run`."""
 
     def make(self, env: Environment, weighting: Weighting) -> Algorithm:

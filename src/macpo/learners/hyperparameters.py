@@ -1,13 +1,13 @@
 """Hyper-parameters that all algorithms share, and the optimisers they describe."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import optax
 
 from macpo import registry
 from macpo.bounds import Finite, Fraction, Positive, PositiveInt, check_fields
+from macpo.field_types import Settings
 from macpo.types import PyTree
 
 OptimiserName: TypeAlias = Literal["adam", "rmsprop"]
@@ -17,7 +17,7 @@ OptimiserName: TypeAlias = Literal["adam", "rmsprop"]
 class Hyperparameters:
     """Hyper-parameters of every algorithm, with PyMARL2's names and values."""
 
-    schedule: ClassVar[Mapping[str, Any]] = {}
+    schedule: ClassVar[Settings] = {}
 
     lr: Positive = 1e-3
     """Learning rate (PyMARL2 with Adam; PyMARL has 5e-4 with RMSprop)."""

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 
 from macpo.errors import UsageError, require
 from macpo.experiment import PARTS, default_of, part_from_dict
+from macpo.field_types import Settings
 from macpo.runs.directory import RunDirectory, read_settings
 from macpo.runs.files import parse_json
 
@@ -71,12 +72,12 @@ def read_experiment(run_dir: Path) -> dict[str, Any]:
     return data
 
 
-def title(experiment: Mapping[str, Any]) -> str:
+def title(experiment: Settings) -> str:
     """Environment, algorithm and weighting in a few words."""
     return " · ".join(str(experiment[part].get("name", "?")) for part in PARTS)
 
 
-def changed_settings(experiment: Mapping[str, Any]) -> list[str]:
+def changed_settings(experiment: Settings) -> list[str]:
     """Settings of environment, algorithm and weighting that are not the default, `name value` each.
 
     None of a plug-in that is not registered here: its defaults are unknown, and a report imports

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ import jax
 
 from macpo.errors import UsageError
 from macpo.experiment import Experiment, difference, to_dict
+from macpo.field_types import Settings
 from macpo.runs import arrays, checkpoint
 from macpo.runs.arrays import Damaged, EarlierFormat, Stored
 from macpo.runs.directory import RunDirectory
@@ -144,7 +145,7 @@ def _check_rows(file: Path, rows: Extent, of: Path) -> None:
     raise Damaged(file, f"{why} that belong to {of.name}")
 
 
-def _require_same(saved: Mapping[str, Any], experiment: Experiment, file: Path) -> None:
+def _require_same(saved: Settings, experiment: Experiment, file: Path) -> None:
     """UsageError if the experiment in `file` is not the saved one, apart from the env steps."""
     now = json.loads(json.dumps(to_dict(experiment)))
     # settings that are newer than what was saved had their present defaults

@@ -18,6 +18,7 @@ import pytest
 
 from macpo import registry
 from macpo.envs.smac_jax.environment import SMACJaxEnv, State
+from tests.support.compilation import FOR_USERS
 from tests.support.paths import DATA
 
 FILE = DATA / "smaclite_golden_traj.json"
@@ -101,7 +102,7 @@ def environment(map_name: str) -> tuple[SMACJaxEnv, Any, Any]:
     # how long a battle of 25 units lasts depends on the last bits: compiled as for users
     step = jax.jit(
         lambda state, actions: env.step(jax.random.key(0), state, actions)[0],
-        compiler_options={"xla_cpu_use_fusion_emitters": True},
+        compiler_options=FOR_USERS,
     )
     return env, step, jax.jit(env.observe)
 

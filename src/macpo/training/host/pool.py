@@ -16,13 +16,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Int
 
 from macpo.bounds import PositiveInt, Seconds, check_fields
 from macpo.errors import UsageError, require
+from macpo.field_types import Settings
 from macpo.machine import available_cores
 from macpo.training.host.slot import (
     FAULT,
@@ -89,7 +90,7 @@ class Pool:
     """
 
     def __init__(
-        self, env: Mapping[str, Any], spec: Spec, parallel: int, workers: Workers | None = None
+        self, env: Settings, spec: Spec, parallel: int, workers: Workers | None = None
     ) -> None:
         workers = workers or Workers()
         count = workers.count or min(parallel, MAX_PER_CORE * available_cores())
@@ -293,7 +294,7 @@ def _environment_variables() -> dict[str, str]:
     }
 
 
-def _check_spec(theirs: Mapping[str, Any], spec: Spec) -> None:
+def _check_spec(theirs: Settings, spec: Spec) -> None:
     """UsageError unless a worker has built the same environment as this process."""
     ours = json.loads(to_json(dataclasses.asdict(spec)))
     unlike = [name for name in ours if theirs[name] != ours[name]]
