@@ -29,6 +29,7 @@ ORDER = [
     "presets",
     "training",
     "runs",
+    "study",
     "report",
     "render",
     "bench",

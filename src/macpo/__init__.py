@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from macpo.runs.loop import RunResult
     from macpo.runs.policy import Policy, load
     from macpo.runs.train import resume, train
+    from macpo.study.study import Study
+    from macpo.study.sweep import SweepResult, sweep
 
 __version__ = "0.1.0"
 
@@ -36,6 +38,8 @@ __all__ = [
     "Policy",
     "Run",
     "RunResult",
+    "Study",
+    "SweepResult",
     "UsageError",
     "algorithms",
     "envs",
@@ -43,6 +47,7 @@ __all__ = [
     "load",
     "make_env",
     "resume",
+    "sweep",
     "to_pettingzoo",
     "train",
     "weighting",
@@ -57,6 +62,8 @@ __getattr__, __dir__ = lazy_names(
         "Policy": "macpo.runs.policy",
         "Run": "macpo.experiment",
         "RunResult": "macpo.runs.loop",
+        "Study": "macpo.study.study",
+        "SweepResult": "macpo.study.sweep",
         "UsageError": "macpo.errors",
         "algorithms": "macpo.algorithms",
         "envs": "macpo.envs",
@@ -64,6 +71,7 @@ __getattr__, __dir__ = lazy_names(
         "load": "macpo.runs.policy",
         "make_env": "macpo.registry",
         "resume": "macpo.runs.train",
+        "sweep": "macpo.study.sweep",
         "to_pettingzoo": "macpo.interop.to_pettingzoo",
         "train": "macpo.runs.train",
         "weighting": "macpo.weighting",

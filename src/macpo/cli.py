@@ -37,6 +37,10 @@ from macpo.machine import prepare_jax
 from macpo.replay.priority import Replay
 from macpo.runs.directory import RunDirectory, read_experiment
 from macpo.runs.files import parse_json
+from macpo.study import grid
+from macpo.study.directory import StudyDirectory
+from macpo.study.file import StudyFile
+from macpo.study.file import read as read_study
 from macpo.terminal import lasting_output, say
 from macpo.training.host.pool import Workers
 
@@ -143,41 +147,57 @@ def _import_from_current_folder() -> None:
 
 def _train(arguments: list[str]) -> int | None:
     """Train, then evaluate, draw the learning curve and film an episode."""
+    experiment, flags = _parse_experiment(
+        arguments, _TrainFlags, "macpo train", _train_help(), trust="--trust" in arguments
+    )
+    result = macpo.train(
+        experiment,
+        flags.out,
+        console=_console,
+        tensorboard=flags.tensorboard,
+        workers=flags.workers,
+    )
+    return _finish(result, trust=True)  # the names in its files are those of this command
+
+
+@dataclass(frozen=True)
+class _NoFlags:
+    """Nothing besides the experiment."""
+
+
+@dataclass(frozen=True)
+class _TrainFlags:
+    """What `train` takes besides the experiment."""
+
+    out: str | None = None
+    """Run directory; default: one in runs/."""
+    tensorboard: bool = False
+    """Write TensorBoard files as well."""
+    trust: _Trust = False
+    workers: Workers = field(default_factory=Workers)
+
+
+def _parse_experiment(
+    arguments: list[str], what: type[_Flags], name: str, description: str, *, trust: bool
+) -> tuple[Experiment, _Flags]:
+    """The experiment that the flags describe, and the other flags."""
     chosen, rest = _take(arguments, (*PARTS, "preset", "config"))
-    experiment = _chosen_experiment(chosen, trust=_trusted("--trust" in rest))
+    experiment = _chosen_experiment(chosen, trust=_trusted(trust))
     parts = {part: getattr(experiment, part) for part in PARTS}
     flags = dataclasses.make_dataclass(
-        "Train",
+        what.__name__,
         [
             *_chosen_flags(experiment),
             *((part, _flags_of(config), config) for part, config in parts.items()),
             ("replay", Replay, experiment.replay),
             ("run", Annotated[Run, tyro.conf.arg(name="")], experiment.run),
-            (
-                "out",
-                Annotated[str | None, tyro.conf.arg(help="Run directory; default: one in runs/.")],
-                None,
-            ),
-            (
-                "tensorboard",
-                Annotated[bool, tyro.conf.arg(help="Write TensorBoard files as well.")],
-                False,
-            ),
-            ("trust", _Trust, False),
-            ("workers", Workers, Workers()),
         ],
+        bases=(what,),
         frozen=True,
+        kw_only=True,
     )
-    parsed: Any = _parse(flags, rest, "macpo train", _train_help())
-    experiment = Experiment(**{part: getattr(parsed, part) for part in (*PARTS, *SETTINGS)})
-    result = macpo.train(
-        experiment,
-        parsed.out,
-        console=_console,
-        tensorboard=parsed.tensorboard,
-        workers=parsed.workers,
-    )
-    return _finish(result, trust=True)  # the names in its files are those of this command
+    parsed: Any = _parse(flags, rest, name, description)
+    return Experiment(**{part: getattr(parsed, part) for part in (*PARTS, *SETTINGS)}), parsed
 
 
 def _chosen_experiment(chosen: Mapping[str, list[str]], *, trust: bool) -> Experiment:
@@ -390,6 +410,95 @@ def _finish(result: macpo.RunResult, *, trust: bool) -> int | None:
     say(_console, f"episode: {files.episode}")
     say(_console, f"everything else: {files.readme}")
     return None
+
+
+# --- sweep --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    study: Annotated[str | None, tyro.conf.Positional] = None
+    """A study's directory to go on with, a file of TOML (docs/studies.md), or module:name of a
+    macpo.Study; without it, the flags describe the arms."""
+    name: str | None = None
+    """What the report is headed; default: the name in the file, or of --out."""
+    seeds: PositiveInt | None = None
+    """How many seeds each arm is trained with; default: 5."""
+    out: str | None = None
+    """The study's directory; default: studies/NAME."""
+    engine: str = "local"
+    """Where the runs are carried out: local."""
+    jobs: PositiveInt | None = None
+    """Runs at a time, each with its share of the cores; default: what is fastest, measured."""
+    trust: _Trust = False
+
+
+def _sweep(arguments: list[str]) -> int | None:
+    """Train every combination of settings with several seeds; resume what was begun."""
+    own, rest = _own_flags(arguments, _Sweep)
+    flags: _Sweep = _parse(_Sweep, own, "macpo sweep", _sweep_help())
+    check_fields(flags, "")
+    study, out = _study(flags, rest)
+    result = macpo.sweep(study, out, flags.engine, jobs=flags.jobs, console=_console)
+    if result.signal is not None:
+        return 128 + result.signal
+    return None if result.finished else 1
+
+
+def _sweep_help() -> str:
+    return "\n\n".join(
+        [
+            _summary(_sweep),
+            "All flags of `macpo train` describe the arms (see its --help), and each may have "
+            "several values: every combination of them is an arm.",
+            "For example: macpo sweep --env.punishment 0 -2 --weighting macpo uniform "
+            "--algorithm qmix --seeds 5 --out studies/mine",
+        ]
+    )
+
+
+def _own_flags(arguments: list[str], what: type[Any]) -> tuple[list[str], list[str]]:
+    """(a command's own arguments, the flags of `train` among them with all their values)."""
+    names = {f"--{field.name}" for field in dataclasses.fields(what)} | {"-h", "--help"}
+    own: list[str] = []
+    rest: list[str] = []
+    current = own  # what comes before all flags is the command's own
+    for word in arguments:
+        if word.startswith("--") or word == "-h":
+            current = own if word.partition("=")[0] in names else rest
+        current.append(word)
+    return own, rest
+
+
+def _study(flags: _Sweep, rest: list[str]) -> tuple[macpo.Study, str | Path | None]:
+    """The study that is asked for, and its directory if that is not to be called after it."""
+    given = flags.study
+    if given is not None and Path(given).is_dir():
+        require(not rest, f"{given} has its flags in its plan; only --seeds and --jobs go with it.")
+        old = StudyDirectory(given).read(trust=_trusted(flags.trust))
+        return macpo.Study(flags.name or old.name, old.arms, flags.seeds or old.seeds), given
+    if given is not None and registry.is_import_path(given) and not Path(given).exists():
+        _import_from_current_folder()
+        found = registry.import_object(given, "study", "module:name")
+        require(isinstance(found, macpo.Study), f"{shown(given)} is no macpo.Study(…).")
+        return macpo.Study(
+            flags.name or found.name, found.arms, flags.seeds or found.seeds
+        ), flags.out
+    name = flags.name or (Path(flags.out).name if flags.out else "study")
+    if given is None:
+        planned = StudyFile(name, None, grid.arms(rest))
+    else:
+        planned = read_study(Path(given))
+        words = shortened(" ".join(rest))
+        require(not rest, f"the arms are in {given}; {words} belongs there too.")
+    arms = {
+        arm.name: _parse_experiment(
+            arm.arguments, _NoFlags, "macpo sweep", _sweep_help(), trust=flags.trust
+        )[0]
+        for arm in planned.arms
+    }
+    seeds = flags.seeds or (5 if planned.seeds is None else planned.seeds)
+    return macpo.Study(flags.name or planned.name, arms, seeds), flags.out
 
 
 # --- the other commands -------------------------------------------------------------------------
@@ -633,6 +742,7 @@ class Command(NamedTuple):
 COMMANDS: Mapping[str, Command] = {
     "train": Command(_train),
     "resume": Command(_resume),
+    "sweep": Command(_sweep),
     "evaluate": Command(_evaluate),
     "render": Command(_render),
     "check-env": Command(

@@ -28,6 +28,16 @@ def available_cores() -> int:
     return min(cores, math.ceil(int(quota) / int(period))) if quota.isdigit() else cores
 
 
+def cores_of_slot(slot: int, size: int) -> list[int]:
+    """The numbers of the cores that the process in this slot of `size` cores may stay on.
+
+    None where the system cannot keep a process there, or where the slots before have taken all.
+    """
+    if sys.platform != "linux":
+        return []
+    return sorted(os.sched_getaffinity(0))[slot * size : (slot + 1) * size]
+
+
 def prepare_jax() -> None:
     """Cache compiled programs on disk, keep freed memory in the process, and use every core.
 

@@ -124,27 +124,35 @@ def check_lasting_name(kind: Kind, config: Any) -> None:
     )
 
 
-def _imported(kind: Kind, name: str) -> type[Any]:
+def import_object(name: str, noun: str, form: str) -> Any:
+    """What `module:attribute` names, whose type depends on the name.
+
+    Raises UsageError, which calls it a `noun` and tells the `form` of its name.
+    """
     module, _, attribute = name.partition(":")
     try:
-        found = functools.reduce(getattr, attribute.split("."), importlib.import_module(module))
+        return functools.reduce(getattr, attribute.split("."), importlib.import_module(module))
     except (ImportError, AttributeError) as error:
         advice = (
             "a script that is run has this name only in its own process: put what it defines into "
             "a module, and import it from there."
             if module == "__main__"
-            else f"give it as module:Config{' or module:factory' if kind == 'envs' else ''}, with "
-            "the module in the current folder or its folder on PYTHONPATH."
+            else f"give it as {form}, with the module in the current folder or its folder on "
+            "PYTHONPATH."
         )
         raise UsageError(
-            f"cannot import the {NOUN[kind]} {shown(name)}: {shortened(str(error))}; {advice}"
+            f"cannot import the {noun} {shown(name)}: {shortened(str(error))}; {advice}"
         ) from error
     except Exception as error:
         raise UsageError(
-            f"cannot import the {NOUN[kind]} {shown(name)}: its module raised "
+            f"cannot import the {noun} {shown(name)}: its module raised "
             f"{describe_exception(error)}."
         ) from error
-    return _plugin(kind, name, found)
+
+
+def _imported(kind: Kind, name: str) -> type[Any]:
+    form = f"module:Config{' or module:factory' if kind == 'envs' else ''}"
+    return _plugin(kind, name, import_object(name, NOUN[kind], form))
 
 
 def _plugin(kind: Kind, name: str, found: Any) -> type[Any]:

@@ -14,6 +14,7 @@ import macpo
 from macpo import bench, registry
 from macpo.bench.measure import Result
 from macpo.cli import main
+from tests.support.fake_engine import install
 from tests.support.paths import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -57,8 +58,9 @@ def test_every_macpo_command_of_the_readme_works(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     measured = [Result("memory", 1.0, "MB")]  # tests/bench measures it
     monkeypatch.setitem(bench.SECTIONS, "memory", lambda flags: measured)
+    install(monkeypatch)  # tests/study has real sweeps
     found = commands()
-    assert {"train", "resume", "evaluate", "render", "list", "doctor", "bench"} <= {
+    assert {"train", "resume", "sweep", "evaluate", "render", "list", "doctor", "bench"} <= {
         command[0] for command in found
     }
     for command in found:

@@ -1,0 +1,43 @@
+"""How far a run has come, read from the end of its metrics while it is being written."""
+
+import math
+import os
+from typing import NamedTuple
+
+from macpo.runs.directory import RunDirectory
+from macpo.runs.files import parse_json
+
+_TAIL = 2**16
+"""Bytes at the end of metrics.jsonl that are read; a row has about 1,000."""
+_RESULTS = ("test_battle_won_mean", "test_return_mean")
+"""What the newest evaluation is summarised by: the first that there is."""
+
+
+class Progress(NamedTuple):
+    """The newest of what a run has written."""
+
+    env_steps: int = 0
+    learns: bool = False
+    """Whether there have been updates; env steps before them are much cheaper."""
+    result: float = math.nan
+    """Of the newest evaluation: the share of battles won, or the return."""
+
+
+def read_progress(run: RunDirectory) -> Progress:
+    """How far a run has come; nothing of one that has not begun or cannot be read now."""
+    try:
+        with run.metrics.open("rb") as handle:
+            handle.seek(max(handle.seek(0, os.SEEK_END) - _TAIL, 0))
+            lines = handle.read().split(b"\n")[:-1]
+    except OSError:
+        return Progress()
+    progress = Progress()
+    for line in lines:
+        try:
+            row = parse_json(line)
+            env_steps, learns = int(row["env_steps"]), row["updates"] > 0
+            found = [float(row[name]) for name in _RESULTS if name in row]
+        except (ValueError, TypeError, KeyError):
+            continue  # the first one may be cut
+        progress = Progress(env_steps, learns, *(found[:1] or [progress.result]))
+    return progress

@@ -1,0 +1,186 @@
+"""Carrying out a study: what is left of it, several runs at a time, until all have ended."""
+
+import os
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from macpo.errors import require
+from macpo.machine import available_bytes, available_cores
+from macpo.runs.claim import claimed
+from macpo.runs.interrupts import noted_signals
+from macpo.runs.record.pace import clock
+from macpo.study import engines
+from macpo.study.directory import Outcome, StudyDirectory
+from macpo.study.engines import Engine
+from macpo.study.needs import Needs, Pace, candidates, measure, read_needs
+from macpo.study.progress import Progress, read_progress
+from macpo.study.study import PlannedRun, Study
+from macpo.study.view import SweepView, print_outcomes
+from macpo.terminal import make_console, say
+
+_PAUSE = 0.5
+"""Seconds between two looks at what is running."""
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """Where a study is, and how its runs have ended."""
+
+    directory: Path
+    outcomes: tuple[Outcome, ...]
+    """Of the runs that have ended, those of earlier sweeps included."""
+    signal: int | None = None
+    """What stopped the sweep; going on continues it."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether every run is finished."""
+        return self.signal is None and all(x.status == "finished" for x in self.outcomes)
+
+
+def sweep(
+    study: Study,
+    out: str | os.PathLike[str] | None = None,
+    engine: str = "local",
+    *,
+    jobs: int | None = None,
+    console: Console | None = None,
+) -> SweepResult:
+    """Train every arm of a study with every seed, in the directory `out` (default: studies/NAME).
+
+    What is finished there is not done again, and what was stopped goes on from its checkpoint, bit
+    for bit. A run that fails does not stop the others. `jobs` is the number of runs at a time, each
+    with its share of the cores; without it, what is fastest is measured. Raises UsageError for a
+    directory that holds something else, or an arm that cannot be trained.
+    """
+    console = console or make_console()
+    directory = StudyDirectory(f"studies/{study.name}" if out is None else out)
+    directory.make()
+    with claimed(directory.path):
+        directory.remove_leftovers()
+        directory.require_fit(study, trust=True)  # `study` has been imported already
+        outcomes = directory.read_outcomes()
+        left = [run for run in study.runs() if not _is_finished(directory, outcomes.get(run), run)]
+        cores = directory.read_cores()
+        plan = _plan(study, left, cores, jobs, console)
+        directory.begin(study, plan.cores)
+        if not left:
+            say(console, f"all {len(study.runs())} runs are finished: {directory.path}")
+        chosen = engines.make(engine, plan.parallel, plan.cores, trust=study.needs_trust)
+        signal = _carry_out(study, left, directory, outcomes, chosen, console)
+    ended = tuple(outcomes[run] for run in study.runs() if run in outcomes)
+    print_outcomes(console, study, ended)
+    return SweepResult(directory.path, ended, signal)
+
+
+def _is_finished(directory: StudyDirectory, outcome: Outcome | None, run: PlannedRun) -> bool:
+    """Whether a run has been finished, and is still there."""
+    is_there = directory.run(run).experiment.exists()
+    return outcome is not None and outcome.status == "finished" and is_there
+
+
+def _plan(
+    study: Study, left: list[PlannedRun], cores: int | None, jobs: int | None, console: Console
+) -> Pace:
+    """How many runs at a time, with how many cores each; prints what is about to happen."""
+    arms = {run.arm: study.arms[run.arm] for run in left}
+    n_cores = available_cores()
+    if not arms:
+        return Pace(1, cores or 1, 0.0)
+    needs = dict(zip(arms, read_needs([*arms.values()], trust=study.needs_trust), strict=True))
+    largest = max(needs, key=lambda arm: needs[arm].n_bytes)
+    most = max_parallel(needs[largest], len(left))
+    steps = sum(study.arms[run.arm].run.steps for run in left)
+    say(
+        console,
+        f"{study.name}: {len(left)} of {len(study.runs())} runs left, {steps:,} env steps; "
+        f"up to {needs[largest].n_bytes / 1e6:,.0f} MB each",
+    )
+    if jobs is not None or cores is not None:
+        parallel = jobs or max(n_cores // (cores or 1), 1)
+        plan = Pace(parallel, cores or max(n_cores // parallel, 1), 0.0)
+        require(
+            plan.parallel <= most or not needs[largest].is_on_cpu,
+            f"{plan.parallel} runs at a time need more memory than is free; --jobs {most} fits.",
+        )
+    else:
+        plan = _fastest(study, largest, needs[largest], most, console)
+    told = f", about {clock(steps / plan.env_steps_per_s)}" if plan.env_steps_per_s else ""
+    cores_each = f"{plan.cores} core{'s' * (plan.cores > 1)} each"
+    say(console, f"{plan.parallel} at a time with {cores_each}{told}")
+    return plan
+
+
+def max_parallel(needs: Needs, n_runs: int) -> int:
+    """How many runs fit on this machine at a time; an accelerator is not shared."""
+    if not needs.is_on_cpu:
+        return 1
+    free = available_bytes()
+    fitting = n_runs if free is None else free // max(needs.n_bytes, 1)
+    return max(min(n_runs, fitting, available_cores()), 1)
+
+
+def _fastest(study: Study, arm: str, needs: Needs, most: int, console: Console) -> Pace:
+    """The fastest way to share the cores among runs, measured where there is a choice."""
+    ways = candidates(available_cores(), most) if needs.is_on_cpu else [(1, 1)]
+    if len(ways) == 1:
+        return Pace(*ways[0], 0.0)
+    paces: list[Pace] = []
+    for parallel, cores in ways:
+        pace = measure(study.arms[arm], parallel, cores, trust=study.needs_trust)
+        say(
+            console,
+            f"measured: {parallel} at a time with {cores} of the cores each, "
+            f"{pace.env_steps_per_s:,.0f} env steps/s",
+        )
+        paces.append(pace)
+    return max(paces, key=lambda pace: pace.env_steps_per_s)
+
+
+def _carry_out(
+    study: Study,
+    left: list[PlannedRun],
+    directory: StudyDirectory,
+    outcomes: dict[PlannedRun, Outcome],
+    engine: Engine,
+    console: Console,
+) -> int | None:
+    """Carry out what is left, and note in `outcomes` how it ended; the signal that stopped it."""
+    unfinished = {*left}
+    n_finished = len(study.runs()) - len(unfinished)
+    progress = {run: read_progress(directory.run(run)) for run in study.runs()}
+    with noted_signals() as received, ExitStack() as closing:
+        closing.callback(engine.close)
+        view = SweepView(console, study, n_finished)
+        closing.callback(view.close)
+        engine.submit(directory, left)
+        is_stopping = False
+        while unfinished:
+            if received and not is_stopping:
+                is_stopping = True
+                say(console, "stopping: what is running is being saved", "yellow")
+                engine.stop()
+            ended = engine.poll()
+            for outcome in ended:
+                unfinished.discard(outcome.run)
+                outcomes[outcome.run] = outcome
+                view.ended(outcome)
+            if ended:
+                directory.write_outcomes(outcomes.values())
+            running = engine.running()
+            if is_stopping and not running:
+                break
+            _look(directory, [*running, *(outcome.run for outcome in ended)], progress)
+            view.update(running, progress, time.monotonic())
+            time.sleep(_PAUSE)
+    return received[0] if received else None
+
+
+def _look(
+    directory: StudyDirectory, runs: list[PlannedRun], progress: dict[PlannedRun, Progress]
+) -> None:
+    progress.update({run: read_progress(directory.run(run)) for run in runs})

@@ -1,0 +1,134 @@
+"""The live view of a sweep: all its runs, and the time left."""
+
+import math
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+from rich.text import Text
+
+from macpo.runs.record.pace import clock
+from macpo.study.directory import Outcome
+from macpo.study.progress import Progress
+from macpo.study.study import PlannedRun, Study
+from macpo.terminal import say
+
+WINDOW = 120.0
+"""Seconds of the past from which the time left is estimated."""
+PAUSE = 60.0
+"""Seconds between two lines about the whole study, without a terminal."""
+
+
+class _Moment(NamedTuple):
+    seconds: float
+    env_steps: int
+    """Played by all runs of the study."""
+
+
+class SweepView:
+    """A line per running run under a bar; without a terminal, a line now and then."""
+
+    def __init__(self, console: Console, study: Study, n_finished: int) -> None:
+        self.console, self.study = console, study
+        self.n_runs, self.n_ended = len(study.runs()), n_finished
+        self.total = sum(study.arms[run.arm].run.steps for run in study.runs())
+        self._past = deque[_Moment]()
+        self._begun = set[PlannedRun]()
+        self._said = -math.inf
+        self._bar = Bar(
+            TextColumn("[bold]study"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=console,
+        )
+        self._task = self._bar.add_task("", total=self.total, left="")
+        self._live = Live(self._bar, console=console, transient=True, refresh_per_second=4)
+        if console.is_terminal:
+            self._live.start()
+
+    def ended(self, outcome: Outcome) -> None:
+        """Say how a run has ended."""
+        self.n_ended += 1
+        style = {"failed": "red", "stopped": "yellow"}.get(outcome.status, "")
+        reason = f": {outcome.message}" if outcome.message else ""
+        say(
+            self.console,
+            f"{_name(outcome.run)} {outcome.status} after {clock(outcome.seconds)} "
+            f"({self.n_ended} of {self.n_runs}){reason}",
+            style,
+        )
+
+    def update(
+        self, running: Sequence[PlannedRun], progress: Mapping[PlannedRun, Progress], now: float
+    ) -> None:
+        """Show what is running now; `progress` of every run of the study."""
+        for run in running:
+            if run not in self._begun:
+                self._begun.add(run)
+                say(self.console, f"{_name(run)} begun")
+        played = sum(min(x.env_steps, self._steps(run)) for run, x in progress.items())
+        self._past.append(_Moment(now, played))
+        while now - self._past[0].seconds > WINDOW:
+            self._past.popleft()
+        self._bar.update(self._task, completed=played, left=self._left(played))
+        if self.console.is_terminal:
+            self._live.update(Group(self._bar, self.table(running, progress)))
+        elif now - self._said >= PAUSE:
+            self._said = now
+            say(self.console, self._left(played))
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self._live.is_started:
+            self._live.stop()
+
+    def _steps(self, run: PlannedRun) -> int:
+        return self.study.arms[run.arm].run.steps
+
+    def _left(self, played: int) -> str:
+        first = self._past[0]
+        speed = (played - first.env_steps) / max(self._past[-1].seconds - first.seconds, 1e-9)
+        ended = f"{self.n_ended} of {self.n_runs} runs"
+        if speed <= 0:
+            return ended
+        return f"{ended} · {speed:,.0f} env steps/s · {clock((self.total - played) / speed)} left"
+
+    def table(
+        self, running: Sequence[PlannedRun], progress: Mapping[PlannedRun, Progress]
+    ) -> Table:
+        """A row for each running run: how far it is, and its newest evaluation."""
+        table = Table(box=None, pad_edge=False)
+        for name in ("running", "env steps", "of", "newest evaluation"):
+            table.add_column(name, justify="left" if name == "running" else "right")
+        for run in running:
+            now = progress[run]
+            result = "–" if math.isnan(now.result) else f"{now.result:.3g}"
+            steps = f"{now.env_steps:,}", f"{self._steps(run):,}"
+            table.add_row(Text(_name(run)), *steps, result)
+        return table
+
+
+def print_outcomes(console: Console, study: Study, outcomes: Sequence[Outcome]) -> None:
+    """A table of how the runs of each arm have ended, and what went wrong in those that failed."""
+    table = Table()
+    for name in ("arm", "finished", "failed", "not ended"):
+        table.add_column(name, justify="left" if name == "arm" else "right")
+    for arm in study.arms:
+        count = Counter(outcome.status for outcome in outcomes if outcome.run.arm == arm)
+        finished, failed = count["finished"], count["failed"]
+        others = len(study.seeds) - finished - failed
+        table.add_row(Text(arm), *map(str, (finished, failed, others)))
+    console.print(table)
+    for outcome in outcomes:
+        if outcome.status == "failed":
+            say(console, f"{_name(outcome.run)} failed: {outcome.message}", "red")
+
+
+def _name(run: PlannedRun) -> str:
+    return f"{run.arm}, seed {run.seed}"

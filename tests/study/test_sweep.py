@@ -1,0 +1,149 @@
+"""Sweeps as a user sees them: finished work is never done again, and nothing is lost."""
+
+import io
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+import macpo
+from macpo import Study, UsageError
+from macpo.cli import main
+from macpo.study import sweep as module
+from macpo.study.directory import StudyDirectory
+from macpo.study.needs import Needs
+from macpo.study.study import PlannedRun
+from tests.study.conftest import FLAGS, SMALL
+from tests.support.fake_engine import FakeEngine, install
+
+STUDY = Study("weights", {"a": SMALL, "b": SMALL}, seeds=2)
+QUIET = Console(quiet=True)
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    return install(monkeypatch)
+
+
+def test_every_run_is_carried_out_once(engine: FakeEngine, tmp_path: Path):
+    result = macpo.sweep(STUDY, tmp_path, jobs=1, console=QUIET)
+    assert result.finished and engine.done == STUDY.runs()
+    macpo.sweep(STUDY, tmp_path, jobs=1, console=QUIET)
+    assert engine.done == STUDY.runs()
+
+
+def test_a_run_that_fails_stops_no_other_and_is_tried_again(engine: FakeEngine, tmp_path: Path):
+    engine.failing = [PlannedRun("a", 0)]
+    result = macpo.sweep(STUDY, tmp_path, jobs=1, console=QUIET)
+    assert not result.finished and len(engine.done) == 4
+    engine.failing, engine.done = [], []
+    assert macpo.sweep(STUDY, tmp_path, jobs=1, console=QUIET).finished
+    assert engine.done == [PlannedRun("a", 0)]
+
+
+def test_seeds_that_are_added_are_the_only_ones_trained(engine: FakeEngine, tmp_path: Path):
+    macpo.sweep(STUDY, tmp_path, jobs=1, console=QUIET)
+    engine.done = []
+    macpo.sweep(Study("weights", STUDY.arms, seeds=3), tmp_path, jobs=1, console=QUIET)
+    assert engine.done == [PlannedRun("a", 2), PlannedRun("b", 2)]
+
+
+def test_a_finished_run_whose_directory_was_removed_is_trained_again(
+    engine: FakeEngine, tmp_path: Path
+):
+    macpo.sweep(STUDY, tmp_path, jobs=1, console=QUIET)
+    engine.done = []
+    (tmp_path / "runs" / "b" / "seed-1" / "experiment.json").unlink()
+    macpo.sweep(STUDY, tmp_path, jobs=1, console=QUIET)
+    assert engine.done == [PlannedRun("b", 1)]
+
+
+def test_two_sweeps_do_not_share_a_directory(engine: FakeEngine, tmp_path: Path):
+    from macpo.runs.claim import claimed
+
+    with claimed(tmp_path), pytest.raises(UsageError, match="another process"):
+        macpo.sweep(STUDY, tmp_path, jobs=1, console=QUIET)
+    assert engine.done == []
+
+
+def test_the_plan_says_what_is_coming(engine: FakeEngine, tmp_path: Path):
+    console = Console(record=True, file=io.StringIO(), width=200)
+    macpo.sweep(STUDY, tmp_path, jobs=1, console=console)
+    lines = console.export_text().splitlines()
+    assert lines[0] == "weights: 4 of 4 runs left, 480 env steps; up to 0 MB each"
+    assert lines[1].startswith("1 at a time with ")
+
+
+def test_more_runs_at_a_time_than_memory_holds_are_refused(
+    engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "read_needs", lambda arms, trust: [Needs(10**18, True)] * 2)
+    with pytest.raises(UsageError, match="4 runs at a time need more memory than is free"):
+        macpo.sweep(STUDY, tmp_path, jobs=4, console=QUIET)
+    assert not (tmp_path / "study.json").exists()
+
+
+def test_an_unknown_engine_is_refused_with_the_known_ones(tmp_path: Path):
+    from macpo.study import engines
+
+    with pytest.raises(UsageError, match=r"unknown engine 'locl'; did you mean 'local'\?"):
+        engines.make("locl", 1, 1)
+
+
+# --- for real -----------------------------------------------------------------------------------
+
+
+def begin(*arguments: str) -> "subprocess.Popen[bytes]":
+    words = [sys.executable, "-m", "macpo", "sweep", *arguments]
+    return subprocess.Popen(words, stdout=subprocess.DEVNULL)
+
+
+def metrics(directory: Path) -> bytes:
+    return (directory / "metrics.jsonl").read_bytes()
+
+
+LONG = ["--steps", "4000"]  # long enough to be stopped half-way
+
+
+@pytest.fixture(scope="module")
+def by_hand(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("hand") / "run"
+    macpo.train(replace(SMALL, run=replace(SMALL.run, steps=4_000)), directory, console=QUIET)
+    return directory
+
+
+@pytest.mark.slow
+def test_a_sweep_that_is_stopped_goes_on_bit_for_bit_and_equals_a_run_by_hand(
+    by_hand: Path, tmp_path: Path
+):
+    study = tmp_path / "study"
+    process = begin("--out", str(study), "--seeds", "1", "--jobs", "1", *FLAGS, *LONG)
+    run = study / "runs" / "run" / "seed-0"
+    while not (run / "metrics.jsonl").exists() and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 128 + signal.SIGTERM
+    assert len(metrics(run)) < len(metrics(by_hand))
+    assert begin(str(study)).wait() == 0
+    assert metrics(run) == metrics(by_hand)
+
+
+@pytest.mark.slow
+def test_a_failing_run_is_told_with_its_error_and_status_1(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    directory = StudyDirectory(tmp_path)
+    directory.begin(Study("weights", {"a": SMALL}, seeds=1), cores=1)
+    taken = directory.run(PlannedRun("a", 0)).metrics
+    taken.parent.mkdir(parents=True)
+    taken.touch()
+    with pytest.raises(SystemExit) as stop:
+        main(["sweep", str(tmp_path), "--jobs", "1"])
+    assert stop.value.code == 1
+    message = f"a, seed 0 failed: {taken.parent} already holds metrics.jsonl, which a run would"
+    assert message in capfd.readouterr().out

@@ -1,0 +1,52 @@
+"""An engine whose runs end at once, as they are told to."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from macpo.study import sweep
+from macpo.study.directory import Outcome, StudyDirectory
+from macpo.study.needs import Needs
+from macpo.study.study import PlannedRun
+
+
+class FakeEngine:
+    """One run ends at each look."""
+
+    def __init__(self) -> None:
+        self.failing: Sequence[PlannedRun] = ()
+        self.done: list[PlannedRun] = []
+        self.waiting: list[PlannedRun] = []
+
+    def submit(self, directory: StudyDirectory, runs: Sequence[PlannedRun]) -> None:
+        self.directory = directory
+        self.waiting += runs
+
+    def running(self) -> list[PlannedRun]:
+        return self.waiting[:1]
+
+    def poll(self) -> list[Outcome]:
+        if not self.waiting:
+            return []
+        run = self.waiting.pop(0)
+        self.done.append(run)
+        files = self.directory.run(run)
+        files.path.mkdir(parents=True, exist_ok=True)
+        files.experiment.write_text("{}")
+        return [Outcome(run, "failed" if run in self.failing else "finished")]
+
+    def stop(self) -> None:
+        self.waiting.clear()
+
+    def close(self) -> None:
+        pass
+
+
+def install(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    """Have sweeps carried out by it, and nothing measured."""
+    fake = FakeEngine()
+    monkeypatch.setattr("macpo.study.engines.make", lambda *_, **__: fake)
+    monkeypatch.setattr(sweep, "read_needs", lambda arms, trust: [Needs(1, True) for _ in arms])
+    monkeypatch.setattr(sweep, "candidates", lambda *_: [(1, 1)])
+    monkeypatch.setattr(sweep, "_PAUSE", 0.0)
+    return fake
