@@ -1,11 +1,13 @@
 """A study's directory: the plan, a run directory for every arm and seed, and how each run ended."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 from macpo.errors import UsageError, require, shown
+from macpo.experiment import PARTS
+from macpo.field_types import Settings
 from macpo.runs.directory import RunDirectory
 from macpo.runs.files import disk_errors, read_json, remove_leftovers, write_atomically, write_json
 from macpo.study.study import PlannedRun, Study, from_data, require_extension, to_data
@@ -61,11 +63,12 @@ class StudyDirectory:
         """What one run prints."""
         return self.runs / run.arm / f"seed-{run.seed}.log"
 
-    def require_fit(self, study: Study, *, trust: bool = False) -> None:
+    def require_fit(self, study: Study) -> None:
         """UsageError if the directory holds something else than the beginning of this study."""
         if os.path.lexists(self.plan):
             try:
-                require_extension(study, self.read(trust=trust))
+                known = _names(to_data(study)) >= _names(self._read_plan())
+                require_extension(study, self.read(trust=known))
             except UsageError as error:
                 raise UsageError(f"{self.path} already holds a study: {error}") from error
         else:
@@ -149,6 +152,19 @@ class StudyDirectory:
 
 
 _FIELDS = Outcome._fields[1:]
+
+
+def _names(study: Settings) -> set[str]:
+    """All names of plug-ins in a study as plain data, which may hold anything."""
+    arms = study.get("arms")
+    experiments = arms.values() if isinstance(arms, Mapping) else ()
+    sections = [
+        experiment.get(part)
+        for experiment in experiments
+        if isinstance(experiment, Mapping)
+        for part in PARTS
+    ]
+    return {str(section.get("name")) for section in sections if isinstance(section, Mapping)}
 
 
 def _counted(n: int, what: str) -> str:

@@ -62,7 +62,7 @@ def sweep(
     directory.make()
     with claimed(directory.path):
         directory.remove_leftovers()
-        directory.require_fit(study, trust=True)  # `study` has been imported already
+        directory.require_fit(study)
         outcomes = directory.read_outcomes()
         left = [run for run in study.runs() if not _is_finished(directory, outcomes.get(run), run)]
         cores = directory.read_cores()

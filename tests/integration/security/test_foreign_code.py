@@ -61,6 +61,9 @@ def run_of_a_stranger(sprung: Path) -> Callable[..., Path]:
         folder.mkdir()
         (folder / "experiment.json").write_text(json.dumps(trapped(part, sprung, name)))
         (folder / "model.safetensors").write_bytes(b"")
+        Path("study").mkdir()
+        plan = {"name": "study", "seeds": [0], "arms": {"a": trapped(part, sprung, name)}}
+        Path("study/study.json").write_text(json.dumps({**plan, "cores_per_run": 1}))
         return folder
 
     return write
@@ -82,6 +85,8 @@ COMMANDS: dict[str, list[str]] = {
     "resume on": ["resume", "run", "--steps", "10"],
     "train": ["train", "--config", "run/experiment.json"],
     "train with a preset": ["train", "--config", "run/experiment.json", "--preset", "pymarl"],
+    "sweep": ["sweep", "study"],
+    "sweep into it": ["sweep", "--env", "two-step", "--out", "study"],
     "train help": ["train", "--config", "run/experiment.json", "--help"],
 }
 TRAPS = [("env", "os:mkdir"), *((part, "trap:make") for part in PARTS)]
@@ -113,7 +118,8 @@ def test_commands_refuse_a_strangers_names(
         main(COMMANDS[way])
     assert stopped.value.code == 2
     said = capsys.readouterr().err
-    assert f"'{name}'" in said and "--trust" in said and "run/experiment.json" in said
+    assert f"'{name}'" in said and "--trust" in said
+    assert "run/experiment.json" in said or "study/study.json" in said
     assert not sprung.exists()
 
 
@@ -163,12 +169,13 @@ def test_the_trap_springs_in_commands_if_trusted(
     assert sprung.exists()
 
 
+@pytest.mark.parametrize("command", [[*COMMANDS["train"], "--help"], COMMANDS["sweep"]])
 def test_the_trap_springs_when_training_is_configured_by_a_trusted_file(
-    run_of_a_stranger: Callable[..., Path], sprung: Path
+    command: list[str], run_of_a_stranger: Callable[..., Path], sprung: Path
 ) -> None:
     run_of_a_stranger("env", "trap:make")
     with pytest.raises(SystemExit):
-        main([*COMMANDS["train"], "--trust", "--help"])
+        main([*command, "--trust"])
     assert sprung.exists()
 
 

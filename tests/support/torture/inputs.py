@@ -20,7 +20,17 @@ SMALLEST = (
     *("--buffer-size", "2", "--steps", "8", "--test-interval", "8", "--test-nepisode", "2"),
 )
 """A command that trains for a second."""
-COMMANDS = ("train", "resume", "evaluate", "render", "check-env", "bench", "list", "doctor")
+COMMANDS = (
+    "train",
+    "resume",
+    "sweep",
+    "evaluate",
+    "render",
+    "check-env",
+    "bench",
+    "list",
+    "doctor",
+)
 NOT_WORDS = (
     *("", " ", "\t", "[/red]", "[bold", "\x1b[31m", "½", "🎲", "--", "-", "\udcff", "%s", "{0}"),
 )
