@@ -41,14 +41,48 @@ def as_rows(scores: Scores, what: str = "scores") -> Float[np.ndarray, "runs tas
         f"{what} hold infinite numbers; give a run that diverged the score it deserves, or NaN to "
         "leave it out.",
     )
-    empty = np.flatnonzero(np.isnan(array).all(axis=0))
-    require(
-        len(empty) == 0,
-        f"{what} hold no run of the task in column {empty[:1].sum()}; leave the task out.",
-    )
+    check_every_task_has_runs(array, what)
     return array
 
 
-def n_runs(scores: Float[np.ndarray, "runs tasks"]) -> list[int]:
-    """How many runs each task has."""
-    return np.isfinite(scores).sum(axis=0).tolist()
+def check_every_task_has_runs(scores: Float[np.ndarray, "runs tasks"], what: str) -> None:
+    """UsageError that names the first column without a number."""
+    for column in np.flatnonzero(np.isnan(scores).all(axis=0)):
+        raise UsageError(f"{what} hold no run of the task in column {column}; leave the task out.")
+
+
+def as_pairs(
+    x: Scores, y: Scores
+) -> tuple[Float[np.ndarray, "runs tasks"], Float[np.ndarray, "runs tasks"]]:
+    """Scores whose rows belong together; what is missing in one is missing in both, and last.
+
+    Raises UsageError for different shapes, and for a task without any pair.
+    """
+    x, y = as_rows(x, "scores of x"), as_rows(y, "scores of y")
+    require(
+        x.shape == y.shape,
+        f"paired scores must have the same shape [seeds, tasks], not {list(x.shape)} and "
+        f"{list(y.shape)}; give NaN where a seed is missing.",
+    )
+    alone = np.isnan(x) | np.isnan(y)
+    x, y = np.where(alone, np.nan, x), np.where(alone, np.nan, y)
+    check_every_task_has_runs(x, "paired scores")
+    order = np.argsort(alone, axis=0, kind="stable")
+    return np.take_along_axis(x, order, axis=0), np.take_along_axis(y, order, axis=0)
+
+
+def on_the_same_tasks(
+    x: Scores, y: Scores
+) -> tuple[Float[np.ndarray, "runs tasks"], Float[np.ndarray, "others tasks"]]:
+    """Scores of two methods, each as `as_scores` gives them; UsageError for unequal tasks."""
+    x, y = as_scores(x, "scores of x"), as_scores(y, "scores of y")
+    require(
+        x.shape[1] == y.shape[1],
+        f"x has {x.shape[1]} tasks and y has {y.shape[1]}; compare scores on the same tasks.",
+    )
+    return x, y
+
+
+def fewest_runs(scores: Float[np.ndarray, "runs tasks"]) -> int:
+    """Runs of the task that has the fewest."""
+    return int(np.isfinite(scores).sum(axis=0).min())
