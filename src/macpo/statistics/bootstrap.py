@@ -4,8 +4,22 @@ Runs are drawn with replacement within each task, as many as the task has, and t
 computed again; the interval holds the middle of what came out. All draws come from `seed`: the same
 scores give the same interval on every machine.
 
-Source: Agarwal et al. 2021 (arXiv 2108.13264), section 4.1; Efron and Tibshirani 1993, "An
-Introduction to the Bootstrap", chapter 13.
+Resamples of n runs vary less than n new runs would, by a factor of √((n − 1)/n). The quantiles are
+therefore taken further out, by as much on the normal scale: for 95 % at 1.4 % and 98.6 % with five
+runs, at 1.9 % and 98.1 % with ten, at 2.5 % and 97.5 % with many. Of the intervals of the IQM of
+one task, 95 % are meant to hold the true value; of 10,000 samples each from normal, exponential,
+uniform and t (3) distributions did so
+
+    runs           3      5      6      8     10     20     50
+    intervals   75 %   91 %   92 %   95 %   95 %   95 %   95 %
+
+where 95 % is within one point. Fewer runs cannot do better: no interval within the range of five
+runs holds their median more often than in 15 of 16 cases. Without the correction it is 90 % with
+five runs and 93 % with ten.
+
+Source: Agarwal et al. 2021 (arXiv 2108.13264), section 4.1, for strata; Efron and Tibshirani 1993,
+"An Introduction to the Bootstrap", chapter 13, for percentiles; Hesterberg 2015 (arXiv 1411.5279),
+section 3.2, for the correction.
 """
 
 import inspect
@@ -15,6 +29,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
+from scipy.special import ndtr, ndtri
 
 from macpo.errors import require, shown
 from macpo.statistics.estimates import (
@@ -74,7 +89,7 @@ def interval(
         return Interval(np.nan, np.nan)
     rng = np.random.default_rng(seed)
     values = [_values(statistic, resample) for resample in _resamples(array, reps, rng)]
-    return _interval(values, level)
+    return Interval(*_ends(values, level, array))
 
 
 def improvement_interval(
@@ -96,7 +111,7 @@ def improvement_interval(
     of_x = _resamples(x, reps, np.random.default_rng([seed, 0]), width)
     of_y = _resamples(y, reps, np.random.default_rng([seed, 1]), width)
     values = [improvement_over_runs(a, b) for a, b in zip(of_x, of_y, strict=True)]
-    return _interval(values, level)
+    return Interval(*_ends(values, level, x, y))
 
 
 def profile_interval(
@@ -113,7 +128,7 @@ def profile_interval(
         return np.full(len(limits), np.nan), np.full(len(limits), np.nan)
     rng = np.random.default_rng(seed)
     resamples = _resamples(array, reps, rng, width=array.size * len(limits))
-    low, high = middle(np.concatenate([profile_over_runs(x, limits) for x in resamples]), level)
+    low, high = _ends([profile_over_runs(x, limits) for x in resamples], level, array)
     return low, high
 
 
@@ -147,12 +162,18 @@ def difference(
     of_y = _resamples(y, reps, np.random.default_rng([seed, 0 if paired else 1]), width)
     drawn = zip(of_x, of_y, strict=True)
     values = [_values(statistic, a) - _values(statistic, b) for a, b in drawn]
-    return Difference(value, *_interval(values, level))
+    return Difference(value, *_ends(values, level, *([x] if paired else [x, y])))
 
 
-def middle(values: Float[np.ndarray, "reps *K"], level: float) -> Float[np.ndarray, "2 *K"]:
-    """The ends between which the middle `level` of the values lies."""
-    return np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0)
+def middle(
+    values: Float[np.ndarray, "reps *K"], level: float, n_runs: int, n_strata: int
+) -> Float[np.ndarray, "2 *K"]:
+    """The ends of the middle of resampled values, corrected for the number of runs.
+
+    `n_runs` in total, drawn within each of `n_strata`.
+    """
+    z = ndtri((1 + level) / 2) * np.sqrt(n_runs / (n_runs - n_strata))
+    return np.quantile(values, ndtr([-z, z]), axis=0)
 
 
 def check_draws(level: float, reps: int, seed: int) -> None:
@@ -180,12 +201,15 @@ def _resamples(
         yield np.where(np.isfinite(x), x[rows, tasks], np.nan)
 
 
+def _ends(values: list[Float[np.ndarray, "B *K"]], level: float, *drawn: Array) -> list[Any]:
+    """Both ends of the interval of values that resamples gave; `drawn`, what was resampled."""
+    n_runs = sum(int(np.isfinite(x).sum()) for x in drawn)
+    n_strata = sum(x.shape[1] for x in drawn)
+    low, high = middle(np.concatenate(values), level, n_runs, n_strata)
+    return [low, high] if low.ndim else [float(low), float(high)]
+
+
 # --- statistics -----------------------------------------------------------------------------------
-
-
-def _interval(values: list[Float[np.ndarray, " B"]], level: float) -> Interval:
-    low, high = middle(np.concatenate(values), level)
-    return Interval(float(low), float(high))
 
 
 def _values(statistic: Statistic, resamples: Resamples) -> Float[np.ndarray, " B"]:

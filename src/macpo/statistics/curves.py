@@ -62,7 +62,7 @@ def iqm_curve(
     if len(values) > 1:
         ranked = np.sort(values[:, known], axis=0)
         weights = _weights_of_ranks(len(values), reps, np.random.default_rng(seed))
-        low[known], high[known] = middle(weights @ ranked, level)
+        low[known], high[known] = middle(weights @ ranked, level, len(values), 1)
     return Curve(env_steps, mean, low, high)
 
 

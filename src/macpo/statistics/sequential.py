@@ -34,6 +34,8 @@ from macpo.statistics.bootstrap import check_draws
 
 ENUMERATED = 16
 """Pairs whose signs are flipped in all ways; of further ones the flips follow from these."""
+MAX_LEVEL = 0.9999
+"""Of 2^16 ways only a few are left to stop."""
 FUTURES, FUTURES_ENUMERATED = 200, 12
 """Futures of a forecast, and fewer ways for each."""
 
@@ -197,11 +199,11 @@ def _as_differences(differences: ArrayLike) -> Float[np.ndarray, " n"]:
 
 def _check_plan(n_pairs: int, most_pairs: int, level: float) -> None:
     check_draws(level, 1, 0)
-    fewest = fewest_pairs(level)
     require(
-        fewest <= ENUMERATED,
-        f"a level of {level:g} is too near to 1; give at most {1 - 2 ** (1 - ENUMERATED):.4g}.",
+        level <= MAX_LEVEL,
+        f"a level of {level:g} is too near to 1; give at most {MAX_LEVEL}.",
     )
+    fewest = fewest_pairs(level)
     require(
         most_pairs >= fewest,
         f"{most_pairs} pairs cannot show a difference at a level of {level:g}; plan at least "
