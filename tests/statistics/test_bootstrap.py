@@ -145,7 +145,7 @@ def coverage(n_runs: int, distribution: Any) -> float:
 @pytest.mark.parametrize("n_runs", [8, 10, 20, 50])
 @pytest.mark.parametrize("name", SAMPLES)
 def test_95_percent_intervals_hold_the_truth_in_95_percent_of_samples(name: str, n_runs: int):
-    assert coverage(n_runs, SAMPLES[name]) == pytest.approx(0.95, abs=0.0125)
+    assert coverage(n_runs, SAMPLES[name]) == pytest.approx(0.95, abs=0.01)
 
 
 @pytest.mark.slow
@@ -155,11 +155,11 @@ def test_with_few_runs_they_hold_it_less_often(n_runs: int, share: float):
 
 
 @pytest.mark.slow
-def test_three_runs_of_each_of_twenty_tasks_are_enough():
+def test_with_twenty_tasks_three_runs_of_each_are_nearly_enough():
     rng = np.random.default_rng(0)
     found = [interval(rng.normal(size=(3, 20)), reps=500, seed=i) for i in range(1_000)]
     held = np.mean([low <= 0 <= high for low, high in found])
-    assert held == pytest.approx(0.95, abs=0.02)
+    assert held == pytest.approx(0.933, abs=0.02)
 
 
 # --- differences ----------------------------------------------------------------------------------
