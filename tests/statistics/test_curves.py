@@ -38,6 +38,7 @@ def test_the_area_of_a_curve_with_a_gap_is_not_known():
         ([10, 10], [1, 2], "must ascend; sort the evaluations, and drop repeated ones"),
         ([20, 10], [1, 2], "must ascend"),
         ([0, NAN], [1, 2], "must ascend"),
+        ([0, 1], ["a", "b"], "a curve must be an array of numbers"),
         ([0, np.inf], [1, 2], "must ascend"),
     ],
 )

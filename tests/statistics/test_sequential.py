@@ -106,7 +106,7 @@ def test_further_pairs_go_on_where_not_all_flips_are_enumerated():
 def test_flipping_one_way_and_then_another_is_a_third():
     """The group on which the exact error rate rests, of pairs beyond those enumerated too."""
     enumerated = 4
-    ways = np.stack([sequential._flips(i, enumerated) for i in range(9)], axis=-1)
+    ways = np.stack([sequential.flips(i, enumerated) for i in range(9)], axis=-1)
     assert ways[0].tolist() == [1] * 9
     together = {tuple(a * b) for a in ways for b in ways}
     assert together == {tuple(way) for way in ways}
@@ -135,7 +135,7 @@ def stopped_after(differences: Float[np.ndarray, "B n"], level: float = 0.95) ->
     """As `decide`, of many experiments at once and with fewer ways to flip."""
     n_pairs = differences.shape[1]
     parts = np.array_split(differences, 20)
-    return np.concatenate([sequential._stopped_after(part, n_pairs, level, 10) for part in parts])
+    return np.concatenate([sequential.stopped_after(part, n_pairs, level, 10) for part in parts])
 
 
 def test_many_experiments_at_once_are_decided_as_one_is():
@@ -159,7 +159,7 @@ def test_no_more_error_is_made_by_any_look_than_its_share():
     after = stopped_after(ALIKE["normal"](np.random.default_rng(1), (EXPERIMENTS, 20)))
     for n_pairs in range(1, 21):
         made = np.mean((after > 0) & (after <= n_pairs))
-        assert made <= sequential._spent(n_pairs / 20, 0.95) + NOISE
+        assert made <= sequential.spent(n_pairs / 20, 0.95) + NOISE
 
 
 @pytest.mark.slow
@@ -175,7 +175,7 @@ def test_the_threshold_of_one_look_would_be_wrong_too_often_after_every_pair():
 
 
 def sign_flip_test_of_many(differences: Float[np.ndarray, "B n"]) -> np.ndarray:
-    *_, sums = sequential._flipped_sums(differences, 12)
+    *_, sums = sequential.flipped_sums(differences, 12)
     return np.mean(np.abs(sums) >= np.abs(sums[:, :1]) - 1e-9, axis=-1)
 
 
@@ -246,7 +246,7 @@ def test_differences_are_finite_numbers_in_one_dimension(differences: object):
 
 
 def test_words_are_no_differences():
-    with pytest.raises(UsageError, match="differences of pairs must be numbers"):
+    with pytest.raises(UsageError, match="differences of pairs must be an array of numbers"):
         sign_flip_test(["a"])
 
 
@@ -255,15 +255,15 @@ def test_more_pairs_than_planned_are_refused():
         decide(np.ones(21), 20)
 
 
-def test_a_level_that_no_test_reaches_is_refused():
-    with pytest.raises(
-        UsageError, match=r"a level of 0\.99999 is too near to 1; give at most 0\.9999"
-    ):
-        decide([1.0], 20, level=0.99999)
-    with pytest.raises(UsageError, match="level must be between 0 and 1"):
-        decide([1.0], 20, level=95)
+@pytest.mark.parametrize("level", [0.0, 0.99999, 1.0, 95])
+def test_a_level_that_no_test_reaches_is_refused(level: float):
+    for function in (lambda: decide([1.0], 20, level), lambda: fewest_pairs(level)):
+        with pytest.raises(UsageError, match=r"level must be above 0 and at most 0\.9999, not"):
+            function()
 
 
-def test_a_forecast_needs_two_pairs():
+def test_a_forecast_needs_two_pairs_and_a_seed_that_is_not_negative():
     with pytest.raises(UsageError, match="at least two pairs"):
         forecast([1.0], 20)
+    with pytest.raises(UsageError, match="seed must be at least 0, not -1"):
+        forecast([1.0, 2.0], 20, seed=-1)

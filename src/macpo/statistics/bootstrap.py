@@ -5,11 +5,11 @@ computed again; the interval holds the middle of what came out. All draws come f
 scores give the same interval on every machine.
 
 Resamples of n runs vary less than n new runs would, by a factor of √((n − 1)/n). The quantiles are
-therefore taken further out, as far on the normal scale: for 95 % at 1.4 % and 98.6 % with five
-runs, at 1.9 % and 98.1 % with ten, at 2.5 % and 97.5 % with many. This is how often a 95 % interval
-of the IQM of one task held the true value, for normal, exponential and uniform scores and those of
-a t distribution with 3 degrees of freedom, which agree within half a point (50,000 samples each,
-uncorrected 10,000):
+therefore taken further out, by that factor on the normal scale: for 95 % at 1.4 % and 98.6 % with
+five runs, at 1.9 % and 98.1 % with ten, at 2.5 % and 97.5 % with many. This is how often a 95 %
+interval of the IQM of one task held the true value, for normal, exponential and uniform scores and
+those of a t distribution with 3 degrees of freedom, which agree within half a point (50,000 samples
+each, uncorrected 10,000):
 
     runs               3       5       6       8      10      20      50
     held it         75 %  90.5 %    92 %  94.5 %  94.5 %    95 %    95 %
@@ -20,8 +20,8 @@ With few runs no better can be had: an interval within the range of five runs ho
 Intervals of the mean hold it less often: in 87 % with five runs, 91 % with ten, 94 % with fifty.
 
 Source: Agarwal et al. 2021 (arXiv 2108.13264), section 4.1, for strata; Efron and Tibshirani 1993,
-"An Introduction to the Bootstrap", chapter 13, for percentiles; Hesterberg 2015 (arXiv 1411.5279),
-section 3.2, for the correction.
+"An Introduction to the Bootstrap", chapter 13, for percentiles; Hesterberg 2015 (arXiv 1411.5279)
+for the correction (of "narrowness bias").
 """
 
 import inspect

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from macpo.errors import require
 from macpo.statistics.bootstrap import check_draws, middle
 from macpo.statistics.estimates import iqm_over_last
+from macpo.statistics.scores import as_numbers
 
 CURVE_REPS = 2_000
 """Resamples of a curve, which has hundreds of intervals."""
@@ -58,12 +59,12 @@ def iqm_curve(
     env_steps, values = aligned(curves)
     low, high = np.full((2, len(env_steps)), np.nan)
     known = np.isfinite(values).all(axis=0)
-    mean = np.where(known, iqm_over_last(values.T), np.nan)
+    over_seeds = np.where(known, iqm_over_last(values.T), np.nan)
     if len(values) > 1:
         ranked = np.sort(values[:, known], axis=0)
         weights = _weights_of_ranks(len(values), reps, np.random.default_rng(seed))
         low[known], high[known] = middle(weights @ ranked, level, len(values), 1)
-    return Curve(env_steps, mean, low, high)
+    return Curve(env_steps, over_seeds, low, high)
 
 
 def aligned(
@@ -91,7 +92,7 @@ def aligned(
 
 
 def _as_points(points: Points) -> tuple[Float[np.ndarray, " T"], Float[np.ndarray, " T"]]:
-    x, y = (np.asarray(numbers, dtype=np.float64) for numbers in points)
+    x, y = (as_numbers(numbers, "a curve") for numbers in points)
     require(
         x.ndim == 1 and x.shape == y.shape and len(x) > 0,
         "a curve must have as many env steps as values, in one dimension, and at least one, not "

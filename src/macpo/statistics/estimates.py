@@ -9,7 +9,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from macpo.errors import require
-from macpo.statistics.scores import Scores, as_scores, on_the_same_tasks
+from macpo.statistics.scores import Scores, as_numbers, as_scores, on_the_same_tasks
 
 
 def iqm(scores: Scores) -> float:
@@ -67,7 +67,7 @@ def performance_profile(scores: Scores, thresholds: ArrayLike) -> Float[np.ndarr
 
 def as_thresholds(thresholds: ArrayLike) -> Float[np.ndarray, " K"]:
     """Thresholds as an array; UsageError for other shapes and NaN."""
-    limits = np.asarray(thresholds, dtype=np.float64)
+    limits = as_numbers(thresholds, "thresholds")
     require(
         limits.ndim == 1 and not np.isnan(limits).any(),
         "thresholds must be numbers in one dimension, without NaN.",

@@ -12,24 +12,27 @@ Scores: TypeAlias = ArrayLike
 """Numbers of shape [runs, tasks]; of shape [runs] for one task. NaN where a run is missing."""
 
 
+def as_numbers(numbers: ArrayLike, what: str) -> Float[np.ndarray, "*shape"]:
+    """An array of floats; UsageError that names `what` for anything but numbers."""
+    try:
+        return np.asarray(numbers, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{what} must be an array of numbers ({error}).") from error
+
+
 def as_scores(scores: Scores, what: str = "scores") -> Float[np.ndarray, "runs tasks"]:
     """Scores as an array with an axis of tasks, each task's runs in ascending order, NaN last.
 
-    The order of runs within a task therefore changes no statistic. Raises UsageError for anything
-    but numbers of these shapes, infinite ones, and a task without any run.
+    So the order of runs changes no statistic; a row does not connect runs of different tasks.
+    Raises UsageError for anything but numbers of these shapes, infinite ones, and a task without
+    any run.
     """
     return np.sort(as_rows(scores, what), axis=0)
 
 
 def as_rows(scores: Scores, what: str = "scores") -> Float[np.ndarray, "runs tasks"]:
     """Scores as an array with an axis of tasks, each run in the row where it was given."""
-    try:
-        array = np.asarray(scores, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise UsageError(
-            f"{what} must be numbers of shape [runs, tasks], with NaN where a run is missing "
-            f"({error})."
-        ) from error
+    array = as_numbers(scores, what)
     require(
         array.ndim in (1, 2) and array.size > 0,
         f"{what} must have the shape [runs, tasks], or [runs] for one task, with at least one run, "

@@ -9,8 +9,12 @@ Who looks after every pair, and stops when a difference shows, needs a stricter 
 looks once. Here at most a share α(k/n) of all ways is stopped by the k-th of n pairs: each look
 stops those of the largest sums among the ways that no look before has stopped. If there is no
 difference, the observed way is any of them with the same probability, and it is ever stopped with
-a probability of at most α(1) = 1 − level. The shares follow Pocock's type, which stops early: with
-O'Brien and Fleming's, 20 planned pairs of one sign would stop at the tenth, here at the seventh.
+a probability of at most α(1) = 1 − level.
+
+The shares follow Pocock's type. Of 20 pairs that differ by one standard deviation on average it
+finds the difference in 95 % of cases, in half of all within 9 pairs. O'Brien and Fleming's type
+finds it in 98 %, but takes 12 pairs, and pairs cost training. E-values, which need no largest
+number, find it in 71 % (bets on the sign, mixed uniformly; 2,000 simulations each).
 
 With more than 16 pairs the ways are 2^16 of all. They form a group (flipping one way, then another,
 is a third), on which the argument rests, so that the error rate stays exact.
@@ -29,13 +33,15 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike
 
-from macpo.errors import UsageError, require
-from macpo.statistics.bootstrap import check_draws
+from macpo.errors import require, shown
+from macpo.statistics.scores import as_numbers
 
 ENUMERATED = 16
 """Pairs whose signs are flipped in all ways; of further ones the flips follow from these."""
 MAX_LEVEL = 0.9999
-"""Of 2^16 ways only a few are left to stop."""
+"""Beyond it too few of 2^16 ways are left to stop."""
+ROUNDING = 1e-9
+"""Sums are equal that differ by less, relative to the sum of all sizes."""
 FUTURES, FUTURES_ENUMERATED = 200, 12
 """Futures of a forecast, and fewer ways for each."""
 
@@ -70,8 +76,9 @@ def sign_flip_test(differences: ArrayLike) -> float:
     >>> sign_flip_test([3, 1, 4, 1, 5, 9])  # all of one sign: 2 of 64 ways
     0.03125
     """
-    *_, sums = _flipped_sums(_as_differences(differences), ENUMERATED)
-    return float(np.mean(np.abs(sums) >= np.abs(sums[0]) * (1 - ROUNDING)))
+    d = _as_differences(differences)
+    *_, sums = flipped_sums(d, ENUMERATED)
+    return float(np.mean(np.abs(sums) >= np.abs(sums[0]) - ROUNDING * np.abs(d).sum()))
 
 
 def decide(differences: ArrayLike, most_pairs: int, level: float = 0.95) -> Decision:
@@ -92,7 +99,7 @@ def decide(differences: ArrayLike, most_pairs: int, level: float = 0.95) -> Deci
     """
     d = _as_differences(differences)
     _check_plan(len(d), most_pairs, level)
-    stopped = int(_stopped_after(d, most_pairs, level, ENUMERATED))
+    stopped = int(stopped_after(d, most_pairs, level, ENUMERATED))
     if stopped:
         return Decision("different", stopped)
     return Decision("undecided" if len(d) < most_pairs else "no difference seen", len(d))
@@ -110,7 +117,7 @@ def forecast(
     Forecast(more_pairs=2, chance=1.0)
     """
     d = _as_differences(differences)
-    check_draws(level, FUTURES, seed)
+    require(seed >= 0, f"seed must be at least 0, not {shown(seed)}.")
     require(len(d) >= 2, "a forecast needs the differences of at least two pairs.")
     now = decide(d, most_pairs, level)
     if now.verdict != "undecided":
@@ -118,7 +125,7 @@ def forecast(
     rng = np.random.default_rng(seed)
     drawn = d[rng.integers(0, len(d), (FUTURES, most_pairs - len(d)))]
     futures = np.concatenate([np.tile(d, (FUTURES, 1)), drawn], axis=1)
-    stopped = _stopped_after(futures, most_pairs, level, FUTURES_ENUMERATED)
+    stopped = stopped_after(futures, most_pairs, level, FUTURES_ENUMERATED)
     more = np.sort(np.where(stopped > 0, np.maximum(stopped - len(d), 1), most_pairs))
     chance = float(np.mean(stopped > 0))
     return Forecast(int(more[FUTURES // 2 - 1]) if chance >= 0.5 else None, chance)
@@ -130,16 +137,17 @@ def fewest_pairs(level: float = 0.95) -> int:
     >>> fewest_pairs(0.95), fewest_pairs(0.99)
     (6, 8)
     """
+    require(
+        0 < level <= MAX_LEVEL,
+        f"level must be above 0 and at most {MAX_LEVEL}, not {shown(level)}.",
+    )
     return math.ceil(1 - math.log2(1 - level))
 
 
 # --- flips of signs -------------------------------------------------------------------------------
 
-ROUNDING = 1e-9
-"""Relative; sums that differ by less are equal."""
 
-
-def _stopped_after(
+def stopped_after(
     differences: Float[np.ndarray, "*B n"], most_pairs: int, level: float, enumerated: int
 ) -> Int[np.ndarray, "*B"]:
     """The number of pairs after which a difference shows; 0 if it does not."""
@@ -147,32 +155,33 @@ def _stopped_after(
     n_ways = 2**enumerated
     stopped: Bool[np.ndarray, "*B ways"] = np.zeros((*batch, n_ways), bool)
     after = np.zeros(batch, int)
-    for n_pairs, sums in enumerate(_flipped_sums(differences, enumerated), 1):
-        spent = math.floor(n_ways * _spent(n_pairs / most_pairs, level))
+    rounding = ROUNDING * np.abs(differences).sum(axis=-1, keepdims=True)
+    for n_pairs, sums in enumerate(flipped_sums(differences, enumerated), 1):
+        n_stopped = math.floor(n_ways * spent(n_pairs / most_pairs, level))
         size = np.where(stopped, -1.0, np.abs(sums))
-        left = spent - stopped.sum(axis=-1, keepdims=True)
+        left = n_stopped - stopped.sum(axis=-1, keepdims=True)
         largest_kept = np.take_along_axis(np.sort(size, axis=-1), n_ways - 1 - left, axis=-1)
-        stopped |= size > largest_kept * (1 + ROUNDING)
+        stopped |= size > largest_kept + rounding
         after = np.where((after == 0) & stopped[..., 0], n_pairs, after)
     return after
 
 
-def _spent(share: float, level: float) -> float:
+def spent(share: float, level: float) -> float:
     """The error that may have been made by a share of the pairs.   Source: Lan and DeMets 1983."""
     return (1 - level) * math.log(1 + (math.e - 1) * share)
 
 
-def _flipped_sums(
+def flipped_sums(
     differences: Float[np.ndarray, "*B n"], enumerated: int
 ) -> Iterator[Float[np.ndarray, "*B ways"]]:
     """After each pair, the sum of the differences for each way to flip signs; first as observed."""
     sums = np.zeros((*differences.shape[:-1], 2**enumerated))
     for i in range(differences.shape[-1]):
-        sums = sums + differences[..., i, None] * _flips(i, enumerated)
+        sums = sums + differences[..., i, None] * flips(i, enumerated)
         yield sums
 
 
-def _flips(pair: int, enumerated: int) -> Int[np.ndarray, " ways"]:
+def flips(pair: int, enumerated: int) -> Int[np.ndarray, " ways"]:
     """The sign of a pair in each way; 1 in the first, which leaves everything as observed."""
     ways = np.arange(2**enumerated)
     mask = 1 << pair
@@ -185,10 +194,7 @@ def _flips(pair: int, enumerated: int) -> Int[np.ndarray, " ways"]:
 
 
 def _as_differences(differences: ArrayLike) -> Float[np.ndarray, " n"]:
-    try:
-        d = np.asarray(differences, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"differences of pairs must be numbers ({error}).") from error
+    d = as_numbers(differences, "differences of pairs")
     require(
         d.ndim == 1 and len(d) > 0 and bool(np.isfinite(d).all()),
         "differences of pairs must be finite numbers in one dimension, and at least one; leave out "
@@ -198,11 +204,6 @@ def _as_differences(differences: ArrayLike) -> Float[np.ndarray, " n"]:
 
 
 def _check_plan(n_pairs: int, most_pairs: int, level: float) -> None:
-    check_draws(level, 1, 0)
-    require(
-        level <= MAX_LEVEL,
-        f"a level of {level:g} is too near to 1; give at most {MAX_LEVEL}.",
-    )
     fewest = fewest_pairs(level)
     require(
         most_pairs >= fewest,
