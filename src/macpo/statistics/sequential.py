@@ -86,8 +86,9 @@ def decide(differences: ArrayLike, most_pairs: int, level: float = 0.95) -> Deci
 
     `differences` are those so far, one method's score minus the other's, in an order that does not
     depend on them (of seeds); to continue, run more pairs and call it with all of them. If the two
-    methods score alike, the verdict is ever "different" with a probability of at most 1 − level.
-    After `most_pairs` the verdict is "no difference seen", which does not say that there is none.
+    methods score alike, the verdict is ever "different" with a probability of at most 1 − level,
+    provided that `most_pairs` was fixed before the first look. After `most_pairs` the verdict is
+    "no difference seen", which does not say that there is none.
 
     Raises UsageError for anything but finite numbers in one dimension, for more than `most_pairs`
     of them, and for so small a `most_pairs` that no difference could show.
