@@ -30,6 +30,7 @@ ORDER = [
     "training",
     "runs",
     "study",
+    "statistics",
     "report",
     "render",
     "bench",
