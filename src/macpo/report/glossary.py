@@ -72,11 +72,13 @@ GLOSSARY: Mapping[str, tuple[Metric, ...]] = {
         Metric("loss_nopt", "qtran: the same at stored joint actions, where the sum is below"),
         Metric(
             "loss_error",
-            "loss of the auxiliary networks that estimate accumulated errors, where a weighting needs them",
+            "loss of the auxiliary networks that estimate accumulated errors, where a weighting needs "
+            "them",
         ),
         Metric(
             "loss_ratio",
-            "loss of the auxiliary network that estimates density ratios, where a weighting needs it",
+            "loss of the auxiliary network that estimates density ratios, where a weighting needs "
+            "it",
         ),
         Metric("grad_norm", "global norm of the gradient over all networks, before clipping"),
         Metric("valid_steps", "transitions in the batch"),
