@@ -1,7 +1,5 @@
 """The glossary of reports says what docs/metrics.md says."""
 
-import re
-
 from macpo.report.glossary import GLOSSARY
 from tests.support.paths import ROOT
 

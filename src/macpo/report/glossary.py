@@ -72,8 +72,8 @@ GLOSSARY: Mapping[str, tuple[Metric, ...]] = {
         Metric("loss_nopt", "qtran: the same at stored joint actions, where the sum is below"),
         Metric(
             "loss_error",
-            "loss of the auxiliary networks that estimate accumulated errors, where a weighting needs "
-            "them",
+            "loss of the auxiliary networks that estimate accumulated errors, where a weighting "
+            "needs them",
         ),
         Metric(
             "loss_ratio",

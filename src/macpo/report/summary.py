@@ -1,0 +1,367 @@
+"""Every number that a report shows, from the records of its trained seeds."""
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+import macpo
+from macpo import statistics
+from macpo.errors import nearest, require, shown
+from macpo.field_types import Settings
+from macpo.report.collection import DIAGNOSTICS, Collection, Curve, TrainedSeed
+from macpo.report.curves import COMPARED, WON
+from macpo.report.labels import differing, in_words
+from macpo.report.table import LAST_EVALUATIONS
+from macpo.runs.directory import RunDirectory
+from macpo.terminal import command
+
+METRICS = (f"test_{WON[0]}", "test_return_mean")
+"""What is reported without a choice: the first of these that a task has."""
+FEW_SEEDS = 5
+"""Fewer are shown one by one, without a band that would hide them."""
+THRESHOLDS = 101
+"""Points of a performance profile."""
+BINS = 100
+"""Points of a curve of training, over which its rows are averaged."""
+LEVEL, REPS = 0.95, 2_000
+"""Of the percentile bootstrap."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its interval; NaN where it is not known."""
+
+    value: float
+    low: float = np.nan
+    high: float = np.nan
+
+
+@dataclass(frozen=True)
+class Band:
+    """A method's interquartile mean over its seeds; the interval is empty for few seeds."""
+
+    env_steps: Float[np.ndarray, " T"]
+    middle: Float[np.ndarray, " T"]
+    low: Float[np.ndarray, " T"] | None
+    high: Float[np.ndarray, " T"] | None
+
+
+@dataclass(frozen=True)
+class Seed:
+    """A trained seed in numbers."""
+
+    seed: int
+    directory: str
+    env_steps: int
+    updates: int
+    wall_s: float
+    made_by: str
+    repeat: str
+    """The command that repeats its run."""
+    final: float
+    """Mean of the last evaluations."""
+    area: float
+    """Area under the curve, divided by its env steps: the mean height of the curve."""
+    curve: Curve
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A method on a task."""
+
+    method: int
+    """Its index in the report."""
+    seeds: tuple[Seed, ...]
+    band: Band
+    final: Estimate
+    area: Estimate
+    better: tuple[float, ...]
+    """Probability that a seed's final score is above one of each method's of the task."""
+    profile: Float[np.ndarray, " K"]
+    """Share of seeds whose final score is above each threshold."""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """A training metric of a method: of each seed if they are few, else a band."""
+
+    method: int
+    env_steps: Float[np.ndarray, " T"]
+    seeds: tuple[Float[np.ndarray, " T"], ...]
+    band: Band | None
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """A training metric of all methods."""
+
+    metric: str
+    methods: tuple[Lines, ...]
+
+
+@dataclass(frozen=True)
+class TaskReport:
+    """Everything about one task."""
+
+    title: str
+    settings: Settings
+    metric: str
+    axis: str
+    digits: int
+    thresholds: Float[np.ndarray, " K"]
+    scores: tuple[Scores, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    constant: Mapping[str, float]
+    """Training metrics that had one value in all seeds, all the time."""
+
+
+@dataclass(frozen=True)
+class MethodReport:
+    """What a method is."""
+
+    label: str
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Report:
+    """Every number of a report; what is written to data.json."""
+
+    macpo: str
+    """The version that made it."""
+    made: str
+    """When, in UTC."""
+    methods: tuple[MethodReport, ...]
+    differences: tuple[str, ...]
+    """The names of the settings that are not the same in all methods."""
+    tasks: tuple[TaskReport, ...]
+    notes: tuple[str, ...]
+    """Sentences about what was left out, and what should be known before comparing."""
+
+
+def summarise(collection: Collection, metric: str | None = None) -> Report:
+    """The report on these runs; `metric` replaces the usual one.
+
+    Raises UsageError for a metric that none of them has.
+    """
+    known = {name for seeds in collection.seeds.values() for s in seeds for name in s.evaluations}
+    require(
+        metric is None or metric in known,
+        f"no run has an evaluation with {shown(metric)}; {nearest(str(metric), known)} "
+        f"Known: {', '.join(sorted(known)) or 'none yet'}.",
+    )
+    settings = [method.settings for method in collection.methods]
+    return Report(
+        macpo.__version__,
+        datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        tuple(MethodReport(method.label, method.settings) for method in collection.methods),
+        tuple(differing(settings)),
+        tuple(_task(collection, i, metric) for i in range(len(collection.tasks))),
+        collection.notes,
+    )
+
+
+def final_score(curve: Curve) -> float:
+    """The mean of a seed's last evaluations; NaN without any.
+
+    >>> final_score(Curve(np.array([1, 2, 3, 4]), np.array([0.0, 1.0, 2.0, 3.0])))
+    2.0
+    """
+    return float(curve.values[-LAST_EVALUATIONS:].mean()) if len(curve.values) else np.nan
+
+
+def area(curve: Curve) -> float:
+    """The mean height of the curve from its first to its last evaluation, by trapezoids.
+
+    >>> area(Curve(np.array([0, 10, 30]), np.array([0.0, 2.0, 4.0])))  # (10·1 + 20·3) / 30
+    2.3333333333333335
+    """
+    steps, values = curve
+    if len(steps) < 2:
+        return final_score(curve)
+    return float(np.trapezoid(values, steps) / (steps[-1] - steps[0]))
+
+
+def band(curves: Sequence[Curve]) -> Band:
+    """The interquartile mean over seeds of their k-th values; longer curves are cut to the shortest.
+
+    The env steps of the k-th values differ between seeds, as episode lengths do; they are averaged.
+    """
+    n = min((len(curve.values) for curve in curves), default=0)
+    steps = np.array([curve.env_steps[:n] for curve in curves]).reshape(-1, n)
+    values = np.array([curve.values[:n] for curve in curves]).reshape(-1, n)
+    middle = np.array([statistics.iqm(column[:, None]) for column in values.T])
+    if len(curves) < FEW_SEEDS:
+        return Band(steps.mean(0) if n else np.empty(0), middle, None, None)
+    low, high = np.array([_interval(column) for column in values.T]).reshape(n, 2).T
+    return Band(steps.mean(0), middle, low, high)
+
+
+# --- a task ---------------------------------------------------------------------------------------
+
+
+def _task(collection: Collection, index: int, chosen: str | None) -> TaskReport:
+    task = collection.tasks[index]
+    seeds = {method: of for (i, method), of in collection.seeds.items() if i == index}
+    everyone = [seed for of_method in seeds.values() for seed in of_method]
+    there = {name for seed in everyone for name in seed.evaluations}
+    metric = chosen or next((name for name in METRICS if name in there), METRICS[-1])
+    axis, digits = COMPARED.get(metric, (metric, 2))
+    finals = {
+        method: np.array([final_score(_curve(seed, metric)) for seed in of_method])
+        for method, of_method in seeds.items()
+    }
+    thresholds = _thresholds(np.concatenate(list(finals.values())))
+    scores = tuple(
+        _scores(method, of_method, metric, finals, thresholds)
+        for method, of_method in seeds.items()
+    )
+    constant = {name: value for name in DIAGNOSTICS for value in _only_value(everyone, name)}
+    diagnostics = tuple(
+        _diagnostic(name, seeds)
+        for name in DIAGNOSTICS
+        if name not in constant and any(name in seed.training for seed in everyone)
+    )
+    return TaskReport(
+        task.title,
+        task.settings,
+        metric,
+        axis,
+        digits,
+        thresholds,
+        scores,
+        diagnostics,
+        constant,
+    )
+
+
+def _scores(
+    method: int,
+    seeds: Sequence[TrainedSeed],
+    metric: str,
+    finals: Mapping[int, Float[np.ndarray, " n"]],
+    thresholds: Float[np.ndarray, " K"],
+) -> Scores:
+    curves = [_curve(seed, metric) for seed in seeds]
+    in_numbers = tuple(
+        Seed(
+            seed.seed,
+            str(seed.directory),
+            seed.env_steps,
+            seed.updates,
+            seed.wall_s,
+            seed.made_by,
+            _repeat(seed.directory),
+            final_score(curve),
+            area(curve),
+            curve,
+        )
+        for seed, curve in zip(seeds, curves, strict=True)
+    )
+    own = finals[method]
+    return Scores(
+        method,
+        in_numbers,
+        band([curve for curve in curves if len(curve.values)]),
+        _estimate(own),
+        _estimate(np.array([seed.area for seed in in_numbers])),
+        tuple(_better(own, other) for other in finals.values()),
+        _profile(own, thresholds),
+    )
+
+
+def _curve(seed: TrainedSeed, metric: str) -> Curve:
+    empty = Curve(np.empty(0, int), np.empty(0))
+    return seed.evaluations.get(metric, empty)
+
+
+def _repeat(run: Path) -> str:
+    return command("macpo", "train", "--config", RunDirectory(run).experiment)
+
+
+# --- statistics of seeds, whose scores may be missing or not finite -------------------------------
+
+
+def _known(scores: Float[np.ndarray, " n"]) -> bool:
+    return len(scores) > 0 and bool(np.isfinite(scores).all())
+
+
+def _estimate(scores: Float[np.ndarray, " n"]) -> Estimate:
+    if not _known(scores):
+        return Estimate(np.nan)
+    value = statistics.iqm(scores[:, None])
+    return Estimate(value, *(_interval(scores) if len(scores) > 1 else ()))
+
+
+def _interval(scores: Float[np.ndarray, " n"]) -> tuple[float, float]:
+    if not _known(scores):
+        return np.nan, np.nan
+    return statistics.interval(scores[:, None], level=LEVEL, reps=REPS)
+
+
+def _better(ours: Float[np.ndarray, " n"], theirs: Float[np.ndarray, " m"]) -> float:
+    if not (_known(ours) and _known(theirs)):
+        return np.nan
+    return statistics.probability_of_improvement(ours[:, None], theirs[:, None])
+
+
+def _profile(
+    scores: Float[np.ndarray, " n"], thresholds: Float[np.ndarray, " K"]
+) -> Float[np.ndarray, " K"]:
+    if not _known(scores):
+        return np.full(len(thresholds), np.nan)
+    return statistics.performance_profile(scores[:, None], thresholds)
+
+
+def _thresholds(scores: Float[np.ndarray, " n"]) -> Float[np.ndarray, " K"]:
+    finite = scores[np.isfinite(scores)]
+    return np.linspace(finite.min(), finite.max(), THRESHOLDS) if len(finite) else np.empty(0)
+
+
+# --- training -------------------------------------------------------------------------------------
+
+
+def _only_value(seeds: Sequence[TrainedSeed], metric: str) -> list[float]:
+    """The one value that a metric had in all seeds all the time, if that is so."""
+    values = [seed.training[metric].values for seed in seeds if metric in seed.training]
+    distinct = np.unique(np.concatenate(values)) if values else np.empty(0)
+    return distinct.tolist() if len(distinct) == 1 else []
+
+
+def _diagnostic(metric: str, seeds: Mapping[int, Sequence[TrainedSeed]]) -> Diagnostic:
+    curves = {
+        method: [seed.training[metric] for seed in of_method if metric in seed.training]
+        for method, of_method in seeds.items()
+    }
+    return Diagnostic(
+        metric, tuple(_lines(method, of_method) for method, of_method in curves.items() if of_method)
+    )
+
+
+def _lines(method: int, curves: Sequence[Curve]) -> Lines:
+    """Averages within equal spans of env steps, so that a long run takes no more than a short one."""
+    last = max(int(curve.env_steps[-1]) for curve in curves)
+    n_bins = min(BINS, max(len(curve.values) for curve in curves))
+    width = last / n_bins
+    middles = (np.arange(n_bins) + 0.5) * width
+    binned = [_binned(curve, width, n_bins) for curve in curves]
+    if len(curves) < FEW_SEEDS:
+        return Lines(method, middles, tuple(binned), None)
+    return Lines(method, middles, (), band([Curve(middles, values) for values in binned]))
+
+
+def _binned(curve: Curve, width: float, n_bins: int) -> Float[np.ndarray, " T"]:
+    """The mean of each span; NaN where it has no value."""
+    index = np.minimum(((curve.env_steps - 1) / width).astype(int), n_bins - 1)
+    counts = np.bincount(index, minlength=n_bins)
+    sums = np.bincount(index, weights=curve.values, minlength=n_bins)
+    return np.divide(sums, counts, out=np.full(n_bins, np.nan), where=counts > 0)
+
+
+def setting(settings: Settings, name: str) -> str:
+    """A setting as it is shown; a dash where a method has none of that name."""
+    return in_words(settings[name]) if name in settings else "–"
