@@ -29,6 +29,7 @@ ORDER = [
     "presets",
     "training",
     "runs",
+    "statistics",
     "report",
     "render",
     "bench",

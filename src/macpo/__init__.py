@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from macpo.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from macpo import algorithms, envs, weighting
+    from macpo import algorithms, envs, statistics, weighting
     from macpo.envs.base import Environment
     from macpo.envs.host import HostEnvironment
     from macpo.errors import UsageError
@@ -43,6 +43,7 @@ __all__ = [
     "load",
     "make_env",
     "resume",
+    "statistics",
     "to_pettingzoo",
     "train",
     "weighting",
@@ -64,6 +65,7 @@ __getattr__, __dir__ = lazy_names(
         "load": "macpo.runs.policy",
         "make_env": "macpo.registry",
         "resume": "macpo.runs.train",
+        "statistics": "macpo.statistics",
         "to_pettingzoo": "macpo.interop.to_pettingzoo",
         "train": "macpo.runs.train",
         "weighting": "macpo.weighting",
