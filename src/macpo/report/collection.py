@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from macpo.errors import UsageError, require, shown
 from macpo.experiment import PARTS, Run, part_from_dict
@@ -21,7 +20,7 @@ from macpo.field_types import Settings, build, settings
 from macpo.replay.priority import Replay
 from macpo.report import records
 from macpo.report.labels import flat, same, tell_apart
-from macpo.report.records import Row, series
+from macpo.report.records import Curve, Row
 from macpo.runs.directory import RunDirectory
 from macpo.runs.files import parse_json, read_json
 
@@ -44,13 +43,6 @@ DIAGNOSTICS = (
 NOT_OF_THE_METHOD = ("run.seed", "run.seeds", "run.steps", "run.checkpoint_interval")
 """Settings that say how much is trained and saved, not what is learned by an env step."""
 _MADE_BY = re.compile("A run of (.+)\\.")
-
-
-class Curve(NamedTuple):
-    """A metric of one seed; values need not be finite."""
-
-    env_steps: Int[np.ndarray, " T"]
-    values: Float[np.ndarray, " T"]
 
 
 @dataclass(frozen=True)
@@ -153,23 +145,28 @@ def read_seeds(directory: Path) -> Iterator[TrainedSeed]:
     """Every seed of one run; UsageError if the run cannot be read or has no metrics yet."""
     experiment = records.read_experiment(directory)
     rows = records.read_nonempty_metrics(directory)
-    names = sorted({name for row in rows if row["kind"] == "test" for name in row} - {"kind"})
-    tests = {name: series(rows, "test", name) for name in names if name.startswith("test_")}
-    trains = {name: series(rows, "train", name) for name in DIAGNOSTICS}
+    tests, trains = (records.by_seed(rows, kind) for kind in ("test", "train"))
     last: dict[int, Row] = {row["seed"]: row for row in rows}
     for seed, row in sorted(last.items()):
+        of_tests = tests.get(seed, [])
+        outcomes = sorted({name for test in of_tests for name in test if name.startswith("test_")})
         yield TrainedSeed(
             directory,
             seed,
             experiment,
-            {name: Curve(*curves[seed]) for name, curves in tests.items() if seed in curves},
-            {name: Curve(*curves[seed]) for name, curves in trains.items() if seed in curves},
+            _curves(of_tests, outcomes),
+            _curves(trains.get(seed, []), DIAGNOSTICS),
             row["env_steps"],
             row.get("updates", 0),
             _wall_s(directory),
             _made_by(directory),
             _arm(directory),
         )
+
+
+def _curves(rows: Sequence[Row], metrics: Sequence[str]) -> dict[str, Curve]:
+    curves = {metric: records.curve(rows, metric) for metric in metrics}
+    return {metric: curve for metric, curve in curves.items() if len(curve.values)}
 
 
 def read_study(directory: Path) -> Study:

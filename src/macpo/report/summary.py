@@ -12,11 +12,14 @@ import macpo
 from macpo import statistics
 from macpo.errors import nearest, require, shown
 from macpo.field_types import Settings
-from macpo.report.collection import DIAGNOSTICS, Collection, Curve, TrainedSeed
+from macpo.report.collection import DIAGNOSTICS, Collection, TrainedSeed
 from macpo.report.curves import COMPARED, WON
 from macpo.report.labels import differing, in_words
+from macpo.report.records import Curve
 from macpo.report.table import LAST_EVALUATIONS
 from macpo.runs.directory import RunDirectory
+from macpo.statistics.bootstrap import resamples
+from macpo.statistics.estimates import iqm_over_last
 from macpo.terminal import command
 
 METRICS = (f"test_{WON[0]}", "test_return_mean")
@@ -27,8 +30,8 @@ THRESHOLDS = 101
 """Points of a performance profile."""
 BINS = 100
 """Points of a curve of training, over which its rows are averaged."""
-LEVEL, REPS = 0.95, 2_000
-"""Of the percentile bootstrap."""
+LEVEL, BAND_REPS = 0.95, 1_000
+"""Of the bootstrap behind a curve's band; ten times fewer draws than behind a number in a table."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Lines:
-    """A training metric of a method: of each seed if they are few, else a band."""
+    """A training metric of a method: of each seed if they are few, else IQM and range."""
 
     method: int
     env_steps: Float[np.ndarray, " T"]
@@ -187,18 +190,25 @@ def area(curve: Curve) -> float:
 
 
 def band(curves: Sequence[Curve]) -> Band:
-    """The interquartile mean over seeds of their k-th values; longer curves are cut to the shortest.
+    """The interquartile mean over seeds of their k-th values, with its interval.
 
-    The env steps of the k-th values differ between seeds, as episode lengths do; they are averaged.
+    Longer curves are cut to the shortest. The env steps of the k-th values differ between seeds, as
+    episode lengths do; they are averaged.
     """
     n = min((len(curve.values) for curve in curves), default=0)
     steps = np.array([curve.env_steps[:n] for curve in curves]).reshape(-1, n)
     values = np.array([curve.values[:n] for curve in curves]).reshape(-1, n)
-    middle = np.array([statistics.iqm(column[:, None]) for column in values.T])
+    steps = steps.mean(0) if n else np.empty(0)
+    middle, low, high = np.full((3, n), np.nan)  # stays so where a seed has diverged
+    finite = np.isfinite(values).all(axis=0)
+    middle[finite] = iqm_over_last(values[:, finite].T)
     if len(curves) < FEW_SEEDS:
-        return Band(steps.mean(0) if n else np.empty(0), middle, None, None)
-    low, high = np.array([_interval(column) for column in values.T]).reshape(n, 2).T
-    return Band(steps.mean(0), middle, low, high)
+        return Band(steps, middle, None, None)
+    rng = np.random.default_rng(0)
+    drawn = resamples(np.sort(values[:, finite], axis=0), BAND_REPS, rng)
+    means = np.concatenate([iqm_over_last(np.moveaxis(some, 1, -1)) for some in drawn])
+    low[finite], high[finite] = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    return Band(steps, middle, low, high)
 
 
 # --- a task ---------------------------------------------------------------------------------------
@@ -293,20 +303,13 @@ def _known(scores: Float[np.ndarray, " n"]) -> bool:
 def _estimate(scores: Float[np.ndarray, " n"]) -> Estimate:
     if not _known(scores):
         return Estimate(np.nan)
-    value = statistics.iqm(scores[:, None])
-    return Estimate(value, *(_interval(scores) if len(scores) > 1 else ()))
-
-
-def _interval(scores: Float[np.ndarray, " n"]) -> tuple[float, float]:
-    if not _known(scores):
-        return np.nan, np.nan
-    return statistics.interval(scores[:, None], level=LEVEL, reps=REPS)
+    return Estimate(statistics.iqm(scores), *statistics.interval(scores, level=LEVEL))
 
 
 def _better(ours: Float[np.ndarray, " n"], theirs: Float[np.ndarray, " m"]) -> float:
     if not (_known(ours) and _known(theirs)):
         return np.nan
-    return statistics.probability_of_improvement(ours[:, None], theirs[:, None])
+    return statistics.probability_of_improvement(ours, theirs)
 
 
 def _profile(
@@ -314,7 +317,7 @@ def _profile(
 ) -> Float[np.ndarray, " K"]:
     if not _known(scores):
         return np.full(len(thresholds), np.nan)
-    return statistics.performance_profile(scores[:, None], thresholds)
+    return statistics.performance_profile(scores, thresholds)
 
 
 def _thresholds(scores: Float[np.ndarray, " n"]) -> Float[np.ndarray, " K"]:
@@ -338,12 +341,13 @@ def _diagnostic(metric: str, seeds: Mapping[int, Sequence[TrainedSeed]]) -> Diag
         for method, of_method in seeds.items()
     }
     return Diagnostic(
-        metric, tuple(_lines(method, of_method) for method, of_method in curves.items() if of_method)
+        metric,
+        tuple(_lines(method, of_method) for method, of_method in curves.items() if of_method),
     )
 
 
 def _lines(method: int, curves: Sequence[Curve]) -> Lines:
-    """Averages within equal spans of env steps, so that a long run takes no more than a short one."""
+    """Averages within equal spans of env steps: a long run takes no more room than a short one."""
     last = max(int(curve.env_steps[-1]) for curve in curves)
     n_bins = min(BINS, max(len(curve.values) for curve in curves))
     width = last / n_bins
@@ -351,7 +355,12 @@ def _lines(method: int, curves: Sequence[Curve]) -> Lines:
     binned = [_binned(curve, width, n_bins) for curve in curves]
     if len(curves) < FEW_SEEDS:
         return Lines(method, middles, tuple(binned), None)
-    return Lines(method, middles, (), band([Curve(middles, values) for values in binned]))
+    values = np.array(binned)
+    middle, low, high = np.full((3, n_bins), np.nan)
+    finite = np.isfinite(values).all(axis=0)
+    middle[finite] = iqm_over_last(values[:, finite].T)
+    low[finite], high[finite] = values[:, finite].min(0), values[:, finite].max(0)
+    return Lines(method, middles, (), Band(middles, middle, low, high))
 
 
 def _binned(curve: Curve, width: float, n_bins: int) -> Float[np.ndarray, " T"]:
