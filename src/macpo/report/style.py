@@ -16,6 +16,8 @@ from macpo.runs.files import write_atomically
 # Okabe and Ito's colours, which colour-blind readers can distinguish; without yellow, which is too
 # pale for a line on white
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
+DARK_PALETTE = ("#56A8E8", "#FF8A4C", "#3FC79A", "#E39CC4", "#F0BC4E", "#9AD4F5", "#B4B9C0")
+"""The same hues, light enough for a dark page."""
 STYLES = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
 INK, FAINT, GRID = "#22272E", "#8A929C", "#E6E8EB"
 FORMATS = (".png", ".svg", ".pdf")

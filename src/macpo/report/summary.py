@@ -26,6 +26,8 @@ METRICS = (f"test_{WON[0]}", "test_return_mean")
 """What is reported without a choice: the first of these that a task has."""
 FEW_SEEDS = 5
 """Fewer are shown one by one, without a band that would hide them."""
+CENTRE = 0.03
+"""Share of values at each end that a picture of curves leaves out where they would flatten it."""
 THRESHOLDS = 101
 """Points of a performance profile."""
 BINS = 100
@@ -115,6 +117,10 @@ class TaskReport:
     metric: str
     axis: str
     digits: int
+    range: tuple[float, float] | None
+    """Of the picture of the curves; None for all that there is."""
+    outside: int
+    """How many values it leaves out."""
     thresholds: Float[np.ndarray, " K"]
     scores: tuple[Scores, ...]
     diagnostics: tuple[Diagnostic, ...]
@@ -242,11 +248,31 @@ def _task(collection: Collection, index: int, chosen: str | None) -> TaskReport:
         metric,
         axis,
         digits,
+        *_range(scores),
         thresholds,
         scores,
         diagnostics,
         constant,
     )
+
+
+def _range(scores: Sequence[Scores]) -> tuple[tuple[float, float] | None, int]:
+    """The values that a picture must show, and how many it then leaves out.
+
+    Few values far from all others, as early in training, would flatten every curve.
+    """
+    curves = [seed.curve.values for of_method in scores for seed in of_method.seeds]
+    ends = np.concatenate([values[-LAST_EVALUATIONS:] for values in curves])
+    values = np.concatenate(curves)
+    values, ends = values[np.isfinite(values)], ends[np.isfinite(ends)]
+    if not len(values):
+        return None, 0
+    low, high = np.quantile(values, [CENTRE, 1 - CENTRE])
+    low, high = min(low, *ends), max(high, *ends)
+    margin = 0.05 * (high - low)
+    low, high = float(low - margin), float(high + margin)
+    outside = int(((values < low) | (values > high)).sum())
+    return ((low, high), outside) if np.ptp(values) > 2 * (high - low) > 0 else (None, 0)
 
 
 def _scores(
