@@ -108,7 +108,7 @@ def collect(paths: Sequence[Path]) -> Collection:
     seeds, notes = dict[Path, list[TrainedSeed]](), list[str]()
     for path in paths:
         directories = list(_run_directories(path, notes))
-        if not directories:
+        if path.is_dir() and not directories:
             notes.append(f"{path} holds no run.")
         for directory in directories:
             place = directory.resolve()
@@ -177,13 +177,13 @@ def read_study(directory: Path) -> Study:
         isinstance(data, dict) and isinstance(data.get("arms"), dict),
         f"{file} holds no study: it needs name, arms and seeds.",
     )
-    given: Any = data.get("seeds", [])
-    seeds = list(range(given)) if type(given) is int and 0 <= given < 10_000 else given
+    seeds: Any = data.get("seeds", [])
     require(
         isinstance(seeds, list) and all(type(seed) is int for seed in seeds),
-        f"{file}: seeds must be whole numbers, not {shown(given)}.",
+        f"{file}: seeds must be a list of whole numbers, not {shown(seeds)}.",
     )
-    return Study(str(data.get("name", directory.name)), tuple(data["arms"]), tuple(seeds))
+    plan: Any = data
+    return Study(str(plan.get("name", directory.name)), tuple(plan["arms"]), tuple(seeds))
 
 
 # --- finding --------------------------------------------------------------------------------------
@@ -192,7 +192,7 @@ def read_study(directory: Path) -> Study:
 def _run_directories(path: Path, notes: list[str]) -> Iterator[Path]:
     """Those of runs, in order; a study's in that of its arms. Why some cannot be told is noted."""
     if not path.is_dir():
-        notes.append(f"{path} is not a directory.")
+        notes.append(f"There is no directory {path}.")
         return
 
     def refused(error: OSError) -> None:

@@ -17,7 +17,7 @@ from macpo.report.glossary import GLOSSARY
 from macpo.report.labels import in_words
 from macpo.report.plain import to_json
 from macpo.report.style import DARK_PALETTE, PALETTE
-from macpo.report.summary import FEW_SEEDS, Report, TaskReport
+from macpo.report.summary import FEW_SEEDS, LEVEL, Report, TaskReport
 from macpo.report.tables import Table
 
 DASHES = ("", "9 4", "2 3", "9 3 2 3")
@@ -137,8 +137,10 @@ def _colours() -> str:
 def _task(report: Report, index: int, task: TaskReport) -> str:
     n_methods = len(task.scores)
     evaluated = any(len(scores.band.env_steps) for scores in task.scores)
-    shown = " ".join(
-        f"{name.removeprefix('env.')}={value}" for name, value in task.settings.items()
+    shown = ", ".join(
+        f"{name.removeprefix('env.')}={in_words(value)}"
+        for name, value in task.settings.items()
+        if name != "env.name"
     )
     parts = [f'<p class="faint">{escape(shown)}</p>']
     if evaluated:
@@ -146,7 +148,8 @@ def _task(report: Report, index: int, task: TaskReport) -> str:
             "<h3>Learning curves</h3>",
             _chart("curves", index, 420, f"{task.axis} over env steps, a curve for each method"),
             f'<p class="note">Thin: seeds. Thick: interquartile mean (IQM) over seeds, with the '
-            f"95% interval of a bootstrap over seeds from {FEW_SEEDS} seeds on.{_outside(task)}</p>",
+            f"{LEVEL:.0%} interval of a bootstrap over seeds from {FEW_SEEDS} seeds on."
+            f"{_outside(task)}</p>",
             _folded("The curves in numbers", _table(tables.curves_table(report, task))),
             "<h3>Final scores</h3>",
             _chart("scores", index, 110 + 34 * n_methods, "final scores: seeds, IQM, interval"),

@@ -22,6 +22,8 @@ from macpo.statistics.bootstrap import resamples
 from macpo.statistics.estimates import iqm_over_last
 from macpo.terminal import command
 
+FORMAT = "macpo report 1"
+"""By which a report's data.json is known."""
 METRICS = (f"test_{WON[0]}", "test_return_mean")
 """What is reported without a choice: the first of these that a task has."""
 FEW_SEEDS = 5
@@ -140,6 +142,7 @@ class MethodReport:
 class Report:
     """Every number of a report; what is written to data.json."""
 
+    format: str
     macpo: str
     """The version that made it."""
     made: str
@@ -165,6 +168,7 @@ def summarise(collection: Collection, metric: str | None = None) -> Report:
     )
     settings = [method.settings for method in collection.methods]
     return Report(
+        FORMAT,
         macpo.__version__,
         datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         tuple(MethodReport(method.label, method.settings) for method in collection.methods),

@@ -33,7 +33,6 @@ class Table(NamedTuple):
 
 def scores_table(report: Report, task: TaskReport) -> Table:
     """What each method came to; its probability of improvement is against the first method."""
-    first = report.methods[task.scores[0].method].label
     several = len(task.scores) > 1
     interval = f"{LEVEL:.0%} interval"
     head = ("method", "seeds", "final, IQM", interval, "area, IQM", interval)
@@ -52,9 +51,11 @@ def scores_table(report: Report, task: TaskReport) -> Table:
         "evaluations. Area: under its curve, divided by the env steps, which is the mean height. "
         "IQM: interquartile mean over seeds; its interval is a percentile bootstrap's over seeds, "
         "and with few seeds too narrow."
+        + " Better than first: the probability of improvement over the first method."
+        * several
     )
     return Table(
-        f"Final scores: {task.title}", (*head, *((f"better than {first}",) * several)), rows, note
+        f"Final scores: {task.title}", (*head, *(("better than first",) * several)), rows, note
     )
 
 
@@ -201,8 +202,9 @@ def comma_separated(table: Table) -> str:
 def for_terminal(table: Table) -> RichTable:
     """The table as rich prints it."""
     shown = RichTable(box=box.SIMPLE_HEAD, title=Text(table.title, "bold"), title_justify="left")
-    for i, head in enumerate(table.head):
-        shown.add_column(Text(head), justify="right" if i else "left", overflow="fold")
+    shown.add_column(Text(table.head[0]), overflow="fold")
+    for head in table.head[1:]:
+        shown.add_column(Text(head), justify="right", no_wrap=True)
     for row in table.rows:
         shown.add_row(*map(Text, row))
     return shown
