@@ -15,7 +15,6 @@ from plotly.offline import get_plotlyjs
 from macpo.report import tables
 from macpo.report.glossary import GLOSSARY
 from macpo.report.labels import in_words
-from macpo.report.plain import to_json
 from macpo.report.style import DARK_PALETTE, PALETTE
 from macpo.report.summary import FEW_SEEDS, LEVEL, Report, TaskReport
 from macpo.report.tables import Table
@@ -38,8 +37,13 @@ class Film(NamedTuple):
     method: str
 
 
-def render_page(report: Report, films: Sequence[Film] = (), refresh: int | None = None) -> str:
-    """The page; with `refresh` it loads itself again after so many seconds."""
+def render_page(
+    report: Report, data: str, films: Sequence[Film] = (), refresh: int | None = None
+) -> str:
+    """The page; `data` is the report as JSON, with `refresh` the page is reloaded every so often.
+
+    Its charts are drawn from `data`, its tables are plain HTML.
+    """
     sections = [
         *((f"task-{i}", task.title, _task(report, i, task)) for i, task in enumerate(report.tasks)),
         *_optional("films", "Films", _films(films)),
@@ -63,7 +67,7 @@ def render_page(report: Report, films: Sequence[Film] = (), refresh: int | None 
             f'<section id="{name}">\n<h2>{escape(title)}</h2>\n{html}\n</section>'
             for name, title, html in sections
         ),
-        data=in_script(to_json(report)),
+        data=in_script(data),
         plotly=_plotly(),
         script=_asset("page.js"),
     )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from rich import box
+from rich.cells import cell_len
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -201,10 +202,13 @@ def comma_separated(table: Table) -> str:
 
 def for_terminal(table: Table) -> RichTable:
     """The table as rich prints it."""
-    shown = RichTable(box=box.SIMPLE_HEAD, title=Text(table.title, "bold"), title_justify="left")
+    shown = RichTable(
+        box=box.SIMPLE_HEAD, pad_edge=False, title=Text(table.title, "bold"), title_justify="left"
+    )
     shown.add_column(Text(table.head[0]), overflow="fold")
-    for head in table.head[1:]:
-        shown.add_column(Text(head), justify="right", no_wrap=True)
+    for j, head in enumerate(table.head[1:], start=1):
+        width = max(map(cell_len, [*head.split(), *(row[j] for row in table.rows)]))
+        shown.add_column(Text(head), justify="right", width=width)  # no number is cut
     for row in table.rows:
         shown.add_row(*map(Text, row))
     return shown

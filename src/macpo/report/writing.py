@@ -66,12 +66,13 @@ def write_report(
     collection = collect(places)
     report = summarise(collection, metric)
     files.make()
-    # the mark of a report comes first: what is killed here can be written again
-    write_atomically(files.data, (to_json(report) + "\n").encode())
+    data = to_json(report)
+    # the mark of a report comes first: one that is killed here can be written again
+    write_atomically(files.data, f"{data}\n".encode())
     files.remove_others(
         [*_write_figures(report, files.figures), *_write_tables(report, files.tables)]
     )
-    page = render_page(report, films_of(collection, films), refresh)
+    page = render_page(report, data, films_of(collection, films), refresh)
     write_atomically(files.page, page.encode())
     return Written(files, report)
 
