@@ -356,8 +356,12 @@ def _profile(
 
 
 def _thresholds(scores: Float[np.ndarray, " n"]) -> Float[np.ndarray, " K"]:
+    """From the lowest to the highest score; around it if there is only one."""
     finite = scores[np.isfinite(scores)]
-    return np.linspace(finite.min(), finite.max(), THRESHOLDS) if len(finite) else np.empty(0)
+    if not len(finite):
+        return np.empty(0)
+    margin = float(np.ptp(finite) == 0)
+    return np.linspace(finite.min() - margin, finite.max() + margin, THRESHOLDS)
 
 
 # --- training -------------------------------------------------------------------------------------
