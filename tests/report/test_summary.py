@@ -81,10 +81,26 @@ def test_a_profile_is_the_share_of_seeds_above_each_threshold() -> None:
     assert (profile[:-1] == 0.5).all() and profile[-1] == 0
 
 
-def test_the_band_is_of_the_kth_values_and_ends_with_the_shortest_curve() -> None:
-    found = band([curve([1, 2, 3]), curve([3, 6], every=20)])
-    np.testing.assert_array_equal(found.env_steps, [15, 30])
-    np.testing.assert_array_equal(found.middle, [2, 4])
+def test_the_band_is_of_evaluations_at_nearly_the_same_env_steps() -> None:
+    first = Curve(np.array([10, 20, 30]), np.array([1.0, 2.0, 3.0]))
+    second = Curve(np.array([12, 21, 33]), np.array([3.0, 6.0, 5.0]))
+    found = band([first, second])
+    np.testing.assert_array_equal(found.env_steps, [11, 20.5, 31.5])
+    np.testing.assert_array_equal(found.middle, [2, 4, 4])
+
+
+def test_a_seed_that_is_evaluated_more_often_is_read_where_the_other_is() -> None:
+    often, rarely = curve([1, 2, 3, 4]), curve([4, 6], every=20)
+    found = band([often, rarely])
+    np.testing.assert_array_equal(found.env_steps, [20, 40])
+    np.testing.assert_array_equal(found.middle, [3, 5])
+
+
+def test_the_band_ends_with_the_shortest_seed() -> None:
+    found = band([curve([1, 2, 3, 4]), curve([3, 4])])
+    np.testing.assert_array_equal(found.env_steps, [10, 20])
+    short, long = curve([1, 2, 3, 4, 5]), curve([1, 2, 3, 4], every=20)
+    np.testing.assert_array_equal(band([short, long]).env_steps, [20, 40, 55])
 
 
 def test_few_seeds_have_no_band_and_more_have_one() -> None:

@@ -62,7 +62,7 @@ def improvement_figure(report: Report, task: TaskReport) -> Figure:
     side = 1.6 + 0.55 * len(labels)
     figure = Figure(figsize=(side + 1.5, side), dpi=150, layout="constrained")
     axes = figure.subplots()
-    axes.imshow(better, cmap="RdBu", vmin=0, vmax=1, alpha=0.8)
+    axes.imshow(better, cmap="RdBu", vmin=-0.4, vmax=1.4)  # pale: numbers stay readable
     for (i, j), p in np.ndenumerate(better):
         axes.text(j, i, "" if np.isnan(p) else f"{p:.2f}", ha="center", va="center", color=INK)
     axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right")

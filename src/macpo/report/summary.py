@@ -200,16 +200,13 @@ def area(curve: Curve) -> float:
 
 
 def band(curves: Sequence[Curve]) -> Band:
-    """The interquartile mean over seeds of their k-th values, with its interval.
+    """The interquartile mean over seeds, with its interval, as far as all of them have come.
 
-    Longer curves are cut to the shortest. The env steps of the k-th values differ between seeds, as
-    episode lengths do; they are averaged.
+    Seeds are evaluated at slightly different env steps, as episode lengths differ; those of
+    evaluations that belong together are averaged.
     """
-    n = min((len(curve.values) for curve in curves), default=0)
-    steps = np.array([curve.env_steps[:n] for curve in curves]).reshape(len(curves), n)
-    values = np.array([curve.values[:n] for curve in curves]).reshape(len(curves), n)
-    steps = steps.mean(0) if n else np.empty(0)
-    middle, low, high = np.full((3, n), np.nan)  # stays so where a seed has diverged
+    steps, values = _aligned(curves)
+    middle, low, high = np.full((3, len(steps)), np.nan)  # stays so where a seed has diverged
     finite = np.isfinite(values).all(axis=0)
     middle[finite] = iqm_over_last(values[:, finite].T)
     if len(curves) < FEW_SEEDS:
@@ -219,6 +216,20 @@ def band(curves: Sequence[Curve]) -> Band:
     means = np.concatenate([iqm_over_last(np.moveaxis(some, 1, -1)) for some in drawn])
     low[finite], high[finite] = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return Band(steps, middle, low, high)
+
+
+def _aligned(
+    curves: Sequence[Curve],
+) -> tuple[Float[np.ndarray, " T"], Float[np.ndarray, "n T"]]:
+    """Each seed's evaluations nearest to those of the seed that has the fewest; mean env steps."""
+    if not curves:
+        return np.empty(0), np.empty((0, 0))
+    grid = min(curves, key=lambda curve: len(curve.values)).env_steps
+    nearest = [np.abs(curve.env_steps[:, None] - grid).argmin(axis=0) for curve in curves]
+    steps = np.array([c.env_steps[i] for c, i in zip(curves, nearest, strict=True)])
+    values = np.array([c.values[i] for c, i in zip(curves, nearest, strict=True)])
+    near = (np.abs(steps - grid) <= np.diff(grid, prepend=0).max() / 2).all(axis=0)
+    return steps[:, near].mean(axis=0), values[:, near]
 
 
 # --- a task ---------------------------------------------------------------------------------------
