@@ -31,9 +31,9 @@ lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
 
-# Other projects' learners and environments and pysc2, for the tests that compare us with them. Without
-# them those tests are skipped. BenchMARL asks for torchvision but does not need it here. Of DI-engine
-# only SMAC's environment is used, which needs nothing but pysc2.
+# Other projects' learners, environments and statistics, and pysc2, for the tests that compare us with
+# them. Without them those tests are skipped. BenchMARL asks for torchvision but does not need it here.
+# Of DI-engine only SMAC's environment is used, which needs nothing but pysc2.
 foreign: .venv/installed-dev
 	$(BIN)/python -m pip install --quiet --group foreign
 	$(BIN)/python -m pip install --quiet --no-deps benchmarl==1.5.2 DI-engine==0.5.3

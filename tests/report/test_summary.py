@@ -8,7 +8,7 @@ import pytest
 from macpo.errors import UsageError
 from macpo.report.collection import Collection, Method, Task, TrainedSeed
 from macpo.report.records import Curve
-from macpo.report.summary import BINS, FEW_SEEDS, area, band, final_score, summarise
+from macpo.report.summary import BINS, FEW_SEEDS, band, final_score, summarise
 
 RETURN, WON = "test_return_mean", "test_battle_won_mean"
 
@@ -50,12 +50,6 @@ def test_the_final_score_is_the_mean_of_the_last_three_evaluations() -> None:
     assert np.isnan(final_score(curve([])))
 
 
-def test_the_area_is_the_mean_height_of_the_curve() -> None:
-    assert area(Curve(np.array([0, 10, 30]), np.array([0.0, 2.0, 4.0]))) == (10 * 1 + 20 * 3) / 30
-    assert area(curve([7])) == 7
-    assert np.isnan(area(curve([])))
-
-
 def test_a_methods_scores_are_those_of_its_seeds() -> None:
     (task,) = summarise(collection(returns([1, 1, 1], [2, 2, 2], [6, 6, 6]))).tasks
     (scores,) = task.scores
@@ -81,26 +75,20 @@ def test_a_profile_is_the_share_of_seeds_above_each_threshold() -> None:
     assert (profile[:-1] == 0.5).all() and profile[-1] == 0
 
 
-def test_the_band_is_of_evaluations_at_nearly_the_same_env_steps() -> None:
-    first = Curve(np.array([10, 20, 30]), np.array([1.0, 2.0, 3.0]))
-    second = Curve(np.array([12, 21, 33]), np.array([3.0, 6.0, 5.0]))
-    found = band([first, second])
-    np.testing.assert_array_equal(found.env_steps, [11, 20.5, 31.5])
-    np.testing.assert_array_equal(found.middle, [2, 4, 4])
-
-
-def test_a_seed_that_is_evaluated_more_often_is_read_where_the_other_is() -> None:
-    often, rarely = curve([1, 2, 3, 4]), curve([4, 6], every=20)
-    found = band([often, rarely])
-    np.testing.assert_array_equal(found.env_steps, [20, 40])
-    np.testing.assert_array_equal(found.middle, [3, 5])
+def test_the_area_is_the_mean_height_of_the_curve() -> None:
+    (task,) = summarise(collection(returns([0, 2, 4]))).tasks
+    assert task.scores[0].seeds[0].area == task.scores[0].area.value == (10 * 1 + 10 * 3) / 20
 
 
 def test_the_band_ends_with_the_shortest_seed() -> None:
     found = band([curve([1, 2, 3, 4]), curve([3, 4])])
     np.testing.assert_array_equal(found.env_steps, [10, 20])
-    short, long = curve([1, 2, 3, 4, 5]), curve([1, 2, 3, 4], every=20)
-    np.testing.assert_array_equal(band([short, long]).env_steps, [20, 40, 55])
+    np.testing.assert_array_equal(found.middle, [2, 3])
+
+
+def test_seeds_without_common_env_steps_have_no_band() -> None:
+    young = Curve(np.array([5]), np.array([1.0]))
+    assert len(band([curve([1, 2]), young]).env_steps) == len(band([]).env_steps) == 0
 
 
 def test_few_seeds_have_no_band_and_more_have_one() -> None:

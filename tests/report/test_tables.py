@@ -33,14 +33,14 @@ def test_scores_have_a_row_for_each_method() -> None:
         ("method 0", "2", "0.0", "[0.0, 0.0]"),
         ("method 1", "2", "31.8", "[30.6, 32.9]"),
     ]
-    assert [row[-1] for row in table.rows] == ["0.50", "1.00"]
+    assert [row[-2:] for row in table.rows] == [("0.50", "[0.50, 0.50]"), ("1.00", "[1.00, 1.00]")]
 
 
 def test_one_method_is_better_than_no_other() -> None:
     report = summarise(collection(returns([1.0])))
     table = scores_table(report, report.tasks[0])
     assert "better than first" not in table.head
-    assert table.rows == [("method 0", "1", "1.0", "–", "1.0", "–")]
+    assert table.rows == [("method 0", "1", "1.0", "–", "1.0")]
 
 
 def test_improvement_is_read_from_row_to_column() -> None:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 import macpo
 from macpo import statistics
-from macpo.errors import nearest, require, shown
+from macpo.errors import UsageError, nearest, require, shown
 from macpo.field_types import Settings
 from macpo.report.collection import DIAGNOSTICS, Collection, TrainedSeed
 from macpo.report.curves import COMPARED, WON
@@ -18,7 +18,6 @@ from macpo.report.labels import differing, in_words
 from macpo.report.records import Curve
 from macpo.report.table import LAST_EVALUATIONS
 from macpo.runs.directory import RunDirectory
-from macpo.statistics.bootstrap import resamples
 from macpo.statistics.estimates import iqm_over_last
 from macpo.terminal import command
 
@@ -34,8 +33,8 @@ THRESHOLDS = 101
 """Points of a performance profile."""
 BINS = 100
 """Points of a curve of training, over which its rows are averaged."""
-LEVEL, BAND_REPS = 0.95, 1_000
-"""Of the bootstrap behind a curve's band; ten times fewer draws than behind a number in a table."""
+LEVEL = 0.95
+"""Of all intervals."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +87,8 @@ class Scores:
     area: Estimate
     better: tuple[float, ...]
     """Probability that a seed's final score is above one of each method's of the task."""
+    better_than_first: Estimate
+    """The same against the task's first method."""
     profile: Float[np.ndarray, " K"]
     """Share of seeds whose final score is above each threshold."""
 
@@ -187,49 +188,16 @@ def final_score(curve: Curve) -> float:
     return float(curve.values[-LAST_EVALUATIONS:].mean()) if len(curve.values) else np.nan
 
 
-def area(curve: Curve) -> float:
-    """The mean height of the curve from its first to its last evaluation, by trapezoids.
-
-    >>> area(Curve(np.array([0, 10, 30]), np.array([0.0, 2.0, 4.0])))  # (10·1 + 20·3) / 30
-    2.3333333333333335
-    """
-    steps, values = curve
-    if len(steps) < 2:
-        return final_score(curve)
-    return float(np.trapezoid(values, steps) / (steps[-1] - steps[0]))
-
-
 def band(curves: Sequence[Curve]) -> Band:
-    """The interquartile mean over seeds, with its interval, as far as all of them have come.
-
-    Seeds are evaluated at slightly different env steps, as episode lengths differ; those of
-    evaluations that belong together are averaged.
-    """
-    steps, values = _aligned(curves)
-    middle, low, high = np.full((3, len(steps)), np.nan)  # stays so where a seed has diverged
-    finite = np.isfinite(values).all(axis=0)
-    middle[finite] = iqm_over_last(values[:, finite].T)
+    """The interquartile mean of some seeds over env steps, as far as all of them have come."""
+    finite = [Curve(x, np.where(np.isfinite(y), y, np.nan)) for x, y in curves]
+    try:
+        over_seeds = statistics.iqm_curve(finite, level=LEVEL)
+    except UsageError:  # nobody is evaluated yet, or the youngest only before all others
+        return Band(np.empty(0), np.empty(0), None, None)
     if len(curves) < FEW_SEEDS:
-        return Band(steps, middle, None, None)
-    rng = np.random.default_rng(0)
-    drawn = resamples(np.sort(values[:, finite], axis=0), BAND_REPS, rng)
-    means = np.concatenate([iqm_over_last(np.moveaxis(some, 1, -1)) for some in drawn])
-    low[finite], high[finite] = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    return Band(steps, middle, low, high)
-
-
-def _aligned(
-    curves: Sequence[Curve],
-) -> tuple[Float[np.ndarray, " T"], Float[np.ndarray, "n T"]]:
-    """Each seed's evaluations nearest to those of the seed that has the fewest; mean env steps."""
-    if not curves:
-        return np.empty(0), np.empty((0, 0))
-    grid = min(curves, key=lambda curve: len(curve.values)).env_steps
-    nearest = [np.abs(curve.env_steps[:, None] - grid).argmin(axis=0) for curve in curves]
-    steps = np.array([c.env_steps[i] for c, i in zip(curves, nearest, strict=True)])
-    values = np.array([c.values[i] for c, i in zip(curves, nearest, strict=True)])
-    near = (np.abs(steps - grid) <= np.diff(grid, prepend=0).max() / 2).all(axis=0)
-    return steps[:, near].mean(axis=0), values[:, near]
+        return Band(over_seeds.env_steps, over_seeds.iqm, None, None)
+    return Band(*over_seeds)
 
 
 # --- a task ---------------------------------------------------------------------------------------
@@ -308,7 +276,7 @@ def _scores(
             seed.made_by,
             _repeat(seed.directory),
             final_score(curve),
-            area(curve),
+            _area(curve),
             curve,
         )
         for seed, curve in zip(seeds, curves, strict=True)
@@ -319,8 +287,9 @@ def _scores(
         in_numbers,
         band(evaluated),
         _estimate(own),
-        _estimate(np.array([area(curve) for curve in evaluated])),
-        tuple(_better(own, other) for other in finals.values()),
+        _estimate(np.array([_area(curve) for curve in evaluated])),
+        tuple(_better(own, other).value for other in finals.values()),
+        _better(own, next(iter(finals.values())), with_interval=True),
         _profile(own, thresholds),
     )
 
@@ -333,6 +302,10 @@ def _curve(seed: TrainedSeed, metric: str) -> Curve:
 def _evaluated(seeds: Sequence[TrainedSeed], metric: str) -> list[Curve]:
     """The curves of the seeds that have been evaluated."""
     return [seed.evaluations[metric] for seed in seeds if metric in seed.evaluations]
+
+
+def _area(curve: Curve) -> float:
+    return statistics.area_under_curve(*curve) if len(curve.values) else np.nan
 
 
 def _repeat(run: Path) -> str:
@@ -352,10 +325,13 @@ def _estimate(scores: Float[np.ndarray, " n"]) -> Estimate:
     return Estimate(statistics.iqm(scores), *statistics.interval(scores, level=LEVEL))
 
 
-def _better(ours: Float[np.ndarray, " n"], theirs: Float[np.ndarray, " m"]) -> float:
+def _better(
+    ours: Float[np.ndarray, " n"], theirs: Float[np.ndarray, " m"], *, with_interval: bool = False
+) -> Estimate:
     if not (_known(ours) and _known(theirs)):
-        return np.nan
-    return statistics.probability_of_improvement(ours, theirs)
+        return Estimate(np.nan)
+    ends = statistics.improvement_interval(ours, theirs, level=LEVEL) if with_interval else ()
+    return Estimate(statistics.probability_of_improvement(ours, theirs), *ends)
 
 
 def _profile(

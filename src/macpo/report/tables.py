@@ -36,14 +36,14 @@ def scores_table(report: Report, task: TaskReport) -> Table:
     """What each method came to; its probability of improvement is against the first method."""
     several = len(task.scores) > 1
     interval = f"{LEVEL:.0%} interval"
-    head = ("method", "seeds", "final, IQM", interval, "area, IQM", interval)
+    head = ("method", "seeds", "final, IQM", interval, "area, IQM")
     rows = [
         (
             report.methods[scores.method].label,
             str(len(scores.seeds)),
             *_estimate(scores.final, task.digits),
-            *_estimate(scores.area, task.digits),
-            *((number(scores.better[0], 2) if scores.better else NOTHING,) * several),
+            number(scores.area.value, task.digits),
+            *(_estimate(scores.better_than_first, 2) if several else ()),
         )
         for scores in task.scores
     ]
@@ -56,7 +56,10 @@ def scores_table(report: Report, task: TaskReport) -> Table:
         * several
     )
     return Table(
-        f"Final scores: {task.title}", (*head, *(("better than first",) * several)), rows, note
+        f"Final scores: {task.title}",
+        (*head, *(("better than first", interval) if several else ())),
+        rows,
+        note,
     )
 
 

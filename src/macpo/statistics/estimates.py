@@ -9,7 +9,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from macpo.errors import require
-from macpo.statistics.scores import Scores, as_scores
+from macpo.statistics.scores import Scores, as_numbers, as_scores, on_the_same_tasks
 
 
 def iqm(scores: Scores) -> float:
@@ -43,12 +43,7 @@ def probability_of_improvement(x: Scores, y: Scores) -> float:
     >>> probability_of_improvement([3, 3, 0], [1, 3])  # ahead in 2 of 6 pairs, equal in 2
     0.5
     """
-    x, y = as_scores(x, "scores of x"), as_scores(y, "scores of y")
-    require(
-        x.shape[1] == y.shape[1],
-        f"x has {x.shape[1]} tasks and y has {y.shape[1]}; compare scores on the same tasks.",
-    )
-    return float(improvement_over_runs(x, y))
+    return float(improvement_over_runs(*on_the_same_tasks(x, y)))
 
 
 def improvement_over_runs(
@@ -67,12 +62,17 @@ def performance_profile(scores: Scores, thresholds: ArrayLike) -> Float[np.ndarr
     >>> performance_profile([0, 10, 20, 20], [-1, 0, 15, 20])
     array([1.  , 0.75, 0.5 , 0.  ])
     """
-    limits = np.asarray(thresholds, dtype=np.float64)
+    return profile_over_runs(as_scores(scores), as_thresholds(thresholds))
+
+
+def as_thresholds(thresholds: ArrayLike) -> Float[np.ndarray, " K"]:
+    """Thresholds as an array; UsageError for other shapes and NaN."""
+    limits = as_numbers(thresholds, "thresholds")
     require(
         limits.ndim == 1 and not np.isnan(limits).any(),
         "thresholds must be numbers in one dimension, without NaN.",
     )
-    return profile_over_runs(as_scores(scores), limits)
+    return limits
 
 
 def profile_over_runs(
