@@ -144,6 +144,48 @@ def test_differences_are_the_settings_that_are_not_the_same() -> None:
     assert report.differences == ("lr",) and report.notes == ("a note",)
 
 
+# --- all tasks ------------------------------------------------------------------------------------
+
+
+def on_two_tasks(metric: str, *methods: tuple[list[float], list[float]]) -> Collection:
+    """Final scores of each method's seeds on each task."""
+    return Collection(
+        (Task("first", {}), Task("second", {})),
+        tuple(Method(f"method {i}", {}) for i in range(len(methods))),
+        {
+            (t, m): tuple(seed(i, {metric: [value]}) for i, value in enumerate(finals))
+            for m, method in enumerate(methods)
+            for t, finals in enumerate(method)
+            if finals
+        },
+        (),
+    )
+
+
+def test_improvement_on_all_tasks_is_their_mean() -> None:
+    methods = ([1, 1], [100, 100]), ([2, 2, 2], [100, 100])
+    first, second = summarise(on_two_tasks(RETURN, *methods)).overall
+    assert first.better_than_first.value == 0.5
+    assert second.better_than_first.value == (1 + 0.5) / 2
+    assert np.isnan(second.final.value)  # returns of different tasks have no common mean
+
+
+def test_battles_won_on_all_tasks_have_a_common_mean() -> None:
+    methods = ([0.0, 0.5], [0.5, 1.0]), ([1.0, 1.0], [1.0, 1.0])
+    first, second = summarise(on_two_tasks(WON, *methods)).overall
+    assert (first.final.value, second.final.value) == (0.5, 1)
+    assert first.final.low < 0.5 < first.final.high
+
+
+def test_methods_that_lack_a_task_are_left_out_of_what_is_told_of_all() -> None:
+    methods = ([1.0], [1.0]), ([2.0], []), ([3.0], [3.0])
+    assert [o.method for o in summarise(on_two_tasks(RETURN, *methods)).overall] == [0, 2]
+
+
+def test_one_task_is_not_all_tasks() -> None:
+    assert summarise(collection(returns([1]), returns([2]))).overall == ()
+
+
 # --- the picture ----------------------------------------------------------------------------------
 
 

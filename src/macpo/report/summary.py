@@ -1,7 +1,7 @@
 """Every number that a report shows, from the records of its trained seeds."""
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,6 +132,17 @@ class TaskReport:
 
 
 @dataclass(frozen=True)
+class Overall:
+    """A method on all tasks together."""
+
+    method: int
+    final: Estimate
+    """Only of battles won, which mean the same on every task."""
+    better_than_first: Estimate
+    """Probability of improvement over the first of these methods, mean over tasks."""
+
+
+@dataclass(frozen=True)
 class MethodReport:
     """What a method is."""
 
@@ -152,6 +163,8 @@ class Report:
     differences: tuple[str, ...]
     """The names of the settings that are not the same in all methods."""
     tasks: tuple[TaskReport, ...]
+    overall: tuple[Overall, ...]
+    """Of the methods that have been evaluated on every one of several tasks."""
     notes: tuple[str, ...]
     """Sentences about what was left out, and what should be known before comparing."""
 
@@ -168,13 +181,15 @@ def summarise(collection: Collection, metric: str | None = None) -> Report:
         f"Known: {', '.join(sorted(known)) or 'none yet'}.",
     )
     settings = [method.settings for method in collection.methods]
+    tasks = tuple(_task(collection, i, metric) for i in range(len(collection.tasks)))
     return Report(
         FORMAT,
         macpo.__version__,
         datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         tuple(MethodReport(method.label, method.settings) for method in collection.methods),
         tuple(differing(settings)),
-        tuple(_task(collection, i, metric) for i in range(len(collection.tasks))),
+        tasks,
+        tuple(_overall(tasks)),
         collection.notes,
     )
 
@@ -281,13 +296,13 @@ def _scores(
         )
         for seed, curve in zip(seeds, curves, strict=True)
     )
-    own = finals[method]
+    own, areas = finals[method], np.array([_area(curve) for curve in evaluated])
     return Scores(
         method,
         in_numbers,
         band(evaluated),
-        _estimate(own),
-        _estimate(np.array([_area(curve) for curve in evaluated])),
+        _estimate(own) if _known(own) else Estimate(np.nan),
+        _estimate(areas) if _known(areas) else Estimate(np.nan),
         tuple(_better(own, other).value for other in finals.values()),
         _better(own, next(iter(finals.values())), with_interval=True),
         _profile(own, thresholds),
@@ -312,6 +327,38 @@ def _repeat(run: Path) -> str:
     return command("macpo", "train", "--config", RunDirectory(run).experiment)
 
 
+# --- all tasks ------------------------------------------------------------------------------------
+
+
+def _overall(tasks: Sequence[TaskReport]) -> Iterator[Overall]:
+    finals: dict[int, list[Float[np.ndarray, " n"]]] = {}
+    for task in tasks:
+        for scores in task.scores:
+            of_task = np.array([s.final for s in scores.seeds if len(s.curve.values)])
+            if _known(of_task):
+                finals.setdefault(scores.method, []).append(of_task)
+    everywhere = {m: _padded(each) for m, each in finals.items() if len(each) == len(tasks)}
+    if len(tasks) < 2 or len(everywhere) < 2:
+        return
+    first = next(iter(everywhere.values()))
+    are_shares = {task.metric for task in tasks} == {METRICS[0]}
+    for method, scores in everywhere.items():
+        better = statistics.probability_of_improvement(scores, first)
+        yield Overall(
+            method,
+            _estimate(scores) if are_shares else Estimate(np.nan),
+            Estimate(better, *statistics.improvement_interval(scores, first, level=LEVEL)),
+        )
+
+
+def _padded(columns: Sequence[Float[np.ndarray, " n"]]) -> Float[np.ndarray, "runs tasks"]:
+    """Scores of tasks side by side; NaN where a task has fewer runs."""
+    padded = np.full((max(map(len, columns)), len(columns)), np.nan)
+    for j, column in enumerate(columns):
+        padded[: len(column), j] = column
+    return padded
+
+
 # --- statistics of scores that need not be finite -------------------------------------------------
 
 
@@ -319,9 +366,7 @@ def _known(scores: Float[np.ndarray, " n"]) -> bool:
     return len(scores) > 0 and bool(np.isfinite(scores).all())
 
 
-def _estimate(scores: Float[np.ndarray, " n"]) -> Estimate:
-    if not _known(scores):
-        return Estimate(np.nan)
+def _estimate(scores: Float[np.ndarray, "n *tasks"]) -> Estimate:
     return Estimate(statistics.iqm(scores), *statistics.interval(scores, level=LEVEL))
 
 

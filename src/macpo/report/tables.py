@@ -63,6 +63,26 @@ def scores_table(report: Report, task: TaskReport) -> Table:
     )
 
 
+def overall_table(report: Report) -> Table:
+    """What each method came to on all tasks together."""
+    interval = f"{LEVEL:.0%} interval"
+    rows = [
+        (
+            report.methods[each.method].label,
+            *_estimate(each.final, 2),
+            *_estimate(each.better_than_first, 2),
+        )
+        for each in report.overall
+    ]
+    note = (
+        "Methods that were evaluated on every task. The IQM of final scores is over all seeds and "
+        "tasks, and only of battles won: other scores mean something else on each task. Better "
+        "than first: the probability of improvement over the first method, mean over tasks."
+    )
+    head = ("method", "final, IQM", interval, "better than first", interval)
+    return Table("All tasks", head, rows, note)
+
+
 def improvement_table(report: Report, task: TaskReport) -> Table:
     """The probability that a seed of the row's method ends above one of the column's."""
     labels = [report.methods[scores.method].label for scores in task.scores]
