@@ -514,7 +514,7 @@ class _Report:
 
 def _report(arguments: list[str]) -> None:
     """Compare runs: a page to look at, figures, tables and statistics."""
-    from macpo.report.tables import for_terminal, scores_table
+    from macpo.report.tables import for_terminal, overall_table, scores_table
     from macpo.report.writing import Written, watch, write_report
 
     flags: _Report = _parse(_Report, arguments, "macpo report", _summary(_report))
@@ -525,6 +525,8 @@ def _report(arguments: list[str]) -> None:
     files, report = write_report(flags.paths, flags.out, metric=flags.metric, films=flags.films)
     for task in report.tasks:
         _console.print(for_terminal(scores_table(report, task)))
+    if report.overall:
+        _console.print(for_terminal(overall_table(report)))
     for note in report.notes:
         say(_console, note, "yellow")
     say(_console, f"report: {files.page}")

@@ -45,7 +45,9 @@ def render_page(
 
     Its charts are drawn from `data`, its tables are plain HTML.
     """
+    overall = _table(tables.overall_table(report)) if report.overall else ""
     sections = [
+        *_optional("overall", "All tasks", overall),
         *((f"task-{i}", task.title, _task(report, i, task)) for i, task in enumerate(report.tasks)),
         *_optional("films", "Films", _films(films)),
         *_optional("settings", "Differences of configuration", _differences(report)),
