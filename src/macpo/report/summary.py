@@ -296,7 +296,8 @@ def _scores(
         )
         for seed, curve in zip(seeds, curves, strict=True)
     )
-    own, areas = finals[method], np.array([_area(curve) for curve in evaluated])
+    own, first = finals[method], next(iter(finals.values()))
+    areas = np.array([_area(curve) for curve in evaluated])
     return Scores(
         method,
         in_numbers,
@@ -304,7 +305,7 @@ def _scores(
         _estimate(own) if _known(own) else Estimate(np.nan),
         _estimate(areas) if _known(areas) else Estimate(np.nan),
         tuple(_better(own, other).value for other in finals.values()),
-        _better(own, next(iter(finals.values())), with_interval=True),
+        _better(own, first, with_interval=own is not first),
         _profile(own, thresholds),
     )
 
@@ -343,11 +344,10 @@ def _overall(tasks: Sequence[TaskReport]) -> Iterator[Overall]:
     first = next(iter(everywhere.values()))
     are_shares = {task.metric for task in tasks} == {METRICS[0]}
     for method, scores in everywhere.items():
-        better = statistics.probability_of_improvement(scores, first)
         yield Overall(
             method,
             _estimate(scores) if are_shares else Estimate(np.nan),
-            Estimate(better, *statistics.improvement_interval(scores, first, level=LEVEL)),
+            _improvement(scores, first, with_interval=scores is not first),
         )
 
 
@@ -373,8 +373,16 @@ def _estimate(scores: Float[np.ndarray, "n *tasks"]) -> Estimate:
 def _better(
     ours: Float[np.ndarray, " n"], theirs: Float[np.ndarray, " m"], *, with_interval: bool = False
 ) -> Estimate:
-    if not (_known(ours) and _known(theirs)):
-        return Estimate(np.nan)
+    known = _known(ours) and _known(theirs)
+    return _improvement(ours, theirs, with_interval=with_interval) if known else Estimate(np.nan)
+
+
+def _improvement(
+    ours: Float[np.ndarray, "n *tasks"],
+    theirs: Float[np.ndarray, "m *tasks"],
+    *,
+    with_interval: bool,
+) -> Estimate:
     ends = statistics.improvement_interval(ours, theirs, level=LEVEL) if with_interval else ()
     return Estimate(statistics.probability_of_improvement(ours, theirs), *ends)
 

@@ -66,21 +66,23 @@ def scores_table(report: Report, task: TaskReport) -> Table:
 def overall_table(report: Report) -> Table:
     """What each method came to on all tasks together."""
     interval = f"{LEVEL:.0%} interval"
+    shares = np.isfinite([each.final.value for each in report.overall]).any()
     rows = [
         (
             report.methods[each.method].label,
-            *_estimate(each.final, 2),
+            *(_estimate(each.final, 2) if shares else ()),
             *_estimate(each.better_than_first, 2),
         )
         for each in report.overall
     ]
+    final = ("final, IQM", interval) if shares else ()
     note = (
-        "Methods that were evaluated on every task. The IQM of final scores is over all seeds and "
-        "tasks, and only of battles won: other scores mean something else on each task. Better "
-        "than first: the probability of improvement over the first method, mean over tasks."
+        "Methods that were evaluated on every task. Better than first: the probability of "
+        "improvement over the first method, mean over tasks."
+        + " The IQM of final scores is over all seeds and tasks."
+        * bool(shares)
     )
-    head = ("method", "final, IQM", interval, "better than first", interval)
-    return Table("All tasks", head, rows, note)
+    return Table("All tasks", ("method", *final, "better than first", interval), rows, note)
 
 
 def improvement_table(report: Report, task: TaskReport) -> Table:
