@@ -520,7 +520,8 @@ def _report(arguments: list[str]) -> None:
     flags: _Report = _parse(_Report, arguments, "macpo report", _summary(_report))
     if flags.watch:
         for event in watch(flags.paths, flags.out, metric=flags.metric, films=flags.films):
-            say(_console, f"{event.files.page}" if isinstance(event, Written) else str(event))
+            said = f"report: {event.files.page}" if isinstance(event, Written) else str(event)
+            say(_console, said)
         return
     files, report = write_report(flags.paths, flags.out, metric=flags.metric, films=flags.films)
     for task in report.tasks:

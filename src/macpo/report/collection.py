@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from macpo.errors import UsageError, require, shown
-from macpo.experiment import PARTS, Run, part_from_dict
+from macpo.experiment import PARTS, SETTINGS, Run, part_from_dict
 from macpo.field_types import Settings, build, settings
 from macpo.replay.priority import Replay
 from macpo.report import records
@@ -326,8 +326,7 @@ def _sorted(found: Sequence[TrainedSeed], notes: Sequence[str]) -> Collection:
 
 
 def _of_the_method(experiment: Settings) -> Settings:
-    sections = [section for section in experiment if section != "env"]
-    all_of_them = flat(experiment, *sections)
+    all_of_them = flat(experiment, "algorithm", "weighting", *SETTINGS)
     return {name: value for name, value in all_of_them.items() if name not in NOT_OF_THE_METHOD}
 
 

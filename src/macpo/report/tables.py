@@ -11,7 +11,8 @@ from rich.cells import cell_len
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from macpo.report.summary import LEVEL, Estimate, Report, Scores, TaskReport, setting
+from macpo.report.labels import in_words
+from macpo.report.summary import LEVEL, Estimate, Report, Scores, TaskReport
 from macpo.report.table import LAST_EVALUATIONS, NOTHING
 
 _TEX = str.maketrans(
@@ -171,7 +172,13 @@ def runs_table(report: Report) -> Table:
 def differences_table(report: Report) -> Table:
     """The settings that are not the same in all methods, the environment's apart."""
     rows = [
-        (name, *(setting(method.settings, name) for method in report.methods))
+        (
+            name,
+            *(
+                in_words(method.settings[name]) if name in method.settings else NOTHING
+                for method in report.methods
+            ),
+        )
         for name in report.differences
     ]
     return Table(
