@@ -114,6 +114,15 @@ def test_csv_is_read_back() -> None:
     ]
 
 
+def test_an_interval_is_two_columns_of_csv() -> None:
+    table = Table("t", ("a", "95% interval"), [("1", "[0.5, 2.0]"), ("[2, 3]", "–")])
+    assert comma_separated(table).splitlines() == [
+        'a,"a, low","a, high"',
+        "1,0.5,2.0",
+        '"[2, 3]",–,–',
+    ]
+
+
 def test_a_narrow_terminal_cuts_no_number() -> None:
     console = Console(width=50, file=io.StringIO())
     console.print(

@@ -226,9 +226,23 @@ def latex(table: Table) -> str:
 
 
 def comma_separated(table: Table) -> str:
-    """The table as CSV."""
+    """The table as CSV; an interval is two columns, the low and high end of the column before."""
+    intervals = [j for j, head in enumerate(table.head) if head.endswith("interval")]
+
+    def ends(cell: str) -> list[str]:
+        return cell.strip("[]").split(", ") if cell.startswith("[") else [cell, cell]
+
+    def split(row: Sequence[str], at: Sequence[Sequence[str]]) -> list[str]:
+        cells = [[cell] for cell in row]
+        for j, two in zip(intervals, at, strict=True):
+            cells[j] = list(two)
+        return [cell for some in cells for cell in some]
+
+    names = [[f"{table.head[j - 1]}, {end}" for end in ("low", "high")] for j in intervals]
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows([table.head, *table.rows])
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(split(table.head, names))
+    writer.writerows(split(row, [ends(row[j]) for j in intervals]) for row in table.rows)
     return text.getvalue()
 
 
