@@ -35,6 +35,7 @@ from macpo.experiment import PARTS, SETTINGS, Experiment, Run
 from macpo.learners.base import About
 from macpo.machine import prepare_jax
 from macpo.replay.priority import Replay
+from macpo.reproduce.figures import BudgetName, EnvName
 from macpo.runs.directory import RunDirectory, read_experiment
 from macpo.runs.files import parse_json
 from macpo.study import grid
@@ -46,6 +47,7 @@ from macpo.training.host.pool import Workers
 
 if TYPE_CHECKING:
     from macpo.interop.check import Result
+    from macpo.report.writing import Written
 
 _console = Console()
 _Flags = TypeVar("_Flags")
@@ -437,6 +439,8 @@ class _Sweep:
 
 def _sweep(arguments: list[str]) -> int | None:
     """Train every combination of settings with several seeds; resume what was begun."""
+    from macpo.report.writing import write_report
+
     own, rest = _own_flags(arguments, _Sweep)
     flags: _Sweep = _parse(_Sweep, own, "macpo sweep", _sweep_help())
     check_fields(flags, "")
@@ -444,9 +448,11 @@ def _sweep(arguments: list[str]) -> int | None:
     result = macpo.sweep(
         study, out, flags.engine, jobs=flags.jobs, cores=flags.cores, console=_console
     )
-    if result.signal is not None:
-        return 128 + result.signal
-    return None if result.finished else 1
+    try:
+        _show_report(write_report([result.directory]))
+    except UsageError as error:  # nothing to show yet is no failure of the sweep
+        say(_console, f"no report: {error}", "yellow")
+    return _status_of(result)
 
 
 def _sweep_help() -> str:
@@ -627,7 +633,6 @@ class _Report:
 
 def _report(arguments: list[str]) -> None:
     """Compare runs: a page to look at, figures, tables and statistics."""
-    from macpo.report.tables import for_terminal, overall_table, scores_table
     from macpo.report.writing import Written, watch, write_report
 
     flags: _Report = _parse(_Report, arguments, "macpo report", _summary(_report))
@@ -636,7 +641,15 @@ def _report(arguments: list[str]) -> None:
             said = f"report: {event.files.page}" if isinstance(event, Written) else str(event)
             say(_console, said)
         return
-    files, report = write_report(flags.paths, flags.out, metric=flags.metric, films=flags.films)
+    written = write_report(flags.paths, flags.out, metric=flags.metric, films=flags.films)
+    _show_report(written)
+
+
+def _show_report(written: "Written") -> None:
+    """A report's tables of scores, what is odd about it, and where it is."""
+    from macpo.report.tables import for_terminal, overall_table, scores_table
+
+    files, report = written
     for task in report.tasks:
         _console.print(for_terminal(scores_table(report, task)))
     if report.overall:
@@ -644,6 +657,63 @@ def _report(arguments: list[str]) -> None:
     for note in report.notes:
         say(_console, note, "yellow")
     say(_console, f"report: {files.page}")
+
+
+@dataclass(frozen=True)
+class _Reproduce:
+    figure: Annotated[str, tyro.conf.Positional]
+    """One of fig1, fig2, fig3, fig4, table2."""
+    budget: BudgetName = "laptop"
+    """How many env steps and seeds; nothing else depends on it. `paper`: as in the paper."""
+    env: EnvName | None = None
+    """Where the figure is made; default: the paper's environment, StarCraft as the model in JAX."""
+    tasks: tuple[str, ...] = ()
+    """Some of the figure's maps or punishments, such as punishment=-2; default: all."""
+    seeds: PositiveInt | None = None
+    """Seeds of each method, in place of the budget's."""
+    out: Path | None = None
+    """The study's directory; default: studies/FIGURE-BUDGET."""
+    engine: str = "local"
+    """Where the runs are carried out: local, ray or slurm."""
+    jobs: PositiveInt | None = None
+    """Runs at a time on this machine; default: what is fastest, measured."""
+    cores: PositiveInt | None = None
+    """Cores of each run; default: what is fastest, measured; on a cluster, 1."""
+    judge_only: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Train nothing: report on what is there."""
+
+
+def _reproduce(arguments: list[str]) -> int | None:
+    """Make a figure of the paper: train its study, draw it, judge its claims."""
+    from macpo.report.tables import for_terminal
+    from macpo.reproduce import making
+    from macpo.reproduce.figures import plan
+
+    flags: _Reproduce = _parse(_Reproduce, arguments, "macpo reproduce", _summary(_reproduce))
+    check_fields(flags, "")
+    if flags.figure == "table2":
+        _console.print(for_terminal(making.table_2()))
+        return None
+    planned = plan(flags.figure, flags.budget, flags.env, flags.tasks, flags.seeds)
+    made = making.make(
+        planned,
+        flags.out or Path("studies") / f"{flags.figure}-{flags.budget}",
+        train=not flags.judge_only,
+        engine=flags.engine,
+        jobs=flags.jobs,
+        cores=flags.cores,
+        console=_console,
+    )
+    _show_report(made.written)
+    _console.print(for_terminal(making.verdict_table(planned, made.judged)))
+    return _status_of(made.sweep)
+
+
+def _status_of(result: macpo.SweepResult | None) -> int | None:
+    """The exit status of a command that has carried out a study, or nothing."""
+    if result is None or result.finished:
+        return None
+    return 1 if result.signal is None else 128 + result.signal
 
 
 _LISTS: Mapping[str, Callable[[], Mapping[str, Any]]] = {  # of configurations, or of presets
@@ -786,6 +856,7 @@ COMMANDS: Mapping[str, Command] = {
     "evaluate": Command(_evaluate),
     "render": Command(_render),
     "report": Command(_report),
+    "reproduce": Command(_reproduce),
     "check-env": Command(
         _check_env, f" ENVIRONMENT [flags]\n\n{_summary(_check_env)}\n{_CHECK_USAGE}"
     ),

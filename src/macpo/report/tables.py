@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from rich.text import Text
 from macpo.report.labels import in_words
 from macpo.report.summary import LEVEL, Estimate, Report, Scores, TaskReport
 from macpo.report.table import LAST_EVALUATIONS, NOTHING
+from macpo.runs.files import write_atomically
 
 _TEX = str.maketrans(
     {
@@ -42,9 +44,9 @@ def scores_table(report: Report, task: TaskReport) -> Table:
         (
             report.methods[scores.method].label,
             str(len(scores.seeds)),
-            *_estimate(scores.final, task.digits),
+            *estimate(scores.final, task.digits),
             number(scores.area.value, task.digits),
-            *(_estimate(scores.better_than_first, 2) if several else ()),
+            *(estimate(scores.better_than_first, 2) if several else ()),
         )
         for scores in task.scores
     ]
@@ -71,8 +73,8 @@ def overall_table(report: Report) -> Table:
     rows = [
         (
             report.methods[each.method].label,
-            *(_estimate(each.final, 2) if shares else ()),
-            *_estimate(each.better_than_first, 2),
+            *(estimate(each.final, 2) if shares else ()),
+            *estimate(each.better_than_first, 2),
         )
         for each in report.overall
     ]
@@ -246,6 +248,21 @@ def comma_separated(table: Table) -> str:
     return text.getvalue()
 
 
+_FORMS: Mapping[str, Callable[[Table], str]] = {
+    ".md": markdown,
+    ".tex": latex,
+    ".csv": comma_separated,
+}
+
+
+def write_table(table: Table, stem: Path) -> list[Path]:
+    """Write the table in every form, in files of this name with the form's ending."""
+    files = [stem.with_name(f"{stem.name}{ending}") for ending in _FORMS]
+    for file, form in zip(files, _FORMS.values(), strict=True):
+        write_atomically(file, form(table).encode())
+    return files
+
+
 def for_terminal(table: Table) -> RichTable:
     """The table as rich prints it."""
     shown = RichTable(
@@ -260,9 +277,10 @@ def for_terminal(table: Table) -> RichTable:
     return shown
 
 
-def _estimate(estimate: Estimate, digits: int) -> tuple[str, str]:
-    low, high = number(estimate.low, digits), number(estimate.high, digits)
-    return number(estimate.value, digits), NOTHING if NOTHING in (low, high) else f"[{low}, {high}]"
+def estimate(of: Estimate, digits: int) -> tuple[str, str]:
+    """A number and its interval as they are shown."""
+    low, high = number(of.low, digits), number(of.high, digits)
+    return number(of.value, digits), NOTHING if NOTHING in (low, high) else f"[{low}, {high}]"
 
 
 def _at(scores: Scores, env_steps: float, within: float, digits: int) -> str:

@@ -9,7 +9,7 @@ files.page
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,17 +21,11 @@ from macpo.report.page import Film, render_page
 from macpo.report.plain import to_json
 from macpo.report.style import save
 from macpo.report.summary import Report, TaskReport, summarise
-from macpo.report.tables import Table
 from macpo.runs.directory import RunDirectory
 from macpo.runs.files import write_atomically
 
 WATCH_INTERVAL = 10
 """Seconds between two looks at the records, and between two loads of a watched page."""
-_FORMS: tuple[tuple[str, Callable[[Table], str]], ...] = (
-    (".md", tables.markdown),
-    (".tex", tables.latex),
-    (".csv", tables.comma_separated),
-)
 
 
 class Written(NamedTuple):
@@ -144,10 +138,7 @@ def _write_tables(report: Report, folder: Path) -> Iterator[Path]:
         written[f"scores-{name}"] = tables.scores_table(report, task)
         written[f"improvement-{name}"] = tables.improvement_table(report, task)
     for stem, table in written.items():
-        for ending, form in _FORMS:
-            file = folder / f"{stem}{ending}"
-            write_atomically(file, form(table).encode())
-            yield file
+        yield from tables.write_table(table, folder / stem)
 
 
 def _named(report: Report) -> Iterator[tuple[str, TaskReport]]:

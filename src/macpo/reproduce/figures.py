@@ -59,7 +59,8 @@ class Budget(NamedTuple):
 
 
 BUDGETS: Mapping[BudgetName, Budget] = {
-    "smoke": Budget(dict.fromkeys(("predator-prey", "smac-jax", "smac"), 4_000), lambda _: 1),
+    # updates begin after 128 episodes
+    "smoke": Budget(dict.fromkeys(("predator-prey", "smac-jax", "smac"), 30_000), lambda _: 1),
     "laptop": Budget(dict.fromkeys(("predator-prey", "smac-jax", "smac"), 300_000), lambda _: 5),
     # the paper does not tell how long it trains: as long as Weighted QMIX's and SMAC's papers do
     "paper": Budget(
@@ -141,11 +142,17 @@ FIGURES: Mapping[str, Figure] = {
 }
 
 
+def score_range(env: EnvName) -> float:
+    """From the worst to the best result: a return on Predator-Prey, else a share of battles won."""
+    return 40.0 if env == "predator-prey" else 1.0
+
+
 class Plan(NamedTuple):
     """A figure that is about to be made."""
 
     figure: Figure
     study: Study
+    env: EnvName
     tasks: tuple[str, ...]
     budget: BudgetName
 
@@ -179,7 +186,7 @@ def plan(
         for method in figure.methods
     }
     n_seeds = seeds or of_budget.seeds(figure.seeds)
-    return Plan(figure, Study(f"{figure.title} ({budget})", arms, n_seeds), tasks, budget)
+    return Plan(figure, Study(f"{figure.title} ({budget})", arms, n_seeds), env, tasks, budget)
 
 
 def arm_name(method: str, task: str) -> str:
