@@ -606,6 +606,39 @@ def _render(arguments: list[str]) -> None:
     say(_console, f"{file}: {len(rewards)} env steps, return {rewards.sum():g}")
 
 
+@dataclass(frozen=True)
+class _Report:
+    paths: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PATH…")]
+    """Run directories, studies, or folders that hold any, at any depth."""
+    out: Path | None = None
+    """Directory of the report; default: report/ in a single study, else one in reports/."""
+    metric: str | None = None
+    """Metric of evaluations to report; default: test_battle_won_mean where battles are fought,
+    else test_return_mean."""
+    films: NonNegativeInt = 1
+    """Films of episodes to show of each method on each task."""
+    watch: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Write the report again whenever records change, until Ctrl-C; the open page follows."""
+
+
+def _report(arguments: list[str]) -> None:
+    """Compare runs: a page to look at, figures, tables and statistics."""
+    from macpo.report.tables import for_terminal, scores_table
+    from macpo.report.writing import Written, watch, write_report
+
+    flags: _Report = _parse(_Report, arguments, "macpo report", _summary(_report))
+    if flags.watch:
+        for event in watch(flags.paths, flags.out, metric=flags.metric, films=flags.films):
+            say(_console, f"{event.files.page}" if isinstance(event, Written) else str(event))
+        return
+    files, report = write_report(flags.paths, flags.out, metric=flags.metric, films=flags.films)
+    for task in report.tasks:
+        _console.print(for_terminal(scores_table(report, task)))
+    for note in report.notes:
+        say(_console, note, "yellow")
+    say(_console, f"report: {files.page}")
+
+
 _LISTS: Mapping[str, Callable[[], Mapping[str, Any]]] = {  # of configurations, or of presets
     "environments": lambda: registry.discover("envs"),
     "algorithms": lambda: registry.discover("algorithms"),
@@ -745,6 +778,7 @@ COMMANDS: Mapping[str, Command] = {
     "sweep": Command(_sweep),
     "evaluate": Command(_evaluate),
     "render": Command(_render),
+    "report": Command(_report),
     "check-env": Command(
         _check_env, f" ENVIRONMENT [flags]\n\n{_summary(_check_env)}\n{_CHECK_USAGE}"
     ),

@@ -14,11 +14,11 @@ from macpo.errors import UsageError
 from macpo.report import curves
 from macpo.report.curves import (
     DIAGNOSTICS,
-    PALETTE,
     draw_comparison,
     draw_learning_curve,
     mean_and_range,
 )
+from macpo.report.style import PALETTE
 from tests.report.conftest import MakeRun, Row
 
 
@@ -33,7 +33,7 @@ def share(file: Path, color: str) -> float:
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """The figures that are saved from now on, as objects."""
     figures: list[Figure] = []
-    monkeypatch.setattr(curves, "_save", lambda figure, file: figures.append(figure))
+    monkeypatch.setattr(curves, "save", lambda figure, file: figures.append(figure))
     return figures
 
 

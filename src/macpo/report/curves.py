@@ -7,7 +7,6 @@ is needed. The file's extension (.png, .svg or .pdf) determines the format.
 # matplotlib leaves the types of its keyword arguments open
 # pyright: reportUnknownMemberType=false
 
-import io
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,13 +21,8 @@ from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
 from macpo.errors import require
 from macpo.report import records
 from macpo.report.records import Row, Series, series
-from macpo.runs.files import write_atomically
+from macpo.report.style import FAINT, INK, PALETTE, STYLES, check_format, decorate, save
 
-# Okabe and Ito's colours, which colour-blind readers can distinguish; without yellow, which is too
-# pale for a line on white
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
-STYLES = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
-INK, FAINT, GRID = "#22272E", "#8A929C", "#E6E8EB"
 WON = ("battle_won_mean", "battles won")
 DIAGNOSTICS = (
     ("f_mean", "joint term f, mean", PALETTE[1]),
@@ -41,7 +35,6 @@ COMPARED = {
     "test_battle_won_mean": ("battles won, greedy policy", 2),
 }
 """The axis label of a comparison, and the number of digits in its legend."""
-FORMATS = (".png", ".svg", ".pdf")
 
 
 class Band(NamedTuple):
@@ -62,7 +55,7 @@ def draw_learning_curve(
     `return_bounds` (`Spec.return_bounds`) marks the largest possible return. Raises UsageError if
     nothing is recorded yet.
     """
-    _check_format(file)
+    check_format(file)
     experiment = records.read_experiment(run_dir)
     rows = records.read_nonempty_metrics(run_dir)
     panels = [
@@ -81,7 +74,7 @@ def draw_learning_curve(
     changes = "   ".join(records.changed_settings(experiment))
     changes = textwrap.shorten(changes, 60, placeholder=" …")
     figure.text(0.99, 0.98, changes, ha="right", va="top", size=9, color=INK)
-    _save(figure, file)
+    save(figure, file)
 
 
 def draw_comparison(
@@ -95,7 +88,7 @@ def draw_comparison(
 
     Raises UsageError if a run has no evaluation with that metric yet.
     """
-    _check_format(file)
+    check_format(file)
     require(
         len(run_dirs) == len(labels) > 0,
         f"a comparison needs one label for each run, but got {len(run_dirs)} runs and "
@@ -116,7 +109,7 @@ def draw_comparison(
         last = mean_and_range(curves).mean[-1]
         seeds = f" ({len(curves)} seeds)" if len(curves) > 1 else ""
         _draw_mean(axes, curves, f"{label}: {last:.{digits}f}{seeds}", color, style)
-    _decorate(axes)
+    decorate(axes)
     axes.set_xlabel("env steps", color=INK)
     axes.set_ylabel(y_label, color=INK)
     axes.set_title(title, loc="left", size=13, weight="bold", color=INK, pad=10)
@@ -130,7 +123,7 @@ def draw_comparison(
         labelcolor=INK,
     )
     legend.get_title().set_color(INK)
-    _save(figure, file)
+    save(figure, file)
 
 
 def mean_and_range(curves: Series) -> Band:
@@ -168,7 +161,7 @@ def _draw_returns(
     if return_bounds:
         label = "largest possible return"
         axes.axhline(return_bounds[1], color=INK, lw=0.9, ls=(0, (1, 3)), label=label)
-    _decorate(axes)
+    decorate(axes)
     axes.set_ylabel("return of an episode", color=INK)
     _draw_legend(axes)
 
@@ -179,7 +172,7 @@ def _won_panel(rows: Sequence[Row]) -> list[_Panel]:
 
     def draw(axes: Axes) -> None:
         _draw_greedy_and_training(axes, testing, training, label, ".0%")
-        _decorate(axes)
+        decorate(axes)
         axes.set_ylim(-0.03, 1.03)
         axes.yaxis.set_major_formatter(PercentFormatter(1))
         axes.set_ylabel(label, color=INK)
@@ -268,7 +261,7 @@ def _draw_diagnostic(axes: Axes, curves: Series, label: str, color: str) -> None
     band = mean_and_range(curves)
     axes.plot(band.env_steps, band.mean, color=color, lw=1.4)
     axes.fill_between(band.env_steps, band.low, band.high, color=color, alpha=0.14, lw=0)
-    _decorate(axes)
+    decorate(axes)
     axes.yaxis.set_major_locator(MaxNLocator(3, min_n_ticks=2))
     axes.ticklabel_format(axis="y", useOffset=False)
     axes.set_title(label, loc="left", size=9, color=INK, pad=2)
@@ -279,37 +272,9 @@ def _draw_legend(axes: Axes) -> None:
         axes.legend(framealpha=0.85, edgecolor="none", fontsize=9, labelcolor=INK)
 
 
-def _decorate(axes: Axes) -> None:
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.grid(color=GRID, lw=0.8)
-    axes.set_axisbelow(True)
-    axes.margins(x=0)
-    axes.set_xlim(left=0)
-    axes.tick_params(colors=INK, labelsize=9, length=3)
-    for side, spine in axes.spines.items():
-        spine.set_visible(side in ("left", "bottom"))
-        spine.set_color(FAINT)
-
-
 def _seeds(curves: Series) -> str:
     return f", mean of {len(curves)} seeds" if len(curves) > 1 else ""
 
 
 def _short(number: float) -> str:
     return EngFormatter(sep="")(number)
-
-
-# --- files ----------------------------------------------------------------------------------------
-
-
-def _check_format(file: Path) -> None:
-    require(
-        file.suffix.lower() in FORMATS,
-        f"cannot draw {file}: a figure's extension must be one of {', '.join(FORMATS)}.",
-    )
-
-
-def _save(figure: Figure, file: Path) -> None:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=file.suffix.lower()[1:], facecolor="white")
-    write_atomically(file, buffer.getvalue())

@@ -7,7 +7,7 @@ that could not repeat it.
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -19,8 +19,18 @@ from macpo.runs.directory import RunDirectory, read_settings
 from macpo.runs.files import parse_json
 
 Row: TypeAlias = dict[str, Any]
-Series: TypeAlias = dict[int, tuple[Int[np.ndarray, " T"], Float[np.ndarray, " T"]]]
-"""seed → (env steps, values), sorted by env steps."""
+Kind: TypeAlias = Literal["train", "test"]
+
+
+class Curve(NamedTuple):
+    """A metric of one seed, sorted by env steps; values need not be finite."""
+
+    env_steps: Int[np.ndarray, " T"]
+    values: Float[np.ndarray, " T"]
+
+
+Series: TypeAlias = dict[int, Curve]
+"""By seed."""
 
 
 def read_metrics(run_dir: Path) -> list[Row]:
@@ -49,16 +59,30 @@ def read_nonempty_metrics(run_dir: Path) -> list[Row]:
     return rows
 
 
-def series(rows: Sequence[Row], kind: Literal["train", "test"], metric: str) -> Series:
+def series(rows: Sequence[Row], kind: Kind, metric: str) -> Series:
     """One metric over env steps, by seed; rows without it are left out, divergence stays NaN."""
-    points: dict[int, dict[int, float]] = {}
+    curves = {seed: curve(of_seed, metric) for seed, of_seed in by_seed(rows, kind).items()}
+    return {seed: of_seed for seed, of_seed in curves.items() if len(of_seed.values)}
+
+
+def by_seed(rows: Sequence[Row], kind: Kind) -> dict[int, list[Row]]:
+    """The rows of a kind, as they come; seeds in ascending order."""
+    found: dict[int, list[Row]] = {}
     for row in rows:
-        if row["kind"] == kind and metric in row:
-            points.setdefault(row["seed"], {})[row["env_steps"]] = float(row[metric])
-    return {
-        seed: (np.array(sorted(values)), np.array([values[step] for step in sorted(values)]))
-        for seed, values in sorted(points.items())
-    }
+        if row["kind"] == kind:
+            found.setdefault(row["seed"], []).append(row)
+    return dict(sorted(found.items()))
+
+
+def curve(rows: Sequence[Row], metric: str) -> Curve:
+    """One metric of one seed over env steps; of rows at the same env step the last counts."""
+    with_it = [row for row in rows if metric in row]
+    steps = np.array([row["env_steps"] for row in with_it], np.int64)
+    values = np.array([row[metric] for row in with_it], np.float64)
+    if (np.diff(steps) > 0).all():
+        return Curve(steps, values)
+    steps, last = np.unique(steps[::-1], return_index=True)
+    return Curve(steps, values[::-1][last])
 
 
 def read_experiment(run_dir: Path) -> dict[str, Any]:
@@ -110,7 +134,7 @@ def _row(line: bytes, where: str) -> Row:
     )
     try:
         # numbers that JSON cannot represent are written as "nan", "inf" or "-inf"
-        return {k: v if k == "kind" else _number(v) for k, v in row.items()}
+        return {k: v if type(v) is float or k == "kind" else _number(v) for k, v in row.items()}
     except (TypeError, ValueError, OverflowError) as error:
         raise UsageError(f"{where} holds a metric that is not a number ({error}).") from error
 

@@ -1,0 +1,364 @@
+"""Which runs there are: found in folders, read, and sorted by task and method.
+
+A task is an environment with its settings, a method everything else that decides what is learned,
+a trained seed what one seed of a run has recorded.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from macpo.errors import UsageError, require, shown
+from macpo.experiment import PARTS, Run, part_from_dict
+from macpo.field_types import Settings, build, settings
+from macpo.replay.priority import Replay
+from macpo.report import records
+from macpo.report.labels import flat, same, tell_apart
+from macpo.report.records import Curve, Row
+from macpo.runs.directory import RunDirectory
+from macpo.runs.files import parse_json, read_json
+
+STUDY = "study.json"
+DIAGNOSTICS = (
+    "weight_ess_fraction",
+    "weight_raw_mean",
+    "weight_max",
+    "weight_share_small",
+    "f_mean",
+    "f_std",
+    "td_error_abs",
+    "q_star_gap",
+    "q_taken_mean",
+    "pi_taken_mean",
+    "return_mean",
+    "epsilon",
+)
+"""Metrics of training rows that are kept, where a run has them."""
+NOT_OF_THE_METHOD = ("run.seed", "run.seeds", "run.steps", "run.checkpoint_interval")
+"""Settings that say how much is trained and saved, not what is learned by an env step."""
+_MADE_BY = re.compile("A run of (.+)\\.")
+
+
+@dataclass(frozen=True)
+class TrainedSeed:
+    """What one seed of a run has recorded."""
+
+    directory: Path
+    seed: int
+    experiment: Settings
+    """As it is in the file."""
+    evaluations: Mapping[str, Curve]
+    """By metric."""
+    training: Mapping[str, Curve]
+    """By metric: those of `DIAGNOSTICS`."""
+    env_steps: int
+    updates: int
+    wall_s: float
+    """Of the whole run, over all of its sessions; NaN if unknown."""
+    made_by: str
+    """Versions and device; empty if unknown."""
+    arm: str = ""
+    """Of a study."""
+
+
+class Task(NamedTuple):
+    """An environment with its settings."""
+
+    title: str
+    settings: Settings
+
+
+class Method(NamedTuple):
+    """What was trained, but for the environment."""
+
+    label: str
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Every trained seed that could be read, and sentences about the rest."""
+
+    tasks: tuple[Task, ...]
+    methods: tuple[Method, ...]
+    seeds: Mapping[tuple[int, int], tuple[TrainedSeed, ...]]
+    """By the indices of task and method."""
+    notes: tuple[str, ...]
+
+
+class Study(NamedTuple):
+    """What a study's directory says of its runs."""
+
+    name: str
+    arms: tuple[str, ...]
+    seeds: tuple[int, ...]
+
+
+def collect(paths: Sequence[Path]) -> Collection:
+    """The runs in these directories, which may be runs, studies, or folders that hold any.
+
+    What cannot be read becomes a note. Raises UsageError if nothing can be read.
+    """
+    seeds, notes = dict[Path, list[TrainedSeed]](), list[str]()
+    for path in paths:
+        directories = list(_run_directories(path, notes))
+        if path.is_dir() and not directories:
+            notes.append(f"{path} holds no run.")
+        for directory in directories:
+            place = directory.resolve()
+            if place not in seeds:
+                try:
+                    seeds[place] = list(read_seeds(directory))
+                except UsageError as error:
+                    seeds[place] = []
+                    notes.append(f"Left out: {error}")
+    found = [seed for of_run in seeds.values() for seed in of_run]
+    notes += _of_studies(found)
+    notes = list(dict.fromkeys(notes))
+    require(
+        bool(found),
+        f"there is nothing to report on: {' '.join(notes)} "
+        "Give run directories, as `macpo train` makes them, studies, or folders that hold some.",
+    )
+    return _sorted(found, notes)
+
+
+def signature(paths: Sequence[Path]) -> frozenset[tuple[Path, int, int]]:
+    """(file, time, size) of everything that a report on these directories depends on."""
+    found: set[tuple[Path, int, int]] = set()
+    for directory in (d for path in paths for d in _run_directories(path, [])):
+        files = RunDirectory(directory)
+        for file in (files.experiment, files.metrics, files.episode, *_study_files(directory)):
+            with suppress(OSError):
+                about = file.stat()
+                found.add((file, about.st_mtime_ns, about.st_size))
+    return frozenset(found)
+
+
+def read_seeds(directory: Path) -> Iterator[TrainedSeed]:
+    """Every seed of one run; UsageError if the run cannot be read or has no metrics yet."""
+    experiment = records.read_experiment(directory)
+    rows = records.read_nonempty_metrics(directory)
+    tests, trains = (records.by_seed(rows, kind) for kind in ("test", "train"))
+    last: dict[int, Row] = {row["seed"]: row for row in rows}
+    for seed, row in sorted(last.items()):
+        of_tests = tests.get(seed, [])
+        outcomes = sorted({name for test in of_tests for name in test if name.startswith("test_")})
+        yield TrainedSeed(
+            directory,
+            seed,
+            experiment,
+            _curves(of_tests, outcomes),
+            _curves(trains.get(seed, []), DIAGNOSTICS),
+            row["env_steps"],
+            row.get("updates", 0),
+            _wall_s(directory),
+            _made_by(directory),
+            _arm(directory),
+        )
+
+
+def _curves(rows: Sequence[Row], metrics: Sequence[str]) -> dict[str, Curve]:
+    curves = {metric: records.curve(rows, metric) for metric in metrics}
+    return {metric: curve for metric, curve in curves.items() if len(curve.values)}
+
+
+def read_study(directory: Path) -> Study:
+    """The study of a directory; UsageError if its file cannot be read."""
+    file = directory / STUDY
+    data: Any = read_json(file, "a study")  # JSON may hold anything
+    require(
+        isinstance(data, dict) and isinstance(data.get("arms"), dict),
+        f"{file} holds no study: it needs name, arms and seeds.",
+    )
+    seeds: Any = data.get("seeds", [])
+    require(
+        isinstance(seeds, list) and all(type(seed) is int for seed in seeds),
+        f"{file}: seeds must be a list of whole numbers, not {shown(seeds)}.",
+    )
+    plan: Any = data
+    return Study(str(plan.get("name", directory.name)), tuple(plan["arms"]), tuple(seeds))
+
+
+# --- finding --------------------------------------------------------------------------------------
+
+
+def _run_directories(path: Path, notes: list[str]) -> Iterator[Path]:
+    """Those of runs, in order; a study's in that of its arms. Why some cannot be told is noted."""
+    if not path.is_dir():
+        notes.append(f"There is no directory {path}.")
+        return
+
+    def refused(error: OSError) -> None:
+        notes.append(f"Left out: cannot read {error.filename}: {error.strerror}.")
+
+    for folder, folders, files in os.walk(path, onerror=refused):
+        here = Path(folder)
+        own = RunDirectory(here)
+        folders.sort()
+        if own.experiment.name in files or own.metrics.name in files:
+            yield here
+            folders.clear()
+        elif here.name == "runs" and (here.parent / STUDY).is_file():
+            with suppress(UsageError):  # told by `_of_studies`
+                arms = read_study(here.parent).arms
+                folders.sort(key=lambda arm: arms.index(arm) if arm in arms else len(arms))
+
+
+def _study_of(run: Path) -> Path | None:
+    """The directory of the study that a run belongs to: it is in STUDY/runs/ARM/."""
+    study = run.absolute().parents[2:3]
+    belongs = study and run.absolute().parents[1].name == "runs" and (study[0] / STUDY).is_file()
+    return study[0] if belongs else None
+
+
+def _study_files(run: Path) -> list[Path]:
+    study = _study_of(run)
+    return [study / STUDY] if study else []
+
+
+def _arm(run: Path) -> str:
+    return run.absolute().parent.name if _study_of(run) else ""
+
+
+def _of_studies(seeds: Sequence[TrainedSeed]) -> list[str]:
+    """What studies plan and these seeds lack, and which studies cannot be read."""
+    by_study: dict[Path, set[tuple[str, int]]] = {}
+    for seed in seeds:
+        if study := _study_of(seed.directory):
+            by_study.setdefault(study, set()).add((seed.arm, seed.seed))
+    notes: list[str] = []
+    for directory, there in by_study.items():
+        try:
+            study = read_study(directory)
+        except UsageError as error:
+            notes.append(f"{error} Its runs are shown all the same.")
+            continue
+        for arm in study.arms:
+            missing = [str(seed) for seed in study.seeds if (arm, seed) not in there]
+            if missing:
+                which = f"seed{'s' * (len(missing) > 1)} {', '.join(missing)}"
+                notes.append(f"Study {study.name}: {arm} has no readable records of {which} yet.")
+    return notes
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def _wall_s(run: Path) -> float:
+    """Seconds that a run has taken; every session begins at 0."""
+    try:
+        lines = RunDirectory(run).timing.read_bytes().splitlines()
+    except OSError:
+        return np.nan
+    total = last = 0.0
+    for line in lines:
+        with suppress(ValueError, TypeError, KeyError):
+            now = float(parse_json(line)["wall_s"])
+            total += last if now < last else 0.0
+            last = now
+    return total + last
+
+
+def _made_by(run: Path) -> str:
+    """What the run's README says of versions and device."""
+    try:
+        match = _MADE_BY.search(RunDirectory(run).readme.read_text(errors="replace")[:2000])
+    except OSError:
+        return ""
+    return match[1] if match else ""
+
+
+def _completed(experiment: Settings) -> Settings:
+    """The experiment with the defaults of settings that were added after it was written.
+
+    Parts that are not registered here are as they are: a report imports nothing.
+    """
+    known = dict(experiment)
+    for part in PARTS:
+        with suppress(UsageError):
+            config = part_from_dict(part, experiment[part])
+            known[part] = {"name": experiment[part]["name"], **settings(config)}
+    for name, kind in {"replay": Replay, "run": Run}.items():
+        given = experiment.get(name, {})
+        known[name] = given if isinstance(given, Mapping) else {}
+        with suppress(UsageError):
+            known[name] = settings(build(kind, known[name], name))
+    return known
+
+
+# --- sorting --------------------------------------------------------------------------------------
+
+
+def _sorted(found: Sequence[TrainedSeed], notes: Sequence[str]) -> Collection:
+    """By task and method, both in the order in which they are met."""
+    completed = [_completed(seed.experiment) for seed in found]
+    envs = [flat(experiment, "env") for experiment in completed]
+    others = [_of_the_method(experiment) for experiment in completed]
+    tasks = {same(env): env for env in envs}
+    methods = {same(other): other for other in others}
+    titles = tell_apart(list(tasks.values()), ["env.name"])
+    labels = tell_apart(list(methods.values()), ["algorithm.name", "weighting.name"])
+    places = [
+        (list(tasks).index(same(env)), list(methods).index(same(other)))
+        for env, other in zip(envs, others, strict=True)
+    ]
+    seeds: dict[tuple[int, int], tuple[TrainedSeed, ...]] = {}
+    for place, seed in zip(places, found, strict=True):
+        seeds[place] = (*seeds.get(place, ()), seed)
+    labels = _with_arms(labels, seeds)
+    collection = Collection(
+        tuple(map(Task, titles, tasks.values())),
+        tuple(map(Method, labels, methods.values())),
+        {place: tuple(sorted(seeds[place], key=lambda seed: seed.seed)) for place in sorted(seeds)},
+        (),
+    )
+    return replace(collection, notes=(*notes, *_oddities(collection)))
+
+
+def _of_the_method(experiment: Settings) -> Settings:
+    sections = [section for section in experiment if section != "env"]
+    all_of_them = flat(experiment, *sections)
+    return {name: value for name, value in all_of_them.items() if name not in NOT_OF_THE_METHOD}
+
+
+def _with_arms(
+    labels: Sequence[str], seeds: Mapping[tuple[int, int], tuple[TrainedSeed, ...]]
+) -> list[str]:
+    """The labels; of a method that is all of one arm, and all of that arm, the arm's name."""
+    arms = [
+        {seed.arm for (_, m), of in seeds.items() if m == i for seed in of}
+        for i in range(len(labels))
+    ]
+    users = [arm for of_method in arms for arm in of_method]
+    return [
+        arm if len(of_method) == 1 and arm and users.count(arm) == 1 else label
+        for label, of_method in zip(labels, arms, strict=True)
+        for arm in [min(of_method)]
+    ]
+
+
+def _oddities(collection: Collection) -> Iterator[str]:
+    """What a reader should know before comparing."""
+    for (task, method), seeds in collection.seeds.items():
+        where = f"{collection.methods[method].label} on {collection.tasks[task].title}"
+        numbers = [seed.seed for seed in seeds]
+        for number in sorted({n for n in numbers if numbers.count(n) > 1}):
+            places = " and ".join(str(s.directory) for s in seeds if s.seed == number)
+            yield f"{where}: seed {number} is there more than once, in {places}; all are shown."
+        for seed in seeds:
+            if not seed.evaluations:
+                yield f"{where}: seed {seed.seed} has not been evaluated yet ({seed.directory})."
+    for i, task in enumerate(collection.tasks):
+        last = [s.env_steps for place, of in collection.seeds.items() if place[0] == i for s in of]
+        if max(last) > 1.1 * min(last):
+            yield (
+                f"{task.title}: seeds have been trained for {min(last):,} to {max(last):,} env "
+                "steps; the final scores are those of each seed's own end."
+            )

@@ -1,0 +1,406 @@
+"""Every number that a report shows, from the records of its trained seeds."""
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+import macpo
+from macpo import statistics
+from macpo.errors import nearest, require, shown
+from macpo.field_types import Settings
+from macpo.report.collection import DIAGNOSTICS, Collection, TrainedSeed
+from macpo.report.curves import COMPARED, WON
+from macpo.report.labels import differing, in_words
+from macpo.report.records import Curve
+from macpo.report.table import LAST_EVALUATIONS
+from macpo.runs.directory import RunDirectory
+from macpo.statistics.bootstrap import resamples
+from macpo.statistics.estimates import iqm_over_last
+from macpo.terminal import command
+
+FORMAT = "macpo report 1"
+"""By which a report's data.json is known."""
+METRICS = (f"test_{WON[0]}", "test_return_mean")
+"""What is reported without a choice: the first of these that a task has."""
+FEW_SEEDS = 5
+"""Fewer are shown one by one, without a band that would hide them."""
+CENTRE = 0.03
+"""Share of values at each end that a picture of curves leaves out where they would flatten it."""
+THRESHOLDS = 101
+"""Points of a performance profile."""
+BINS = 100
+"""Points of a curve of training, over which its rows are averaged."""
+LEVEL, BAND_REPS = 0.95, 1_000
+"""Of the bootstrap behind a curve's band; ten times fewer draws than behind a number in a table."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its interval; NaN where it is not known."""
+
+    value: float
+    low: float = np.nan
+    high: float = np.nan
+
+
+@dataclass(frozen=True)
+class Band:
+    """A method's interquartile mean over its seeds; the interval is empty for few seeds."""
+
+    env_steps: Float[np.ndarray, " T"]
+    middle: Float[np.ndarray, " T"]
+    low: Float[np.ndarray, " T"] | None
+    high: Float[np.ndarray, " T"] | None
+
+
+@dataclass(frozen=True)
+class Seed:
+    """A trained seed in numbers."""
+
+    seed: int
+    directory: str
+    env_steps: int
+    updates: int
+    wall_s: float
+    made_by: str
+    repeat: str
+    """The command that repeats its run."""
+    final: float
+    """Mean of the last evaluations."""
+    area: float
+    """Area under the curve, divided by its env steps: the mean height of the curve."""
+    curve: Curve
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A method on a task."""
+
+    method: int
+    """Its index in the report."""
+    seeds: tuple[Seed, ...]
+    band: Band
+    final: Estimate
+    area: Estimate
+    better: tuple[float, ...]
+    """Probability that a seed's final score is above one of each method's of the task."""
+    profile: Float[np.ndarray, " K"]
+    """Share of seeds whose final score is above each threshold."""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """A training metric of a method: of each seed if they are few, else IQM and range."""
+
+    method: int
+    env_steps: Float[np.ndarray, " T"]
+    seeds: tuple[Float[np.ndarray, " T"], ...]
+    band: Band | None
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """A training metric of all methods."""
+
+    metric: str
+    methods: tuple[Lines, ...]
+
+
+@dataclass(frozen=True)
+class TaskReport:
+    """Everything about one task."""
+
+    title: str
+    settings: Settings
+    metric: str
+    axis: str
+    digits: int
+    range: tuple[float, float] | None
+    """Of the picture of the curves; None for all that there is."""
+    outside: int
+    """How many values it leaves out."""
+    thresholds: Float[np.ndarray, " K"]
+    scores: tuple[Scores, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    constant: Mapping[str, float]
+    """Training metrics that had one value in all seeds, all the time."""
+
+
+@dataclass(frozen=True)
+class MethodReport:
+    """What a method is."""
+
+    label: str
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Report:
+    """Every number of a report; what is written to data.json."""
+
+    format: str
+    macpo: str
+    """The version that made it."""
+    made: str
+    """When, in UTC."""
+    methods: tuple[MethodReport, ...]
+    differences: tuple[str, ...]
+    """The names of the settings that are not the same in all methods."""
+    tasks: tuple[TaskReport, ...]
+    notes: tuple[str, ...]
+    """Sentences about what was left out, and what should be known before comparing."""
+
+
+def summarise(collection: Collection, metric: str | None = None) -> Report:
+    """The report on these runs; `metric` replaces the usual one.
+
+    Raises UsageError for a metric that none of them has.
+    """
+    known = {name for seeds in collection.seeds.values() for s in seeds for name in s.evaluations}
+    require(
+        metric is None or metric in known,
+        f"no run has an evaluation with {shown(metric)}; {nearest(str(metric), known)} "
+        f"Known: {', '.join(sorted(known)) or 'none yet'}.",
+    )
+    settings = [method.settings for method in collection.methods]
+    return Report(
+        FORMAT,
+        macpo.__version__,
+        datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        tuple(MethodReport(method.label, method.settings) for method in collection.methods),
+        tuple(differing(settings)),
+        tuple(_task(collection, i, metric) for i in range(len(collection.tasks))),
+        collection.notes,
+    )
+
+
+def final_score(curve: Curve) -> float:
+    """The mean of a seed's last evaluations; NaN without any.
+
+    >>> final_score(Curve(np.array([1, 2, 3, 4]), np.array([0.0, 1.0, 2.0, 3.0])))
+    2.0
+    """
+    return float(curve.values[-LAST_EVALUATIONS:].mean()) if len(curve.values) else np.nan
+
+
+def area(curve: Curve) -> float:
+    """The mean height of the curve from its first to its last evaluation, by trapezoids.
+
+    >>> area(Curve(np.array([0, 10, 30]), np.array([0.0, 2.0, 4.0])))  # (10·1 + 20·3) / 30
+    2.3333333333333335
+    """
+    steps, values = curve
+    if len(steps) < 2:
+        return final_score(curve)
+    return float(np.trapezoid(values, steps) / (steps[-1] - steps[0]))
+
+
+def band(curves: Sequence[Curve]) -> Band:
+    """The interquartile mean over seeds of their k-th values, with its interval.
+
+    Longer curves are cut to the shortest. The env steps of the k-th values differ between seeds, as
+    episode lengths do; they are averaged.
+    """
+    n = min((len(curve.values) for curve in curves), default=0)
+    steps = np.array([curve.env_steps[:n] for curve in curves]).reshape(-1, n)
+    values = np.array([curve.values[:n] for curve in curves]).reshape(-1, n)
+    steps = steps.mean(0) if n else np.empty(0)
+    middle, low, high = np.full((3, n), np.nan)  # stays so where a seed has diverged
+    finite = np.isfinite(values).all(axis=0)
+    middle[finite] = iqm_over_last(values[:, finite].T)
+    if len(curves) < FEW_SEEDS:
+        return Band(steps, middle, None, None)
+    rng = np.random.default_rng(0)
+    drawn = resamples(np.sort(values[:, finite], axis=0), BAND_REPS, rng)
+    means = np.concatenate([iqm_over_last(np.moveaxis(some, 1, -1)) for some in drawn])
+    low[finite], high[finite] = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    return Band(steps, middle, low, high)
+
+
+# --- a task ---------------------------------------------------------------------------------------
+
+
+def _task(collection: Collection, index: int, chosen: str | None) -> TaskReport:
+    task = collection.tasks[index]
+    seeds = {method: of for (i, method), of in collection.seeds.items() if i == index}
+    everyone = [seed for of_method in seeds.values() for seed in of_method]
+    there = {name for seed in everyone for name in seed.evaluations}
+    metric = chosen or next((name for name in METRICS if name in there), METRICS[-1])
+    axis, digits = COMPARED.get(metric, (metric, 2))
+    finals = {
+        method: np.array([final_score(_curve(seed, metric)) for seed in of_method])
+        for method, of_method in seeds.items()
+    }
+    thresholds = _thresholds(np.concatenate(list(finals.values())))
+    scores = tuple(
+        _scores(method, of_method, metric, finals, thresholds)
+        for method, of_method in seeds.items()
+    )
+    constant = {name: value for name in DIAGNOSTICS for value in _only_value(everyone, name)}
+    diagnostics = tuple(
+        _diagnostic(name, seeds)
+        for name in DIAGNOSTICS
+        if name not in constant and any(name in seed.training for seed in everyone)
+    )
+    return TaskReport(
+        task.title,
+        task.settings,
+        metric,
+        axis,
+        digits,
+        *_range(scores),
+        thresholds,
+        scores,
+        diagnostics,
+        constant,
+    )
+
+
+def _range(scores: Sequence[Scores]) -> tuple[tuple[float, float] | None, int]:
+    """The values that a picture must show, and how many it then leaves out.
+
+    Few values far from all others, as early in training, would flatten every curve.
+    """
+    curves = [seed.curve.values for of_method in scores for seed in of_method.seeds]
+    ends = np.concatenate([values[-LAST_EVALUATIONS:] for values in curves])
+    values = np.concatenate(curves)
+    values, ends = values[np.isfinite(values)], ends[np.isfinite(ends)]
+    if not len(values):
+        return None, 0
+    low, high = np.quantile(values, [CENTRE, 1 - CENTRE])
+    low, high = min(low, *ends), max(high, *ends)
+    margin = 0.05 * (high - low)
+    low, high = float(low - margin), float(high + margin)
+    outside = int(((values < low) | (values > high)).sum())
+    return ((low, high), outside) if np.ptp(values) > 2 * (high - low) > 0 else (None, 0)
+
+
+def _scores(
+    method: int,
+    seeds: Sequence[TrainedSeed],
+    metric: str,
+    finals: Mapping[int, Float[np.ndarray, " n"]],
+    thresholds: Float[np.ndarray, " K"],
+) -> Scores:
+    curves = [_curve(seed, metric) for seed in seeds]
+    in_numbers = tuple(
+        Seed(
+            seed.seed,
+            str(seed.directory),
+            seed.env_steps,
+            seed.updates,
+            seed.wall_s,
+            seed.made_by,
+            _repeat(seed.directory),
+            final_score(curve),
+            area(curve),
+            curve,
+        )
+        for seed, curve in zip(seeds, curves, strict=True)
+    )
+    own = finals[method]
+    return Scores(
+        method,
+        in_numbers,
+        band([curve for curve in curves if len(curve.values)]),
+        _estimate(own),
+        _estimate(np.array([seed.area for seed in in_numbers])),
+        tuple(_better(own, other) for other in finals.values()),
+        _profile(own, thresholds),
+    )
+
+
+def _curve(seed: TrainedSeed, metric: str) -> Curve:
+    empty = Curve(np.empty(0, int), np.empty(0))
+    return seed.evaluations.get(metric, empty)
+
+
+def _repeat(run: Path) -> str:
+    return command("macpo", "train", "--config", RunDirectory(run).experiment)
+
+
+# --- statistics of seeds, whose scores may be missing or not finite -------------------------------
+
+
+def _known(scores: Float[np.ndarray, " n"]) -> bool:
+    return len(scores) > 0 and bool(np.isfinite(scores).all())
+
+
+def _estimate(scores: Float[np.ndarray, " n"]) -> Estimate:
+    if not _known(scores):
+        return Estimate(np.nan)
+    return Estimate(statistics.iqm(scores), *statistics.interval(scores, level=LEVEL))
+
+
+def _better(ours: Float[np.ndarray, " n"], theirs: Float[np.ndarray, " m"]) -> float:
+    if not (_known(ours) and _known(theirs)):
+        return np.nan
+    return statistics.probability_of_improvement(ours, theirs)
+
+
+def _profile(
+    scores: Float[np.ndarray, " n"], thresholds: Float[np.ndarray, " K"]
+) -> Float[np.ndarray, " K"]:
+    if not _known(scores):
+        return np.full(len(thresholds), np.nan)
+    return statistics.performance_profile(scores, thresholds)
+
+
+def _thresholds(scores: Float[np.ndarray, " n"]) -> Float[np.ndarray, " K"]:
+    finite = scores[np.isfinite(scores)]
+    return np.linspace(finite.min(), finite.max(), THRESHOLDS) if len(finite) else np.empty(0)
+
+
+# --- training -------------------------------------------------------------------------------------
+
+
+def _only_value(seeds: Sequence[TrainedSeed], metric: str) -> list[float]:
+    """The one value that a metric had in all seeds all the time, if that is so."""
+    values = [seed.training[metric].values for seed in seeds if metric in seed.training]
+    distinct = np.unique(np.concatenate(values)) if values else np.empty(0)
+    return distinct.tolist() if len(distinct) == 1 else []
+
+
+def _diagnostic(metric: str, seeds: Mapping[int, Sequence[TrainedSeed]]) -> Diagnostic:
+    curves = {
+        method: [seed.training[metric] for seed in of_method if metric in seed.training]
+        for method, of_method in seeds.items()
+    }
+    return Diagnostic(
+        metric,
+        tuple(_lines(method, of_method) for method, of_method in curves.items() if of_method),
+    )
+
+
+def _lines(method: int, curves: Sequence[Curve]) -> Lines:
+    """Averages within equal spans of env steps: a long run takes no more room than a short one."""
+    last = max(int(curve.env_steps[-1]) for curve in curves)
+    n_bins = min(BINS, max(len(curve.values) for curve in curves))
+    width = last / n_bins
+    middles = (np.arange(n_bins) + 0.5) * width
+    binned = [_binned(curve, width, n_bins) for curve in curves]
+    if len(curves) < FEW_SEEDS:
+        return Lines(method, middles, tuple(binned), None)
+    values = np.array(binned)
+    middle, low, high = np.full((3, n_bins), np.nan)
+    finite = np.isfinite(values).all(axis=0)
+    middle[finite] = iqm_over_last(values[:, finite].T)
+    low[finite], high[finite] = values[:, finite].min(0), values[:, finite].max(0)
+    return Lines(method, middles, (), Band(middles, middle, low, high))
+
+
+def _binned(curve: Curve, width: float, n_bins: int) -> Float[np.ndarray, " T"]:
+    """The mean of each span; NaN where it has no value."""
+    index = np.minimum(((curve.env_steps - 1) / width).astype(int), n_bins - 1)
+    counts = np.bincount(index, minlength=n_bins)
+    sums = np.bincount(index, weights=curve.values, minlength=n_bins)
+    return np.divide(sums, counts, out=np.full(n_bins, np.nan), where=counts > 0)
+
+
+def setting(settings: Settings, name: str) -> str:
+    """A setting as it is shown; a dash where a method has none of that name."""
+    return in_words(settings[name]) if name in settings else "–"

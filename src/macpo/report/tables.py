@@ -1,0 +1,233 @@
+"""The tables of a report: for a page, a paper, a spreadsheet and the terminal."""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from rich import box
+from rich.cells import cell_len
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from macpo.report.summary import LEVEL, Estimate, Report, Scores, TaskReport, setting
+from macpo.report.table import LAST_EVALUATIONS, NOTHING
+
+_TEX = str.maketrans(
+    {
+        **{character: f"\\{character}" for character in "&%$#_{}"},
+        **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
+        **{"<": r"\textless{}", ">": r"\textgreater{}", "−": "$-$", "·": r"$\cdot$", "–": "--"},
+    }
+)
+
+
+class Table(NamedTuple):
+    """Words and numbers as they are shown."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    note: str = ""
+
+
+def scores_table(report: Report, task: TaskReport) -> Table:
+    """What each method came to; its probability of improvement is against the first method."""
+    several = len(task.scores) > 1
+    interval = f"{LEVEL:.0%} interval"
+    head = ("method", "seeds", "final, IQM", interval, "area, IQM", interval)
+    rows = [
+        (
+            report.methods[scores.method].label,
+            str(len(scores.seeds)),
+            *_estimate(scores.final, task.digits),
+            *_estimate(scores.area, task.digits),
+            *((number(scores.better[0], 2) if scores.better else NOTHING,) * several),
+        )
+        for scores in task.scores
+    ]
+    note = (
+        f"{task.axis} ({task.metric}). Final: a seed's mean over its last {LAST_EVALUATIONS} "
+        "evaluations. Area: under its curve, divided by the env steps, which is the mean height. "
+        "IQM: interquartile mean over seeds; its interval is a percentile bootstrap's over seeds, "
+        "and with few seeds too narrow."
+        + " Better than first: the probability of improvement over the first method."
+        * several
+    )
+    return Table(
+        f"Final scores: {task.title}", (*head, *(("better than first",) * several)), rows, note
+    )
+
+
+def improvement_table(report: Report, task: TaskReport) -> Table:
+    """The probability that a seed of the row's method ends above one of the column's."""
+    labels = [report.methods[scores.method].label for scores in task.scores]
+    rows = [
+        (label, *(NOTHING if i == j else number(p, 2) for j, p in enumerate(scores.better)))
+        for i, (label, scores) in enumerate(zip(labels, task.scores, strict=True))
+    ]
+    note = "How often a seed of the row's method ends above one of the column's; a tie counts half."
+    return Table(f"Probability of improvement: {task.title}", ("method", *labels), rows, note)
+
+
+def curves_table(report: Report, task: TaskReport, n: int = 10) -> Table:
+    """The methods' curves at some env steps: the nearest evaluation of each."""
+    end = max((s.band.env_steps[-1] for s in task.scores if len(s.band.env_steps)), default=0)
+    stops = [end * (i + 1) / n for i in range(n)] if end else []
+    head = ("env steps", *(report.methods[scores.method].label for scores in task.scores))
+    rows = [
+        (f"{stop:,.0f}", *(_at(scores, stop, end / n, task.digits) for scores in task.scores))
+        for stop in stops
+    ]
+    return Table(f"Curves in numbers: {task.title}", head, rows, "IQM over seeds.")
+
+
+def profile_table(report: Report, task: TaskReport) -> Table:
+    """The performance profiles at a few thresholds."""
+    picked = range(0, len(task.thresholds), max((len(task.thresholds) - 1) // 5, 1))
+    head = ("method", *(f"> {number(task.thresholds[k], task.digits)}" for k in picked))
+    rows = [
+        (report.methods[scores.method].label, *(_percent(scores.profile[k]) for k in picked))
+        for scores in task.scores
+    ]
+    return Table(
+        f"Performance profile: {task.title}",
+        head,
+        rows,
+        "Share of seeds with a higher final score.",
+    )
+
+
+def seeds_table(report: Report) -> Table:
+    """Every trained seed."""
+    head = ("task", "method", "seed", "final", "area", "env steps", "updates", "directory")
+    rows = [
+        (
+            task.title,
+            report.methods[scores.method].label,
+            str(seed.seed),
+            number(seed.final, 4),
+            number(seed.area, 4),
+            str(seed.env_steps),
+            str(seed.updates),
+            seed.directory,
+        )
+        for task in report.tasks
+        for scores in task.scores
+        for seed in scores.seeds
+    ]
+    return Table("Seeds", head, rows)
+
+
+def runs_table(report: Report) -> Table:
+    """What was run, with which versions, for how long, and how to repeat it."""
+    head = ("task", "method", "seeds", "env steps", "updates", "hours", "made by", "repeat")
+    rows: list[tuple[str, ...]] = []
+    for task in report.tasks:
+        for scores in task.scores:
+            for repeat in dict.fromkeys(seed.repeat for seed in scores.seeds):
+                run = [seed for seed in scores.seeds if seed.repeat == repeat]
+                rows.append(
+                    (
+                        task.title,
+                        report.methods[scores.method].label,
+                        ", ".join(str(seed.seed) for seed in run),
+                        f"{min(seed.env_steps for seed in run):,}",
+                        f"{min(seed.updates for seed in run):,}",
+                        number(run[0].wall_s / 3600, 2),
+                        run[0].made_by or NOTHING,
+                        repeat,
+                    )
+                )
+    return Table("Runs", head, rows, "Env steps and updates are a seed's; hours are a run's.")
+
+
+def differences_table(report: Report) -> Table:
+    """The settings that are not the same in all methods, the environment's apart."""
+    rows = [
+        (name, *(setting(method.settings, name) for method in report.methods))
+        for name in report.differences
+    ]
+    return Table(
+        "Differences of configuration", ("setting", *(m.label for m in report.methods)), rows
+    )
+
+
+def number(value: float, digits: int) -> str:
+    """A number as it is shown; a dash where it is not known."""
+    return f"{round(value, digits) + 0.0:.{digits}f}" if np.isfinite(value) else NOTHING  # no -0
+
+
+# --- forms ----------------------------------------------------------------------------------------
+
+
+def markdown(table: Table) -> str:
+    """The table in GitHub's Markdown."""
+
+    def line(cells: Sequence[str]) -> str:
+        return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+    lines = [line(table.head), "|" + "---|" * len(table.head), *map(line, table.rows)]
+    return "\n".join([f"**{table.title}**", "", *lines, "", table.note]).rstrip() + "\n"
+
+
+def latex(table: Table) -> str:
+    """The table for the package booktabs."""
+
+    def line(cells: Sequence[str]) -> str:
+        return f"  {' & '.join(cell.translate(_TEX) for cell in cells)} \\\\"
+
+    return "\n".join(
+        [
+            f"% {table.title}".replace("\n", " "),
+            f"\\begin{{tabular}}{{l{'r' * (len(table.head) - 1)}}}",
+            "  \\toprule",
+            line(table.head),
+            "  \\midrule",
+            *map(line, table.rows),
+            "  \\bottomrule",
+            "\\end{tabular}",
+            "",
+        ]
+    )
+
+
+def comma_separated(table: Table) -> str:
+    """The table as CSV."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows([table.head, *table.rows])
+    return text.getvalue()
+
+
+def for_terminal(table: Table) -> RichTable:
+    """The table as rich prints it."""
+    shown = RichTable(
+        box=box.SIMPLE_HEAD, pad_edge=False, title=Text(table.title, "bold"), title_justify="left"
+    )
+    shown.add_column(Text(table.head[0]), overflow="fold")
+    for j, head in enumerate(table.head[1:], start=1):
+        width = max(map(cell_len, [*head.split(), *(row[j] for row in table.rows)]))
+        shown.add_column(Text(head), justify="right", width=width)  # no number is cut
+    for row in table.rows:
+        shown.add_row(*map(Text, row))
+    return shown
+
+
+def _estimate(estimate: Estimate, digits: int) -> tuple[str, str]:
+    low, high = number(estimate.low, digits), number(estimate.high, digits)
+    return number(estimate.value, digits), NOTHING if NOTHING in (low, high) else f"[{low}, {high}]"
+
+
+def _at(scores: Scores, env_steps: float, within: float, digits: int) -> str:
+    band = scores.band
+    if not len(band.env_steps):
+        return NOTHING
+    nearest = int(np.abs(band.env_steps - env_steps).argmin())
+    if abs(band.env_steps[nearest] - env_steps) > within:
+        return NOTHING
+    return number(band.middle[nearest], digits)
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if np.isfinite(share) else NOTHING

@@ -1,0 +1,160 @@
+"""From runs to a report: collect, summarise, draw, write; once, or whenever records change.
+
+from macpo.report.writing import write_report
+
+files = write_report(["runs/mine", "studies/other"])
+files.page
+"""
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from macpo.errors import UsageError
+from macpo.report import figures, tables
+from macpo.report.collection import Collection, collect, signature
+from macpo.report.directory import ReportDirectory
+from macpo.report.page import Film, render_page
+from macpo.report.plain import to_json
+from macpo.report.style import save
+from macpo.report.summary import Report, TaskReport, summarise
+from macpo.report.tables import Table
+from macpo.runs.directory import RunDirectory
+from macpo.runs.files import write_atomically
+
+WATCH_INTERVAL = 10
+"""Seconds between two looks at the records, and between two loads of a watched page."""
+_FORMS: tuple[tuple[str, Callable[[Table], str]], ...] = (
+    (".md", tables.markdown),
+    (".tex", tables.latex),
+    (".csv", tables.comma_separated),
+)
+
+
+class Written(NamedTuple):
+    """A report that was written."""
+
+    files: ReportDirectory
+    report: Report
+
+
+def write_report(
+    paths: Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str] | None = None,
+    *,
+    metric: str | None = None,
+    films: int = 1,
+    refresh: int | None = None,
+) -> Written:
+    """Write a report on runs, studies, or folders that hold some.
+
+    `metric` is of evaluations and replaces the usual one (battles won, else the return); at most
+    `films` episodes of each method on each task are in the page, which with `refresh` loads itself
+    again after so many seconds. An earlier report in `out` is replaced.
+
+    Raises UsageError if nothing can be read, for a metric that no run has, and for a directory that
+    holds anything but a report. What cannot be read beside other runs is told in the report.
+    """
+    places = [Path(path) for path in paths]
+    if not places:
+        raise UsageError("a report needs at least one directory of runs.")
+    files = ReportDirectory.default(places) if out is None else ReportDirectory(out)
+    files.require_ours()
+    collection = collect(places)
+    report = summarise(collection, metric)
+    files.make()
+    data = to_json(report)
+    # the mark of a report comes first: one that is killed here can be written again
+    write_atomically(files.data, f"{data}\n".encode())
+    files.remove_others(
+        [*_write_figures(report, files.figures), *_write_tables(report, files.tables)]
+    )
+    page = render_page(report, data, films_of(collection, films), refresh)
+    write_atomically(files.page, page.encode())
+    return Written(files, report)
+
+
+def watch(
+    paths: Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str] | None = None,
+    *,
+    metric: str | None = None,
+    films: int = 1,
+    interval: float = WATCH_INTERVAL,
+) -> Iterator[Written | UsageError]:
+    """Write a report now and whenever records have changed; what was written, or why it was not.
+
+    It never ends by itself. Raises UsageError if the first report cannot be written.
+    """
+    places, refresh = [Path(path) for path in paths], max(1, round(interval))
+    last = signature(places)
+    yield write_report(paths, out, metric=metric, films=films, refresh=refresh)
+    while True:
+        time.sleep(interval)
+        now = signature(places)
+        if now != last:
+            last = now
+            try:
+                yield write_report(paths, out, metric=metric, films=films, refresh=refresh)
+            except UsageError as error:
+                yield error
+
+
+def films_of(collection: Collection, n: int) -> list[Film]:
+    """The films of at most `n` runs of each method on each task."""
+    found: list[Film] = []
+    for (task, method), seeds in collection.seeds.items():
+        runs = dict.fromkeys(RunDirectory(seed.directory).episode for seed in seeds)
+        names = collection.tasks[task].title, collection.methods[method].label
+        found += [Film(file, *names) for file in [f for f in runs if f.is_file()][:n]]
+    return found
+
+
+def _write_figures(report: Report, folder: Path) -> Iterator[Path]:
+    for name, task in _named(report):
+        if not any(len(scores.band.env_steps) for scores in task.scores):
+            continue
+        drawn = {f"curves-{name}": figures.curves_figure}
+        if len(task.scores) > 1 and len(task.thresholds):
+            drawn[f"profile-{name}"] = figures.profile_figure
+            drawn[f"improvement-{name}"] = figures.improvement_figure
+        for stem, draw in drawn.items():
+            figure = draw(report, task)
+            for ending in (".png", ".svg"):
+                file = folder / f"{stem}{ending}"
+                save(figure, file)
+                yield file
+
+
+def _write_tables(report: Report, folder: Path) -> Iterator[Path]:
+    written = {
+        "seeds": tables.seeds_table(report),
+        "runs": tables.runs_table(report),
+        "differences": tables.differences_table(report),
+    }
+    for name, task in _named(report):
+        written[f"scores-{name}"] = tables.scores_table(report, task)
+        written[f"improvement-{name}"] = tables.improvement_table(report, task)
+    for stem, table in written.items():
+        for ending, form in _FORMS:
+            file = folder / f"{stem}{ending}"
+            write_atomically(file, form(table).encode())
+            yield file
+
+
+def _named(report: Report) -> Iterator[tuple[str, TaskReport]]:
+    """Each task with a name for its files."""
+    taken: set[str] = set()
+    for task in report.tasks:
+        name = base = (
+            re.sub(r"[^\w.-]+", "-", task.title.replace("=", ""))[:60].strip("-") or "task"
+        )
+        n = 1
+        while name in taken:
+            n += 1
+            name = f"{base}-{n}"
+        taken.add(name)
+        yield name, task
