@@ -5,6 +5,7 @@ import functools
 import json
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 from string import Template
@@ -222,11 +223,11 @@ def _chart(kind: str, task: int, height: int, what: str, metric: str = "") -> st
 
 def _films(films: Sequence[Film]) -> str:
     parts: list[str] = []
-    left, too_large = MAX_FILMS, 0
+    left, omitted = MAX_FILMS, 0
     for film in films:
-        data = film.file.read_bytes()
-        if len(data) > min(MAX_FILM, left):
-            too_large += 1
+        data = _read(film.file, min(MAX_FILM, left))
+        if data is None:
+            omitted += 1
             continue
         left -= len(data)
         what = escape(f"{film.method} on {film.task}")
@@ -236,9 +237,17 @@ def _films(films: Sequence[Film]) -> str:
             f'src="data:image/gif;base64,{base64.b64encode(data).decode()}">'
             f"<figcaption>{escape(str(film.file))}</figcaption></figure></details>"
         )
-    if too_large:
-        parts.append(f'<p class="note">{too_large} not shown: too large for this page.</p>')
+    if omitted:
+        parts.append(f'<p class="note">{omitted} not shown: too large for this page, or gone.</p>')
     return "\n".join(parts)
+
+
+def _read(file: Path, at_most: int) -> bytes | None:
+    """The file, unless it is larger or cannot be read."""
+    with suppress(OSError), file.open("rb") as handle:
+        data = handle.read(at_most + 1)
+        return data if len(data) <= at_most else None
+    return None
 
 
 def _differences(report: Report) -> str:

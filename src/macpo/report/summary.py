@@ -206,8 +206,8 @@ def band(curves: Sequence[Curve]) -> Band:
     episode lengths do; they are averaged.
     """
     n = min((len(curve.values) for curve in curves), default=0)
-    steps = np.array([curve.env_steps[:n] for curve in curves]).reshape(-1, n)
-    values = np.array([curve.values[:n] for curve in curves]).reshape(-1, n)
+    steps = np.array([curve.env_steps[:n] for curve in curves]).reshape(len(curves), n)
+    values = np.array([curve.values[:n] for curve in curves]).reshape(len(curves), n)
     steps = steps.mean(0) if n else np.empty(0)
     middle, low, high = np.full((3, n), np.nan)  # stays so where a seed has diverged
     finite = np.isfinite(values).all(axis=0)
@@ -232,7 +232,7 @@ def _task(collection: Collection, index: int, chosen: str | None) -> TaskReport:
     metric = chosen or next((name for name in METRICS if name in there), METRICS[-1])
     axis, digits = COMPARED.get(metric, (metric, 2))
     finals = {
-        method: np.array([final_score(_curve(seed, metric)) for seed in of_method])
+        method: np.array([final_score(curve) for curve in _evaluated(of_method, metric)])
         for method, of_method in seeds.items()
     }
     thresholds = _thresholds(np.concatenate(list(finals.values())))
@@ -286,7 +286,7 @@ def _scores(
     finals: Mapping[int, Float[np.ndarray, " n"]],
     thresholds: Float[np.ndarray, " K"],
 ) -> Scores:
-    curves = [_curve(seed, metric) for seed in seeds]
+    curves, evaluated = [_curve(seed, metric) for seed in seeds], _evaluated(seeds, metric)
     in_numbers = tuple(
         Seed(
             seed.seed,
@@ -306,9 +306,9 @@ def _scores(
     return Scores(
         method,
         in_numbers,
-        band([curve for curve in curves if len(curve.values)]),
+        band(evaluated),
         _estimate(own),
-        _estimate(np.array([seed.area for seed in in_numbers])),
+        _estimate(np.array([area(curve) for curve in evaluated])),
         tuple(_better(own, other) for other in finals.values()),
         _profile(own, thresholds),
     )
@@ -319,11 +319,16 @@ def _curve(seed: TrainedSeed, metric: str) -> Curve:
     return seed.evaluations.get(metric, empty)
 
 
+def _evaluated(seeds: Sequence[TrainedSeed], metric: str) -> list[Curve]:
+    """The curves of the seeds that have been evaluated."""
+    return [seed.evaluations[metric] for seed in seeds if metric in seed.evaluations]
+
+
 def _repeat(run: Path) -> str:
     return command("macpo", "train", "--config", RunDirectory(run).experiment)
 
 
-# --- statistics of seeds, whose scores may be missing or not finite -------------------------------
+# --- statistics of scores that need not be finite -------------------------------------------------
 
 
 def _known(scores: Float[np.ndarray, " n"]) -> bool:

@@ -1,0 +1,126 @@
+"""The page as a browser shows it."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from macpo.report.writing import write_report
+from tests.support.browser import Browser, chromium
+from tests.support.synthetic_runs import write_runs
+
+PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="needs a browser: apt-get install chromium")
+CURVES = "document.querySelector('[data-kind=curves]')"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with chromium(str(PROGRAM), tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a method with a band and one whose seeds are lines."""
+    folder = tmp_path_factory.mktemp("runs")
+    write_runs(folder / "a", ["macpo"], n_seeds=5)
+    write_runs(folder / "b", ["uniform"], n_seeds=2)
+    return write_report([folder], folder / "report").files.page
+
+
+@pytest.fixture
+def page(browser: Browser, page_file: Path) -> Browser:
+    """The page, newly opened in a window of a usual size."""
+    browser.complaints.clear()
+    browser.prefer("light")
+    browser.resize(1200, 900)
+    browser.open(page_file)
+    browser.wait_for(f"{CURVES}.dataset.drawn")
+    return browser
+
+
+def lines(page: Browser) -> int:
+    """How many lines of learning curves are seen."""
+    paths = f"[...{CURVES}.querySelectorAll('.scatterlayer .trace .lines path')]"
+    return page.run(f"{paths}.filter(path => path.style.strokeWidth != '0px').length")
+
+
+def everything_is_drawn(page: Browser) -> None:
+    page.resize(1200, 9000)
+    page.wait_for("[...document.querySelectorAll('.chart')].every(each => each.dataset.drawn)")
+    page.resize(1200, 900)
+
+
+def test_every_chart_is_drawn_without_a_complaint_or_a_request(page: Browser) -> None:
+    everything_is_drawn(page)
+    empty = (
+        "[...document.querySelectorAll('.chart')].filter(e => !e.querySelector('.trace')).length"
+    )
+    assert page.run(empty) == 0
+    assert page.complaints == []
+
+
+def test_each_seed_has_a_line_and_each_method_another(page: Browser) -> None:
+    assert lines(page) == (5 + 1) + (2 + 1)
+    filled = f"{CURVES}.querySelectorAll('.fills path').length"
+    assert page.run(filled) == 1  # the band of five seeds; two have none
+
+
+def test_the_legend_shows_and_hides_a_method_in_every_chart(page: Browser) -> None:
+    everything_is_drawn(page)
+    page.run("document.querySelector('.legend input').click()")
+    assert lines(page) == 2 + 1
+    profile = "document.querySelector('[data-kind=profile]').querySelectorAll('.trace').length"
+    assert page.run(profile) == 1
+    page.run("document.querySelector('.legend input').click()")
+    assert lines(page) == 9
+
+
+def test_the_legend_works_without_a_mouse(page: Browser) -> None:
+    page.run("document.querySelector('.legend [data-shown=none]').focus()")
+    for event in ("keyDown", "keyUp"):
+        page.call("Input.dispatchKeyEvent", type=event, key="Enter", text="\r")
+    assert lines(page) == 0
+    page.run("document.querySelector('.legend [data-shown=all]').click()")
+    assert lines(page) == 9
+
+
+def test_a_value_is_told_under_the_mouse(page: Browser) -> None:
+    x, y = page.run(
+        f"(() => {{ {CURVES}.scrollIntoView(); const plot = {CURVES}.querySelector('.nsewdrag');"
+        "const at = plot.getBoundingClientRect(); const end = "
+        f"{CURVES}.data.at(-1).y.at(-1), axis = {CURVES}._fullLayout.yaxis;"
+        "return [at.right - 1, at.top + axis.d2p(end)]; })()"
+    )
+    page.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+    page.wait_for(f"{CURVES}.querySelector('.hovertext')")
+    told = page.run(f"{CURVES}.querySelector('.hovertext').textContent")
+    assert "qmix · uniform" in told and "200,000 env steps" in told
+
+
+def test_colours_follow_the_preference_for_dark(page: Browser, tmp_path: Path) -> None:
+    def brightness() -> int:
+        page.screenshot(tmp_path / "page.png")
+        with Image.open(tmp_path / "page.png") as image:
+            return sum(image.convert("RGB").getpixel((2, 2)))
+
+    colour = f"{CURVES}.querySelector('.xtick text').style.fill"
+    light, at_first = brightness(), page.run(colour)
+    page.prefer("dark")
+    page.wait_for(f"{colour} != '{at_first}'")
+    assert light > 700 > 200 > brightness()
+
+
+def test_a_narrow_window_needs_no_scrolling_sideways(page: Browser) -> None:
+    page.resize(390, 800)
+    page.wait_for("document.documentElement.scrollWidth <= 390")
+
+
+def test_the_page_can_be_printed(page: Browser, tmp_path: Path) -> None:
+    page.print(tmp_path / "page.pdf")
+    assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")
+    page.wait_for("!document.documentElement.classList.contains('printing')")
+    assert page.complaints == []
