@@ -36,7 +36,7 @@ from macpo.learners.base import About
 from macpo.machine import prepare_jax
 from macpo.replay.priority import Replay
 from macpo.runs.directory import RunDirectory, read_experiment
-from macpo.runs.files import parse_json
+from macpo.runs.files import parse_json, write_atomically
 from macpo.study import grid
 from macpo.study.directory import StudyDirectory
 from macpo.study.file import StudyFile
@@ -639,6 +639,65 @@ def _report(arguments: list[str]) -> None:
     say(_console, f"report: {files.page}")
 
 
+@dataclass(frozen=True)
+class _Compare:
+    what: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="A B")]
+    """Two runs, arms of a study (STUDY/runs/ARM) or folders of one method's runs; or a study and
+    the names of two of its arms: STUDY ARM ARM."""
+    metric: str | None = None
+    """Metric of evaluations to compare; default: test_battle_won_mean where battles are fought,
+    else test_return_mean."""
+    json: str | None = None
+    """File for every number."""
+    until_decided: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Train two arms of a study with further seeds until a group-sequential test decides."""
+    most_seeds: PositiveInt | None = None
+    """Seeds at most, those of the study among them; default: 20. The first call fixes them."""
+    engine: str = "local"
+    """Where further seeds are trained, as for `macpo sweep`."""
+    jobs: PositiveInt | None = None
+    """Runs at a time, as for `macpo sweep`."""
+    trust: _Trust = False
+
+
+def _compare(arguments: list[str]) -> int | None:
+    """Say whether two methods differ, by how much, and how many more seeds would decide it."""
+    from macpo.report import arms
+    from macpo.report.compare import compare_paths
+    from macpo.report.comparison import print_comparison
+    from macpo.report.plain import to_json
+
+    flags: _Compare = _parse(_Compare, arguments, "macpo compare", _summary(_compare))
+    check_fields(flags, "")
+    n = len(flags.what)
+    require(n in (2, 3), f"macpo compare takes A B or STUDY ARM ARM, not {n} names.")
+    first, second = Path(flags.what[0]), Path(flags.what[1])
+    two = arms.arms_at(first, second) if n == 2 else arms.find_arms(first, *flags.what[1:])
+    if flags.until_decided:
+        if two is None:
+            raise UsageError("--until-decided needs two arms of a study: STUDY ARM ARM.")
+        comparison = arms.until_decided(
+            two,
+            flags.most_seeds,
+            flags.metric,
+            flags.engine,
+            jobs=flags.jobs,
+            trust=_trusted(flags.trust),
+            console=_console,
+        )
+        if isinstance(comparison, macpo.SweepResult):
+            return 1 if comparison.signal is None else 128 + comparison.signal
+    elif two:
+        comparison = arms.compare_arms(two, flags.metric)
+    else:
+        comparison = compare_paths(first, second, flags.metric)
+    print_comparison(_console, comparison)
+    if flags.json:
+        write_atomically(Path(flags.json), f"{to_json(comparison)}\n".encode())
+        say(_console, f"numbers: {flags.json}")
+    return None
+
+
 _LISTS: Mapping[str, Callable[[], Mapping[str, Any]]] = {  # of configurations, or of presets
     "environments": lambda: registry.discover("envs"),
     "algorithms": lambda: registry.discover("algorithms"),
@@ -779,6 +838,7 @@ COMMANDS: Mapping[str, Command] = {
     "evaluate": Command(_evaluate),
     "render": Command(_render),
     "report": Command(_report),
+    "compare": Command(_compare),
     "check-env": Command(
         _check_env, f" ENVIRONMENT [flags]\n\n{_summary(_check_env)}\n{_CHECK_USAGE}"
     ),

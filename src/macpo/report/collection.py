@@ -21,6 +21,7 @@ from macpo.replay.priority import Replay
 from macpo.report import records
 from macpo.report.labels import flat, same, tell_apart
 from macpo.report.records import Curve, Row
+from macpo.report.seeds import TrainedSeed
 from macpo.runs.directory import RunDirectory
 from macpo.runs.files import parse_json, read_json
 
@@ -43,28 +44,6 @@ DIAGNOSTICS = (
 NOT_OF_THE_METHOD = ("run.seed", "run.seeds", "run.steps", "run.checkpoint_interval")
 """Settings that say how much is trained and saved, not what is learned by an env step."""
 _MADE_BY = re.compile("A run of (.+)\\.")
-
-
-@dataclass(frozen=True)
-class TrainedSeed:
-    """What one seed of a run has recorded."""
-
-    directory: Path
-    seed: int
-    experiment: Settings
-    """As it is in the file."""
-    evaluations: Mapping[str, Curve]
-    """By metric."""
-    training: Mapping[str, Curve]
-    """By metric: those of `DIAGNOSTICS`."""
-    env_steps: int
-    updates: int
-    wall_s: float
-    """Of the whole run, over all of its sessions; NaN if unknown."""
-    made_by: str
-    """Versions and device; empty if unknown."""
-    arm: str = ""
-    """Of a study."""
 
 
 class Task(NamedTuple):
@@ -119,7 +98,7 @@ def collect(paths: Sequence[Path]) -> Collection:
                     seeds[place] = []
                     notes.append(f"Left out: {error}")
     found = [seed for of_run in seeds.values() for seed in of_run]
-    notes += _of_studies(found)
+    notes += _of_studies(found, paths)
     notes = list(dict.fromkeys(notes))
     require(
         bool(found),
@@ -227,8 +206,8 @@ def _arm(run: Path) -> str:
     return run.absolute().parent.name if _study_of(run) else ""
 
 
-def _of_studies(seeds: Sequence[TrainedSeed]) -> list[str]:
-    """What studies plan and these seeds lack, and which studies cannot be read."""
+def _of_studies(seeds: Sequence[TrainedSeed], paths: Sequence[Path]) -> list[str]:
+    """What studies plan in these paths and the seeds lack, and which studies cannot be read."""
     by_study: dict[Path, set[tuple[str, int]]] = {}
     for seed in seeds:
         if study := _study_of(seed.directory):
@@ -241,6 +220,9 @@ def _of_studies(seeds: Sequence[TrainedSeed]) -> list[str]:
             notes.append(f"{error} Its runs are shown all the same.")
             continue
         for arm in study.arms:
+            folder = directory / "runs" / arm
+            if not any(folder.is_relative_to(path.absolute()) for path in paths):
+                continue
             missing = [str(seed) for seed in study.seeds if (arm, seed) not in there]
             if missing:
                 which = f"seed{'s' * (len(missing) > 1)} {', '.join(missing)}"

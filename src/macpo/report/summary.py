@@ -13,9 +13,10 @@ from macpo import statistics
 from macpo.errors import nearest, require, shown
 from macpo.field_types import Settings
 from macpo.report.collection import DIAGNOSTICS, Collection, TrainedSeed
-from macpo.report.curves import COMPARED, WON
+from macpo.report.curves import COMPARED
 from macpo.report.labels import differing, in_words
 from macpo.report.records import Curve
+from macpo.report.score import final_score, usual_metric
 from macpo.report.table import LAST_EVALUATIONS
 from macpo.runs.directory import RunDirectory
 from macpo.statistics.bootstrap import resamples
@@ -24,8 +25,6 @@ from macpo.terminal import command
 
 FORMAT = "macpo report 1"
 """By which a report's data.json is known."""
-METRICS = (f"test_{WON[0]}", "test_return_mean")
-"""What is reported without a choice: the first of these that a task has."""
 FEW_SEEDS = 5
 """Fewer are shown one by one, without a band that would hide them."""
 CENTRE = 0.03
@@ -178,15 +177,6 @@ def summarise(collection: Collection, metric: str | None = None) -> Report:
     )
 
 
-def final_score(curve: Curve) -> float:
-    """The mean of a seed's last evaluations; NaN without any.
-
-    >>> final_score(Curve(np.array([1, 2, 3, 4]), np.array([0.0, 1.0, 2.0, 3.0])))
-    2.0
-    """
-    return float(curve.values[-LAST_EVALUATIONS:].mean()) if len(curve.values) else np.nan
-
-
 def area(curve: Curve) -> float:
     """The mean height of the curve from its first to its last evaluation, by trapezoids.
 
@@ -229,7 +219,7 @@ def _task(collection: Collection, index: int, chosen: str | None) -> TaskReport:
     seeds = {method: of for (i, method), of in collection.seeds.items() if i == index}
     everyone = [seed for of_method in seeds.values() for seed in of_method]
     there = {name for seed in everyone for name in seed.evaluations}
-    metric = chosen or next((name for name in METRICS if name in there), METRICS[-1])
+    metric = chosen or usual_metric(there)
     axis, digits = COMPARED.get(metric, (metric, 2))
     finals = {
         method: np.array([final_score(curve) for curve in _evaluated(of_method, metric)])
