@@ -155,9 +155,7 @@ def test_no_seed_is_left_out_of_a_test(engine: FakeEngine, tmp_path: Path):
 
     arms = swept(tmp_path)
     engine.score = diverging
-    with pytest.raises(
-        UsageError, match=r"a test needs every seed\. b on .*: seed 6 ends at"
-    ):
+    with pytest.raises(UsageError, match=r"a test needs every seed\. b on .*: seed 6 ends at"):
         until_decided(arms, jobs=1, console=QUIET)
 
 
