@@ -21,10 +21,11 @@ from macpo.bounds import Bounds, bounds_of
 from macpo.cli import COMMANDS, main
 from macpo.experiment import PARTS, Experiment, Run, to_dict
 from macpo.render import frames
-from macpo.report import curves, table
+from macpo.report import curves, table, writing
 from macpo.runs import policy
 from macpo.runs.directory import RunDirectory
 from macpo.training.host.pool import Workers
+from tests.support.synthetic_runs import write_runs
 
 
 def run(*arguments: str) -> int:
@@ -45,7 +46,18 @@ def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]):
     main(["--help"])
     text = capsys.readouterr().out
-    for name in ("train", "resume", "evaluate", "render", "check-env", "bench", "list", "doctor"):
+    names = (
+        "train",
+        "resume",
+        "evaluate",
+        "render",
+        "report",
+        "check-env",
+        "bench",
+        "list",
+        "doctor",
+    )
+    for name in names:
         assert name in COMMANDS and f"  {name} " in text
 
 
@@ -407,3 +419,35 @@ def test_memory_that_runs_out_is_told_in_a_sentence(
     said = complaint(capsys, "list")
     assert said.startswith("macpo: memory ran out: ")
     assert said.rstrip().endswith("Choose a smaller environment or batch.")
+
+
+# --- report ---------------------------------------------------------------------------------------
+
+
+def test_a_report_ends_with_its_scores_and_the_place_of_its_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    write_runs(tmp_path / "runs", n_seeds=2, n_evaluations=2)
+    out = tmp_path / "report"
+    assert run("report", str(tmp_path / "runs"), str(tmp_path / "absent"), "--out", str(out)) == 0
+    said = capsys.readouterr().out
+    assert "qmix · macpo" in said and "95% interval" in said
+    assert f"There is no directory {tmp_path / 'absent'}." in said
+    assert said.splitlines()[-1] == f"report: {out / 'index.html'}" and out.is_dir()
+
+
+def test_a_report_on_nothing_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    said = complaint(capsys, "report", str(tmp_path), "--out", str(tmp_path / "report"))
+    assert "there is nothing to report on" in said
+    assert "at least one directory" in complaint(capsys, "report")
+
+
+def test_ctrl_c_ends_a_watched_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    write_runs(tmp_path / "runs", ["macpo"], n_seeds=1, n_evaluations=2)
+    monkeypatch.setattr(writing.time, "sleep", interrupt)
+    out = tmp_path / "report"
+    assert run("report", "--watch", str(tmp_path / "runs"), "--out", str(out)) == 130
+    assert (out / "index.html").exists()

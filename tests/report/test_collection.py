@@ -85,7 +85,7 @@ def test_other_settings_of_the_environment_are_another_task(runs: Path, tmp_path
 
 
 def test_how_much_is_trained_makes_no_other_method(runs: Path) -> None:
-    edit(runs / "macpo-seed1", "run", steps=1_000_000, checkpoint_interval=7)
+    edit(runs / "macpo-seed1", "run", steps=1_000_000, checkpoint_interval=7, test_interval=9)
     assert labels(collect([runs])) == ["qmix · macpo", "qmix · uniform"]
 
 

@@ -8,7 +8,7 @@ import pytest
 from macpo.errors import UsageError
 from macpo.report.collection import Collection, Method, Task, TrainedSeed
 from macpo.report.records import Curve
-from macpo.report.summary import BINS, FEW_SEEDS, area, band, final_score, summarise
+from macpo.report.summary import BINS, FEW_SEEDS, band, final_score, summarise
 
 RETURN, WON = "test_return_mean", "test_battle_won_mean"
 
@@ -50,12 +50,6 @@ def test_the_final_score_is_the_mean_of_the_last_three_evaluations() -> None:
     assert np.isnan(final_score(curve([])))
 
 
-def test_the_area_is_the_mean_height_of_the_curve() -> None:
-    assert area(Curve(np.array([0, 10, 30]), np.array([0.0, 2.0, 4.0]))) == (10 * 1 + 20 * 3) / 30
-    assert area(curve([7])) == 7
-    assert np.isnan(area(curve([])))
-
-
 def test_a_methods_scores_are_those_of_its_seeds() -> None:
     (task,) = summarise(collection(returns([1, 1, 1], [2, 2, 2], [6, 6, 6]))).tasks
     (scores,) = task.scores
@@ -81,10 +75,20 @@ def test_a_profile_is_the_share_of_seeds_above_each_threshold() -> None:
     assert (profile[:-1] == 0.5).all() and profile[-1] == 0
 
 
-def test_the_band_is_of_the_kth_values_and_ends_with_the_shortest_curve() -> None:
-    found = band([curve([1, 2, 3]), curve([3, 6], every=20)])
-    np.testing.assert_array_equal(found.env_steps, [15, 30])
-    np.testing.assert_array_equal(found.middle, [2, 4])
+def test_the_area_is_the_mean_height_of_the_curve() -> None:
+    (task,) = summarise(collection(returns([0, 2, 4]))).tasks
+    assert task.scores[0].seeds[0].area == task.scores[0].area.value == (10 * 1 + 10 * 3) / 20
+
+
+def test_the_band_ends_with_the_shortest_seed() -> None:
+    found = band([curve([1, 2, 3, 4]), curve([3, 4])])
+    np.testing.assert_array_equal(found.env_steps, [10, 20])
+    np.testing.assert_array_equal(found.middle, [2, 3])
+
+
+def test_seeds_without_common_env_steps_have_no_band() -> None:
+    young = Curve(np.array([5]), np.array([1.0]))
+    assert len(band([curve([1, 2]), young]).env_steps) == len(band([]).env_steps) == 0
 
 
 def test_few_seeds_have_no_band_and_more_have_one() -> None:
@@ -138,6 +142,48 @@ def test_a_seed_that_is_not_evaluated_yet_leaves_its_methods_numbers_alone() -> 
 def test_differences_are_the_settings_that_are_not_the_same() -> None:
     report = summarise(collection(returns([1]), returns([2])))
     assert report.differences == ("lr",) and report.notes == ("a note",)
+
+
+# --- all tasks ------------------------------------------------------------------------------------
+
+
+def on_two_tasks(metric: str, *methods: tuple[list[float], list[float]]) -> Collection:
+    """Final scores of each method's seeds on each task."""
+    return Collection(
+        (Task("first", {}), Task("second", {})),
+        tuple(Method(f"method {i}", {}) for i in range(len(methods))),
+        {
+            (t, m): tuple(seed(i, {metric: [value]}) for i, value in enumerate(finals))
+            for m, method in enumerate(methods)
+            for t, finals in enumerate(method)
+            if finals
+        },
+        (),
+    )
+
+
+def test_improvement_on_all_tasks_is_their_mean() -> None:
+    methods = ([1, 1], [100, 100]), ([2, 2, 2], [100, 100])
+    first, second = summarise(on_two_tasks(RETURN, *methods)).overall
+    assert first.better_than_first.value == 0.5
+    assert second.better_than_first.value == (1 + 0.5) / 2
+    assert np.isnan(second.final.value)  # returns of different tasks have no common mean
+
+
+def test_battles_won_on_all_tasks_have_a_common_mean() -> None:
+    methods = ([0.0, 0.5], [0.5, 1.0]), ([1.0, 1.0], [1.0, 1.0])
+    first, second = summarise(on_two_tasks(WON, *methods)).overall
+    assert (first.final.value, second.final.value) == (0.5, 1)
+    assert first.final.low < 0.5 < first.final.high
+
+
+def test_methods_that_lack_a_task_are_left_out_of_what_is_told_of_all() -> None:
+    methods = ([1.0], [1.0]), ([2.0], []), ([3.0], [3.0])
+    assert [o.method for o in summarise(on_two_tasks(RETURN, *methods)).overall] == [0, 2]
+
+
+def test_one_task_is_not_all_tasks() -> None:
+    assert summarise(collection(returns([1]), returns([2]))).overall == ()
 
 
 # --- the picture ----------------------------------------------------------------------------------

@@ -16,11 +16,12 @@ from macpo.report.tables import (
     latex,
     markdown,
     number,
+    overall_table,
     profile_table,
     scores_table,
     seeds_table,
 )
-from tests.report.test_summary import collection, returns
+from tests.report.test_summary import WON, collection, on_two_tasks, returns
 
 REPORT = summarise(collection(returns([0.04], [0.04]), returns([30.0, 31.26], [33.0, 32.74])))
 (TASK,) = REPORT.tasks
@@ -33,14 +34,22 @@ def test_scores_have_a_row_for_each_method() -> None:
         ("method 0", "2", "0.0", "[0.0, 0.0]"),
         ("method 1", "2", "31.8", "[30.6, 32.9]"),
     ]
-    assert [row[-1] for row in table.rows] == ["0.50", "1.00"]
+    assert [row[-2:] for row in table.rows] == [("0.50", "[0.50, 0.50]"), ("1.00", "[1.00, 1.00]")]
 
 
 def test_one_method_is_better_than_no_other() -> None:
     report = summarise(collection(returns([1.0])))
     table = scores_table(report, report.tasks[0])
     assert "better than first" not in table.head
-    assert table.rows == [("method 0", "1", "1.0", "–", "1.0", "–")]
+    assert table.rows == [("method 0", "1", "1.0", "–", "1.0")]
+
+
+def test_all_tasks_have_a_row_for_each_method() -> None:
+    methods = ([0.0, 0.0], [0.0, 0.0]), ([0.5, 0.5], [0.5, 0.5])
+    assert overall_table(summarise(on_two_tasks(WON, *methods))).rows == [
+        ("method 0", "0.00", "[0.00, 0.00]", "0.50", "[0.50, 0.50]"),
+        ("method 1", "0.50", "[0.50, 0.50]", "1.00", "[1.00, 1.00]"),
+    ]
 
 
 def test_improvement_is_read_from_row_to_column() -> None:

@@ -122,3 +122,8 @@ def test_a_value_that_is_not_a_number_is_a_gap():
 def test_a_level_that_makes_no_interval_is_refused():
     with pytest.raises(UsageError, match="level must be between 0 and 1"):
         iqm_curve([([0], [1.0])], level=95)
+
+
+def test_where_every_seed_is_nan_there_is_a_gap_without_a_warning() -> None:
+    curve = iqm_curve([([0, 10], [NAN, 4.0]), ([0, 10], [NAN, 6.0])])
+    np.testing.assert_array_equal(curve.iqm, [NAN, 5.0])

@@ -41,8 +41,11 @@ DIAGNOSTICS = (
     "epsilon",
 )
 """Metrics of training rows that are kept, where a run has them."""
-NOT_OF_THE_METHOD = ("run.seed", "run.seeds", "run.steps", "run.checkpoint_interval")
-"""Settings that say how much is trained and saved, not what is learned by an env step."""
+NOT_OF_THE_METHOD = (
+    *("run.seed", "run.seeds", "run.steps"),
+    *("run.checkpoint_interval", "run.test_interval", "run.test_nepisode"),
+)
+"""Settings that say how much is trained, saved and evaluated, not what is learned by when."""
 _MADE_BY = re.compile("A run of (.+)\\.")
 
 

@@ -11,7 +11,7 @@ from macpo.report.collection import STUDY
 from macpo.report.summary import FORMAT
 from macpo.runs.files import disk_errors, list_directory, read_json
 
-_OURS = re.compile(r"(curves|profile|improvement|scores|seeds|runs|differences)\b.*\.\w+")
+_OURS = re.compile(r"(curves|profile|improvement|overall|scores|seeds|runs|differences)\b.*\.\w+")
 
 
 class ReportDirectory:

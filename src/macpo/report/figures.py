@@ -33,7 +33,7 @@ def curves_figure(report: Report, task: TaskReport) -> Figure:
     if task.range is not None:
         axes.set_ylim(*task.range)
     axes.set_xlabel("env steps", color=INK)
-    axes.set_ylabel(task.axis, color=INK)
+    axes.set_ylabel(_literal(task.axis), color=INK)
     return figure
 
 
@@ -56,13 +56,13 @@ def profile_figure(report: Report, task: TaskReport) -> Figure:
 
 def improvement_figure(report: Report, task: TaskReport) -> Figure:
     """Probability of improvement of the row's over the column's method."""
-    labels = [report.methods[scores.method].label for scores in task.scores]
+    labels = [_literal(report.methods[scores.method].label) for scores in task.scores]
     better = np.array([scores.better for scores in task.scores])
     np.fill_diagonal(better, np.nan)
     side = 1.6 + 0.55 * len(labels)
     figure = Figure(figsize=(side + 1.5, side), dpi=150, layout="constrained")
     axes = figure.subplots()
-    axes.imshow(better, cmap="RdBu", vmin=0, vmax=1, alpha=0.8)
+    axes.imshow(better, cmap="RdBu", vmin=-0.4, vmax=1.4)  # pale: numbers stay readable
     for (i, j), p in np.ndenumerate(better):
         axes.text(j, i, "" if np.isnan(p) else f"{p:.2f}", ha="center", va="center", color=INK)
     axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right")
@@ -70,7 +70,7 @@ def improvement_figure(report: Report, task: TaskReport) -> Figure:
     axes.tick_params(colors=INK, labelsize=9, length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    axes.set_title(f"{task.title}: row above column", loc="left", size=11, color=INK)
+    axes.set_title(f"{_literal(task.title)}: row above column", loc="left", size=11, color=INK)
     return figure
 
 
@@ -84,8 +84,13 @@ def _drawn(
         i = scores.method
         look = {"color": PALETTE[i % len(PALETTE)], "ls": STYLES[i // len(PALETTE) % len(STYLES)]}
         n = len(scores.seeds)
-        label = f"{report.methods[i].label} ({n} seed{'s' * (n > 1)})"
+        label = f"{_literal(report.methods[i].label)} ({n} seed{'s' * (n > 1)})"
         draw(axes, scores, label, look)
-    axes.set_title(task.title, loc="left", size=13, weight="bold", color=INK, pad=10)
+    axes.set_title(_literal(task.title), loc="left", size=13, weight="bold", color=INK, pad=10)
     figure.legend(loc="outside right upper", frameon=False, fontsize=8, labelcolor=INK)
     return figure, axes
+
+
+def _literal(text: str) -> str:
+    """Text that is no formula to matplotlib, and is not left out of the legend."""
+    return text.replace("$", r"\$").lstrip("_")

@@ -108,13 +108,16 @@
 
   // --- when --------------------------------------------------------------------------------------
 
-  const options = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d"] };
+  const options = (div) => ({
+    displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d"],
+    displayModeBar: !div.closest(".grid"),
+  });
 
   function plot(div) {
     const [traces, look] = draw[div.dataset.kind](report.tasks[div.dataset.task], div);
     for (const trace of traces) trace.visible = !hidden.has(trace.meta.method);
     if (printing) look.width = div.closest(".grid") ? 330 : 680;
-    Plotly.react(div, traces, look, options);
+    Plotly.react(div, traces, look, options(div));
     div.dataset.drawn = "yes";
   }
 

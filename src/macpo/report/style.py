@@ -4,6 +4,7 @@
 # pyright: reportUnknownMemberType=false
 
 import io
+import warnings
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -47,5 +48,7 @@ def check_format(file: Path) -> None:
 def save(figure: Figure, file: Path) -> None:
     """Write the figure, atomically, in the format of the file's extension."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=file.suffix.lower()[1:], facecolor="white")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # it is drawn as a box
+        figure.savefig(buffer, format=file.suffix.lower()[1:], facecolor="white")
     write_atomically(file, buffer.getvalue())

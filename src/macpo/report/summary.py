@@ -1,7 +1,7 @@
 """Every number that a report shows, from the records of its trained seeds."""
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,16 +10,15 @@ from jaxtyping import Float
 
 import macpo
 from macpo import statistics
-from macpo.errors import nearest, require, shown
+from macpo.errors import UsageError, nearest, require, shown
 from macpo.field_types import Settings
 from macpo.report.collection import DIAGNOSTICS, Collection, TrainedSeed
 from macpo.report.curves import COMPARED
 from macpo.report.labels import differing, in_words
 from macpo.report.records import Curve
-from macpo.report.score import final_score, usual_metric
+from macpo.report.score import METRICS, final_score, usual_metric
 from macpo.report.table import LAST_EVALUATIONS
 from macpo.runs.directory import RunDirectory
-from macpo.statistics.bootstrap import resamples
 from macpo.statistics.estimates import iqm_over_last
 from macpo.terminal import command
 
@@ -33,8 +32,8 @@ THRESHOLDS = 101
 """Points of a performance profile."""
 BINS = 100
 """Points of a curve of training, over which its rows are averaged."""
-LEVEL, BAND_REPS = 0.95, 1_000
-"""Of the bootstrap behind a curve's band; ten times fewer draws than behind a number in a table."""
+LEVEL = 0.95
+"""Of all intervals."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +86,8 @@ class Scores:
     area: Estimate
     better: tuple[float, ...]
     """Probability that a seed's final score is above one of each method's of the task."""
+    better_than_first: Estimate
+    """The same against the task's first method."""
     profile: Float[np.ndarray, " K"]
     """Share of seeds whose final score is above each threshold."""
 
@@ -130,6 +131,17 @@ class TaskReport:
 
 
 @dataclass(frozen=True)
+class Overall:
+    """A method on all tasks together."""
+
+    method: int
+    final: Estimate
+    """Only of battles won, which mean the same on every task."""
+    better_than_first: Estimate
+    """Probability of improvement over the first of these methods, mean over tasks."""
+
+
+@dataclass(frozen=True)
 class MethodReport:
     """What a method is."""
 
@@ -150,6 +162,8 @@ class Report:
     differences: tuple[str, ...]
     """The names of the settings that are not the same in all methods."""
     tasks: tuple[TaskReport, ...]
+    overall: tuple[Overall, ...]
+    """Of the methods that have been evaluated on every one of several tasks."""
     notes: tuple[str, ...]
     """Sentences about what was left out, and what should be known before comparing."""
 
@@ -166,49 +180,29 @@ def summarise(collection: Collection, metric: str | None = None) -> Report:
         f"Known: {', '.join(sorted(known)) or 'none yet'}.",
     )
     settings = [method.settings for method in collection.methods]
+    tasks = tuple(_task(collection, i, metric) for i in range(len(collection.tasks)))
     return Report(
         FORMAT,
         macpo.__version__,
         datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         tuple(MethodReport(method.label, method.settings) for method in collection.methods),
         tuple(differing(settings)),
-        tuple(_task(collection, i, metric) for i in range(len(collection.tasks))),
+        tasks,
+        tuple(_overall(tasks)),
         collection.notes,
     )
 
 
-def area(curve: Curve) -> float:
-    """The mean height of the curve from its first to its last evaluation, by trapezoids.
-
-    >>> area(Curve(np.array([0, 10, 30]), np.array([0.0, 2.0, 4.0])))  # (10·1 + 20·3) / 30
-    2.3333333333333335
-    """
-    steps, values = curve
-    if len(steps) < 2:
-        return final_score(curve)
-    return float(np.trapezoid(values, steps) / (steps[-1] - steps[0]))
-
-
 def band(curves: Sequence[Curve]) -> Band:
-    """The interquartile mean over seeds of their k-th values, with its interval.
-
-    Longer curves are cut to the shortest. The env steps of the k-th values differ between seeds, as
-    episode lengths do; they are averaged.
-    """
-    n = min((len(curve.values) for curve in curves), default=0)
-    steps = np.array([curve.env_steps[:n] for curve in curves]).reshape(len(curves), n)
-    values = np.array([curve.values[:n] for curve in curves]).reshape(len(curves), n)
-    steps = steps.mean(0) if n else np.empty(0)
-    middle, low, high = np.full((3, n), np.nan)  # stays so where a seed has diverged
-    finite = np.isfinite(values).all(axis=0)
-    middle[finite] = iqm_over_last(values[:, finite].T)
+    """The interquartile mean of some seeds over env steps, as far as all of them have come."""
+    finite = [Curve(x, np.where(np.isfinite(y), y, np.nan)) for x, y in curves]
+    try:
+        over_seeds = statistics.iqm_curve(finite, level=LEVEL)
+    except UsageError:  # nobody is evaluated yet, or the youngest only before all others
+        return Band(np.empty(0), np.empty(0), None, None)
     if len(curves) < FEW_SEEDS:
-        return Band(steps, middle, None, None)
-    rng = np.random.default_rng(0)
-    drawn = resamples(np.sort(values[:, finite], axis=0), BAND_REPS, rng)
-    means = np.concatenate([iqm_over_last(np.moveaxis(some, 1, -1)) for some in drawn])
-    low[finite], high[finite] = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    return Band(steps, middle, low, high)
+        return Band(over_seeds.env_steps, over_seeds.iqm, None, None)
+    return Band(*over_seeds)
 
 
 # --- a task ---------------------------------------------------------------------------------------
@@ -287,19 +281,20 @@ def _scores(
             seed.made_by,
             _repeat(seed.directory),
             final_score(curve),
-            area(curve),
+            _area(curve),
             curve,
         )
         for seed, curve in zip(seeds, curves, strict=True)
     )
-    own = finals[method]
+    own, areas = finals[method], np.array([_area(curve) for curve in evaluated])
     return Scores(
         method,
         in_numbers,
         band(evaluated),
-        _estimate(own),
-        _estimate(np.array([area(curve) for curve in evaluated])),
-        tuple(_better(own, other) for other in finals.values()),
+        _estimate(own) if _known(own) else Estimate(np.nan),
+        _estimate(areas) if _known(areas) else Estimate(np.nan),
+        tuple(_better(own, other).value for other in finals.values()),
+        _better(own, next(iter(finals.values())), with_interval=True),
         _profile(own, thresholds),
     )
 
@@ -314,8 +309,44 @@ def _evaluated(seeds: Sequence[TrainedSeed], metric: str) -> list[Curve]:
     return [seed.evaluations[metric] for seed in seeds if metric in seed.evaluations]
 
 
+def _area(curve: Curve) -> float:
+    return statistics.area_under_curve(*curve) if len(curve.values) else np.nan
+
+
 def _repeat(run: Path) -> str:
     return command("macpo", "train", "--config", RunDirectory(run).experiment)
+
+
+# --- all tasks ------------------------------------------------------------------------------------
+
+
+def _overall(tasks: Sequence[TaskReport]) -> Iterator[Overall]:
+    finals: dict[int, list[Float[np.ndarray, " n"]]] = {}
+    for task in tasks:
+        for scores in task.scores:
+            of_task = np.array([s.final for s in scores.seeds if len(s.curve.values)])
+            if _known(of_task):
+                finals.setdefault(scores.method, []).append(of_task)
+    everywhere = {m: _padded(each) for m, each in finals.items() if len(each) == len(tasks)}
+    if len(tasks) < 2 or len(everywhere) < 2:
+        return
+    first = next(iter(everywhere.values()))
+    are_shares = {task.metric for task in tasks} == {METRICS[0]}
+    for method, scores in everywhere.items():
+        better = statistics.probability_of_improvement(scores, first)
+        yield Overall(
+            method,
+            _estimate(scores) if are_shares else Estimate(np.nan),
+            Estimate(better, *statistics.improvement_interval(scores, first, level=LEVEL)),
+        )
+
+
+def _padded(columns: Sequence[Float[np.ndarray, " n"]]) -> Float[np.ndarray, "runs tasks"]:
+    """Scores of tasks side by side; NaN where a task has fewer runs."""
+    padded = np.full((max(map(len, columns)), len(columns)), np.nan)
+    for j, column in enumerate(columns):
+        padded[: len(column), j] = column
+    return padded
 
 
 # --- statistics of scores that need not be finite -------------------------------------------------
@@ -325,16 +356,17 @@ def _known(scores: Float[np.ndarray, " n"]) -> bool:
     return len(scores) > 0 and bool(np.isfinite(scores).all())
 
 
-def _estimate(scores: Float[np.ndarray, " n"]) -> Estimate:
-    if not _known(scores):
-        return Estimate(np.nan)
+def _estimate(scores: Float[np.ndarray, "n *tasks"]) -> Estimate:
     return Estimate(statistics.iqm(scores), *statistics.interval(scores, level=LEVEL))
 
 
-def _better(ours: Float[np.ndarray, " n"], theirs: Float[np.ndarray, " m"]) -> float:
+def _better(
+    ours: Float[np.ndarray, " n"], theirs: Float[np.ndarray, " m"], *, with_interval: bool = False
+) -> Estimate:
     if not (_known(ours) and _known(theirs)):
-        return np.nan
-    return statistics.probability_of_improvement(ours, theirs)
+        return Estimate(np.nan)
+    ends = statistics.improvement_interval(ours, theirs, level=LEVEL) if with_interval else ()
+    return Estimate(statistics.probability_of_improvement(ours, theirs), *ends)
 
 
 def _profile(
@@ -346,8 +378,12 @@ def _profile(
 
 
 def _thresholds(scores: Float[np.ndarray, " n"]) -> Float[np.ndarray, " K"]:
+    """From the lowest to the highest score; around it if there is only one."""
     finite = scores[np.isfinite(scores)]
-    return np.linspace(finite.min(), finite.max(), THRESHOLDS) if len(finite) else np.empty(0)
+    if not len(finite):
+        return np.empty(0)
+    margin = float(np.ptp(finite) == 0)
+    return np.linspace(finite.min() - margin, finite.max() + margin, THRESHOLDS)
 
 
 # --- training -------------------------------------------------------------------------------------

@@ -36,14 +36,14 @@ def scores_table(report: Report, task: TaskReport) -> Table:
     """What each method came to; its probability of improvement is against the first method."""
     several = len(task.scores) > 1
     interval = f"{LEVEL:.0%} interval"
-    head = ("method", "seeds", "final, IQM", interval, "area, IQM", interval)
+    head = ("method", "seeds", "final, IQM", interval, "area, IQM")
     rows = [
         (
             report.methods[scores.method].label,
             str(len(scores.seeds)),
             *_estimate(scores.final, task.digits),
-            *_estimate(scores.area, task.digits),
-            *((number(scores.better[0], 2) if scores.better else NOTHING,) * several),
+            number(scores.area.value, task.digits),
+            *(_estimate(scores.better_than_first, 2) if several else ()),
         )
         for scores in task.scores
     ]
@@ -56,8 +56,31 @@ def scores_table(report: Report, task: TaskReport) -> Table:
         * several
     )
     return Table(
-        f"Final scores: {task.title}", (*head, *(("better than first",) * several)), rows, note
+        f"Final scores: {task.title}",
+        (*head, *(("better than first", interval) if several else ())),
+        rows,
+        note,
     )
+
+
+def overall_table(report: Report) -> Table:
+    """What each method came to on all tasks together."""
+    interval = f"{LEVEL:.0%} interval"
+    rows = [
+        (
+            report.methods[each.method].label,
+            *_estimate(each.final, 2),
+            *_estimate(each.better_than_first, 2),
+        )
+        for each in report.overall
+    ]
+    note = (
+        "Methods that were evaluated on every task. The IQM of final scores is over all seeds and "
+        "tasks, and only of battles won: other scores mean something else on each task. Better "
+        "than first: the probability of improvement over the first method, mean over tasks."
+    )
+    head = ("method", "final, IQM", interval, "better than first", interval)
+    return Table("All tasks", head, rows, note)
 
 
 def improvement_table(report: Report, task: TaskReport) -> Table:

@@ -135,6 +135,8 @@ def _write_tables(report: Report, folder: Path) -> Iterator[Path]:
         "runs": tables.runs_table(report),
         "differences": tables.differences_table(report),
     }
+    if report.overall:
+        written["overall"] = tables.overall_table(report)
     for name, task in _named(report):
         written[f"scores-{name}"] = tables.scores_table(report, task)
         written[f"improvement-{name}"] = tables.improvement_table(report, task)

@@ -1,6 +1,7 @@
 """A run's directory: the name of every file in it, and the files that say what the run is."""
 
 import os
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import jax
 import macpo
 from macpo.errors import UsageError, require
 from macpo.experiment import Experiment, digest, from_dict, needs_trust, to_dict
+from macpo.machine import available_cores
 from macpo.runs.files import (
     disk_errors,
     read_json,
@@ -22,7 +24,7 @@ _MAX_TITLE = 200
 """Letters of an experiment's title in the name of its directory; file systems allow 255."""
 _README = """# {experiment.title}
 
-A run of macpo {version} with JAX {jax} on {backend}.
+A run of macpo {version} with JAX {jax} on {backend}, {cores} cores, {platform}.
 
 | file | what it holds |
 |---|---|
@@ -119,6 +121,8 @@ class RunDirectory:
             version=version,
             jax=jax.__version__,
             backend=backend,
+            cores=available_cores(),
+            platform=platform.platform(),
             repeat=command("macpo", "train", "--config", self.experiment),
             resume=self.resume_command(experiment),
         )

@@ -57,9 +57,9 @@ def iqm_curve(
     """
     check_draws(level, reps, seed)
     env_steps, values = aligned(curves)
-    low, high = np.full((2, len(env_steps)), np.nan)
+    over_seeds, low, high = np.full((3, len(env_steps)), np.nan)
     known = np.isfinite(values).all(axis=0)
-    over_seeds = np.where(known, iqm_over_last(values.T), np.nan)
+    over_seeds[known] = iqm_over_last(values[:, known].T)
     if len(values) > 1:
         ranked = np.sort(values[:, known], axis=0)
         weights = _weights_of_ranks(len(values), reps, np.random.default_rng(seed))
