@@ -19,9 +19,10 @@ from macpo.experiment import PARTS, Run, part_from_dict
 from macpo.field_types import Settings, build, settings
 from macpo.replay.priority import Replay
 from macpo.report import records
+from macpo.report.formats import format_of
 from macpo.report.labels import flat, same, tell_apart
 from macpo.report.records import Curve, Row
-from macpo.report.seeds import TrainedSeed
+from macpo.report.seeds import IMPORTED, TrainedSeed
 from macpo.runs.directory import RunDirectory
 from macpo.runs.files import parse_json, read_json
 
@@ -85,18 +86,20 @@ class Study(NamedTuple):
 def collect(paths: Sequence[Path]) -> Collection:
     """The runs in these directories, which may be runs, studies, or folders that hold any.
 
-    What cannot be read becomes a note. Raises UsageError if nothing can be read.
+    Files and directories of other programs are read too (`macpo.report.formats`): a directory
+    wherever it is found, a file if it is named itself. What cannot be read becomes a note. Raises
+    UsageError if nothing can be read.
     """
     seeds, notes = dict[Path, list[TrainedSeed]](), list[str]()
     for path in paths:
-        directories = list(_run_directories(path, notes))
+        directories = list(_places(path, notes))
         if path.is_dir() and not directories:
             notes.append(f"{path} holds no run.")
         for directory in directories:
             place = directory.resolve()
             if place not in seeds:
                 try:
-                    seeds[place] = list(read_seeds(directory))
+                    seeds[place] = list(_read(directory))
                 except UsageError as error:
                     seeds[place] = []
                     notes.append(f"Left out: {error}")
@@ -114,13 +117,17 @@ def collect(paths: Sequence[Path]) -> Collection:
 def signature(paths: Sequence[Path]) -> frozenset[tuple[Path, int, int]]:
     """(file, time, size) of everything that a report on these directories depends on."""
     found: set[tuple[Path, int, int]] = set()
-    for directory in (d for path in paths for d in _run_directories(path, [])):
-        files = RunDirectory(directory)
-        for file in (files.experiment, files.metrics, files.episode, *_study_files(directory)):
+    for directory in (d for path in paths for d in _places(path, [])):
+        for file in (*_files(directory), *_study_files(directory)):
             with suppress(OSError):
                 about = file.stat()
                 found.add((file, about.st_mtime_ns, about.st_size))
     return frozenset(found)
+
+
+def _read(place: Path) -> Iterator[TrainedSeed]:
+    other = None if _is_run(place) else format_of(place)
+    return other.read(place) if other else read_seeds(place)
 
 
 def read_seeds(directory: Path) -> Iterator[TrainedSeed]:
@@ -171,8 +178,17 @@ def read_study(directory: Path) -> Study:
 # --- finding --------------------------------------------------------------------------------------
 
 
-def _run_directories(path: Path, notes: list[str]) -> Iterator[Path]:
+def _places(path: Path, notes: list[str]) -> Iterator[Path]:
     """Those of runs, in order; a study's in that of its arms. Why some cannot be told is noted."""
+    if path.is_file():
+        known = format_of(path) is not None
+        if known:
+            yield path
+        else:
+            notes.append(
+                f"{path} is no file that can be read here: .json of marl-eval, .csv of wandb."
+            )
+        return
     if not path.is_dir():
         notes.append(f"There is no directory {path}.")
         return
@@ -182,15 +198,27 @@ def _run_directories(path: Path, notes: list[str]) -> Iterator[Path]:
 
     for folder, folders, files in os.walk(path, onerror=refused):
         here = Path(folder)
-        own = RunDirectory(here)
         folders.sort()
-        if own.experiment.name in files or own.metrics.name in files:
+        if _is_run(here) or (files and format_of(here)):
             yield here
             folders.clear()
         elif here.name == "runs" and (here.parent / STUDY).is_file():
             with suppress(UsageError):  # told by `_of_studies`
                 arms = read_study(here.parent).arms
                 folders.sort(key=lambda arm: arms.index(arm) if arm in arms else len(arms))
+
+
+def _is_run(place: Path) -> bool:
+    own = RunDirectory(place)
+    return own.experiment.is_file() or own.metrics.is_file()
+
+
+def _files(place: Path) -> list[Path]:
+    """What a report on a run depends on."""
+    own = RunDirectory(place)
+    if _is_run(place):
+        return [own.experiment, own.metrics, own.episode]
+    return [place] if place.is_file() else sorted(place.glob("*.json"))
 
 
 def _study_of(run: Path) -> Path | None:
@@ -263,14 +291,15 @@ def _made_by(run: Path) -> str:
 def _completed(experiment: Settings) -> Settings:
     """The experiment with the defaults of settings that were added after it was written.
 
-    Parts that are not registered here are as they are: a report imports nothing.
+    Parts that are not registered here are as they are: a report imports nothing. Of an imported
+    one, what was not recorded is unknown.
     """
-    known = dict(experiment)
-    for part in PARTS:
+    known, is_imported = dict(experiment), IMPORTED in experiment
+    for part in ["env"] if is_imported else PARTS:
         with suppress(UsageError):
             config = part_from_dict(part, experiment[part])
             known[part] = {"name": experiment[part]["name"], **settings(config)}
-    for name, kind in {"replay": Replay, "run": Run}.items():
+    for name, kind in {} if is_imported else {"replay": Replay, "run": Run}.items():
         given = experiment.get(name, {})
         known[name] = given if isinstance(given, Mapping) else {}
         with suppress(UsageError):
@@ -289,7 +318,9 @@ def _sorted(found: Sequence[TrainedSeed], notes: Sequence[str]) -> Collection:
     tasks = {same(env): env for env in envs}
     methods = {same(other): other for other in others}
     titles = tell_apart(list(tasks.values()), ["env.name"])
-    labels = tell_apart(list(methods.values()), ["algorithm.name", "weighting.name"])
+    labels = tell_apart(
+        list(methods.values()), ["algorithm.name", "weighting.name", f"{IMPORTED}.from"]
+    )
     places = [
         (list(tasks).index(same(env)), list(methods).index(same(other)))
         for env, other in zip(envs, others, strict=True)
@@ -305,6 +336,10 @@ def _sorted(found: Sequence[TrainedSeed], notes: Sequence[str]) -> Collection:
         (),
     )
     return replace(collection, notes=(*notes, *_oddities(collection)))
+
+
+_ALWAYS_TOLD = ("algorithm.name", "weighting.name", f"{IMPORTED}.from")
+"""In the label of a method."""
 
 
 def _of_the_method(experiment: Settings) -> Settings:

@@ -32,8 +32,3 @@ class TrainedSeed:
     """Versions and device; empty if unknown."""
     arm: str = ""
     """Of a study."""
-
-    @property
-    def is_imported(self) -> bool:
-        """Whether it was trained by something else than macpo."""
-        return IMPORTED in self.experiment
