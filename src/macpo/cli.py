@@ -609,7 +609,8 @@ def _render(arguments: list[str]) -> None:
 @dataclass(frozen=True)
 class _Report:
     paths: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PATH…")]
-    """Run directories, studies, or folders that hold any, at any depth."""
+    """Run directories, studies, or folders that hold any, at any depth; results of sacred, wandb
+    and marl-eval."""
     out: Path | None = None
     """Directory of the report; default: report/ in a single study, else one in reports/."""
     metric: str | None = None
@@ -696,6 +697,26 @@ def _compare(arguments: list[str]) -> int | None:
         write_atomically(Path(flags.json), f"{to_json(comparison)}\n".encode())
         say(_console, f"numbers: {flags.json}")
     return None
+
+
+@dataclass(frozen=True)
+class _Export:
+    paths: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PATH…")]
+    """As for `macpo report`."""
+    marl_eval: Path
+    """File to write, in marl-eval's JSON."""
+
+
+def _export(arguments: list[str]) -> None:
+    """Write results for other programs."""
+    from macpo.report.collection import collect
+    from macpo.report.export import write_marl_eval
+
+    flags: _Export = _parse(_Export, arguments, "macpo export", _summary(_export))
+    collection = collect(flags.paths)
+    for note in (*collection.notes, *write_marl_eval(collection, flags.marl_eval)):
+        say(_console, note, "yellow")
+    say(_console, f"marl-eval: {flags.marl_eval}")
 
 
 _LISTS: Mapping[str, Callable[[], Mapping[str, Any]]] = {  # of configurations, or of presets
@@ -839,6 +860,7 @@ COMMANDS: Mapping[str, Command] = {
     "render": Command(_render),
     "report": Command(_report),
     "compare": Command(_compare),
+    "export": Command(_export),
     "check-env": Command(
         _check_env, f" ENVIRONMENT [flags]\n\n{_summary(_check_env)}\n{_CHECK_USAGE}"
     ),

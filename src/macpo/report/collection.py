@@ -4,13 +4,14 @@ A task is an environment with its settings, a method everything else that decide
 a trained seed what one seed of a run has recorded.
 """
 
+import importlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from macpo.runs.directory import RunDirectory
 from macpo.runs.files import parse_json, read_json
 
 STUDY = "study.json"
+FrameKind: TypeAlias = Literal["numpy", "pandas", "polars"]
 DIAGNOSTICS = (
     "weight_ess_fraction",
     "weight_raw_mean",
@@ -73,6 +75,36 @@ class Collection:
     seeds: Mapping[tuple[int, int], tuple[TrainedSeed, ...]]
     """By the indices of task and method."""
     notes: tuple[str, ...]
+
+    def to_frame(self, kind: FrameKind = "numpy") -> Any:
+        """All evaluations, a row for each value: task, method, seed, env_steps, metric, value.
+
+        A dictionary of NumPy arrays, or a DataFrame of pandas or polars. Raises UsageError if that
+        is not installed.
+        """
+        rows = [
+            (self.tasks[task].title, self.methods[method].label, seed.seed, metric, curve)
+            for (task, method), seeds in self.seeds.items()
+            for seed in seeds
+            for metric, curve in seed.evaluations.items()
+        ]
+        lengths = [len(curve.values) for *_, curve in rows]
+        titles, labels, numbers, metrics, curves = zip(*rows, strict=True) if rows else ((),) * 5
+        columns = {
+            "task": np.repeat(np.array(titles, str), lengths),
+            "method": np.repeat(np.array(labels, str), lengths),
+            "seed": np.repeat(np.array(numbers, np.int64), lengths),
+            "env_steps": np.concatenate([np.empty(0, np.int64), *(c.env_steps for c in curves)]),
+            "metric": np.repeat(np.array(metrics, str), lengths),
+            "value": np.concatenate([np.empty(0), *(c.values for c in curves)]),
+        }
+        if kind == "numpy":
+            return columns
+        try:
+            library = importlib.import_module(kind)
+        except ImportError as error:
+            raise UsageError(f"{kind} is not installed: `pip install {kind}`.") from error
+        return library.DataFrame(columns)
 
 
 class Study(NamedTuple):

@@ -3,7 +3,6 @@
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
@@ -17,7 +16,8 @@ from macpo.report.curves import COMPARED
 from macpo.report.labels import differing, in_words
 from macpo.report.records import Curve
 from macpo.report.score import METRICS, final_score, usual_metric
-from macpo.report.table import LAST_EVALUATIONS
+from macpo.report.seeds import IMPORTED
+from macpo.report.table import LAST_EVALUATIONS, NOTHING
 from macpo.runs.directory import RunDirectory
 from macpo.statistics.estimates import iqm_over_last
 from macpo.terminal import command
@@ -66,7 +66,7 @@ class Seed:
     wall_s: float
     made_by: str
     repeat: str
-    """The command that repeats its run."""
+    """The command that repeats its run; a dash if it was imported."""
     final: float
     """Mean of the last evaluations."""
     area: float
@@ -279,7 +279,7 @@ def _scores(
             seed.updates,
             seed.wall_s,
             seed.made_by,
-            _repeat(seed.directory),
+            _repeat(seed),
             final_score(curve),
             _area(curve),
             curve,
@@ -313,8 +313,10 @@ def _area(curve: Curve) -> float:
     return statistics.area_under_curve(*curve) if len(curve.values) else np.nan
 
 
-def _repeat(run: Path) -> str:
-    return command("macpo", "train", "--config", RunDirectory(run).experiment)
+def _repeat(seed: TrainedSeed) -> str:
+    if IMPORTED in seed.experiment:
+        return NOTHING
+    return command("macpo", "train", "--config", RunDirectory(seed.directory).experiment)
 
 
 # --- all tasks ------------------------------------------------------------------------------------

@@ -56,6 +56,7 @@ def _runs(place: Path) -> dict[str, list[Row]]:
         for j, (run, metric) in columns.items():
             if j < len(line) and line[j].strip():  # runs are logged at steps of their own
                 runs[run].append({"env_steps": steps, metric: as_float(line[j], where)})
+    require(any(runs.values()), f"{place} holds no values.")
     return {run: rows for run, rows in runs.items() if rows}
 
 
