@@ -101,8 +101,9 @@ def _plan(
         f"up to {needs[largest].n_bytes / 1e6:,.0f} MB each",
     )
     if jobs is not None or cores is not None:
-        parallel = jobs or max(n_cores // (cores or 1), 1)
-        plan = Pace(parallel, cores or max(n_cores // parallel, 1), 0.0)
+        cores = cores or max(n_cores // (jobs or 1), 1)
+        parallel = jobs or min(max(n_cores // cores, 1), most)
+        plan = Pace(min(parallel, len(left)), cores, 0.0)
         require(
             plan.parallel <= most or not needs[largest].is_on_cpu,
             f"{plan.parallel} runs at a time need more memory than is free; --jobs {most} fits.",
