@@ -125,7 +125,7 @@ def test_a_comparison_of_a_begun_test_says_what_the_test_says(engine: FakeEngine
     assert before.decision is None and before.verdict.startswith("Undecided (p = 0.062, sign-flip")
     decided(arms)
     (contest,) = compare_arms(arms).tasks
-    assert contest.verdict.startswith("a scores higher than b: decided after 7 pairs of seeds")
+    assert contest.verdict.startswith("a scores higher than b: decided after 7 pairs")
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_five_pairs_are_undecided_and_it_is_said_how_many_more_would_decide(
     found = against(tmp_path, ours, seeds([1, 2, 3, 2, 4]))
     (contest,) = found.tasks
     assert contest.p_value == 2 / 32 and not contest.is_different
-    assert "fewer than 6 pairs never show a difference" in contest.verdict
+    assert "fewer than 6 never show a difference" in contest.verdict
     assert contest.forecast is not None and contest.forecast.more_pairs == 2
     assert found.notes == ("predator-prey: paired by seed; not counted without a partner: seed 5.",)
 

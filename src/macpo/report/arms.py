@@ -6,11 +6,11 @@ in ascending order, and `statistics.decide` keeps its error rate although it is 
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from macpo.errors import nearest, require, shown
+from macpo.errors import UsageError, nearest, require, shown
 from macpo.report.collection import read_study
 from macpo.report.compare import (
     LEVEL,
@@ -65,8 +65,8 @@ def find_arms(study: Path, a: str, b: str) -> Arms:
 
 def arms_at(a: Path, b: Path) -> Arms | None:
     """The arms if the paths are STUDY/runs/ARM and STUDY/runs/OTHER; None if they are not."""
+    study = StudyDirectory(a.absolute().parent.parent)
     folders = {path.absolute().parent for path in (a, b)}
-    study = StudyDirectory(min(folders).parent)
     if folders != {study.runs} or not study.plan.is_file():
         return None
     return find_arms(study.path, a.name, b.name)
@@ -129,18 +129,13 @@ def read_plan(arms: Arms) -> Plan | None:
     if not arms.plan.exists():
         return None
     data = read_json(arms.plan, "the plan of a test")
-    try:
-        plan = Plan(data["most_pairs"], data["metric"])
-    except (TypeError, KeyError):
-        plan = Plan(0, "")
-    if type(plan.most_pairs) is not int or type(plan.metric) is not str:
-        plan = Plan(0, "")
-    require(
-        bool(plan.metric),
-        f"{arms.plan} is damaged: it must hold most_pairs and metric as they were fixed before the "
-        "first look.",
-    )
-    return plan
+    given: list[Any] = [data.get(name) for name in Plan._fields] if isinstance(data, dict) else []
+    if [type(value) for value in given] != [int, str]:
+        raise UsageError(
+            f"{arms.plan} is damaged: it must hold {' and '.join(Plan._fields)} as they were fixed "
+            "before the first look."
+        )
+    return Plan(*given)
 
 
 # --- the plan -------------------------------------------------------------------------------------
@@ -158,7 +153,7 @@ def _fixed_plan(arms: Arms, most_pairs: int | None, metric: str | None) -> Plan:
     ((_, chosen, scores, _), *_), _ = match(a, b, metric)
     plan = Plan(most, chosen)
     check_plan(len(scores), most, LEVEL)
-    arms.further.path.mkdir(parents=True, exist_ok=True)
+    arms.further.make()
     write_json(arms.plan, plan._asdict())
     return plan
 

@@ -30,9 +30,10 @@ MOST_PAIRS = 20
 """Pairs of seeds that are planned at most, where nothing else was."""
 SAME_LENGTH = 1.1
 """Seeds whose env steps differ by a larger factor were not trained for the same time."""
-FINAL = "final score"
-SCALED = "mean over tasks, each scaled from its lowest to its highest score"
-"""Metric and axis over all tasks."""
+OVERALL = "mean of scaled scores"
+"""What is compared over all tasks."""
+AXES = {**COMPARED, OVERALL: ("mean over tasks, each scaled from its lowest to its highest", 2)}
+"""What the scores of a metric are, and how many digits are shown."""
 
 Scores: TypeAlias = Mapping[int, float]
 """Final scores by seed, in ascending order."""
@@ -83,16 +84,13 @@ class Contest:
     test: str
     decision: Decision | None
     """Of the group-sequential test, where one was planned."""
+    most_pairs: int
+    """That were planned for it, or of which the forecast speaks."""
     forecast: Forecast | None
+    """While it is undecided."""
+    is_different: bool
     verdict: str
-    """A sentence."""
-
-    @property
-    def is_different(self) -> bool:
-        """Whether the test shows a difference."""
-        if self.decision:
-            return self.decision.verdict == "different"
-        return self.p_value <= 1 - LEVEL
+    """The same in a sentence."""
 
 
 @dataclass(frozen=True)
@@ -288,7 +286,7 @@ _Array: TypeAlias = Float[np.ndarray, " n"]
 def _contest(labels: tuple[str, str], found: Match, plan: Plan | None, notes: list[str]) -> Contest:
     """All numbers of one task; seeds without a partner are noted."""
     title, metric, a, b = found
-    axis, digits = (SCALED, 2) if metric == FINAL else COMPARED.get(metric, (metric, 2))
+    axis, digits = AXES.get(metric, (metric, 2))
     pairs = paired(a, b)
     alone = sorted({*a} ^ {*b})
     if pairs and alone:
@@ -301,11 +299,12 @@ def _contest(labels: tuple[str, str], found: Match, plan: Plan | None, notes: li
     p_value, test = _test(x, y, is_paired=bool(pairs))
     n = min(len(x), len(y))
     differences = x[:n] - y[:n]  # runs need not share anything to be a pair
-    decision = statistics.decide(differences, plan.most_pairs) if plan else None
     most = plan.most_pairs if plan else MOST_PAIRS
-    is_open = decision.verdict == "undecided" if decision else not p_value <= 1 - LEVEL
-    can_tell = is_open and 2 <= n < most
+    decision = statistics.decide(differences, most) if plan else None
+    is_different = decision.verdict == "different" if decision else p_value <= 1 - LEVEL
+    can_tell = not is_different and 2 <= n < most
     forecast = statistics.forecast(differences, most) if can_tell else None
+    higher = " scores higher than ".join(labels if x.mean() > y.mean() else labels[::-1])
     return Contest(
         title,
         metric,
@@ -321,47 +320,42 @@ def _contest(labels: tuple[str, str], found: Match, plan: Plan | None, notes: li
         p_value,
         test,
         decision,
+        most,
         forecast,
-        _verdict(labels, x, y, p_value, test, decision, most),
+        is_different,
+        _verdict_of_plan(higher, decision, most)
+        if decision
+        else _verdict_of_one_look(higher, p_value, test),
     )
 
 
 def _test(x: _Array, y: _Array, *, is_paired: bool) -> tuple[float, str]:
     """(p-value of one look, the test's name)."""
     if is_paired:
-        return statistics.sign_flip_test(x - y), f"sign-flip test of {_counted(len(x), 'pair')}"
+        fewest = statistics.fewest_pairs(LEVEL)
+        never = f"; fewer than {fewest} never show a difference" * (len(x) < fewest)
+        name = f"sign-flip test of {_counted(len(x), 'pair')}{never}"
+        return statistics.sign_flip_test(x - y), name
     name = f"permutation test of {len(x)} against {_counted(len(y), 'seed')}"
     return (statistics.permutation_test(x, y) if min(len(x), len(y)) > 1 else np.nan), name
 
 
-def _verdict(
-    labels: tuple[str, str],
-    x: _Array,
-    y: _Array,
-    p_value: float,
-    test: str,
-    decision: Decision | None,
-    most: int,
-) -> str:
-    higher, lower = labels if x.mean() > y.mean() else labels[::-1]
-    if decision:
-        sequential = f"group-sequential sign-flip test, at most {most} pairs of seeds"
-        return {
-            "different": f"{higher} scores higher than {lower}: decided after {decision.n_pairs} "
-            f"pairs of seeds ({sequential}).",
-            "undecided": f"Undecided after {_counted(decision.n_pairs, 'pair')} ({sequential}).",
-            "no difference seen": f"No difference seen in {decision.n_pairs} pairs of seeds "
-            f"({sequential}), which does not say that there is none.",
-        }[decision.verdict]
-    if p_value <= 1 - LEVEL:
-        return f"{higher} scores higher than {lower} (p = {p_value:.2g}, {test})."
+def _verdict_of_plan(higher: str, decision: Decision, most: int) -> str:
+    test = f"group-sequential sign-flip test, at most {most} pairs of seeds"
+    n_pairs = _counted(decision.n_pairs, "pair")
+    return {
+        "different": f"{higher}: decided after {n_pairs} ({test}).",
+        "undecided": f"Undecided after {n_pairs} ({test}).",
+        "no difference seen": f"No difference seen in {n_pairs} ({test}), which does not say that "
+        "there is none.",
+    }[decision.verdict]
+
+
+def _verdict_of_one_look(higher: str, p_value: float, test: str) -> str:
     if np.isnan(p_value):
         return "Undecided: a single seed says nothing about the others."
-    fewest = statistics.fewest_pairs(LEVEL)
-    never = f"; fewer than {fewest} pairs never show a difference" * (
-        test.startswith("sign") and len(x) < fewest
-    )
-    return f"Undecided (p = {p_value:.2g}, {test}{never})."
+    verdict = higher if p_value <= 1 - LEVEL else "Undecided"
+    return f"{verdict} (p = {p_value:.2g}, {test})."
 
 
 def _overall(labels: tuple[str, str], matches: Sequence[Match], notes: list[str]) -> Contest | None:
@@ -371,7 +365,7 @@ def _overall(labels: tuple[str, str], matches: Sequence[Match], notes: list[str]
     if not (a and b):
         notes.append("No seed was trained on all tasks, so nothing is said over all of them.")
         return None
-    return _contest(labels, Match("all tasks", FINAL, a, b), None, notes)
+    return _contest(labels, Match("all tasks", OVERALL, a, b), None, notes)
 
 
 def _scaled(found: Match) -> tuple[Scores, Scores]:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from macpo.report.compare import MOST_PAIRS, Comparison, Contest, paired
+from macpo.report.compare import Comparison, Contest, paired
 from macpo.report.table import NOTHING
 from macpo.terminal import say
 
@@ -16,11 +16,8 @@ FEW_SEEDS = 20
 """More are not shown one by one."""
 
 
-def print_comparison(console: Console, comparison: Comparison, most: int = MOST_PAIRS) -> None:
-    """Print a table and a few sentences for each task, then for all of them.
-
-    `most` is the planned number of pairs that a forecast speaks of.
-    """
+def print_comparison(console: Console, comparison: Comparison) -> None:
+    """Print a table and a few sentences for each task, then for all of them."""
     labels = comparison.labels
     of_both = [s for s in comparison.settings if NOTHING not in (s.a, s.b)]
     settings = ", ".join(f"{s.name} {s.a} / {s.b}" for s in of_both)
@@ -29,22 +26,21 @@ def print_comparison(console: Console, comparison: Comparison, most: int = MOST_
     for contest in (*comparison.tasks, *filter(None, [comparison.overall])):
         say(console, f"{contest.title}: {contest.axis} ({contest.metric})", "bold")
         console.print(_table(contest, labels))
-        for line in sentences(contest, labels, most):
+        for line in _sentences(contest, labels):
             say(console, line)
         say(console, "")
     for note in comparison.notes:
         say(console, note, "yellow")
 
 
-def sentences(contest: Contest, labels: tuple[str, str], most: int = MOST_PAIRS) -> Iterator[str]:
-    """What a contest says, in words."""
+def _sentences(contest: Contest, labels: tuple[str, str]) -> Iterator[str]:
     low, high = contest.improvement_interval
     between = "" if np.isnan(low) else f" [{low:.2f}, {high:.2f}]"
     yield f"P(a seed of {labels[0]} scores higher): {contest.improvement:.2f}{between}"
     yield contest.verdict
     if contest.forecast:
         more, chance = contest.forecast
-        within = f"{chance:.0%} of futures decide it within {most} pairs"
+        within = f"{chance:.0%} of futures decide it within {contest.most_pairs} pairs"
         told = f"about {more} more of each would decide it" if more else "it may stay undecided"
         yield f"If further seeds are like these, {told} ({within})."
 

@@ -44,7 +44,7 @@ def test_every_command_of_the_page_does_what_it_says(
         said.append(" ".join(capsys.readouterr().out.split()))
     compared, decided, reported, _ = said
     assert "Undecided (p = 0.062, sign-flip test of 5 pairs" in compared
-    assert "macpo scores higher than uniform: decided after 7 pairs of seeds" in decided
+    assert "macpo scores higher than uniform: decided after 7 pairs" in decided
     assert {*fake.done} == {PlannedRun(arm, seed) for arm in arms for seed in (5, 6)}
     assert all(name in reported for name in ("sacred", "wandb", "marl-eval"))
     runs = json.loads((tmp_path / "results.json").read_text())["predator-prey"]["default"]["macpo"]
