@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from macpo.errors import UsageError
-from macpo.report.collection import collect
+from macpo.report.collection import collect, signature
 from macpo.report.formats import sacred
 from macpo.report.seeds import TrainedSeed
 from tests.support.synthetic_runs import write_runs
@@ -122,3 +122,11 @@ def test_what_is_damaged_is_told_with_its_place(
     with pytest.raises(UsageError, match=told) as error:
         read(write(tmp_path, **files))
     assert str(tmp_path) in str(error.value)
+
+
+def test_a_watched_report_notices_new_evaluations(tmp_path: Path):
+    place = write(tmp_path, info=INFO)
+    before = signature([tmp_path])
+    assert signature([tmp_path]) == before
+    (place / "info.json").write_text(json.dumps({**INFO, "more": 1}))
+    assert signature([tmp_path]) != before
