@@ -5,6 +5,7 @@ gets any. Its decision.json says what was fixed before the first look. Pairs of 
 in ascending order, and `statistics.decide` keeps its error rate although it is asked after each.
 """
 
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,7 +68,7 @@ def arms_at(a: Path, b: Path) -> Arms | None:
     """The arms if the paths are STUDY/runs/ARM and STUDY/runs/OTHER; None if they are not."""
     study = StudyDirectory(a.absolute().parent.parent)
     folders = {path.absolute().parent for path in (a, b)}
-    if folders != {study.runs} or not study.plan.is_file():
+    if folders != {study.runs} or not os.path.isfile(study.plan):
         return None
     return find_arms(study.path, a.name, b.name)
 

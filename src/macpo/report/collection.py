@@ -125,7 +125,7 @@ def collect(paths: Sequence[Path]) -> Collection:
     seeds, notes = dict[Path, list[TrainedSeed]](), list[str]()
     for path in paths:
         directories = list(_places(path, notes))
-        if path.is_dir() and not directories:
+        if os.path.isdir(path) and not directories:
             notes.append(f"{path} holds no run.")
         for directory in directories:
             place = directory.resolve()
@@ -212,16 +212,13 @@ def read_study(directory: Path) -> Study:
 
 def _places(path: Path, notes: list[str]) -> Iterator[Path]:
     """Those of runs, in order; a study's in that of its arms. Why some cannot be told is noted."""
-    if path.is_file():
-        known = format_of(path) is not None
-        if known:
+    if os.path.isfile(path):
+        if format_of(path):
             yield path
         else:
-            notes.append(
-                f"{path} is no file that can be read here: .json of marl-eval, .csv of wandb."
-            )
+            notes.append(f"{path} is neither a .json of marl-eval nor a .csv of wandb.")
         return
-    if not path.is_dir():
+    if not os.path.isdir(path):
         notes.append(f"There is no directory {path}.")
         return
 
@@ -242,7 +239,7 @@ def _places(path: Path, notes: list[str]) -> Iterator[Path]:
 
 def _is_run(place: Path) -> bool:
     own = RunDirectory(place)
-    return own.experiment.is_file() or own.metrics.is_file()
+    return os.path.isfile(own.experiment) or os.path.isfile(own.metrics)
 
 
 def _files(place: Path) -> list[Path]:
@@ -250,7 +247,7 @@ def _files(place: Path) -> list[Path]:
     own = RunDirectory(place)
     if _is_run(place):
         return [own.experiment, own.metrics, own.episode]
-    return [place] if place.is_file() else sorted(place.glob("*.json"))
+    return [place] if os.path.isfile(place) else sorted(place.glob("*.json"))
 
 
 def _study_of(run: Path) -> Path | None:

@@ -3,6 +3,7 @@
 {environment: {task: {algorithm: {run: {"step_0": {"step_count": 100, METRIC: [values]}, …}}}}}
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ _NOT_METRICS = ("step_count", "elapsed_time")
 
 def recognises(place: Path) -> bool:
     """Whether it is a JSON file."""
-    return place.suffix == ".json" and place.is_file()
+    return place.suffix == ".json" and os.path.isfile(place)
 
 
 def read(place: Path) -> Iterator[TrainedSeed]:

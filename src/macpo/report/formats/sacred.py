@@ -5,6 +5,7 @@ A run is a directory: config.json with its settings, and its metrics in metrics.
 a list of values and one of env steps).
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,7 +53,9 @@ _OURS = {
 
 def recognises(place: Path) -> bool:
     """Whether it is a directory that sacred wrote."""
-    return (place / CONFIG).is_file() and any((place / f).is_file() for f in (METRICS, INFO))
+    return os.path.isfile(place / CONFIG) and any(
+        os.path.isfile(place / name) for name in (METRICS, INFO)
+    )
 
 
 def read(place: Path) -> Iterator[TrainedSeed]:
@@ -93,7 +96,7 @@ def _rows(place: Path) -> list[Row]:
     problems: list[str] = []
     for name, series in {METRICS: _metrics_series, INFO: _info_series}.items():
         file = place / name
-        if not file.is_file():
+        if not os.path.isfile(file):
             continue
         try:
             data = read_json(file, "the metrics of a run")

@@ -6,6 +6,7 @@ is the task: "predator-prey, punishment=-2.csv".
 """
 
 import csv
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +23,7 @@ _REPEATED = ("__MIN", "__MAX")
 
 def recognises(place: Path) -> bool:
     """Whether it is a CSV file."""
-    return place.suffix == ".csv" and place.is_file()
+    return place.suffix == ".csv" and os.path.isfile(place)
 
 
 def read(place: Path) -> Iterator[TrainedSeed]:
