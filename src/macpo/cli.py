@@ -624,17 +624,20 @@ class _Report:
 
 def _report(arguments: list[str]) -> None:
     """Compare runs: a page to look at, figures, tables and statistics."""
-    from macpo.report.tables import for_terminal, scores_table
+    from macpo.report.tables import for_terminal, overall_table, scores_table
     from macpo.report.writing import Written, watch, write_report
 
     flags: _Report = _parse(_Report, arguments, "macpo report", _summary(_report))
     if flags.watch:
         for event in watch(flags.paths, flags.out, metric=flags.metric, films=flags.films):
-            say(_console, f"{event.files.page}" if isinstance(event, Written) else str(event))
+            said = f"report: {event.files.page}" if isinstance(event, Written) else str(event)
+            say(_console, said)
         return
     files, report = write_report(flags.paths, flags.out, metric=flags.metric, films=flags.films)
     for task in report.tasks:
         _console.print(for_terminal(scores_table(report, task)))
+    if report.overall:
+        _console.print(for_terminal(overall_table(report)))
     for note in report.notes:
         say(_console, note, "yellow")
     say(_console, f"report: {files.page}")

@@ -216,7 +216,7 @@ def test_a_run_that_cannot_be_read_is_told_and_the_rest_reported(
     assert re.search(told, note)
 
 
-@pytest.mark.parametrize("part", ["run", "replay"])
+@pytest.mark.parametrize("part", ["run", "replay", "comment"])
 @pytest.mark.parametrize("value", [None, 3, "x", {"seeds": "many"}])
 def test_a_section_of_another_kind_ends_no_report(runs: Path, part: str, value: object) -> None:
     file = runs / "macpo-seed0" / "experiment.json"

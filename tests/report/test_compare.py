@@ -234,7 +234,7 @@ def test_the_command_writes_every_number(
         ([], "takes A B or STUDY ARM ARM, not 0 names"),
         (["a", "b", "c", "d"], "not 4 names"),
         (["a", "b"], "There is no directory a."),
-        (["x" * 300, "b"], "There is no directory x"),
+        (["x" * 300, "b"], "File name too long"),
         (["x" * 300, "b", "c"], "File name too long"),
         (["a", "b", "c"], "cannot read a study from"),
         (["a", "b", "--until-decided"], "--until-decided needs two arms of a study"),

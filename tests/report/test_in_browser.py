@@ -1,5 +1,6 @@
 """The page as a browser shows it."""
 
+import importlib.util
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,10 @@ from tests.support.browser import Browser, chromium
 from tests.support.synthetic_runs import write_runs
 
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="needs a browser: apt-get install chromium")
+pytestmark = pytest.mark.skipif(
+    PROGRAM is None or importlib.util.find_spec("websocket") is None,
+    reason="needs a browser: apt-get install chromium, pip install websocket-client",
+)
 CURVES = "document.querySelector('[data-kind=curves]')"
 
 

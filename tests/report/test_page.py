@@ -14,7 +14,7 @@ from macpo.report.collection import Collection, Method, Task
 from macpo.report.page import Film, in_script, render_page
 from macpo.report.plain import to_json
 from macpo.report.summary import Report, summarise
-from tests.report.test_summary import collection, returns, seed
+from tests.report.test_summary import collection, on_two_tasks, returns, seed
 
 EVIL = '</script><script>alert(1)</script><img src=x onerror="alert(2)">'
 
@@ -80,6 +80,11 @@ def test_numbers_can_be_read_without_javascript(report: Report) -> None:
     texts = Reader(render(report)).texts
     assert {"method 0", "method 1", "2.5", "6.5", "lr"} <= set(texts)
     assert "test_return_mean" in texts and "a note" in texts
+
+
+def test_several_tasks_have_a_section_of_their_own_and_one_of_all() -> None:
+    html = render(summarise(on_two_tasks("test_return_mean", ([1], [2]), ([3], [4]))))
+    assert re.findall(r"<h2>(.*?)</h2>", html)[:3] == ["All tasks", "first", "second"]
 
 
 def test_text_of_users_is_nowhere_markup() -> None:

@@ -123,6 +123,16 @@ def test_a_metric_can_be_chosen() -> None:
     assert (task.metric, task.scores[0].final.value) == (RETURN, 12)
 
 
+def test_a_task_without_the_chosen_metric_is_told() -> None:
+    both = Collection(
+        (Task("game", {}), Task("battle", {})),
+        (Method("a", {}),),
+        {(0, 0): (seed(0, {RETURN: [1]}),), (1, 0): (seed(0, {RETURN: [1], WON: [1]}),)},
+        (),
+    )
+    assert summarise(both, WON).notes == (f"game: no evaluation has {WON}.",)
+
+
 def test_a_metric_that_no_run_has_is_refused_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="'test_retrun_mean'; did you mean 'test_return_mean'"):
         summarise(collection(returns([1])), "test_retrun_mean")
@@ -210,7 +220,8 @@ def test_training_is_averaged_over_equal_spans_of_env_steps() -> None:
     values = np.arange(2 * BINS, dtype=float).tolist()
     (task,) = summarise(collection([seed(0, {}, {"f_mean": values})])).tasks
     (lines,) = task.diagnostics[0].methods
-    np.testing.assert_array_equal(lines.seeds[0][:3], [0.5, 2.5, 4.5])
+    assert lines.seeds[0].seed == 0
+    np.testing.assert_array_equal(lines.seeds[0].values[:3], [0.5, 2.5, 4.5])
     np.testing.assert_array_equal(lines.env_steps[:2], [10, 30])
 
 

@@ -34,7 +34,7 @@ def test_scores_have_a_row_for_each_method() -> None:
         ("method 0", "2", "0.0", "[0.0, 0.0]"),
         ("method 1", "2", "31.8", "[30.6, 32.9]"),
     ]
-    assert [row[-2:] for row in table.rows] == [("0.50", "[0.50, 0.50]"), ("1.00", "[1.00, 1.00]")]
+    assert [row[-2:] for row in table.rows] == [("0.50", "–"), ("1.00", "[1.00, 1.00]")]
 
 
 def test_one_method_is_better_than_no_other() -> None:
@@ -47,9 +47,15 @@ def test_one_method_is_better_than_no_other() -> None:
 def test_all_tasks_have_a_row_for_each_method() -> None:
     methods = ([0.0, 0.0], [0.0, 0.0]), ([0.5, 0.5], [0.5, 0.5])
     assert overall_table(summarise(on_two_tasks(WON, *methods))).rows == [
-        ("method 0", "0.00", "[0.00, 0.00]", "0.50", "[0.50, 0.50]"),
+        ("method 0", "0.00", "[0.00, 0.00]", "0.50", "–"),
         ("method 1", "0.50", "[0.50, 0.50]", "1.00", "[1.00, 1.00]"),
     ]
+
+
+def test_returns_of_several_tasks_have_no_common_score() -> None:
+    table = overall_table(summarise(on_two_tasks("test_return_mean", ([1], [9]), ([2], [8]))))
+    assert table.head == ("method", "better than first", "95% interval")
+    assert table.rows == [("method 0", "0.50", "–"), ("method 1", "0.50", "–")]
 
 
 def test_improvement_is_read_from_row_to_column() -> None:
@@ -105,6 +111,15 @@ def test_csv_is_read_back() -> None:
     assert list(csv.reader(io.StringIO(comma_separated(table)))) == [
         ["a", "b"],
         ['say "x, y"', "2"],
+    ]
+
+
+def test_an_interval_is_two_columns_of_csv() -> None:
+    table = Table("t", ("a", "95% interval"), [("1", "[0.5, 2.0]"), ("[2, 3]", "–")])
+    assert comma_separated(table).splitlines() == [
+        'a,"a, low","a, high"',
+        "1,0.5,2.0",
+        '"[2, 3]",–,–',
     ]
 
 

@@ -119,6 +119,18 @@ def test_tasks_of_the_same_title_have_files_of_their_own(runs: Path, tmp_path: P
     ]
 
 
+def test_seeds_that_were_evaluated_once_have_figures(own_runs: Path, tmp_path: Path) -> None:
+    file = own_runs / "macpo-seed0" / "metrics.jsonl"
+    rows = [
+        {"kind": "test", "seed": i, "env_steps": 10_000 + i, "test_return_mean": 1.0}
+        for i in range(2)  # with no env step in common
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    files, _ = write_report([own_runs], tmp_path / "report")
+    assert (files.figures / "curves-predator-prey.png").exists()
+    assert 'data-kind="curves"' in files.page.read_text()
+
+
 # --- watching -------------------------------------------------------------------------------------
 
 

@@ -5,7 +5,6 @@ gets any. Its decision.json says what was fixed before the first look. Pairs of 
 in ascending order, and `statistics.decide` keeps its error rate although it is asked after each.
 """
 
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +23,7 @@ from macpo.report.compare import (
     match,
     read_side,
 )
-from macpo.runs.files import read_json, write_json
+from macpo.runs.files import is_file, read_json, write_json
 from macpo.statistics.sequential import check_plan
 from macpo.study.directory import StudyDirectory
 from macpo.study.study import PlannedRun, Study
@@ -68,7 +67,7 @@ def arms_at(a: Path, b: Path) -> Arms | None:
     """The arms if the paths are STUDY/runs/ARM and STUDY/runs/OTHER; None if they are not."""
     study = StudyDirectory(a.absolute().parent.parent)
     folders = {path.absolute().parent for path in (a, b)}
-    if folders != {study.runs} or not os.path.isfile(study.plan):
+    if folders != {study.runs} or not is_file(study.plan):
         return None
     return find_arms(study.path, a.name, b.name)
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from macpo.errors import UsageError, require, shown
-from macpo.experiment import PARTS, Run, part_from_dict
+from macpo.experiment import PARTS, SETTINGS, Run, part_from_dict
 from macpo.field_types import Settings, build, settings
 from macpo.replay.priority import Replay
 from macpo.report import records
@@ -25,7 +25,7 @@ from macpo.report.labels import flat, same, tell_apart
 from macpo.report.records import Curve, Row
 from macpo.report.seeds import IMPORTED, TrainedSeed
 from macpo.runs.directory import RunDirectory
-from macpo.runs.files import parse_json, read_json
+from macpo.runs.files import disk_errors, is_file, parse_json, read_json
 
 STUDY = "study.json"
 FrameKind: TypeAlias = Literal["numpy", "pandas", "polars"]
@@ -125,8 +125,6 @@ def collect(paths: Sequence[Path]) -> Collection:
     seeds, notes = dict[Path, list[TrainedSeed]](), list[str]()
     for path in paths:
         directories = list(_places(path, notes))
-        if os.path.isdir(path) and not directories:
-            notes.append(f"{path} holds no run.")
         for directory in directories:
             place = directory.resolve()
             if place not in seeds:
@@ -212,34 +210,44 @@ def read_study(directory: Path) -> Study:
 
 def _places(path: Path, notes: list[str]) -> Iterator[Path]:
     """Those of runs, in order; a study's in that of its arms. Why some cannot be told is noted."""
-    if os.path.isfile(path):
+    if is_file(path):
         if format_of(path):
             yield path
         else:
             notes.append(f"{path} is neither a .json of marl-eval nor a .csv of wandb.")
         return
-    if not os.path.isdir(path):
+    try:
+        with disk_errors(path, "read"):
+            is_directory = path.is_dir()
+    except UsageError as error:
+        notes.append(f"Left out: {error}")
+        return
+    if not is_directory:
         notes.append(f"There is no directory {path}.")
         return
 
     def refused(error: OSError) -> None:
         notes.append(f"Left out: cannot read {error.filename}: {error.strerror}.")
 
+    n_found = 0
     for folder, folders, files in os.walk(path, onerror=refused):
         here = Path(folder)
         folders.sort()
         if _is_run(here) or (files and format_of(here)):
             yield here
+            n_found += 1
             folders.clear()
         elif here.name == "runs" and (here.parent / STUDY).is_file():
             with suppress(UsageError):  # told by `_of_studies`
                 arms = read_study(here.parent).arms
                 folders.sort(key=lambda arm: arms.index(arm) if arm in arms else len(arms))
+    if not n_found:
+        notes.append(f"{path} holds no run.")
 
 
 def _is_run(place: Path) -> bool:
     own = RunDirectory(place)
-    return os.path.isfile(own.experiment) or os.path.isfile(own.metrics)
+    return is_file(own.experiment) or is_file(own.metrics)
 
 
 def _files(place: Path) -> list[Path]:
@@ -247,7 +255,7 @@ def _files(place: Path) -> list[Path]:
     own = RunDirectory(place)
     if _is_run(place):
         return [own.experiment, own.metrics, own.episode]
-    return [place] if os.path.isfile(place) else sorted(place.glob("*.json"))
+    return [place] if is_file(place) else sorted(place.glob("*.json"))
 
 
 def _study_of(run: Path) -> Path | None:
@@ -371,8 +379,12 @@ _ALWAYS_TOLD = ("algorithm.name", "weighting.name", f"{IMPORTED}.from")
 """In the label of a method."""
 
 
+_OF_THE_METHOD = ("algorithm", "weighting", *SETTINGS, IMPORTED)
+"""Sections of an experiment; of an imported one not all are there."""
+
+
 def _of_the_method(experiment: Settings) -> Settings:
-    sections = [section for section in experiment if section != "env"]
+    sections = [name for name in _OF_THE_METHOD if name in experiment]
     all_of_them = flat(experiment, *sections)
     return {name: value for name, value in all_of_them.items() if name not in NOT_OF_THE_METHOD}
 

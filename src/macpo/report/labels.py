@@ -9,15 +9,15 @@ from macpo.field_types import Settings
 
 
 def flat(experiment: Settings, *sections: str) -> Settings:
-    """The settings of some sections of an experiment (without any named: of all), by dotted name.
+    """The settings of some sections of an experiment, by dotted name.
 
-    >>> flat({"env": {"name": "two-step"}, "run": {"seeds": 3}})
+    >>> flat({"env": {"name": "two-step"}, "run": {"seeds": 3}}, "env", "run")
     {'env.name': 'two-step', 'run.seeds': 3}
     """
     return {
         f"{section}.{name}": value
-        for section in sections or experiment
-        for name, value in dict(experiment.get(section, {})).items()
+        for section in sections
+        for name, value in experiment[section].items()
     }
 
 
@@ -62,7 +62,7 @@ def tell_apart(settings: Sequence[Settings], always: Sequence[str]) -> list[str]
 
 
 def in_words(value: Any) -> str:
-    """A setting's value as it is typed on the command line."""
+    """A setting's value as experiment.json has it, without the quotes of text."""
     if isinstance(value, float):
         return f"{value:g}"
     return shortened(value if isinstance(value, str) else json.dumps(value))

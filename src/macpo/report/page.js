@@ -101,7 +101,7 @@
       const lines = task.diagnostics.find((each) => each.metric === div.dataset.metric).methods;
       const traces = lines.flatMap(({ method, env_steps, seeds, band }) => band
         ? [...area(method, band), curve(method, env_steps, band.middle, 2, ", IQM", 1)]
-        : seeds.map((values, i) => curve(method, env_steps, values, 1.4, ", seed no. " + (i + 1), 0.8)));
+        : seeds.map(({ seed, values }) => curve(method, env_steps, values, 1.4, ", seed " + seed, 0.8)));
       return [traces, layout(div, env_steps, { title: "" }, { margin: { l: 45, r: 10, t: 5, b: 40 } })];
     },
   };
@@ -146,9 +146,10 @@
   }
   dark.addEventListener("change", redraw);
 
-  const closed = [...document.querySelectorAll("details.for-print")];
+  let closed = [];
   addEventListener("beforeprint", () => {
     printing = true;
+    closed = [...document.querySelectorAll("details.for-print:not([open])")];
     root.classList.add("printing");
     closed.forEach((each) => { each.open = true; });
     charts.forEach(plot);

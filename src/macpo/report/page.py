@@ -25,9 +25,7 @@ DASHES = ("", "9 4", "2 3", "9 3 2 3")
 MAX_FILM = 3 * 2**20
 MAX_FILMS = 24 * 2**20
 """Bytes of one film, and of all in a page."""
-
-
-_NUMBER = re.compile(r"[^A-Za-z]*[\d–][^A-Za-z]*|> [\d.-]+")
+_NUMBER = re.compile(r"[^A-Za-z]*[\d–][^A-Za-z]*")
 
 
 class Film(NamedTuple):
@@ -45,7 +43,9 @@ def render_page(
 
     Its charts are drawn from `data`, its tables are plain HTML.
     """
+    overall = _table(tables.overall_table(report)) if report.overall else ""
     sections = [
+        *_optional("overall", "All tasks", overall),
         *((f"task-{i}", task.title, _task(report, i, task)) for i, task in enumerate(report.tasks)),
         *_optional("films", "Films", _films(films)),
         *_optional("settings", "Differences of configuration", _differences(report)),
@@ -141,14 +141,13 @@ def _colours() -> str:
 
 def _task(report: Report, index: int, task: TaskReport) -> str:
     n_methods = len(task.scores)
-    evaluated = any(len(scores.band.env_steps) for scores in task.scores)
     shown = ", ".join(
         f"{name.removeprefix('env.')}={in_words(value)}"
         for name, value in task.settings.items()
         if name != "env.name"
     )
     parts = [f'<p class="faint">{escape(shown)}</p>']
-    if evaluated:
+    if task.is_evaluated:
         parts += [
             "<h3>Learning curves</h3>",
             _chart("curves", index, 420, f"{task.axis} over env steps, a curve for each method"),
@@ -160,7 +159,7 @@ def _task(report: Report, index: int, task: TaskReport) -> str:
             _chart("scores", index, 110 + 34 * n_methods, "final scores: seeds, IQM, interval"),
             _table(tables.scores_table(report, task)),
         ]
-    if evaluated and n_methods > 1:
+    if task.is_evaluated and n_methods > 1:
         parts += [
             "<h3>Performance profile</h3>",
             _chart("profile", index, 320, "share of seeds above each final score"),

@@ -13,7 +13,7 @@ from macpo.errors import UsageError, nearest, require, shown
 from macpo.field_types import Settings
 from macpo.report.collection import DIAGNOSTICS, Collection, TrainedSeed
 from macpo.report.curves import COMPARED
-from macpo.report.labels import differing, in_words
+from macpo.report.labels import differing
 from macpo.report.records import Curve
 from macpo.report.score import METRICS, final_score, usual_metric
 from macpo.report.seeds import IMPORTED
@@ -93,12 +93,20 @@ class Scores:
 
 
 @dataclass(frozen=True)
+class Line:
+    """A training metric of one seed."""
+
+    seed: int
+    values: Float[np.ndarray, " T"]
+
+
+@dataclass(frozen=True)
 class Lines:
     """A training metric of a method: of each seed if they are few, else IQM and range."""
 
     method: int
     env_steps: Float[np.ndarray, " T"]
-    seeds: tuple[Float[np.ndarray, " T"], ...]
+    seeds: tuple[Line, ...]
     band: Band | None
 
 
@@ -128,6 +136,11 @@ class TaskReport:
     diagnostics: tuple[Diagnostic, ...]
     constant: Mapping[str, float]
     """Training metrics that had one value in all seeds, all the time."""
+
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether any seed has a value of the metric."""
+        return any(len(seed.curve.values) for scores in self.scores for seed in scores.seeds)
 
 
 @dataclass(frozen=True)
@@ -181,6 +194,7 @@ def summarise(collection: Collection, metric: str | None = None) -> Report:
     )
     settings = [method.settings for method in collection.methods]
     tasks = tuple(_task(collection, i, metric) for i in range(len(collection.tasks)))
+    lacking = [task.title for task in tasks if metric and not task.is_evaluated]
     return Report(
         FORMAT,
         macpo.__version__,
@@ -189,7 +203,7 @@ def summarise(collection: Collection, metric: str | None = None) -> Report:
         tuple(differing(settings)),
         tasks,
         tuple(_overall(tasks)),
-        collection.notes,
+        (*collection.notes, *(f"{title}: no evaluation has {metric}." for title in lacking)),
     )
 
 
@@ -286,7 +300,8 @@ def _scores(
         )
         for seed, curve in zip(seeds, curves, strict=True)
     )
-    own, areas = finals[method], np.array([_area(curve) for curve in evaluated])
+    own, first = finals[method], next(iter(finals.values()))
+    areas = np.array([_area(curve) for curve in evaluated])
     return Scores(
         method,
         in_numbers,
@@ -294,7 +309,7 @@ def _scores(
         _estimate(own) if _known(own) else Estimate(np.nan),
         _estimate(areas) if _known(areas) else Estimate(np.nan),
         tuple(_better(own, other).value for other in finals.values()),
-        _better(own, next(iter(finals.values())), with_interval=True),
+        _better(own, first, with_interval=own is not first),
         _profile(own, thresholds),
     )
 
@@ -335,11 +350,10 @@ def _overall(tasks: Sequence[TaskReport]) -> Iterator[Overall]:
     first = next(iter(everywhere.values()))
     are_shares = {task.metric for task in tasks} == {METRICS[0]}
     for method, scores in everywhere.items():
-        better = statistics.probability_of_improvement(scores, first)
         yield Overall(
             method,
             _estimate(scores) if are_shares else Estimate(np.nan),
-            Estimate(better, *statistics.improvement_interval(scores, first, level=LEVEL)),
+            _improvement(scores, first, with_interval=scores is not first),
         )
 
 
@@ -365,8 +379,16 @@ def _estimate(scores: Float[np.ndarray, "n *tasks"]) -> Estimate:
 def _better(
     ours: Float[np.ndarray, " n"], theirs: Float[np.ndarray, " m"], *, with_interval: bool = False
 ) -> Estimate:
-    if not (_known(ours) and _known(theirs)):
-        return Estimate(np.nan)
+    known = _known(ours) and _known(theirs)
+    return _improvement(ours, theirs, with_interval=with_interval) if known else Estimate(np.nan)
+
+
+def _improvement(
+    ours: Float[np.ndarray, "n *tasks"],
+    theirs: Float[np.ndarray, "m *tasks"],
+    *,
+    with_interval: bool,
+) -> Estimate:
     ends = statistics.improvement_interval(ours, theirs, level=LEVEL) if with_interval else ()
     return Estimate(statistics.probability_of_improvement(ours, theirs), *ends)
 
@@ -399,25 +421,26 @@ def _only_value(seeds: Sequence[TrainedSeed], metric: str) -> list[float]:
 
 
 def _diagnostic(metric: str, seeds: Mapping[int, Sequence[TrainedSeed]]) -> Diagnostic:
-    curves = {
-        method: [seed.training[metric] for seed in of_method if metric in seed.training]
+    with_it = {
+        method: [seed for seed in of_method if metric in seed.training]
         for method, of_method in seeds.items()
     }
     return Diagnostic(
-        metric,
-        tuple(_lines(method, of_method) for method, of_method in curves.items() if of_method),
+        metric, tuple(_lines(metric, method, some) for method, some in with_it.items() if some)
     )
 
 
-def _lines(method: int, curves: Sequence[Curve]) -> Lines:
+def _lines(metric: str, method: int, seeds: Sequence[TrainedSeed]) -> Lines:
     """Averages within equal spans of env steps: a long run takes no more room than a short one."""
+    curves = [seed.training[metric] for seed in seeds]
     last = max(int(curve.env_steps[-1]) for curve in curves)
     n_bins = min(BINS, max(len(curve.values) for curve in curves))
     width = last / n_bins
     middles = (np.arange(n_bins) + 0.5) * width
     binned = [_binned(curve, width, n_bins) for curve in curves]
     if len(curves) < FEW_SEEDS:
-        return Lines(method, middles, tuple(binned), None)
+        lines = (Line(seed.seed, values) for seed, values in zip(seeds, binned, strict=True))
+        return Lines(method, middles, tuple(lines), None)
     values = np.array(binned)
     middle, low, high = np.full((3, n_bins), np.nan)
     finite = np.isfinite(values).all(axis=0)
@@ -432,8 +455,3 @@ def _binned(curve: Curve, width: float, n_bins: int) -> Float[np.ndarray, " T"]:
     counts = np.bincount(index, minlength=n_bins)
     sums = np.bincount(index, weights=curve.values, minlength=n_bins)
     return np.divide(sums, counts, out=np.full(n_bins, np.nan), where=counts > 0)
-
-
-def setting(settings: Settings, name: str) -> str:
-    """A setting as it is shown; a dash where a method has none of that name."""
-    return in_words(settings[name]) if name in settings else "–"

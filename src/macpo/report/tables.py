@@ -11,7 +11,8 @@ from rich.cells import cell_len
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from macpo.report.summary import LEVEL, Estimate, Report, Scores, TaskReport, setting
+from macpo.report.labels import in_words
+from macpo.report.summary import LEVEL, Estimate, Report, Scores, TaskReport
 from macpo.report.table import LAST_EVALUATIONS, NOTHING
 
 _TEX = str.maketrans(
@@ -66,21 +67,23 @@ def scores_table(report: Report, task: TaskReport) -> Table:
 def overall_table(report: Report) -> Table:
     """What each method came to on all tasks together."""
     interval = f"{LEVEL:.0%} interval"
+    shares = np.isfinite([each.final.value for each in report.overall]).any()
     rows = [
         (
             report.methods[each.method].label,
-            *_estimate(each.final, 2),
+            *(_estimate(each.final, 2) if shares else ()),
             *_estimate(each.better_than_first, 2),
         )
         for each in report.overall
     ]
+    final = ("final, IQM", interval) if shares else ()
     note = (
-        "Methods that were evaluated on every task. The IQM of final scores is over all seeds and "
-        "tasks, and only of battles won: other scores mean something else on each task. Better "
-        "than first: the probability of improvement over the first method, mean over tasks."
+        "Methods that were evaluated on every task. Better than first: the probability of "
+        "improvement over the first method, mean over tasks."
+        + " The IQM of final scores is over all seeds and tasks."
+        * bool(shares)
     )
-    head = ("method", "final, IQM", interval, "better than first", interval)
-    return Table("All tasks", head, rows, note)
+    return Table("All tasks", ("method", *final, "better than first", interval), rows, note)
 
 
 def improvement_table(report: Report, task: TaskReport) -> Table:
@@ -169,7 +172,13 @@ def runs_table(report: Report) -> Table:
 def differences_table(report: Report) -> Table:
     """The settings that are not the same in all methods, the environment's apart."""
     rows = [
-        (name, *(setting(method.settings, name) for method in report.methods))
+        (
+            name,
+            *(
+                in_words(method.settings[name]) if name in method.settings else NOTHING
+                for method in report.methods
+            ),
+        )
         for name in report.differences
     ]
     return Table(
@@ -217,9 +226,23 @@ def latex(table: Table) -> str:
 
 
 def comma_separated(table: Table) -> str:
-    """The table as CSV."""
+    """The table as CSV; an interval is two columns, the low and high end of the column before."""
+    intervals = [j for j, head in enumerate(table.head) if head.endswith("interval")]
+
+    def ends(cell: str) -> list[str]:
+        return cell.strip("[]").split(", ") if cell.startswith("[") else [cell, cell]
+
+    def split(row: Sequence[str], at: Sequence[Sequence[str]]) -> list[str]:
+        cells = [[cell] for cell in row]
+        for j, two in zip(intervals, at, strict=True):
+            cells[j] = list(two)
+        return [cell for some in cells for cell in some]
+
+    names = [[f"{table.head[j - 1]}, {end}" for end in ("low", "high")] for j in intervals]
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows([table.head, *table.rows])
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(split(table.head, names))
+    writer.writerows(split(row, [ends(row[j]) for j in intervals]) for row in table.rows)
     return text.getvalue()
 
 

@@ -3,7 +3,6 @@
 {environment: {task: {algorithm: {run: {"step_0": {"step_count": 100, METRIC: [values]}, …}}}}}
 """
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from macpo.errors import UsageError
 from macpo.report.formats.imported import as_number, as_steps, imported_seed, seed_in, settings_in
 from macpo.report.records import Row
 from macpo.report.seeds import TrainedSeed
-from macpo.runs.files import read_json
+from macpo.runs.files import is_file, read_json
 
 SOURCE = "marl-eval"
 NO_TASK = "default"
@@ -26,7 +25,7 @@ _NOT_METRICS = ("step_count", "elapsed_time")
 
 def recognises(place: Path) -> bool:
     """Whether it is a JSON file."""
-    return place.suffix == ".json" and os.path.isfile(place)
+    return place.suffix == ".json" and is_file(place)
 
 
 def read(place: Path) -> Iterator[TrainedSeed]:

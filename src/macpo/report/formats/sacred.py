@@ -5,7 +5,6 @@ A run is a directory: config.json with its settings, and its metrics in metrics.
 a list of values and one of env steps).
 """
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +14,7 @@ from macpo.field_types import Settings
 from macpo.report.formats.imported import as_number, as_steps, imported_seed
 from macpo.report.records import Row
 from macpo.report.seeds import TrainedSeed
-from macpo.runs.files import read_json
+from macpo.runs.files import is_file, read_json
 
 SOURCE = "sacred"
 CONFIG, METRICS, INFO = "config.json", "metrics.json", "info.json"
@@ -53,9 +52,7 @@ _OURS = {
 
 def recognises(place: Path) -> bool:
     """Whether it is a directory that sacred wrote."""
-    return os.path.isfile(place / CONFIG) and any(
-        os.path.isfile(place / name) for name in (METRICS, INFO)
-    )
+    return is_file(place / CONFIG) and any(is_file(place / name) for name in (METRICS, INFO))
 
 
 def read(place: Path) -> Iterator[TrainedSeed]:
@@ -96,7 +93,7 @@ def _rows(place: Path) -> list[Row]:
     problems: list[str] = []
     for name, series in {METRICS: _metrics_series, INFO: _info_series}.items():
         file = place / name
-        if not os.path.isfile(file):
+        if not is_file(file):
             continue
         try:
             data = read_json(file, "the metrics of a run")

@@ -6,7 +6,6 @@ is the task: "predator-prey, punishment=-2.csv".
 """
 
 import csv
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from macpo.errors import UsageError, require
 from macpo.report.formats.imported import as_float, as_steps, imported_seed, seed_in, settings_in
 from macpo.report.records import Row
 from macpo.report.seeds import TrainedSeed
-from macpo.runs.files import disk_errors
+from macpo.runs.files import disk_errors, is_file
 
 SOURCE = "wandb"
 _BETWEEN = " - "
@@ -23,7 +22,7 @@ _REPEATED = ("__MIN", "__MAX")
 
 def recognises(place: Path) -> bool:
     """Whether it is a CSV file."""
-    return place.suffix == ".csv" and os.path.isfile(place)
+    return place.suffix == ".csv" and is_file(place)
 
 
 def read(place: Path) -> Iterator[TrainedSeed]:
