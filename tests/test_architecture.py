@@ -32,6 +32,7 @@ ORDER = [
     "statistics",
     "study",
     "report",
+    "reproduce",
     "render",
     "bench",
     "doctor",

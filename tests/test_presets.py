@@ -35,6 +35,15 @@ def test_pymarl_makes_an_update_of_32_episodes_after_each_one():
     assert algorithm.td_lambda == 0 and run.epsilon_anneal_time == 50_000
 
 
+def test_paper_is_table_2_and_appendix_e():
+    experiment = presets.apply("paper", presets.apply("pymarl", Experiment()))
+    run, algorithm = experiment.run, experiment.algorithm
+    assert (run.batch_size, run.buffer_size, run.target_update_interval) == (128, 10_000, 200)
+    assert (algorithm.lr, algorithm.td_lambda) == (0.001, 0.6)
+    assert (run.epsilon_start, run.epsilon_finish) == (0.995, 0.05)
+    assert (run.epsilon_anneal_time, run.test_nepisode) == (100_000, 32)
+
+
 @pytest.mark.parametrize("name", ["cwqmix", "iql", "owqmix", "qplex", "qtran", "vdn"])
 def test_pymarl2_is_what_every_value_based_algorithm_starts_from(name):
     named = Experiment(algorithm=name)
@@ -123,7 +132,9 @@ def test_presets_keep_what_they_do_not_name():
 
 
 def test_every_preset_is_found_and_described():
-    assert set(presets.known()) == {"macpo", "macpo-official", "pymarl", "pymarl2"} | OF_ONE
+    assert (
+        set(presets.known()) == {"macpo", "macpo-official", "paper", "pymarl", "pymarl2"} | OF_ONE
+    )
     assert all(function.__doc__ for function in presets.known().values())
 
 

@@ -427,9 +427,11 @@ class _Sweep:
     out: str | None = None
     """The study's directory; default: studies/NAME."""
     engine: str = "local"
-    """Where the runs are carried out: local."""
+    """Where the runs are carried out: local, ray or slurm."""
     jobs: PositiveInt | None = None
-    """Runs at a time, each with its share of the cores; default: what is fastest, measured."""
+    """Runs at a time on this machine; default: what is fastest, measured."""
+    cores: PositiveInt | None = None
+    """Cores of each run; default: what is fastest, measured; on a cluster, 1."""
     trust: _Trust = False
 
 
@@ -439,7 +441,9 @@ def _sweep(arguments: list[str]) -> int | None:
     flags: _Sweep = _parse(_Sweep, own, "macpo sweep", _sweep_help())
     check_fields(flags, "")
     study, out = _study(flags, rest)
-    result = macpo.sweep(study, out, flags.engine, jobs=flags.jobs, console=_console)
+    result = macpo.sweep(
+        study, out, flags.engine, jobs=flags.jobs, cores=flags.cores, console=_console
+    )
     if result.signal is not None:
         return 128 + result.signal
     return None if result.finished else 1

@@ -36,6 +36,22 @@ def pymarl(experiment: Experiment) -> Experiment:
     )
 
 
+def paper(experiment: Experiment) -> Experiment:
+    """MAC-PO's paper (Table 2, Appendix E.3): PyMARL2's, with replay of 10,000 and ε from 0.995."""
+    _value_based(experiment, "paper")
+    tuned = pymarl2(experiment)
+    run = replace(
+        tuned.run,
+        buffer_size=10_000,
+        target_update_interval=200,
+        epsilon_start=0.995,
+        epsilon_finish=0.05,
+        test_interval=10_000,
+        test_nepisode=32,
+    )
+    return replace(tuned, algorithm=replace(tuned.algorithm, lr=1e-3, td_lambda=0.6), run=run)
+
+
 def iql_pymarl2(experiment: Experiment) -> Experiment:
     """IQL as PyMARL2 leaves it, untuned: one-step, half the learning rate, batches of 32."""
     _one_of(experiment, "iql_pymarl2", "iql")

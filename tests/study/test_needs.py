@@ -22,9 +22,7 @@ def test_no_more_runs_than_there_are_or_than_memory_holds():
 def test_runs_share_a_cpu_as_far_as_memory_lasts_and_never_an_accelerator(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr("macpo.study.sweep.available_cores", lambda: 4)
     monkeypatch.setattr("macpo.study.sweep.available_bytes", lambda: 10_000)
-    assert max_parallel(Needs(n_bytes=10, is_on_cpu=True), n_runs=9) == 4
     assert max_parallel(Needs(n_bytes=4_000, is_on_cpu=True), n_runs=9) == 2
     assert max_parallel(Needs(n_bytes=20_000, is_on_cpu=True), n_runs=9) == 1
     assert max_parallel(Needs(n_bytes=10, is_on_cpu=True), n_runs=3) == 3

@@ -76,7 +76,7 @@ def test_the_plan_says_what_is_coming(engine: FakeEngine, tmp_path: Path):
     macpo.sweep(STUDY, tmp_path, jobs=1, console=console)
     lines = console.export_text().splitlines()
     assert lines[0] == "weights: 4 of 4 runs left, 480 env steps; up to 0 MB each"
-    assert lines[1].startswith("1 at a time with ")
+    assert lines[1].startswith("1 at a time, ")
 
 
 def test_more_runs_at_a_time_than_memory_holds_are_refused(
@@ -105,6 +105,18 @@ def test_an_unknown_engine_is_refused_with_the_known_ones(tmp_path: Path):
 
     with pytest.raises(UsageError, match=r"unknown engine 'locl'; did you mean 'local'\?"):
         engines.make("locl", 1, 1)
+
+
+def test_a_run_keeps_the_cores_that_its_study_was_begun_with(engine: FakeEngine, tmp_path: Path):
+    macpo.sweep(STUDY, tmp_path, cores=1, console=QUIET)
+    assert StudyDirectory(tmp_path).read_cores() == 1
+    with pytest.raises(UsageError, match="was begun with 1 cores for each run"):
+        macpo.sweep(STUDY, tmp_path, cores=2, console=QUIET)
+
+
+def test_the_number_of_runs_at_a_time_is_for_this_machine_alone(engine: FakeEngine, tmp_path: Path):
+    with pytest.raises(UsageError, match="a cluster decides by itself"):
+        macpo.sweep(STUDY, tmp_path, "ray", jobs=2, console=QUIET)
 
 
 # --- for real -----------------------------------------------------------------------------------

@@ -119,7 +119,8 @@ def until_decided(
             f"undecided after {decision.n_pairs} of at most {plan.most_pairs} pairs of seeds; "
             f"next: seed {further.seeds[-1]}",
         )
-        result = sweep(further, arms.further.path, engine, jobs=jobs, console=console)
+        cores = arms.study.read_cores()  # of the study's own runs
+        result = sweep(further, arms.further.path, engine, jobs=jobs, cores=cores, console=console)
         if not result.finished:
             return result
 
@@ -208,13 +209,8 @@ def _sides(arms: Arms, most_pairs: int) -> tuple[Side, Side]:
 
 def _next(arms: Arms, study: Study, *, trust: bool) -> Study:
     """The study of further seeds with what it lacks: what was begun, or else one more seed."""
-    begun = arms.further.plan.exists()
-    seeds = [*arms.further.read(trust=trust).seeds] if begun else []
+    seeds = [*arms.further.read(trust=trust).seeds] if arms.further.plan.exists() else []
     pair = {arm: study.arms[arm] for arm in sorted(arms[1:])}
     if {PlannedRun(arm, seed) for seed in seeds for arm in pair} <= _finished(arms.further):
         seeds.append(max((*study.seeds, *seeds)) + 1)
-    further = Study(f"{study.name}: {arms.further.path.name}", pair, seeds)
-    cores = arms.study.read_cores()
-    if not begun and cores is not None:
-        arms.further.begin(further, cores)  # as many as the study's own runs have
-    return further
+    return Study(f"{study.name}: {arms.further.path.name}", pair, seeds)

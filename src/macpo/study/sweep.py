@@ -48,14 +48,17 @@ def sweep(
     engine: str = "local",
     *,
     jobs: int | None = None,
+    cores: int | None = None,
     console: Console | None = None,
 ) -> SweepResult:
     """Train every arm of a study with every seed, in the directory `out` (default: studies/NAME).
 
     What is finished there is not done again, and what was stopped goes on from its checkpoint, bit
-    for bit. A run that fails does not stop the others. `jobs` is the number of runs at a time, each
-    with its share of the cores; without it, what is fastest is measured. Raises UsageError for a
-    directory that holds something else, or an arm that cannot be trained.
+    for bit. A run that fails does not stop the others. The engine is `local`, `ray` or `slurm`
+    (docs/studies.md). `cores` is the number of cores of a run, and `jobs` that of runs at a time on
+    this machine; without either, what is fastest here is measured, and a cluster's runs have a core
+    each. Raises UsageError for a directory that holds something else, an arm that cannot be trained
+    and a cluster that cannot be reached.
     """
     console = console or make_console()
     directory = StudyDirectory(f"studies/{study.name}" if out is None else out)
@@ -65,8 +68,8 @@ def sweep(
         directory.require_fit(study)
         outcomes = directory.read_outcomes()
         left = [run for run in study.runs() if not _is_finished(directory, outcomes.get(run), run)]
-        cores = directory.read_cores()
-        plan = _plan(study, left, cores, jobs, console)
+        planned = _require_same(cores, directory.read_cores())
+        plan = _plan(study, left, engine, planned, jobs, console)
         directory.begin(study, plan.cores)
         if not left:
             say(console, f"all {len(study.runs())} runs are finished: {directory.path}")
@@ -83,51 +86,72 @@ def _is_finished(directory: StudyDirectory, outcome: Outcome | None, run: Planne
     return outcome is not None and outcome.status == "finished" and is_there
 
 
+def _require_same(cores: int | None, planned: int | None) -> int | None:
+    """The cores of a run; UsageError if a study was begun with others."""
+    require(
+        None in (cores, planned) or cores == planned,
+        f"this study was begun with {planned} cores for each run, which decide the last bits of "
+        f"its numbers; go on without --cores {cores}.",
+    )
+    return planned or cores
+
+
 def _plan(
-    study: Study, left: list[PlannedRun], cores: int | None, jobs: int | None, console: Console
+    study: Study,
+    left: list[PlannedRun],
+    engine: str,
+    cores: int | None,
+    jobs: int | None,
+    console: Console,
 ) -> Pace:
     """How many runs at a time, with how many cores each; prints what is about to happen."""
-    arms = {run.arm: study.arms[run.arm] for run in left}
-    n_cores = available_cores()
-    if not arms:
+    if not left:
         return Pace(1, cores or 1, 0.0)
+    arms = {run.arm: study.arms[run.arm] for run in left}
     needs = dict(zip(arms, read_needs([*arms.values()], trust=study.needs_trust), strict=True))
     largest = max(needs, key=lambda arm: needs[arm].n_bytes)
-    most = max_parallel(needs[largest], len(left))
     steps = sum(study.arms[run.arm].run.steps for run in left)
     say(
         console,
         f"{study.name}: {len(left)} of {len(study.runs())} runs left, {steps:,} env steps; "
         f"up to {needs[largest].n_bytes / 1e6:,.0f} MB each",
     )
-    if jobs is not None or cores is not None:
-        cores = cores or max(n_cores // (jobs or 1), 1)
-        parallel = jobs or min(max(n_cores // cores, 1), most)
-        plan = Pace(min(parallel, len(left)), cores, 0.0)
-        require(
-            plan.parallel <= most or not needs[largest].is_on_cpu,
-            f"{plan.parallel} runs at a time need more memory than is free; --jobs {most} fits.",
-        )
-    else:
+    if engine != engines.LOCAL:
+        require(jobs is None, "--jobs counts runs on this machine; a cluster decides by itself.")
+        plan = Pace(len(left), cores or 1, 0.0)
+        say(console, f"on {engine}, {_with_cores(plan.cores)}")
+        return plan
+    most = max_parallel(needs[largest], len(left))
+    if jobs is None and cores is None:
         plan = _fastest(study, largest, needs[largest], most, console)
+    else:
+        parallel = min(jobs or max(available_cores() // (cores or 1), 1), len(left))
+        require(
+            parallel <= most or not needs[largest].is_on_cpu,
+            f"{parallel} runs at a time need more memory than is free; --jobs {most} fits.",
+        )
+        plan = Pace(parallel, cores or max(available_cores() // parallel, 1), 0.0)
     told = f", about {clock(steps / plan.env_steps_per_s)}" if plan.env_steps_per_s else ""
-    cores_each = f"{plan.cores} core{'s' * (plan.cores > 1)} each"
-    say(console, f"{plan.parallel} at a time with {cores_each}{told}")
+    say(console, f"{plan.parallel} at a time, {_with_cores(plan.cores)}{told}")
     return plan
 
 
+def _with_cores(cores: int) -> str:
+    return f"{cores} core{'s' * (cores > 1)} each"
+
+
 def max_parallel(needs: Needs, n_runs: int) -> int:
-    """How many runs fit on this machine at a time; an accelerator is not shared."""
+    """How many runs fit into this machine's memory at a time; an accelerator is not shared."""
     if not needs.is_on_cpu:
         return 1
     free = available_bytes()
-    fitting = n_runs if free is None else free // max(needs.n_bytes, 1)
-    return max(min(n_runs, fitting, available_cores()), 1)
+    return n_runs if free is None else max(min(n_runs, free // max(needs.n_bytes, 1)), 1)
 
 
 def _fastest(study: Study, arm: str, needs: Needs, most: int, console: Console) -> Pace:
     """The fastest way to share the cores among runs, measured where there is a choice."""
-    ways = candidates(available_cores(), most) if needs.is_on_cpu else [(1, 1)]
+    n_cores = available_cores()
+    ways = candidates(n_cores, min(most, n_cores)) if needs.is_on_cpu else [(1, 1)]
     if len(ways) == 1:
         return Pace(*ways[0], 0.0)
     paces: list[Pace] = []

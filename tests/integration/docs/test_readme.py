@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
@@ -14,6 +15,8 @@ import macpo
 from macpo import bench, registry
 from macpo.bench.measure import Result
 from macpo.cli import main
+from macpo.runs.train import train
+from macpo.training.trainer import make_trainer
 from tests.support.fake_engine import install
 from tests.support.paths import ROOT
 
@@ -53,12 +56,24 @@ def small(command: list[str]) -> list[str]:
     return [*command, *SMALL, *size, *buffer, *widths]
 
 
+def train_or_trace(
+    experiment: macpo.Experiment, directory: str | None, **options: Any
+) -> macpo.RunResult:
+    """Train where later commands read the run; elsewhere trace all that would be compiled."""
+    if directory is not None:
+        return train(experiment, directory, **options)
+    trainer = make_trainer(experiment, to_play=True)
+    jax.eval_shape(trainer.chunk, jax.eval_shape(trainer.init), 0, 1)
+    return macpo.RunResult(Path("nothing"), finished=True)
+
+
 @pytest.mark.slow
 def test_every_macpo_command_of_the_readme_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     measured = [Result("memory", 1.0, "MB")]  # tests/bench measures it
     monkeypatch.setitem(bench.SECTIONS, "memory", lambda flags: measured)
     install(monkeypatch)  # tests/study has real sweeps
+    monkeypatch.setattr(macpo, "train", train_or_trace)
     found = commands()
     assert {"train", "resume", "sweep", "evaluate", "render", "list", "doctor", "bench"} <= {
         command[0] for command in found

@@ -19,7 +19,7 @@ from macpo.training.trainer import Trainer, TrainState, make_trainer
 
 pytestmark = pytest.mark.slow
 
-SEEDS = 5
+SEEDS = 3
 FOREVER = 2**30  # env steps: the number of updates decides
 NETWORKS = {
     "coma": {"critic_hidden_dim": 32, "critic_lr": 1e-2},

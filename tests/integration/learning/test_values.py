@@ -12,7 +12,7 @@ from tests.support.toys import TwoStates
 
 pytestmark = pytest.mark.slow
 
-SEEDS = 4
+SEEDS = 3
 ALPHA = 0.1
 PENALTY = ((8.0, -12.0, -12.0), (-12.0, 0.0, 0.0), (-12.0, 0.0, 0.0))
 HARSH = ((8.0, -16.0, -16.0), (-16.0, 0.0, 0.0), (-16.0, 0.0, 0.0))
@@ -129,8 +129,8 @@ def test_qtran_which_represents_agreement_takes_the_eight() -> None:
 
 def test_qplex_learns_the_values_of_an_unending_process() -> None:
     uniform = make_config("weighting", "uniform")
-    learned = learn(TwoStates(), "qplex", uniform, updates=1000, seeds=SEEDS, gamma=0.9)
+    learned = learn(TwoStates(), "qplex", uniform, updates=1000, seeds=1, gamma=0.9)
     first = learned.q_tot[:, ::16, 0]  # of the four joint actions in the first state
     # V = 1 / (1 − γ) = 10: 1 + 9 for the best, 9 for those that only wait, 0 without return
-    np.testing.assert_allclose(first, [[10, 9, 9, 0]] * SEEDS, atol=0.5)
+    np.testing.assert_allclose(first, [[10, 9, 9, 0]], atol=0.5)
     assert (learned.returns == 3).all()

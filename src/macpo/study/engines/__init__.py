@@ -53,4 +53,27 @@ def _local(parallel: int, cores: int, trust: bool) -> Engine:
     return LocalEngine(parallel, cores, trust=trust)
 
 
-_ENGINES: Mapping[str, Callable[[int, int, bool], Engine]] = {"local": _local}
+def _ray(_: int, cores: int, trust: bool) -> Engine:
+    try:
+        from macpo.study.engines.ray import RayEngine
+    except ImportError as error:
+        raise UsageError(f"--engine ray needs Ray ({error}): pip install 'macpo[ray]'.") from error
+    return RayEngine(cores, trust=trust)
+
+
+def _slurm(_: int, cores: int, trust: bool) -> Engine:
+    try:
+        from macpo.study.engines.slurm import SlurmEngine
+    except ImportError as error:
+        raise UsageError(
+            f"--engine slurm needs submitit ({error}): pip install 'macpo[slurm]'."
+        ) from error
+    return SlurmEngine(cores, trust=trust)
+
+
+LOCAL = "local"
+_ENGINES: Mapping[str, Callable[[int, int, bool], Engine]] = {
+    LOCAL: _local,
+    "ray": _ray,
+    "slurm": _slurm,
+}

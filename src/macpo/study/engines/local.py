@@ -29,12 +29,14 @@ class _Process:
 class LocalEngine:
     """`parallel` runs at a time with `cores` each.
 
-    Where the system can, a run stays on its cores. `trust` lets the study's file name code that is
-    not registered.
+    A `pinned` run stays on its cores, where the system can do that. `trust` lets the study's file
+    name code that is not registered.
     """
 
-    def __init__(self, parallel: int, cores: int, *, trust: bool = False) -> None:
-        self.cores, self.trust = cores, trust
+    def __init__(
+        self, parallel: int, cores: int, *, trust: bool = False, pinned: bool = True
+    ) -> None:
+        self.cores, self.trust, self.pinned = cores, trust, pinned
         self._free = [*range(parallel)][::-1]
         self._waiting = deque[tuple[StudyDirectory, PlannedRun]]()
         self._running: dict[PlannedRun, _Process] = {}
@@ -77,10 +79,13 @@ class LocalEngine:
         # -P: in a folder from somebody else, any module's name may be a trap
         words = [sys.executable, "-P", "-m", "macpo.study.carry_out", os.fspath(directory.path)]
         words += [run.arm, str(run.seed), str(self.cores)]
-        words += ["--trust"] * self.trust + ["--on", *map(str, cores_of_slot(slot, self.cores))]
+        words += ["--trust"] * self.trust + ["--on", *map(str, self._cores_of(slot))]
         with handle:
             popen = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=handle, stderr=handle)
         return _Process(popen, directory, slot, time.monotonic())
+
+    def _cores_of(self, slot: int) -> list[int]:
+        return cores_of_slot(slot, self.cores) if self.pinned else []
 
 
 def _outcome(run: PlannedRun, process: _Process, free: list[int]) -> Outcome:

@@ -1,0 +1,1 @@
+"""The paper's figures as studies, and what its claims about them are worth."""

@@ -1,0 +1,104 @@
+"""What the paper says of two methods, and whether scores of several seeds bear it out."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+
+from macpo import statistics
+
+Score: TypeAlias = Literal["final", "area"]
+"""A seed's result at the end, or the mean height of its curve, which speed raises."""
+Verdict: TypeAlias = Literal["supported", "contradicted", "undecided"]
+LEVEL = 0.95
+"""Of the interval of a difference."""
+SIMILAR = 0.05
+"""Of the range of scores: two methods whose difference is surely below that end alike."""
+
+
+class Claim(NamedTuple):
+    """One sentence of the paper, about one task."""
+
+    method: str
+    other: str
+    task: str
+    score: Score = "final"
+    relation: Literal["above", "alike"] = "above"
+    by: float | None = None
+    """How far above, as far as the paper tells it; for StarCraft a share of battles won."""
+
+    def __str__(self) -> str:
+        """The claim in words.
+
+        >>> str(Claim("MAC-PO", "QMIX", "punishment=-2", "area"))
+        'MAC-PO learns faster than QMIX on punishment=-2'
+        """
+        words = {
+            ("final", "above"): "ends above",
+            ("final", "alike"): "ends like",
+            ("area", "above"): "learns faster than",
+            ("area", "alike"): "learns as fast as",
+        }[self.score, self.relation]
+        return f"{self.method} {words} {self.other} on {self.task}"
+
+
+class Judged(NamedTuple):
+    """A claim beside what was measured."""
+
+    claim: Claim
+    verdict: Verdict
+    n_seeds: int
+    """Seeds that both methods have been trained with."""
+    value: float
+    """The method's interquartile mean less the other's; NaN without a seed."""
+    low: float
+    high: float
+    """The interval of that difference."""
+
+
+def judge(
+    claim: Claim, scores: Mapping[int, float], others: Mapping[int, float], score_range: float
+) -> Judged:
+    """Compare two methods' scores, by seed, paired where both have one.
+
+    A claim is supported or contradicted if the whole interval of the difference says so. With fewer
+    than two seeds there is no interval, and nothing is decided.
+    """
+    seeds = sorted({*scores} & {*others})
+    x, y = (np.array([of[seed] for seed in seeds]) for of in (scores, others))
+    if len(seeds) < 2:
+        value = float(np.mean(x - y)) if seeds else np.nan
+        return Judged(claim, "undecided", len(seeds), value, np.nan, np.nan)
+    value, low, high = statistics.difference(x, y, paired=True, level=LEVEL)
+    margin = SIMILAR * score_range
+    if claim.relation == "above":
+        is_so, is_not_so = low > 0, high <= 0
+    else:
+        is_so, is_not_so = -margin < low and high < margin, low > margin or high < -margin
+    verdict = "supported" if is_so else "contradicted" if is_not_so else "undecided"
+    return Judged(claim, verdict, len(seeds), value, low, high)
+
+
+def in_words(judged: Judged) -> str:
+    """The verdict in a sentence, with the test behind it."""
+    n = f"{judged.n_seeds} seed{'s' * (judged.n_seeds != 1)}"
+    if judged.n_seeds < 2:
+        return f"{judged.claim}: undecided at {n}"
+    interval = f"{judged.value:+.3g}, {LEVEL:.0%} interval [{judged.low:.3g}, {judged.high:.3g}]"
+    return f"{judged.claim}: {judged.verdict} at {n} ({interval})"
+
+
+def above_all(
+    method: str,
+    others: Sequence[str],
+    tasks: Sequence[str],
+    score: Score = "final",
+    by: Mapping[str, float] | None = None,
+) -> list[Claim]:
+    """The claim that a method is above each of the others on every task."""
+    differences = by or {}
+    return [
+        Claim(method, other, task, score, by=differences.get(task))
+        for task in tasks
+        for other in others
+    ]

@@ -1,0 +1,70 @@
+"""What is claimed, and what scores of several seeds make of it."""
+
+import math
+
+import pytest
+
+from macpo.reproduce.claims import Claim, Judged, above_all, in_words, judge
+
+ABOVE = Claim("MAC-PO", "QMIX", "MMM2", by=0.11)
+ALIKE = Claim("MAC-PO", "OW-QMIX", "MMM2", relation="alike")
+LOW = dict.fromkeys(range(5), 0.2)
+
+
+def by_seed(*scores: float) -> dict[int, float]:
+    return dict(enumerate(scores))
+
+
+def test_a_method_that_every_seed_puts_above_is_above():
+    judged = judge(ABOVE, by_seed(0.5, 0.6, 0.7, 0.5, 0.6), LOW, score_range=1)
+    assert judged.verdict == "supported" and judged.n_seeds == 5
+    assert judged.value == pytest.approx(1.7 / 3 - 0.2) and judged.low > 0
+
+
+def test_a_method_that_every_seed_puts_below_or_level_is_not_above():
+    assert judge(ABOVE, by_seed(0.1, 0, 0.1, 0, 0.1), LOW, score_range=1).verdict == "contradicted"
+    assert judge(ABOVE, LOW, LOW, score_range=1).verdict == "contradicted"
+
+
+def test_seeds_that_disagree_decide_nothing():
+    judged = judge(ABOVE, by_seed(0.9, 0, 0.8, 0, 0.1), LOW, score_range=1)
+    assert judged.verdict == "undecided" and judged.low < 0 < judged.high
+
+
+def test_methods_are_alike_if_the_whole_interval_is_small_beside_the_range_of_scores():
+    scores = by_seed(0.21, 0.2, 0.22, 0.19, 0.2)
+    assert judge(ALIKE, scores, LOW, score_range=1).verdict == "supported"
+    assert judge(ALIKE, scores, LOW, score_range=0.01).verdict == "undecided"
+    far = by_seed(0.9, 0.8, 0.9, 0.8, 0.9)
+    assert judge(ALIKE, far, LOW, score_range=1).verdict == "contradicted"
+
+
+def test_only_seeds_that_both_have_are_compared():
+    judged = judge(ABOVE, {0: 1.0, 1: 1.0, 7: 0.0}, {0: 0.5, 1: 0.5, 3: 9.0}, score_range=1)
+    assert (judged.n_seeds, judged.value) == (2, 0.5)
+
+
+def test_one_seed_decides_nothing_and_none_says_nothing():
+    one = judge(ABOVE, {0: 1.0}, {0: 0.2}, score_range=1)
+    assert (one.verdict, one.value) == ("undecided", 0.8) and math.isnan(one.low)
+    none = judge(ABOVE, {0: 1.0}, {1: 0.2}, score_range=1)
+    assert none.verdict == "undecided" and math.isnan(none.value)
+
+
+def test_a_verdict_in_words_has_the_test_behind_it():
+    judged = Judged(ABOVE, "supported", 5, 0.35, 0.28, 0.41)
+    assert in_words(judged) == (
+        "MAC-PO ends above QMIX on MMM2: supported at 5 seeds (+0.35, 95% interval [0.28, 0.41])"
+    )
+    assert in_words(Judged(ALIKE, "undecided", 1, 0.1, math.nan, math.nan)) == (
+        "MAC-PO ends like OW-QMIX on MMM2: undecided at 1 seed"
+    )
+
+
+def test_being_above_all_others_is_a_claim_about_each_on_every_task():
+    assert above_all("A", ("B", "C"), ("x", "y"), "area", {"y": 0.1}) == [
+        Claim("A", "B", "x", "area"),
+        Claim("A", "C", "x", "area"),
+        Claim("A", "B", "y", "area", by=0.1),
+        Claim("A", "C", "y", "area", by=0.1),
+    ]

@@ -1,0 +1,107 @@
+"""Studies on a cluster: Ray with machines that die, SLURM as submitit plays it on this machine."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+import macpo
+from macpo import Study, UsageError
+from macpo.study import engines
+from macpo.study.directory import StudyDirectory
+from macpo.study.engines import Engine
+from macpo.study.study import PlannedRun
+from tests.study.conftest import SMALL
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # of Ray and submitit
+
+QUIET = Console(quiet=True)
+LONG = replace(SMALL, run=replace(SMALL.run, steps=1_000))
+STUDY = Study("weights", {"a": LONG, "b": replace(LONG, weighting=macpo.weighting.PER())}, seeds=3)
+
+
+def metrics(directory: StudyDirectory, study: Study = STUDY) -> dict[PlannedRun, bytes]:
+    return {run: directory.run(run).metrics.read_bytes() for run in study.runs()}
+
+
+@pytest.fixture(scope="module")
+def by_hand(tmp_path_factory: pytest.TempPathFactory) -> dict[PlannedRun, bytes]:
+    """What `macpo.train` writes; tests/study/test_sweep.py says that the local engine does too."""
+    directory = StudyDirectory(tmp_path_factory.mktemp("hand"))
+    for run in STUDY.runs():
+        macpo.train(STUDY.experiment(run), directory.run(run).path, console=QUIET)
+    return metrics(directory)
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """Ray on three machines: one without cores for runs, two with one each."""
+    ray = pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    head = {"num_cpus": 0, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    cluster.dying = [cluster.add_node(num_cpus=1)]
+    cluster.add_node(num_cpus=1)
+    ray.init(address=cluster.address, log_to_driver=False)
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+def test_a_study_is_finished_although_a_machine_dies_and_equals_the_local_one(
+    cluster: Any, by_hand: dict[PlannedRun, bytes], tmp_path: Path
+):
+    directory = StudyDirectory(tmp_path)
+
+    def kill_a_machine() -> None:
+        while not [*directory.runs.glob("*/*/checkpoints/*.safetensors")]:
+            time.sleep(0.1)  # until something has been saved
+        cluster.remove_node(cluster.dying.pop())
+
+    killer = Thread(target=kill_a_machine)
+    killer.start()
+    result = macpo.sweep(STUDY, tmp_path, "ray", console=QUIET)
+    killer.join()
+    assert not cluster.dying and result.finished
+    assert metrics(directory) == by_hand
+
+
+def test_a_cluster_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(UsageError, match=r"cannot reach a Ray cluster at '127.0.0.1:1': .*"):
+        engines.make("ray", 1, 1)
+
+
+@pytest.fixture
+def slurm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SLURM's engine with jobs as processes of this machine."""
+    pytest.importorskip("submitit")
+    from macpo.study.engines.slurm import SlurmEngine
+
+    def make(name: str, parallel: int, cores: int, *, trust: bool = False) -> Engine:
+        return SlurmEngine(cores, trust=trust, cluster="local")
+
+    monkeypatch.setattr(engines, "make", make)
+
+
+@pytest.mark.usefixtures("slurm")
+def test_a_study_on_slurm_equals_the_local_one(by_hand: dict[PlannedRun, bytes], tmp_path: Path):
+    study = Study("weights", STUDY.arms, seeds=1)
+    assert macpo.sweep(study, tmp_path, "slurm", console=QUIET).finished
+    assert metrics(StudyDirectory(tmp_path), study).items() <= by_hand.items()
+
+
+def test_a_machine_without_slurm_is_told(tmp_path: Path):
+    pytest.importorskip("submitit")
+    engine = engines.make("slurm", 1, 1)
+    directory = StudyDirectory(tmp_path)
+    directory.begin(STUDY, cores=1)
+    with pytest.raises(UsageError, match=r"cannot submit to SLURM: .*sbatch"):
+        engine.submit(directory, STUDY.runs())
