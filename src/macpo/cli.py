@@ -37,7 +37,7 @@ from macpo.machine import prepare_jax
 from macpo.replay.priority import Replay
 from macpo.reproduce.figures import BudgetName, EnvName
 from macpo.runs.directory import RunDirectory, read_experiment
-from macpo.runs.files import parse_json
+from macpo.runs.files import parse_json, write_atomically
 from macpo.study import grid
 from macpo.study.directory import StudyDirectory
 from macpo.study.file import StudyFile
@@ -619,7 +619,8 @@ def _render(arguments: list[str]) -> None:
 @dataclass(frozen=True)
 class _Report:
     paths: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PATH…")]
-    """Run directories, studies, or folders that hold any, at any depth."""
+    """Run directories, studies, or folders that hold any, at any depth; results of sacred, wandb
+    and marl-eval."""
     out: Path | None = None
     """Directory of the report; default: report/ in a single study, else one in reports/."""
     metric: str | None = None
@@ -647,6 +648,7 @@ def _report(arguments: list[str]) -> None:
 
 def _show_report(written: "Written") -> None:
     """A report's tables of scores, what is odd about it, and where it is."""
+    from macpo.report.collection import first_of
     from macpo.report.tables import for_terminal, overall_table, scores_table
 
     files, report = written
@@ -654,7 +656,7 @@ def _show_report(written: "Written") -> None:
         _console.print(for_terminal(scores_table(report, task)))
     if report.overall:
         _console.print(for_terminal(overall_table(report)))
-    for note in report.notes:
+    for note in first_of(report.notes, 10):  # the page has them all
         say(_console, note, "yellow")
     say(_console, f"report: {files.page}")
 
@@ -714,6 +716,85 @@ def _status_of(result: macpo.SweepResult | None) -> int | None:
     if result is None or result.finished:
         return None
     return 1 if result.signal is None else 128 + result.signal
+
+
+@dataclass(frozen=True)
+class _Compare:
+    what: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="A B")]
+    """Two runs, arms of a study (STUDY/runs/ARM) or folders of one method's runs; or a study and
+    the names of two of its arms: STUDY ARM ARM."""
+    metric: str | None = None
+    """Metric of evaluations to compare; default: test_battle_won_mean where battles are fought,
+    else test_return_mean."""
+    json: str | None = None
+    """File for every number."""
+    until_decided: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Train two arms of a study with further seeds until a group-sequential test decides."""
+    most_seeds: PositiveInt | None = None
+    """Seeds at most, those of the study among them; default: 20. The first call fixes them."""
+    engine: str = "local"
+    """Where further seeds are trained, as for `macpo sweep`."""
+    jobs: PositiveInt | None = None
+    """Runs at a time, as for `macpo sweep`."""
+    trust: _Trust = False
+
+
+def _compare(arguments: list[str]) -> int | None:
+    """Say whether two methods differ, by how much, and how many more seeds would decide it."""
+    from macpo.report import arms
+    from macpo.report.compare import compare_paths
+    from macpo.report.comparison import print_comparison
+    from macpo.report.plain import to_json
+
+    flags: _Compare = _parse(_Compare, arguments, "macpo compare", _summary(_compare))
+    check_fields(flags, "")
+    n = len(flags.what)
+    require(n in (2, 3), f"macpo compare takes A B or STUDY ARM ARM, not {n} names.")
+    first, second = Path(flags.what[0]), Path(flags.what[1])
+    two = arms.arms_at(first, second) if n == 2 else arms.find_arms(first, *flags.what[1:])
+    if flags.until_decided:
+        if two is None:
+            raise UsageError("--until-decided needs two arms of a study: STUDY ARM ARM.")
+        comparison = arms.until_decided(
+            two,
+            flags.most_seeds,
+            flags.metric,
+            flags.engine,
+            jobs=flags.jobs,
+            trust=_trusted(flags.trust),
+            console=_console,
+        )
+        if isinstance(comparison, macpo.SweepResult):
+            return _status_of(comparison)
+    elif two:
+        comparison = arms.compare_arms(two, flags.metric)
+    else:
+        comparison = compare_paths(first, second, flags.metric)
+    print_comparison(_console, comparison)
+    if flags.json:
+        write_atomically(Path(flags.json), f"{to_json(comparison)}\n".encode())
+        say(_console, f"numbers: {flags.json}")
+    return None
+
+
+@dataclass(frozen=True)
+class _Export:
+    paths: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PATH…")]
+    """As for `macpo report`."""
+    marl_eval: Path
+    """File to write, in marl-eval's JSON."""
+
+
+def _export(arguments: list[str]) -> None:
+    """Write results for other programs."""
+    from macpo.report.collection import collect
+    from macpo.report.export import write_marl_eval
+
+    flags: _Export = _parse(_Export, arguments, "macpo export", _summary(_export))
+    collection = collect(flags.paths)
+    for note in (*collection.notes, *write_marl_eval(collection, flags.marl_eval)):
+        say(_console, note, "yellow")
+    say(_console, f"marl-eval: {flags.marl_eval}")
 
 
 _LISTS: Mapping[str, Callable[[], Mapping[str, Any]]] = {  # of configurations, or of presets
@@ -857,6 +938,8 @@ COMMANDS: Mapping[str, Command] = {
     "render": Command(_render),
     "report": Command(_report),
     "reproduce": Command(_reproduce),
+    "compare": Command(_compare),
+    "export": Command(_export),
     "check-env": Command(
         _check_env, f" ENVIRONMENT [flags]\n\n{_summary(_check_env)}\n{_CHECK_USAGE}"
     ),

@@ -4,7 +4,10 @@ import json
 import math
 import os
 import re
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -282,3 +285,29 @@ def test_the_signature_changes_with_a_file_of_the_same_size(runs: Path) -> None:
     before = signature([runs])
     os.utime(runs / "macpo-seed0" / "metrics.jsonl", ns=(1, 1))
     assert signature([runs]) != before
+
+
+# --- as a table -----------------------------------------------------------------------------------
+
+
+def test_every_evaluation_is_a_row_of_the_frame(runs: Path) -> None:
+    collection = collect([runs])
+    frame = collection.to_frame()
+    assert [*frame] == ["task", "method", "seed", "env_steps", "metric", "value"]
+    assert {len(column) for column in frame.values()} == {2 * 2 * 4 * 3}  # metrics of a test row
+    of_one = (frame["method"] == "qmix · uniform") & (frame["seed"] == 1)
+    of_one &= frame["metric"] == "test_return_mean"
+    curve = collection.seeds[0, 1][1].evaluations["test_return_mean"]
+    np.testing.assert_array_equal(frame["env_steps"][of_one], curve.env_steps)
+    np.testing.assert_array_equal(frame["value"][of_one], curve.values)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_the_frame_of_a_library_has_the_same_columns(
+    runs: Path, library: Literal["pandas", "polars"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, library, SimpleNamespace(DataFrame=dict))
+    assert [*collect([runs]).to_frame(library)] == [*collect([runs]).to_frame()]
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(UsageError, match=f"{library} is not installed"):
+        collect([runs]).to_frame(library)

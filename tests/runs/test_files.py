@@ -148,6 +148,12 @@ def test_what_cannot_be_read_is_named(content: bytes | None, tmp_path: Path):
     assert str(error.value).startswith(f"cannot read settings from {file}: ")
 
 
+def test_a_file_that_the_system_cannot_tell_of_is_none(tmp_path: Path):
+    (tmp_path / "there").write_bytes(b"")
+    found = [files.is_file(tmp_path / name) for name in ("there", "absent", ".", "x" * 300)]
+    assert found == [True, False, False, False]
+
+
 def test_what_is_in_a_folder_is_told_and_nothing_where_there_is_none(tmp_path: Path):
     (tmp_path / "b").touch()
     (tmp_path / "a").touch()

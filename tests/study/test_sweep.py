@@ -88,6 +88,18 @@ def test_more_runs_at_a_time_than_memory_holds_are_refused(
     assert not (tmp_path / "study.json").exists()
 
 
+@pytest.mark.parametrize("jobs", [None, 4])
+def test_fewer_runs_than_cores_are_left_and_go_on(
+    engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int | None
+):
+    monkeypatch.setattr(module, "available_cores", lambda: 4)
+    engine.failing = [PlannedRun("a", 0)]
+    macpo.sweep(STUDY, tmp_path, jobs=4, console=QUIET)
+    engine.failing = []
+    assert macpo.sweep(STUDY, tmp_path, jobs=jobs, console=QUIET).finished
+    assert StudyDirectory(tmp_path).read_cores() == 1
+
+
 def test_an_unknown_engine_is_refused_with_the_known_ones(tmp_path: Path):
     from macpo.study import engines
 

@@ -1,9 +1,11 @@
 """An engine whose runs end at once, as they are told to."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 
 import pytest
 
+from macpo.experiment import to_dict
 from macpo.study import sweep
 from macpo.study.directory import Outcome, StudyDirectory
 from macpo.study.needs import Needs
@@ -11,15 +13,16 @@ from macpo.study.study import PlannedRun
 
 
 class FakeEngine:
-    """One run ends at each look."""
+    """One run ends at each look; with `score`, its last evaluation has that return."""
 
     def __init__(self) -> None:
         self.failing: Sequence[PlannedRun] = ()
+        self.score: Callable[[PlannedRun], float] | None = None
         self.done: list[PlannedRun] = []
         self.waiting: list[PlannedRun] = []
 
     def submit(self, directory: StudyDirectory, runs: Sequence[PlannedRun]) -> None:
-        self.directory = directory
+        self.directory, self.study = directory, directory.read()
         self.waiting += runs
 
     def running(self) -> list[PlannedRun]:
@@ -33,6 +36,12 @@ class FakeEngine:
         files = self.directory.run(run)
         files.path.mkdir(parents=True, exist_ok=True)
         files.experiment.write_text("{}")
+        if self.score is not None:
+            experiment = self.study.experiment(run)
+            files.experiment.write_text(json.dumps(to_dict(experiment)))
+            row = {"kind": "test", "seed": run.seed, "env_steps": experiment.run.steps}
+            row["test_return_mean"] = self.score(run)
+            files.metrics.write_text(json.dumps(row) + "\n")
         return [Outcome(run, "failed" if run in self.failing else "finished")]
 
     def stop(self) -> None:

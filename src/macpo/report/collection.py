@@ -4,13 +4,14 @@ A task is an environment with its settings, a method everything else that decide
 a trained seed what one seed of a run has recorded.
 """
 
+import importlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -19,12 +20,15 @@ from macpo.experiment import PARTS, SETTINGS, Run, part_from_dict
 from macpo.field_types import Settings, build, settings
 from macpo.replay.priority import Replay
 from macpo.report import records
+from macpo.report.formats import format_of
 from macpo.report.labels import flat, same, tell_apart
 from macpo.report.records import Curve, Row
+from macpo.report.seeds import IMPORTED, TrainedSeed
 from macpo.runs.directory import RunDirectory
-from macpo.runs.files import parse_json, read_json
+from macpo.runs.files import disk_errors, is_file, parse_json, read_json
 
 STUDY = "study.json"
+FrameKind: TypeAlias = Literal["numpy", "pandas", "polars"]
 DIAGNOSTICS = (
     "weight_ess_fraction",
     "weight_raw_mean",
@@ -46,28 +50,6 @@ NOT_OF_THE_METHOD = (
 )
 """Settings that say how much is trained, saved and evaluated, not what is learned by when."""
 _MADE_BY = re.compile("A run of (.+)\\.")
-
-
-@dataclass(frozen=True)
-class TrainedSeed:
-    """What one seed of a run has recorded."""
-
-    directory: Path
-    seed: int
-    experiment: Settings
-    """As it is in the file."""
-    evaluations: Mapping[str, Curve]
-    """By metric."""
-    training: Mapping[str, Curve]
-    """By metric: those of `DIAGNOSTICS`."""
-    env_steps: int
-    updates: int
-    wall_s: float
-    """Of the whole run, over all of its sessions; NaN if unknown."""
-    made_by: str
-    """Versions and device; empty if unknown."""
-    arm: str = ""
-    """Of a study."""
 
 
 class Task(NamedTuple):
@@ -94,6 +76,36 @@ class Collection:
     """By the indices of task and method."""
     notes: tuple[str, ...]
 
+    def to_frame(self, kind: FrameKind = "numpy") -> Any:
+        """All evaluations, a row for each value: task, method, seed, env_steps, metric, value.
+
+        A dictionary of NumPy arrays, or a DataFrame of pandas or polars. Raises UsageError if that
+        is not installed.
+        """
+        rows = [
+            (self.tasks[task].title, self.methods[method].label, seed.seed, metric, curve)
+            for (task, method), seeds in self.seeds.items()
+            for seed in seeds
+            for metric, curve in seed.evaluations.items()
+        ]
+        lengths = [len(curve.values) for *_, curve in rows]
+        titles, labels, numbers, metrics, curves = zip(*rows, strict=True) if rows else ((),) * 5
+        columns = {
+            "task": np.repeat(np.array(titles, str), lengths),
+            "method": np.repeat(np.array(labels, str), lengths),
+            "seed": np.repeat(np.array(numbers, np.int64), lengths),
+            "env_steps": np.concatenate([np.empty(0, np.int64), *(c.env_steps for c in curves)]),
+            "metric": np.repeat(np.array(metrics, str), lengths),
+            "value": np.concatenate([np.empty(0), *(c.values for c in curves)]),
+        }
+        if kind == "numpy":
+            return columns
+        try:
+            library = importlib.import_module(kind)
+        except ImportError as error:
+            raise UsageError(f"{kind} is not installed: `pip install {kind}`.") from error
+        return library.DataFrame(columns)
+
 
 class Study(NamedTuple):
     """What a study's directory says of its runs."""
@@ -106,42 +118,60 @@ class Study(NamedTuple):
 def collect(paths: Sequence[Path]) -> Collection:
     """The runs in these directories, which may be runs, studies, or folders that hold any.
 
-    What cannot be read becomes a note. Raises UsageError if nothing can be read.
+    Files and directories of other programs are read too (`macpo.report.formats`): a directory
+    wherever it is found, a file if it is named itself. What cannot be read becomes a note. Raises
+    UsageError if nothing can be read.
     """
     seeds, notes = dict[Path, list[TrainedSeed]](), list[str]()
     for path in paths:
-        directories = list(_run_directories(path, notes))
-        if path.is_dir() and not directories:
-            notes.append(f"{path} holds no run.")
+        directories = list(_places(path, notes))
         for directory in directories:
             place = directory.resolve()
             if place not in seeds:
                 try:
-                    seeds[place] = list(read_seeds(directory))
+                    seeds[place] = list(_read(directory))
                 except UsageError as error:
                     seeds[place] = []
                     notes.append(f"Left out: {error}")
     found = [seed for of_run in seeds.values() for seed in of_run]
-    notes += _of_studies(found)
+    notes += _of_studies(found, paths)
     notes = list(dict.fromkeys(notes))
     require(
         bool(found),
-        f"there is nothing to report on: {' '.join(notes)} "
+        f"there is nothing to report on: {' '.join(first_of(notes, MAX_NOTES))} "
         "Give run directories, as `macpo train` makes them, studies, or folders that hold some.",
     )
     return _sorted(found, notes)
 
 
+MAX_NOTES = 3
+"""In the sentence that there is nothing to report on."""
+
+
+def first_of(notes: Sequence[str], n: int) -> list[str]:
+    """The first notes, and how many more there are.
+
+    >>> first_of(["One.", "Two.", "Three."], 1)
+    ['One.', 'And 2 more like these.']
+    """
+    more = len(notes) - n
+    return [*notes[:n], *([f"And {more} more like these."] if more > 0 else [])]
+
+
 def signature(paths: Sequence[Path]) -> frozenset[tuple[Path, int, int]]:
     """(file, time, size) of everything that a report on these directories depends on."""
     found: set[tuple[Path, int, int]] = set()
-    for directory in (d for path in paths for d in _run_directories(path, [])):
-        files = RunDirectory(directory)
-        for file in (files.experiment, files.metrics, files.episode, *_study_files(directory)):
+    for directory in (d for path in paths for d in _places(path, [])):
+        for file in (*_files(directory), *_study_files(directory)):
             with suppress(OSError):
                 about = file.stat()
                 found.add((file, about.st_mtime_ns, about.st_size))
     return frozenset(found)
+
+
+def _read(place: Path) -> Iterator[TrainedSeed]:
+    other = None if _is_run(place) else format_of(place)
+    return other.read(place) if other else read_seeds(place)
 
 
 def read_seeds(directory: Path) -> Iterator[TrainedSeed]:
@@ -192,26 +222,54 @@ def read_study(directory: Path) -> Study:
 # --- finding --------------------------------------------------------------------------------------
 
 
-def _run_directories(path: Path, notes: list[str]) -> Iterator[Path]:
+def _places(path: Path, notes: list[str]) -> Iterator[Path]:
     """Those of runs, in order; a study's in that of its arms. Why some cannot be told is noted."""
-    if not path.is_dir():
+    if is_file(path):
+        if format_of(path):
+            yield path
+        else:
+            notes.append(f"{path} is neither a .json of marl-eval nor a .csv of wandb.")
+        return
+    try:
+        with disk_errors(path, "read"):
+            is_directory = path.is_dir()
+    except UsageError as error:
+        notes.append(f"Left out: {error}")
+        return
+    if not is_directory:
         notes.append(f"There is no directory {path}.")
         return
 
     def refused(error: OSError) -> None:
         notes.append(f"Left out: cannot read {error.filename}: {error.strerror}.")
 
+    n_found = 0
     for folder, folders, files in os.walk(path, onerror=refused):
         here = Path(folder)
-        own = RunDirectory(here)
         folders.sort()
-        if own.experiment.name in files or own.metrics.name in files:
+        if _is_run(here) or (files and format_of(here)):
             yield here
+            n_found += 1
             folders.clear()
         elif here.name == "runs" and (here.parent / STUDY).is_file():
             with suppress(UsageError):  # told by `_of_studies`
                 arms = read_study(here.parent).arms
                 folders.sort(key=lambda arm: arms.index(arm) if arm in arms else len(arms))
+    if not n_found:
+        notes.append(f"{path} holds no run.")
+
+
+def _is_run(place: Path) -> bool:
+    own = RunDirectory(place)
+    return is_file(own.experiment) or is_file(own.metrics)
+
+
+def _files(place: Path) -> list[Path]:
+    """What a report on a run depends on."""
+    own = RunDirectory(place)
+    if _is_run(place):
+        return [own.experiment, own.metrics, own.episode]
+    return [place] if is_file(place) else sorted(place.glob("*.json"))
 
 
 def _study_of(run: Path) -> Path | None:
@@ -230,8 +288,8 @@ def _arm(run: Path) -> str:
     return run.absolute().parent.name if _study_of(run) else ""
 
 
-def _of_studies(seeds: Sequence[TrainedSeed]) -> list[str]:
-    """What studies plan and these seeds lack, and which studies cannot be read."""
+def _of_studies(seeds: Sequence[TrainedSeed], paths: Sequence[Path]) -> list[str]:
+    """What studies plan in these paths and the seeds lack, and which studies cannot be read."""
     by_study: dict[Path, set[tuple[str, int]]] = {}
     for seed in seeds:
         if study := _study_of(seed.directory):
@@ -244,6 +302,9 @@ def _of_studies(seeds: Sequence[TrainedSeed]) -> list[str]:
             notes.append(f"{error} Its runs are shown all the same.")
             continue
         for arm in study.arms:
+            folder = directory / "runs" / arm
+            if not any(folder.is_relative_to(path.absolute()) for path in paths):
+                continue
             missing = [str(seed) for seed in study.seeds if (arm, seed) not in there]
             if missing:
                 which = f"seed{'s' * (len(missing) > 1)} {', '.join(missing)}"
@@ -281,14 +342,15 @@ def _made_by(run: Path) -> str:
 def _completed(experiment: Settings) -> Settings:
     """The experiment with the defaults of settings that were added after it was written.
 
-    Parts that are not registered here are as they are: a report imports nothing.
+    Parts that are not registered here are as they are: a report imports nothing. Of an imported
+    one, what was not recorded is unknown.
     """
-    known = dict(experiment)
-    for part in PARTS:
+    known, is_imported = dict(experiment), IMPORTED in experiment
+    for part in ["env"] if is_imported else PARTS:
         with suppress(UsageError):
             config = part_from_dict(part, experiment[part])
             known[part] = {"name": experiment[part]["name"], **settings(config)}
-    for name, kind in {"replay": Replay, "run": Run}.items():
+    for name, kind in {} if is_imported else {"replay": Replay, "run": Run}.items():
         given = experiment.get(name, {})
         known[name] = given if isinstance(given, Mapping) else {}
         with suppress(UsageError):
@@ -307,7 +369,9 @@ def _sorted(found: Sequence[TrainedSeed], notes: Sequence[str]) -> Collection:
     tasks = {same(env): env for env in envs}
     methods = {same(other): other for other in others}
     titles = tell_apart(list(tasks.values()), ["env.name"])
-    labels = tell_apart(list(methods.values()), ["algorithm.name", "weighting.name"])
+    labels = tell_apart(
+        list(methods.values()), ["algorithm.name", "weighting.name", f"{IMPORTED}.from"]
+    )
     places = [
         (list(tasks).index(same(env)), list(methods).index(same(other)))
         for env, other in zip(envs, others, strict=True)
@@ -325,8 +389,17 @@ def _sorted(found: Sequence[TrainedSeed], notes: Sequence[str]) -> Collection:
     return replace(collection, notes=(*notes, *_oddities(collection)))
 
 
+_ALWAYS_TOLD = ("algorithm.name", "weighting.name", f"{IMPORTED}.from")
+"""In the label of a method."""
+
+
+_OF_THE_METHOD = ("algorithm", "weighting", *SETTINGS, IMPORTED)
+"""Sections of an experiment; of an imported one not all are there."""
+
+
 def _of_the_method(experiment: Settings) -> Settings:
-    all_of_them = flat(experiment, "algorithm", "weighting", *SETTINGS)
+    sections = [name for name in _OF_THE_METHOD if name in experiment]
+    all_of_them = flat(experiment, *sections)
     return {name: value for name, value in all_of_them.items() if name not in NOT_OF_THE_METHOD}
 
 

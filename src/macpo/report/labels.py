@@ -37,12 +37,14 @@ def differing(settings: Sequence[Settings]) -> list[str]:
 
 
 def tell_apart(settings: Sequence[Settings], always: Sequence[str]) -> list[str]:
-    """A label for each: the values of `always`, then as few others as tell it from the rest.
+    """A label for each: what it has of `always`, then as few others as tell it from the rest.
 
     >>> tell_apart([{"name": "qmix", "lr": 0.1}, {"name": "qmix", "lr": 0.2}], ["name"])
     ['qmix, lr=0.1', 'qmix, lr=0.2']
     """
-    labels = [" · ".join(in_words(each.get(name)) for name in always) for each in settings]
+    labels = [
+        " · ".join(in_words(each[name]) for name in always if name in each) for each in settings
+    ]
     while True:
         groups: dict[str, list[int]] = {}
         for i, label in enumerate(labels):

@@ -3,7 +3,6 @@
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
@@ -13,18 +12,18 @@ from macpo import statistics
 from macpo.errors import UsageError, nearest, require, shown
 from macpo.field_types import Settings
 from macpo.report.collection import DIAGNOSTICS, Collection, TrainedSeed
-from macpo.report.curves import COMPARED, WON
+from macpo.report.curves import COMPARED
 from macpo.report.labels import differing
 from macpo.report.records import Curve
-from macpo.report.table import LAST_EVALUATIONS
+from macpo.report.score import METRICS, final_score, usual_metric
+from macpo.report.seeds import IMPORTED
+from macpo.report.table import LAST_EVALUATIONS, NOTHING
 from macpo.runs.directory import RunDirectory
 from macpo.statistics.estimates import iqm_over_last
 from macpo.terminal import command
 
 FORMAT = "macpo report 1"
 """By which a report's data.json is known."""
-METRICS = (f"test_{WON[0]}", "test_return_mean")
-"""What is reported without a choice: the first of these that a task has."""
 FEW_SEEDS = 5
 """Fewer are shown one by one, without a band that would hide them."""
 CENTRE = 0.03
@@ -67,7 +66,7 @@ class Seed:
     wall_s: float
     made_by: str
     repeat: str
-    """The command that repeats its run."""
+    """The command that repeats its run; a dash if it was imported."""
     final: float
     """Mean of the last evaluations."""
     area: float
@@ -208,15 +207,6 @@ def summarise(collection: Collection, metric: str | None = None) -> Report:
     )
 
 
-def final_score(curve: Curve) -> float:
-    """The mean of a seed's last evaluations; NaN without any.
-
-    >>> final_score(Curve(np.array([1, 2, 3, 4]), np.array([0.0, 1.0, 2.0, 3.0])))
-    2.0
-    """
-    return float(curve.values[-LAST_EVALUATIONS:].mean()) if len(curve.values) else np.nan
-
-
 def band(curves: Sequence[Curve]) -> Band:
     """The interquartile mean of some seeds over env steps, as far as all of them have come."""
     finite = [Curve(x, np.where(np.isfinite(y), y, np.nan)) for x, y in curves]
@@ -237,7 +227,7 @@ def _task(collection: Collection, index: int, chosen: str | None) -> TaskReport:
     seeds = {method: of for (i, method), of in collection.seeds.items() if i == index}
     everyone = [seed for of_method in seeds.values() for seed in of_method]
     there = {name for seed in everyone for name in seed.evaluations}
-    metric = chosen or next((name for name in METRICS if name in there), METRICS[-1])
+    metric = chosen or usual_metric(there)
     axis, digits = COMPARED.get(metric, (metric, 2))
     finals = {
         method: np.array([final_score(curve) for curve in _evaluated(of_method, metric)])
@@ -303,7 +293,7 @@ def _scores(
             seed.updates,
             seed.wall_s,
             seed.made_by,
-            _repeat(seed.directory),
+            _repeat(seed),
             final_score(curve),
             _area(curve),
             curve,
@@ -338,8 +328,10 @@ def _area(curve: Curve) -> float:
     return statistics.area_under_curve(*curve) if len(curve.values) else np.nan
 
 
-def _repeat(run: Path) -> str:
-    return command("macpo", "train", "--config", RunDirectory(run).experiment)
+def _repeat(seed: TrainedSeed) -> str:
+    if IMPORTED in seed.experiment:
+        return NOTHING
+    return command("macpo", "train", "--config", RunDirectory(seed.directory).experiment)
 
 
 # --- all tasks ------------------------------------------------------------------------------------

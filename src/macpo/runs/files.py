@@ -5,7 +5,7 @@ import json
 import os
 import re
 from collections.abc import Collection, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -63,6 +63,13 @@ def list_directory(directory: Path) -> list[Path]:
             return sorted(directory.iterdir())
         except (FileNotFoundError, NotADirectoryError):
             return []
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file; not if the system cannot tell (permissions, too long a name)."""
+    with suppress(OSError):
+        return path.is_file()
+    return False
 
 
 def write_json(file: Path, data: Any) -> None:

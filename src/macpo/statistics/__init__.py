@@ -17,6 +17,7 @@ from macpo.statistics.bootstrap import (
 )
 from macpo.statistics.curves import Curve, aligned, area_under_curve, iqm_curve
 from macpo.statistics.estimates import iqm, performance_profile, probability_of_improvement
+from macpo.statistics.permutation import permutation_test
 from macpo.statistics.sequential import (
     Decision,
     Forecast,
@@ -43,6 +44,7 @@ __all__ = [
     "iqm",
     "iqm_curve",
     "performance_profile",
+    "permutation_test",
     "probability_of_improvement",
     "profile_interval",
     "sign_flip_test",

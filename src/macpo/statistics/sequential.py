@@ -99,7 +99,7 @@ def decide(differences: ArrayLike, most_pairs: int, level: float = 0.95) -> Deci
     Decision(verdict='different', n_pairs=7)
     """
     d = _as_differences(differences)
-    _check_plan(len(d), most_pairs, level)
+    check_plan(len(d), most_pairs, level)
     stopped = int(stopped_after(d, most_pairs, level, ENUMERATED))
     if stopped:
         return Decision("different", stopped)
@@ -204,7 +204,8 @@ def _as_differences(differences: ArrayLike) -> Float[np.ndarray, " n"]:
     return d
 
 
-def _check_plan(n_pairs: int, most_pairs: int, level: float) -> None:
+def check_plan(n_pairs: int, most_pairs: int, level: float) -> None:
+    """UsageError for a plan with which no difference could show, or which is already exceeded."""
     fewest = fewest_pairs(level)
     require(
         most_pairs >= fewest,

@@ -72,7 +72,8 @@ def test_every_macpo_command_of_the_readme_works(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     measured = [Result("memory", 1.0, "MB")]  # tests/bench measures it
     monkeypatch.setitem(bench.SECTIONS, "memory", lambda flags: measured)
-    install(monkeypatch)  # tests/study has real sweeps
+    fake = install(monkeypatch)  # tests/study has real sweeps
+    fake.score = lambda run: float(run.seed)
     monkeypatch.setattr(macpo, "train", train_or_trace)
     found = commands()
     assert {"train", "resume", "sweep", "evaluate", "render", "list", "doctor", "bench"} <= {

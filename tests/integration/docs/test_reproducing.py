@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from macpo.cli import main
+from macpo.report import writing
 from macpo.reproduce.figures import BUDGETS, FIGURES
 from tests.support.fake_engine import install
 from tests.support.paths import ROOT
@@ -18,6 +19,8 @@ def test_every_command_of_the_page_carries_out_its_study(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     fake = install(monkeypatch)
+    fake.score = lambda run: float(run.seed)
+    monkeypatch.setattr(writing, "_write_figures", lambda *_: [])  # tests/report has them
     monkeypatch.chdir(tmp_path)
     (block,) = re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)
     n_runs: list[int] = []

@@ -62,7 +62,8 @@ def run_of_a_stranger(sprung: Path) -> Callable[..., Path]:
         (folder / "experiment.json").write_text(json.dumps(trapped(part, sprung, name)))
         (folder / "model.safetensors").write_bytes(b"")
         Path("study").mkdir()
-        plan = {"name": "study", "seeds": [0], "arms": {"a": trapped(part, sprung, name)}}
+        arms = {arm: trapped(part, sprung, name) for arm in ("a", "b")}
+        plan = {"name": "study", "seeds": [0], "arms": arms}
         Path("study/study.json").write_text(json.dumps({**plan, "cores_per_run": 1}))
         return folder
 
@@ -87,6 +88,7 @@ COMMANDS: dict[str, list[str]] = {
     "train with a preset": ["train", "--config", "run/experiment.json", "--preset", "pymarl"],
     "sweep": ["sweep", "study"],
     "sweep into it": ["sweep", "--env", "two-step", "--out", "study"],
+    "compare until decided": ["compare", "study", "a", "b", "--until-decided"],
     "train help": ["train", "--config", "run/experiment.json", "--help"],
 }
 TRAPS = [("env", "os:mkdir"), *((part, "trap:make") for part in PARTS)]

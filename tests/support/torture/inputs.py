@@ -26,6 +26,8 @@ COMMANDS = (
     "sweep",
     "evaluate",
     "render",
+    "compare",
+    "export",
     "check-env",
     "bench",
     "list",

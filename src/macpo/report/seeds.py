@@ -1,0 +1,34 @@
+"""A trained seed, from whatever records it was read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from macpo.field_types import Settings
+from macpo.report.records import Curve
+
+IMPORTED = "imported"
+"""The section of an imported seed's experiment that says from which format it was read."""
+
+
+@dataclass(frozen=True)
+class TrainedSeed:
+    """What one seed of a run has recorded."""
+
+    directory: Path
+    """Of the run; an imported seed's may be a file."""
+    seed: int
+    experiment: Settings
+    """As it is in the file; an imported one as far as it is known, and `IMPORTED`."""
+    evaluations: Mapping[str, Curve]
+    """By metric."""
+    training: Mapping[str, Curve]
+    """By metric: those of `DIAGNOSTICS`."""
+    env_steps: int
+    updates: int
+    wall_s: float
+    """Of the whole run, over all of its sessions; NaN if unknown."""
+    made_by: str
+    """Versions and device; empty if unknown."""
+    arm: str = ""
+    """Of a study."""
