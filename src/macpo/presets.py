@@ -104,7 +104,7 @@ def dop_official(experiment: Experiment) -> Experiment:
     """DOP as its authors released it: 4 environments, 16 new and 32 old episodes an update."""
     _one_of(experiment, "dop_official", "dop")
     changes = {"optim_eps": 1e-5, "critic_lr": 1e-4, "grad_norm_clip": 20.0}
-    changes |= {"on_policy_batch_size": 16, "sweep_direction": "forward"}
+    changes |= {"on_policy_batch_size": 16}
     run = replace(
         experiment.run,
         batch_size_run=4,

@@ -84,8 +84,8 @@ class DOP(ReplayActorCritic):
     """Width of the mixing coefficients' inner product."""
     sweep_width: PositiveInt = 1
     """Env steps per update of the critic; 1 as in the references."""
-    sweep_direction: Direction = "backward"
-    """In time, of the critic's updates over the episodes; both references go `forward`."""
+    sweep_direction: Direction = "forward"
+    """In time, of the critic's updates over the episodes; forward as in the references."""
 
     def make(self, env: Environment, weighting: Weighting) -> ActorCriticLearner:
         """The learner."""
