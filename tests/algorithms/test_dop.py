@@ -127,7 +127,7 @@ def by_the_paper() -> dict[str, Any]:
 
     said = [(np.zeros(0), np.zeros(0))] * 6
     optimiser = plain.Rmsprop(CONFIG, CONFIG.critic_lr)
-    for t in reversed(range(6)):
+    for t in range(6):
         now = (
             encoded_state.state[:, t],
             encoded_state.obs[:, t],
