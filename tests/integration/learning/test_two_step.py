@@ -17,7 +17,7 @@ from macpo.training.trainer import make_trainer
 
 pytestmark = pytest.mark.slow
 
-SEEDS = 3
+SEEDS = 2
 UPDATES = {"two-step": 700, "matrix-game": 400}
 FOREVER = 2**30  # env steps: the number of updates decides
 
