@@ -15,6 +15,7 @@ from macpo.errors import require
 MAX_DEVICES = 8
 """Maximum number of devices that share a batch, and so of cores that JAX sees as devices."""
 
+_PR_SET_PDEATHSIG = 1
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 
@@ -36,6 +37,12 @@ def cores_of_slot(slot: int, size: int) -> list[int]:
     if sys.platform != "linux":
         return []
     return sorted(os.sched_getaffinity(0))[slot * size : (slot + 1) * size]
+
+
+def signal_at_end_of_parent(number: int) -> None:
+    """Have Linux send this process a signal when the one that started it dies."""
+    with suppress(AttributeError, OSError):  # other systems have no prctl
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
 def prepare_jax() -> None:

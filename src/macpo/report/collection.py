@@ -26,8 +26,8 @@ from macpo.report.records import Curve, Row
 from macpo.report.seeds import IMPORTED, TrainedSeed
 from macpo.runs.directory import RunDirectory
 from macpo.runs.files import disk_errors, is_file, parse_json, read_json
+from macpo.study.directory import PLAN
 
-STUDY = "study.json"
 FrameKind: TypeAlias = Literal["numpy", "pandas", "polars"]
 DIAGNOSTICS = (
     "weight_ess_fraction",
@@ -204,7 +204,7 @@ def _curves(rows: Sequence[Row], metrics: Sequence[str]) -> dict[str, Curve]:
 
 def read_study(directory: Path) -> Study:
     """The study of a directory; UsageError if its file cannot be read."""
-    file = directory / STUDY
+    file = directory / PLAN
     data: Any = read_json(file, "a study")  # JSON may hold anything
     require(
         isinstance(data, dict) and isinstance(data.get("arms"), dict),
@@ -251,7 +251,7 @@ def _places(path: Path, notes: list[str]) -> Iterator[Path]:
             yield here
             n_found += 1
             folders.clear()
-        elif here.name == "runs" and (here.parent / STUDY).is_file():
+        elif here.name == "runs" and (here.parent / PLAN).is_file():
             with suppress(UsageError):  # told by `_of_studies`
                 arms = read_study(here.parent).arms
                 folders.sort(key=lambda arm: arms.index(arm) if arm in arms else len(arms))
@@ -275,13 +275,13 @@ def _files(place: Path) -> list[Path]:
 def _study_of(run: Path) -> Path | None:
     """The directory of the study that a run belongs to: it is in STUDY/runs/ARM/."""
     study = run.absolute().parents[2:3]
-    belongs = study and run.absolute().parents[1].name == "runs" and (study[0] / STUDY).is_file()
+    belongs = study and run.absolute().parents[1].name == "runs" and (study[0] / PLAN).is_file()
     return study[0] if belongs else None
 
 
 def _study_files(run: Path) -> list[Path]:
     study = _study_of(run)
-    return [study / STUDY] if study else []
+    return [study / PLAN] if study else []
 
 
 def _arm(run: Path) -> str:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from macpo.errors import UsageError, require
-from macpo.report.collection import STUDY
 from macpo.report.summary import FORMAT
 from macpo.runs.files import disk_errors, list_directory, read_json
+from macpo.study.directory import PLAN
 
 _OURS = re.compile(r"(curves|profile|improvement|overall|scores|seeds|runs|differences)\b.*\.\w+")
 
@@ -33,7 +33,7 @@ class ReportDirectory:
     def default(cls, paths: Sequence[Path]) -> "ReportDirectory":
         """In a study, if the report is on one; else under reports/, named after the first path."""
         first = paths[0]
-        if len(paths) == 1 and (first / STUDY).is_file():
+        if len(paths) == 1 and (first / PLAN).is_file():
             return cls(first / "report")
         more = f"_and_{len(paths) - 1}_more" if len(paths) > 1 else ""
         return cls(Path("reports") / f"{first.resolve().name or 'all'}{more}")

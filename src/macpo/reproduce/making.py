@@ -46,8 +46,7 @@ def make(
     say(console, f"{plan.study.name}: study {plan.study.digest}")
     result = None
     if train:
-        options = {"jobs": jobs, "cores": cores}
-        result = sweep(plan.study, out, engine, **options, console=console)
+        result = sweep(plan.study, out, engine, jobs=jobs, cores=cores, console=console)
     written = write_report([out], out / "report")
     judged = verdicts(plan, written.report)
     write_table(verdict_table(plan, judged), out / VERDICTS)

@@ -5,25 +5,22 @@ is carried out. The exit status is that of `macpo train`.
 """
 
 import argparse
-import ctypes
 import os
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import jax
 from rich.console import Console
 
 from macpo.errors import UsageError, is_out_of_memory, require, shortened
+from macpo.machine import signal_at_end_of_parent
 from macpo.runs.loop import RunResult
 from macpo.runs.train import resume, train
 from macpo.study.directory import StudyDirectory
 from macpo.study.study import PlannedRun
 from macpo.terminal import make_console
-
-_PR_SET_PDEATHSIG = 1
 
 
 def carry_out(
@@ -58,7 +55,7 @@ def use_cores(cores: int, which: Sequence[int] = ()) -> None:
 def main() -> int:
     """Carry out the run that the command line names; the exit status."""
     arguments = _parser().parse_args()
-    _end_with_parent()
+    signal_at_end_of_parent(signal.SIGTERM)  # the run is then saved and ends
     use_cores(arguments.cores, arguments.on)
     if arguments.trust:
         sys.path.append("")  # what is trusted may be in the current folder, as for `macpo train`
@@ -87,12 +84,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--on", type=int, nargs="*", default=(), help="the cores themselves")
     parser.add_argument("--trust", action="store_true")
     return parser
-
-
-def _end_with_parent() -> None:
-    """Have Linux send SIGTERM when the parent dies: the run is then saved and ends."""
-    with suppress(AttributeError, OSError):  # other systems have no prctl
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from macpo.runs.files import disk_errors, read_json, remove_leftovers, write_ato
 from macpo.study.study import PlannedRun, Study, from_data, require_extension, to_data
 from macpo.terminal import command
 
+PLAN = "study.json"
+"""By this file a directory is known as a study's."""
 Status: TypeAlias = Literal["finished", "failed", "stopped"]
 _README = """# {name}
 
@@ -46,7 +48,7 @@ class StudyDirectory:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         require(os.fspath(path) != "", "the name of the study's directory is empty; give it one.")
         self.path = Path(path)
-        self.plan = self.path / "study.json"
+        self.plan = self.path / PLAN
         """Arms, seeds, and the cores of a run."""
         self.runs = self.path / "runs"
         """A folder for each arm."""

@@ -17,7 +17,7 @@ from macpo.study import engines
 from macpo.study.directory import Outcome, StudyDirectory
 from macpo.study.engines import Engine
 from macpo.study.needs import Needs, Pace, candidates, measure, read_needs
-from macpo.study.progress import Progress, read_progress
+from macpo.study.progress import read_progress
 from macpo.study.study import PlannedRun, Study
 from macpo.study.view import SweepView, print_outcomes
 from macpo.terminal import make_console, say
@@ -199,13 +199,8 @@ def _carry_out(
             running = engine.running()
             if is_stopping and not running:
                 break
-            _look(directory, [*running, *(outcome.run for outcome in ended)], progress)
+            for run in [*running, *(outcome.run for outcome in ended)]:
+                progress[run] = read_progress(directory.run(run))
             view.update(running, progress, time.monotonic())
             time.sleep(_PAUSE)
     return received[0] if received else None
-
-
-def _look(
-    directory: StudyDirectory, runs: list[PlannedRun], progress: dict[PlannedRun, Progress]
-) -> None:
-    progress.update({run: read_progress(directory.run(run)) for run in runs})

@@ -99,7 +99,6 @@ class RayEngine:
         self._tasks = dict[Any, PlannedRun]()  # by references, whose type Ray leaves open
         self._running: list[PlannedRun] = []
         self._directory: StudyDirectory | None = None
-        self._stopping = False
         self._started = not ray.is_initialized()
         if self._started:
             _connect()

@@ -5,7 +5,6 @@ messages ask. When the main process ends, in whatever way, the worker ends too, 
 has started.
 """
 
-import ctypes
 import dataclasses
 import json
 import os
@@ -13,7 +12,6 @@ import signal
 import sys
 import threading
 import traceback
-from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -28,6 +26,7 @@ from macpo.envs.host import (
 )
 from macpo.errors import UsageError, require
 from macpo.experiment import part_from_dict
+from macpo.machine import signal_at_end_of_parent
 from macpo.training.host.slot import (
     FAULT,
     LAST_TIMESTEP,
@@ -44,7 +43,6 @@ from macpo.types import Spec, TimeStep
 
 MAX_FRAMES = 3
 """Stack frames shown of an exception in the user's code, innermost last."""
-_PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
@@ -53,7 +51,8 @@ def main() -> None:
     for handle in (channel, memory, lifeline):
         os.set_inheritable(handle, False)  # not for what the environment starts
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
-    _wake_at_the_end_of_the_main_process()
+    # a worker that was stopped would not notice that it must end
+    signal_at_end_of_parent(signal.SIGCONT)
     link = Connection(channel)
     env: HostEnvironment | None = None
     try:
@@ -78,12 +77,6 @@ def _end_with(lifeline: int) -> None:
     """Kill this process and its group once nobody holds the other end."""
     os.read(lifeline, 1)
     os.killpg(0, signal.SIGKILL)
-
-
-def _wake_at_the_end_of_the_main_process() -> None:
-    """Have Linux send SIGCONT then: a worker that was stopped would not notice that it must end."""
-    with suppress(AttributeError, OSError):  # other systems have no prctl
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGCONT)
 
 
 def _serve(link: "Connection[Any, Any]", slot: Slot, env: HostEnvironment) -> None:
