@@ -107,6 +107,12 @@ def test_an_unknown_engine_is_refused_with_the_known_ones(tmp_path: Path):
         engines.make("locl", 1, 1)
 
 
+def test_an_unknown_engine_is_refused_before_anything_is_made(tmp_path: Path):
+    with pytest.raises(UsageError, match="unknown engine 'locl'"):
+        macpo.sweep(STUDY, tmp_path / "study", "locl", jobs=1, console=QUIET)
+    assert not (tmp_path / "study").exists()
+
+
 def test_a_run_keeps_the_cores_that_its_study_was_begun_with(engine: FakeEngine, tmp_path: Path):
     macpo.sweep(STUDY, tmp_path, cores=1, console=QUIET)
     assert StudyDirectory(tmp_path).read_cores() == 1

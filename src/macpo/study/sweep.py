@@ -60,6 +60,7 @@ def sweep(
     each. Raises UsageError for a directory that holds something else, an arm that cannot be trained
     and a cluster that cannot be reached.
     """
+    engines.require_known(engine)  # before anything is made
     console = console or make_console()
     directory = StudyDirectory(f"studies/{study.name}" if out is None else out)
     directory.make()

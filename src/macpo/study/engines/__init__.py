@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from macpo.errors import UsageError, nearest, shown
+from macpo.errors import UsageError, nearest, require, shown
 from macpo.study.directory import Outcome, StudyDirectory
 from macpo.study.study import PlannedRun
 
@@ -41,10 +41,17 @@ def make(name: str, parallel: int, cores: int, *, trust: bool = False) -> Engine
     `trust` lets the study's file name code that is not registered. Raises UsageError for an unknown
     name.
     """
-    if name not in _ENGINES:
-        known = ", ".join(_ENGINES)
-        raise UsageError(f"unknown engine {shown(name)}; {nearest(name, _ENGINES)} Known: {known}.")
+    require_known(name)
     return _ENGINES[name](parallel, cores, trust)
+
+
+def require_known(name: str) -> None:
+    """UsageError unless there is an engine of this name."""
+    known = ", ".join(_ENGINES)
+    require(
+        name in _ENGINES,
+        f"unknown engine {shown(name)}; {nearest(name, _ENGINES)} Known: {known}.",
+    )
 
 
 def _local(parallel: int, cores: int, trust: bool) -> Engine:
