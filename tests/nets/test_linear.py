@@ -1,11 +1,11 @@
-"""Orthogonal initialisation."""
+"""Initialisation of dense layers."""
 
 import jax
 import numpy as np
 import pytest
 
 from macpo.nets.agent import AgentNet
-from macpo.nets.linear import Linear, orthogonal
+from macpo.nets.linear import Linear, fan_in_uniform, orthogonal
 
 KEY = jax.random.key(0)
 
@@ -29,3 +29,10 @@ def test_every_bias_starts_at_zero_and_no_two_matrices_are_alike():
         assert not np.asarray(bias).any()
     assert np.abs(net.cell.weight_x - net.cell.weight_h).max() > 0.1
     assert np.abs(net.cell.weight_x - net.head.weight).max() > 0.1
+
+
+@pytest.mark.parametrize("shape", [(3,), (17, 5), (33, 40)])
+def test_parameters_are_the_same_in_a_compiled_program(shape: tuple[int, ...]) -> None:
+    key = jax.random.key(3)
+    compiled = jax.jit(lambda key: fan_in_uniform(key, shape, 7))(key)
+    assert np.array_equal(fan_in_uniform(key, shape, 7), compiled)

@@ -96,6 +96,10 @@ class CountingTrainer:
         self.sharding = jax.devices("cpu")[0]
         self.init = fresh
 
+    @property
+    def state_shapes(self) -> TrainState:
+        return jax.eval_shape(fresh)
+
     def check(self) -> None: ...
 
 

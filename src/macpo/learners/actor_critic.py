@@ -188,14 +188,17 @@ class ActorCriticLearner:
         params = Networks(actor, self.make_critic(k_critic), auxiliary)
         if self.initialise is not None:
             params = self.initialise(k_start, params)
+        return jax.jit(self._start)(params)
+
+    def _start(self, params: Networks) -> LearnerState:
         with_actor, with_critic = self._optimised_together(params)
         opt_state = OptStates(
             self.config.make_optimiser().init(with_actor),
             self.config.make_optimiser(self.critic_lr).init(with_critic),
-            self.auxiliary.init_optimisers(auxiliary),
+            self.auxiliary.init_optimisers(params.auxiliary),
         )
         critic = jax.tree.map(jnp.copy, params.critic) if self.has_target else ()
-        targets = TargetNetworks(critic, self.auxiliary.init_targets(auxiliary))
+        targets = TargetNetworks(critic, self.auxiliary.init_targets(params.auxiliary))
         weighting_state = jax.tree.map(jnp.float32, self.weighting.init())
         return LearnerState(params, targets, opt_state, weighting_state)
 

@@ -210,7 +210,9 @@ class ValueBasedLearner:
         k_agent, k_mixer, *k_auxiliary = jax.random.split(key, 2 + N_KEYS)
         agent = make_agent(k_agent, self.spec, self.config.rnn_hidden_dim, self.spec.n_actions)
         value = ValueNetwork(agent, self.make_mixer(k_mixer))
-        params = Networks(value, self.auxiliary.init(jnp.stack(k_auxiliary)))
+        return jax.jit(self._start)(Networks(value, self.auxiliary.init(jnp.stack(k_auxiliary))))
+
+    def _start(self, params: Networks) -> LearnerState:
         targets = Networks(self._target_of(params), self.auxiliary.init_targets(params.auxiliary))
         opt_state = OptStates(
             self.config.make_optimiser().init(self._optimised_together(params)),

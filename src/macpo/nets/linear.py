@@ -6,9 +6,14 @@ Speed is no reason: under `vmap` Equinox's take as long (about 100 ms for a grad
 steps of 128 rows on one core, `benchmarks/own_layers.py`).
 """
 
+import functools
+import math
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from macpo.types import PyTree
@@ -67,4 +72,21 @@ def orthogonal(key: PRNGKeyArray, net: PyTree, gain: float = 2**0.5) -> PyTree:
 def fan_in_uniform(key: PRNGKeyArray, shape: tuple[int, ...], fan_in: int) -> Float[Array, "..."]:
     """U(±1/√fan_in), PyTorch's default for dense and recurrent layers, biases included."""
     bound = fan_in**-0.5
-    return jax.random.uniform(key, shape, jnp.float32, -bound, bound)
+    if isinstance(key, Tracer):
+        return jax.random.uniform(key, shape, jnp.float32, -bound, bound)
+    size = math.prod(shape)
+    drawn = _uniform(key, bound, max(2 ** (size - 1).bit_length(), _MIN_DRAWN))
+    return jnp.asarray(np.asarray(drawn)[:size].reshape(shape))
+
+
+_MIN_DRAWN = 1024
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _uniform(key: PRNGKeyArray, bound: float, size: int) -> Float[Array, " size"]:
+    """The first of these numbers do not depend on how many are drawn.
+
+    So a program for each power of two serves all shapes. Compiling one for every shape is most of
+    the time in which a small run starts.
+    """
+    return jax.random.uniform(key, (size,), jnp.float32, -bound, bound)

@@ -178,7 +178,7 @@ def read_trained(directory: RunDirectory, env: Any = None, *, trust: bool = Fals
         experiment = replace(experiment, env=env)
         trainer = make_trainer(experiment)
         _check_same_sizes(trained_on, trainer.env.spec)
-    like = jax.eval_shape(trainer.init).learner.params
+    like = trainer.state_shapes.learner.params
     return Trained(experiment, trainer, read_model(directory, planned, like))
 
 

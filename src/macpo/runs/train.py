@@ -92,7 +92,7 @@ def resume(
         experiment = replace(planned, run=replace(planned.run, steps=new_steps))
         prepare_jax()
         trainer = make_trainer(experiment, to_play=True)
-        last = last_state(files, experiment, partial(jax.eval_shape, trainer.init))
+        last = last_state(files, experiment, lambda: trainer.state_shapes)
         for reason in last.passed_over:
             say(console, f"passed over a checkpoint: {reason}", "yellow")
         check_memory(trainer, console)

@@ -25,13 +25,14 @@ for the correction (of "narrowness bias").
 """
 
 import inspect
+import math
 from collections.abc import Callable, Iterator
+from statistics import NormalDist
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
-from scipy.special import ndtr, ndtri
 
 from macpo.errors import require, shown
 from macpo.statistics.estimates import (
@@ -174,8 +175,9 @@ def middle(
 
     `n_runs` in total, drawn within each of `n_strata`.
     """
-    z = ndtri((1 + level) / 2) * np.sqrt(n_runs / (n_runs - n_strata))
-    return np.quantile(values, ndtr([-z, z]), axis=0)
+    normal = NormalDist()
+    z = normal.inv_cdf((1 + level) / 2) * math.sqrt(n_runs / (n_runs - n_strata))
+    return np.quantile(values, [normal.cdf(-z), normal.cdf(z)], axis=0)
 
 
 def check_draws(level: float, reps: int, seed: int) -> None:

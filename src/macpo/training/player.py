@@ -94,7 +94,7 @@ class CompiledPlayer:
         # typed as plain functions, but products of `jax.jit`, which have `lower` too
         chunk: Any = self.trainer.chunk
         evaluate: Any = self.trainer.evaluate
-        state = jax.eval_shape(self.trainer.init)
+        state = self.trainer.state_shapes
         until_env_steps = jax.ShapeDtypeStruct((), jnp.int32)
         self._chunk = chunk.lower(state, until_env_steps, chunk_length(self.trainer)).compile()
         self._evaluate = evaluate.lower(state).compile()

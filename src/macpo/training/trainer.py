@@ -103,10 +103,11 @@ class Trainer:
 
     # --- one seed -----------------------------------------------------------------------------
 
-    def _init(self, seed: Int[Array, ""]) -> TrainState:
+    def _start(self, learner_and_seed: tuple[LearnerState, Int[Array, ""]]) -> TrainState:
+        learner, seed = learner_and_seed
         zero = jnp.zeros((), jnp.int32)
         return TrainState(
-            learner=self.algorithm.init(_key(seed, _NETWORKS)),
+            learner=learner,
             replay_buffer=buffer.init(self.env, self.run.buffer_size),
             priorities=priority.init(self.run.buffer_size),
             seed=seed,
@@ -115,6 +116,15 @@ class Trainer:
             updates=zero,
             last_sync=zero,
         )
+
+    @functools.cached_property
+    def _seed_shapes(self) -> TrainState:
+        """One seed's state, as shapes."""
+
+        def state(seed: Int[Array, ""]) -> TrainState:
+            return self._start((self.algorithm.init(_key(seed, _NETWORKS)), seed))
+
+        return jax.eval_shape(state, jax.ShapeDtypeStruct((), jnp.int32))
 
     def _chunk(
         self, state: TrainState, until_env_steps: Int[Array, ""], max_iterations: int
@@ -226,7 +236,7 @@ class Trainer:
     @functools.cached_property
     def _update_shapes(self) -> tuple[AfterUpdates, Metrics]:
         """The shapes of what `_updates` returns."""
-        state = jax.eval_shape(self._init, jnp.zeros((), jnp.int32))
+        state = self._seed_shapes
         epsilon = jax.eval_shape(self.epsilon, state.env_steps)
         given = state, jax.eval_shape(jax.random.key, 0), epsilon
 
@@ -312,11 +322,21 @@ class Trainer:
 
     # --- all seeds ----------------------------------------------------------------------------
 
-    @functools.cached_property
-    def init(self) -> Callable[[], TrainState]:
+    def init(self) -> TrainState:
         """A fresh state of every seed."""
         seeds = self.run.seed + np.arange(self.run.seeds, dtype=np.int32)
-        return self._jit(lambda: self._over_seeds(self._init)(jnp.asarray(seeds)))
+        # not compiled together: compiling the draws of parameters takes longer than drawing them
+        learners = [self.algorithm.init(_key(jnp.asarray(seed), _NETWORKS)) for seed in seeds]
+        stacked = jax.tree.map(lambda *xs: np.stack(xs), *learners)
+        return self._jit(self._over_seeds(self._start))((stacked, seeds))
+
+    @property
+    def state_shapes(self) -> TrainState:
+        """What `init` returns, as shapes; nothing is computed."""
+        k = self.run.seeds
+        return jax.tree.map(
+            lambda s: jax.ShapeDtypeStruct((k, *s.shape), s.dtype), self._seed_shapes
+        )
 
     @functools.cached_property
     def chunk(

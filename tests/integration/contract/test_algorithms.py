@@ -249,7 +249,7 @@ def test_teams_with_hundreds_of_actions_play_and_learn(name: str) -> None:
     env = registry.make_config("envs", "tests.support.toys:Wide", options={"n_actions": 300})
     trainer = make_trainer(Experiment(env=env, algorithm=learner_config, run=run))
     trainer.check()  # traces an update
-    params = jax.eval_shape(trainer.init).learner.params
+    params = trainer.state_shapes.learner.params
     one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), params)
     played = jax.eval_shape(lambda p: trainer.play(p, KEY, n, 0.5, True), one).episodes
     assert played.actions.shape == (n, 6, 2) and played.actions.dtype == jnp.int16

@@ -92,7 +92,7 @@ def test_a_run_that_was_saved_and_loaded_continues_bit_for_bit(
     t = trainer(name, **how)
     state, _ = t.chunk(t.init(), FOREVER, 3)
     saved = arrays.read(checkpoint.save(tmp_path, 3, jax.device_get(state), {}))
-    found = saved.tree(jax.eval_shape(t.init))
+    found = saved.tree(t.state_shapes)
     again, _ = t.chunk(jax.device_put(found, t.sharding), FOREVER, 3)
     expected, _ = learned(name, **how)
     jax.tree.map(np.testing.assert_array_equal, jax.device_get(again), expected)

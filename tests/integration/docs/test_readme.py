@@ -63,7 +63,7 @@ def train_or_trace(
     if directory is not None:
         return train(experiment, directory, **options)
     trainer = make_trainer(experiment, to_play=True)
-    jax.eval_shape(trainer.chunk, jax.eval_shape(trainer.init), 0, 1)
+    jax.eval_shape(trainer.chunk, trainer.state_shapes, 0, 1)
     return macpo.RunResult(Path("nothing"), finished=True)
 
 

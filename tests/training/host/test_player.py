@@ -211,5 +211,5 @@ def test_an_algorithm_of_each_family_plays_and_can_learn_from_what_is_played(nam
     one = trainer(name, **config.schedule | dict.fromkeys(sizes, N))
     played, _ = HostPlayer(one, pool).collect(params(name), KEY, N, EPSILON)
     assert (played.episodes.length >= 2).all()
-    state, metrics = jax.eval_shape(one.learn, jax.eval_shape(one.init), 0, played.episodes)
+    state, metrics = jax.eval_shape(one.learn, one.state_shapes, 0, played.episodes)
     assert jax.tree.leaves(state) and {"return_mean", "loss"} <= set(metrics)

@@ -147,7 +147,7 @@ class HostPlayer:
         trainer = self.trainer
         replay = jax.eval_shape(lambda: buffer.init(trainer.env, trainer.run.batch_size_run))
         jitted: Any = trainer.learn
-        return jitted.lower(jax.eval_shape(trainer.init), 0, replay.episodes).compile()
+        return jitted.lower(trainer.state_shapes, 0, replay.episodes).compile()
 
     @functools.cached_property
     def _begin(self) -> Any:
