@@ -14,6 +14,7 @@ from macpo.experiment import Experiment, Run
 from macpo.learners.base import LearnerState, UpdateResult
 from macpo.registry import make_config
 from macpo.replay.priority import Replay
+from macpo.training.player import CompiledPlayer
 from macpo.training.trainer import Trainer, TrainState, make_trainer
 from macpo.weighting.uniform import Config as Uniform
 from tests.support.toys import Counting, Reporting
@@ -344,6 +345,7 @@ def test_an_update_is_traced_once_for_the_check_and_the_chunk():
     run = Run(batch_size_run=4, batch_size=32, buffer_size=32)  # shared out over two devices
     trainer = Trainer(env, Traced(env), Replay(), run)
     trainer.check()
+    CompiledPlayer(trainer).compile()
     trainer.chunk(trainer.init(), jnp.array(10**6), 2)
     assert Traced.times == 1
 

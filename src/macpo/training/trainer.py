@@ -335,7 +335,7 @@ class Trainer:
         """What `init` returns, as shapes; nothing is computed."""
         k = self.run.seeds
         return jax.tree.map(
-            lambda s: jax.ShapeDtypeStruct((k, *s.shape), s.dtype), self._seed_shapes
+            lambda s: s.update(shape=(k, *s.shape), sharding=self.sharding), self._seed_shapes
         )
 
     @functools.cached_property
