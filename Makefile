@@ -8,9 +8,12 @@ STEPS ?= 300000
 train: .venv/installed
 	$(BIN)/macpo train --env predator-prey --weighting macpo --steps $(STEPS)
 
+# One more than there are cores: tests of processes that are killed, hang or start wait a lot.
+WORKERS := $(shell echo $$(( $$($(PYTHON) -c 'import os; print(os.cpu_count())') + 1 )))
+
 test: lint
-	@echo "all tests: about half an hour on two cores, less once programs are compiled; make test-fast runs the quick parts"
-	$(BIN)/pytest -n auto --dist loadfile
+	@echo "all tests: about 25 minutes on two cores, less once programs are compiled; make test-fast runs the quick parts"
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 # Without the rooms whose tests compile much or start processes; `make test` has them all.
 FAST := $(addprefix --ignore=tests/, integration algorithms envs training runs interop render kernels bench) \

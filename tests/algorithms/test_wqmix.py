@@ -26,7 +26,7 @@ def updated(algorithm: str, weighting: str):
     """The state after an update, and its metrics."""
     weighting = make_config("weighting", weighting)
     learner = make_config("algorithms", algorithm, **SIZES).make(Canvas(CANVAS), weighting)
-    return jax.jit(lambda: learner.update(learner.init(KEY), BATCH, KEY))()
+    return jax.jit(learner.update)(learner.init(KEY), BATCH, KEY)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -9,9 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from macpo.bench.environment import environment
-from macpo.bench.measure import Flags
-
 
 @pytest.mark.slow
 def test_the_bench_writes_its_results_with_the_machine(tmp_path: Path):
@@ -25,9 +22,3 @@ def test_the_bench_writes_its_results_with_the_machine(tmp_path: Path):
     values = {row["name"]: row["value"] for row in data["results"]}
     assert values["replay, 10,000 full episodes"] < 100  # MB
     assert values["peak memory of a MAC-PO update, full length"] < 1300  # MB
-
-
-@pytest.mark.slow
-def test_many_environments_are_faster_than_the_numpy_reference():
-    values = {result.name: result.value for result in environment(Flags(rounds=1))}
-    assert values["environment, 512 parallel"] > values["NumPy reference environment"]

@@ -84,13 +84,15 @@ def learn(
         return collect(env, act, hidden, jax.random.key(0), 1).episodes.reward.sum()
 
     @jax.jit
-    def run(keys: Any) -> Any:
-        def one(key: Any) -> Any:
-            state = jax.lax.fori_loop(0, updates, step, learner.init(key))
+    def run(states: Any) -> Any:
+        def one(state: Any) -> Any:
+            state = jax.lax.fori_loop(0, updates, step, state)
             values = learner.forward((state.params, state.target_networks), batch.episodes).joint
             return values, play(state.params)
 
-        return jax.vmap(one)(keys)
+        return jax.vmap(one)(states)
 
-    values, returns = jax.device_get(run(jax.random.split(jax.random.key(0), seeds)))
+    fresh = map(learner.init, jax.random.split(jax.random.key(0), seeds))
+    states = jax.tree.map(lambda *xs: np.stack(xs), *fresh)
+    values, returns = jax.device_get(run(states))
     return TrainedValues(values.q_tot[:, :, :-1], values, returns)

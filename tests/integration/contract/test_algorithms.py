@@ -8,7 +8,6 @@ batch that all tests share, and what is computed only once runs operation by ope
 import dataclasses
 import functools
 import itertools
-import json
 from pathlib import Path
 from typing import Any
 
@@ -442,7 +441,7 @@ def metrics_of(directory: Path) -> bytes:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["mappo", "dop"])  # `tests/runs` has values
+@pytest.mark.parametrize("name", ["dop"])  # `tests/runs` has values
 def test_a_run_resumed_from_a_checkpoint_is_the_uninterrupted_one_bit_for_bit(
     name: str, runs: Path, tmp_path: Path
 ) -> None:
@@ -453,14 +452,6 @@ def test_a_run_resumed_from_a_checkpoint_is_the_uninterrupted_one_bit_for_bit(
     assert (resumed / "model.safetensors").read_bytes() == (
         whole / "model.safetensors"
     ).read_bytes()
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("compiled_as_for_users")
-def test_a_seed_trained_beside_others_writes_what_it_writes_alone(tmp_path: Path) -> None:
-    together = metrics_of(two_seeds("dop", tmp_path)).splitlines()
-    alone = metrics_of(run("dop", tmp_path / "alone", seed=1)).splitlines()
-    assert [row for row in together if json.loads(row)["seed"] == 1] == alone
 
 
 @every_algorithm

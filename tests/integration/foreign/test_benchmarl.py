@@ -224,7 +224,7 @@ def test_uniform_weights_train_bit_for_bit_like_benchmarl_alone(tmp_path: Path) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_macpo_weights_teach_the_two_step_game(tmp_path: Path, seed: int) -> None:
     experiment = train(tmp_path, seed, "macpo", 30)
     with set_exploration_type(ExplorationType.DETERMINISTIC):

@@ -85,7 +85,7 @@ def test_uniform_weights_train_bit_for_bit_like_the_learner_alone(seed: int) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", SEEDS[:2])
 def test_macpo_weights_teach_the_two_step_game(seed: int) -> None:
     learner, losses, _ = train("macpo", seed, 300)
     assert greedy_return(learner) == 8
