@@ -10,7 +10,7 @@ import functools
 import math
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -52,6 +52,26 @@ class WeightingOutput(NamedTuple):
     state: WeightingState
     metrics: dict[str, Array]
     """Scalars by name, explained in `docs/metrics.md`."""
+
+
+class Explanation(NamedTuple):
+    """What the weights of a batch are made of; [*B] is [B, T], or [B, T, N] per agent.
+
+    Everything but `mask` is arbitrary on padding.
+    """
+
+    mask: Bool[Array, "B T"]
+    q: Float[Array, "B T"] | None
+    target: Float[Array, "B T"] | None
+    q_star: Float[Array, "B T"] | None
+    """None where the learner has no such value."""
+    log_factors: dict[str, Array]
+    """Logs of the factors, [B, T] or [B, T, N], by name; empty if `log_raw` is not known."""
+    log_raw: Float[Array, "*B"] | None
+    """Their sum: the log of the raw weight, before cap and normalisation. None for a weighting
+    whose `apply` is its own, which need not be a product of factors."""
+    weights: Float[Array, "*B"]
+    """As `apply` gives them."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +212,24 @@ class Weighting(ABC):
         metrics = {name: stop_gradient(x) for name, x in _metrics(log, scaled).items()}
         return WeightingOutput(scaled.weights, scaled.state, metrics)
 
+    def explain(self, state: WeightingState, signals: Signals) -> Explanation:
+        """The weights that `apply` gives, and the factors whose product they are at first.
+
+        >>> import numpy as np
+        >>> from macpo.weighting import MacPO
+        >>> q, catch = np.array([[0.0]]), np.array([[10.0]])
+        >>> signals = Signals(np.ones((1, 1)), q, catch, catch, np.ones((1, 1, 8)))
+        >>> logs = MacPO(normalise="none").explain({}, signals).log_factors
+        >>> [f"{name} {log.item():.4g}" for name, log in logs.items()]
+        ['bellman 2.303', 'value -10', 'joint 0']
+        """
+        weights = self.apply(state, signals).weights
+        seen = signals.mask, signals.q, signals.target, signals.q_star
+        if type(self).apply is not Weighting.apply:
+            return Explanation(*seen, {}, None, weights)
+        log = self._log_weights(state, signals)
+        return Explanation(*seen, log.by_factor, log.total, weights)
+
     def _log_weights(self, state: WeightingState, signals: Signals) -> "_LogWeights":
         xp = check(self.name, signals, self.needs)
         s = clean(self.name, signals, self.needs, xp)
@@ -210,7 +248,7 @@ class Weighting(ABC):
         if self.nonfinite == "zero":
             keep = mask & ~(xp.isnan(total) | (total == math.inf))
         masked = xp.where(keep, total, xp.full_like(total, -math.inf))
-        by_factor = {factor.name: log for factor, log in zip(factors, logs, strict=True)}
+        by_factor = dict(zip(_names(factors), logs, strict=True))
         return _LogWeights(xp, s, mask, by_factor, total, masked)
 
     def _weights(self, state: WeightingState, log: "_LogWeights") -> "_ScaledWeights":
@@ -294,6 +332,7 @@ class _LogWeights(NamedTuple):
     signals: Signals
     mask: Bool[Array, "*B"]
     by_factor: dict[str, Array]
+    """By the names of `_names`."""
     total: Float[Array, "*B"]
     """The sum over factors, on padding too."""
     masked: Float[Array, "*B"]
@@ -306,6 +345,12 @@ class _ScaledWeights(NamedTuple):
     weights: Float[Array, "*B"]
     state: WeightingState
     fallback: Float[Array, ""]
+
+
+def _names(factors: Sequence[Factor]) -> list[str]:
+    """The factors' names; of those of one name the last keeps it, the one before is NAME_2, …"""
+    later = [[f.name for f in factors[i + 1 :]].count(each.name) for i, each in enumerate(factors)]
+    return [f.name + f"_{n + 1}" * (n > 0) for f, n in zip(factors, later, strict=True)]
 
 
 def _updated(
