@@ -44,6 +44,11 @@ class Explained(Weighting):
         """That of the weighting."""
         return self.weighting.name
 
+    @property
+    def summary(self) -> str:
+        """That of the weighting."""
+        return self.weighting.summary
+
     def factors(self) -> tuple[Factor, ...]:
         """Those of the weighting."""
         return self.weighting.factors()

@@ -10,7 +10,7 @@ import functools
 import math
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -66,7 +66,8 @@ class Explanation(NamedTuple):
     q_star: Float[Array, "B T"] | None
     """None where the learner has no such value."""
     log_factors: dict[str, Array]
-    """Logs of the factors, [B, T] or [B, T, N], by name; empty if `log_raw` is not known."""
+    """Logs of the factors, [B, T] or [B, T, N], by `factor_names`; empty if `log_raw` is not
+    known."""
     log_raw: Float[Array, "*B"] | None
     """Their sum: the log of the raw weight, before cap and normalisation. None for a weighting
     whose `apply` is its own, which need not be a product of factors."""
@@ -127,6 +128,19 @@ class Weighting(ABC):
         """All factors of a weight, `on_policy` included where it is switched on."""
         extra = (on_policy(self.on_policy),) if self.on_policy > 0 else ()
         return (*self.factors(), *extra)
+
+    @property
+    def factor_names(self) -> tuple[str, ...]:
+        """The names of `all_factors`; of several of one name the last keeps it, the one before it
+        is NAME_2, and so on."""
+        names = [factor.name for factor in self.all_factors]
+        later = [names[i + 1 :].count(name) for i, name in enumerate(names)]
+        return tuple(f"{name}_{n + 1}" if n else name for name, n in zip(names, later, strict=True))
+
+    @property
+    def summary(self) -> str:
+        """The weighting in a sentence: the first line of its docstring."""
+        return registry.summary(type(self))
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -248,7 +262,7 @@ class Weighting(ABC):
         if self.nonfinite == "zero":
             keep = mask & ~(xp.isnan(total) | (total == math.inf))
         masked = xp.where(keep, total, xp.full_like(total, -math.inf))
-        by_factor = dict(zip(_names(factors), logs, strict=True))
+        by_factor = dict(zip(self.factor_names, logs, strict=True))
         return _LogWeights(xp, s, mask, by_factor, total, masked)
 
     def _weights(self, state: WeightingState, log: "_LogWeights") -> "_ScaledWeights":
@@ -298,6 +312,11 @@ class Product(Weighting):
         """That of the first."""
         return self.first.name
 
+    @property
+    def summary(self) -> str:
+        """Those of both."""
+        return f"{self.first.summary} Times: {self.second.summary}"
+
     def factors(self) -> tuple[Factor, ...]:
         """Those of both."""
         return (*self.second.all_factors, *self.first.factors())
@@ -332,7 +351,7 @@ class _LogWeights(NamedTuple):
     signals: Signals
     mask: Bool[Array, "*B"]
     by_factor: dict[str, Array]
-    """By the names of `_names`."""
+    """By `factor_names`."""
     total: Float[Array, "*B"]
     """The sum over factors, on padding too."""
     masked: Float[Array, "*B"]
@@ -345,12 +364,6 @@ class _ScaledWeights(NamedTuple):
     weights: Float[Array, "*B"]
     state: WeightingState
     fallback: Float[Array, ""]
-
-
-def _names(factors: Sequence[Factor]) -> list[str]:
-    """The factors' names; of those of one name the last keeps it, the one before is NAME_2, …"""
-    later = [[f.name for f in factors[i + 1 :]].count(each.name) for i, each in enumerate(factors)]
-    return [f.name + f"_{n + 1}" * (n > 0) for f, n in zip(factors, later, strict=True)]
 
 
 def _updated(

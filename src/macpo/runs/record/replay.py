@@ -31,6 +31,7 @@ from macpo.runs.record.moment import (
 )
 from macpo.training.trainer import ExplainedBatch, Trainer, TrainState
 from macpo.weighting.explained import Explained
+from macpo.weighting.weighting import Weighting
 
 MAX_MOMENTS = 100
 Moments: TypeAlias = Annotated[int, Bounds(at_least=0, at_most=MAX_MOMENTS)]
@@ -89,18 +90,21 @@ class ReplayRecorder:
             "--record-weights, or choose an algorithm with replay (`macpo list algorithms`).",
         )
         self.experiment, self.plan = experiment, plan
-        algorithm = experiment.algorithm.make(trainer.env, Explained.of(experiment.weighting))
-        # traced at once: what cannot be recorded leaves no run behind
-        explain: Any = replace(trainer, algorithm=algorithm).explain  # has `lower`, as by `jax.jit`
+        learner: Any = trainer.algorithm  # whose weighting may be more than the experiment's
         try:
+            self._weighting: Weighting = learner.weighting
+            explained = replace(learner, weighting=Explained.of(self._weighting))
+            # traced at once: what cannot be recorded leaves no run behind
+            explain: Any = replace(trainer, algorithm=explained).explain  # by `jax.jit`
             self._lowered = explain.lower(jax.eval_shape(trainer.init))
-        except KeyError as error:
+        except (AttributeError, TypeError, KeyError) as error:
             raise UsageError(
-                f"{registry.name_of(experiment.algorithm)} does not hand on the metrics of its "
-                "weighting, so there are no weights to record; leave out --record-weights."
+                f"the weights of {registry.name_of(experiment.algorithm)} cannot be recorded: its "
+                "learner must be a dataclass with a field `weighting` and hand on the metrics of "
+                "that; leave out --record-weights."
             ) from error
         self._explain: Any = None
-        self._by_episode = not isinstance(algorithm, ActorCriticLearner)
+        self._by_episode = not isinstance(learner, ActorCriticLearner)
 
     @classmethod
     def planned(
@@ -129,20 +133,26 @@ class ReplayRecorder:
         if self._explain is None:
             self._explain = self._lowered.compile()
         batch: ExplainedBatch = jax.device_get(self._explain(state))
+        why, weighting, n_episodes = batch.explanation, self._weighting, len(batch.importance)
+        # what JAX returns is sorted by name
+        factors = {n: why.log_factors[n] for n in weighting.factor_names if n in why.log_factors}
+        batch = batch._replace(explanation=why._replace(log_factors=factors))
         steps = every_step(batch, rows_by_episode=self._by_episode)
-        weighting = self.experiment.weighting
-        n_rows, n_episodes = len(batch.explanation.mask), len(batch.importance)
-        part = "agent" if weighting.per_agent or n_rows > n_episodes else ""
+        has_parts = weighting.per_agent or len(why.mask) > n_episodes
+        part = ("agent" if self._by_episode else "critic") if has_parts else ""
+        seed, env_steps, updates = (
+            int(np.asarray(x)[0]) for x in (state.seed, state.env_steps, state.updates)
+        )
         about = About(
             number,
-            int(np.asarray(state.seed)[0]),
-            int(np.asarray(state.env_steps)[0]),
-            int(np.asarray(state.updates)[0]),
+            seed,
+            env_steps,
+            updates,
             weighting.name,
-            registry.summary(type(weighting)),
-            part if self._by_episode or not part else "critic",
+            weighting.summary,
+            part,
             n_episodes,
             len(steps.step),
-            tuple(batch.explanation.log_factors),
+            tuple(factors),
         )
         return Moment(about, *choose(batch, steps))
