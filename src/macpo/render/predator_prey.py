@@ -57,6 +57,14 @@ def frame(
     return image
 
 
+def stored_state(
+    env: PredatorPreyEnv, encoded: tuple[Int[np.ndarray, " N"], Int[np.ndarray, " M"]], t: int
+) -> State:
+    """The state of an encoded one: it has everybody's cells."""
+    agent_cell, prey_cell = encoded
+    return State(agent_cell, prey_cell, np.asarray(t, np.int32))
+
+
 def cell_box(env: PredatorPreyEnv, cell: int) -> tuple[int, int, int, int]:
     """The box (left, top, right, bottom) of a cell in pixels; right and bottom are exclusive."""
     height, width = env.config.height, env.config.width

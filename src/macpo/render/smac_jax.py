@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Int
 from PIL import Image, ImageColor, ImageDraw
 
-from macpo.envs.smac_jax.dynamics import NOBODY, Battle
-from macpo.envs.smac_jax.environment import SMACJaxEnv, State
+from macpo.envs.smac_jax.dynamics import NOBODY, Battle, beginning
+from macpo.envs.smac_jax.environment import EncodedState, SMACJaxEnv, State
 from macpo.envs.smac_jax.features import MOVES, NORTH, WEST
 from macpo.envs.smac_jax.maps import BattleMap
 from macpo.envs.smac_jax.units import ENERGY_MAX, LOOPS_PER_STEP
@@ -104,6 +104,31 @@ def film(
     stage = Stage(view, _ground(episode.map, view), _page(episode, view))
     last = PICTURES_PER_STEP * (len(states) - 1)
     return [partial(draw, episode, stage, i / PICTURES_PER_STEP) for i in range(last + 1)]
+
+
+def stored_state(env: SMACJaxEnv, encoded: EncodedState, t: int) -> State:
+    """The battle of an encoded state; targets and what is in the air are not known, so nobody has
+    a target and nothing flies."""
+    kinds, n = env.map.kinds, env.map.n_agents
+    battle = beginning(env.map)
+    heals = np.array([kind.heals for kind in kinds[:n]])
+    shield, energy, cooldown = (
+        np.array(x) for x in (battle.shield, battle.energy, battle.cooldown)
+    )
+    if encoded.shield is not None:
+        shield[[kind.shield > 0 for kind in kinds]] = encoded.shield
+    energy[:n] = np.where(heals, encoded.ready, energy[:n])
+    cooldown[:n] = np.where(heals, 0.0, encoded.ready)
+    battle = battle._replace(
+        x=encoded.place[:, 0],
+        y=encoded.place[:, 1],
+        health=encoded.health,
+        shield=shield,
+        energy=energy,
+        cooldown=cooldown,
+    )
+    time, none = np.asarray(t, np.int32), np.asarray(0, np.int32)
+    return State(battle, encoded.last_actions, time, encoded.enemy_order, none)
 
 
 def draw(episode: BattleEpisode, stage: Stage, time: float) -> Image.Image:
