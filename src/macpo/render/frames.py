@@ -116,7 +116,7 @@ def stored_picture(
     been, as far as that is encoded. What other environments have encoded is shown as text.
     """
     module = _module(env.spec.name)
-    if not hasattr(module, "stored_state"):
+    if module is None or not hasattr(module, "stored_state"):
         return text_frame(HostEnvStub(env.spec), env.decode(encoded[0]), caption, actions)
     states = [module.stored_state(env, x, t + i) for i, x in enumerate(encoded)]
     return pictures_of(env, states, actions[None], [caption, caption])[0][0]()

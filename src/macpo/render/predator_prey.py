@@ -3,8 +3,9 @@
 import functools
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Array, Int
 from PIL import Image, ImageDraw
 
 from macpo.envs.predator_prey import CATCH, MOVES, PredatorPreyEnv, State
@@ -58,11 +59,11 @@ def frame(
 
 
 def stored_state(
-    env: PredatorPreyEnv, encoded: tuple[Int[np.ndarray, " N"], Int[np.ndarray, " M"]], t: int
+    env: PredatorPreyEnv, encoded: tuple[Int[Array, " N"], Int[Array, " M"]], t: int
 ) -> State:
     """The state of an encoded one: it has everybody's cells."""
     agent_cell, prey_cell = encoded
-    return State(agent_cell, prey_cell, np.asarray(t, np.int32))
+    return State(agent_cell, prey_cell, jnp.asarray(t, jnp.int32))
 
 
 def cell_box(env: PredatorPreyEnv, cell: int) -> tuple[int, int, int, int]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import NamedTuple, TypeAlias
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Int
 from PIL import Image, ImageColor, ImageDraw
@@ -112,22 +113,16 @@ def stored_state(env: SMACJaxEnv, encoded: EncodedState, t: int) -> State:
     kinds, n = env.map.kinds, env.map.n_agents
     battle = beginning(env.map)
     heals = np.array([kind.heals for kind in kinds[:n]])
-    shield, energy, cooldown = (
-        np.array(x) for x in (battle.shield, battle.energy, battle.cooldown)
-    )
-    if encoded.shield is not None:
-        shield[[kind.shield > 0 for kind in kinds]] = encoded.shield
-    energy[:n] = np.where(heals, encoded.ready, energy[:n])
-    cooldown[:n] = np.where(heals, 0.0, encoded.ready)
+    shields = np.flatnonzero([kind.shield > 0 for kind in kinds])
     battle = battle._replace(
         x=encoded.place[:, 0],
         y=encoded.place[:, 1],
         health=encoded.health,
-        shield=shield,
-        energy=energy,
-        cooldown=cooldown,
+        shield=battle.shield.at[shields].set(encoded.shield) if shields.size else battle.shield,
+        energy=battle.energy.at[:n].set(jnp.where(heals, encoded.ready, battle.energy[:n])),
+        cooldown=battle.cooldown.at[:n].set(jnp.where(heals, 0.0, encoded.ready)),
     )
-    time, none = np.asarray(t, np.int32), np.asarray(0, np.int32)
+    time, none = jnp.asarray(t, jnp.int32), jnp.zeros((), jnp.int32)
     return State(battle, encoded.last_actions, time, encoded.enemy_order, none)
 
 

@@ -52,6 +52,11 @@ class Steps(NamedTuple):
     log_factors: Float[np.ndarray, "n F"]
     """Their sum is `log_raw`."""
 
+    @property
+    def td_error_abs(self) -> Float[np.ndarray, " n"]:
+        """|δ| = |Q_tot − target|."""
+        return np.abs(self.q - self.target)
+
 
 class Listed(NamedTuple):
     """The steps that are kept with what can be drawn of them."""
@@ -74,7 +79,7 @@ class About:
     """When it was taken, of that seed."""
     updates: int
     weighting: str
-    formula: str
+    summary: str
     """The weighting in a sentence of its own."""
     part: str
     """What has weights of its own: `agent`, `critic`, or nothing but the team (empty)."""
@@ -158,7 +163,7 @@ def extremes(steps: Steps, n: int) -> Int[np.ndarray, " E"]:
     A weight or error that is not a number counts as the largest.
     """
     by_weight = np.argsort(steps.weight, kind="stable")
-    by_error = np.argsort(np.abs(steps.q - steps.target), kind="stable")
+    by_error = np.argsort(steps.td_error_abs, kind="stable")
     ends = by_weight[:n], by_weight[max(len(by_weight) - n, 0) :], by_error[-n:]
     return np.unique(np.concatenate(ends))
 
