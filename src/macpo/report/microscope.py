@@ -217,8 +217,8 @@ def draw_pictures(recordings: Sequence[Recording]) -> Drawn:
                     n_left_out += 1
             if n_left_out:
                 notes.append(
-                    f"{recording.trained.directory}: {n_left_out} moments of replay are shown "
-                    "without pictures, for which the page has no room."
+                    f"{recording.trained.directory}: {n_left_out} of {len(recording.moments)} "
+                    "moments of replay are shown without pictures, for which the page has no room."
                 )
         except UsageError as error:
             notes.append(f"{recording.trained.directory}: no pictures of its replay: {error}")
