@@ -55,12 +55,12 @@ def test_moments_of_a_page_are_spread_over_the_run(run: Path) -> None:
     for file in (run / "replay").iterdir():
         file.unlink()
     (run / "replay").rmdir()
-    write_replay(run, moments=58)
+    write_replay(run, moments=61)
     (recording,), _ = found(run)
     shown = [moment.about.number for moment in recording.moments]
-    assert (len(shown), shown[0], shown[-1]) == (20, 1, 58)
-    assert set(np.diff(shown)) == {3}
-    assert numbers(recording).n_recorded == 58
+    assert (len(shown), shown[0], shown[-1]) == (16, 1, 61)
+    assert set(np.diff(shown)) == {4}
+    assert numbers(recording).n_recorded == 61
 
 
 def test_a_damaged_moment_is_told_and_the_others_are_shown(run: Path) -> None:
