@@ -209,7 +209,9 @@ def draw_pictures(recordings: Sequence[Recording]) -> Drawn:
             env, n_left_out = _environment(recording.trained.experiment), 0
             encoded = _encoded_shapes(env)
             for j in _spread(len(recording.moments)):
-                drawn = [Picture(i, j, *each) for each in _drawn(env, encoded, recording.moments[j])]
+                drawn = [
+                    Picture(i, j, *each) for each in _drawn(env, encoded, recording.moments[j])
+                ]
                 size = sum(len(picture.png) for picture in drawn)
                 if size <= room:
                     pictures += drawn
