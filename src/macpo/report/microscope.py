@@ -20,7 +20,7 @@ from macpo.render.frames import stored_picture
 from macpo.report.collection import Collection
 from macpo.report.seeds import TrainedSeed
 from macpo.runs.directory import RunDirectory
-from macpo.runs.record.moment import Moment, Steps, moment_files, read_moment
+from macpo.runs.record.moment import Moment, Part, Steps, moment_files, read_moment
 from macpo.types import PyTree
 
 MAX_RUNS, MAX_MOMENTS = 6, 16
@@ -62,7 +62,7 @@ class RecordedReplay:
     directory: str
     summary: str
     """The weighting in a sentence of its own."""
-    part: str
+    part: Part
     """What has weights of its own: `agent`, `critic`, or nothing but the team (empty)."""
     n_recorded: int
     """Moments; those of the page may be fewer."""

@@ -150,7 +150,7 @@ def test_a_file_has_a_bounded_size(tmp_path: Path) -> None:
     assert (tmp_path / "0001.safetensors").stat().st_size < 25_000
 
 
-@pytest.mark.parametrize("wrong", ["cut", "other", "unfit", "nonsense"])
+@pytest.mark.parametrize("wrong", ["cut", "other", "unfit", "nonsense", "part"])
 def test_a_damaged_file_is_refused_in_a_sentence(wrong: str, tmp_path: Path) -> None:
     moment = Moment(ABOUT, *choose(batch(), every_step(batch())))
     file = moment_file(tmp_path, 1)
@@ -160,6 +160,8 @@ def test_a_damaged_file_is_refused_in_a_sentence(wrong: str, tmp_path: Path) -> 
         moment = replace(moment, listed=moment.listed._replace(place=np.array([0, 1, 2, 99])))
     elif wrong == "nonsense":
         moment = replace(moment, about=replace(ABOUT, env_steps="many"))  # type: ignore[arg-type]
+    elif wrong == "part":
+        moment = replace(moment, about=replace(ABOUT, part="<b>"))  # type: ignore[arg-type]
     write_moment(file, moment)
     if wrong == "cut":
         file.write_bytes(file.read_bytes()[:-5])

@@ -8,7 +8,7 @@ as steps are listed.
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import jax
 import numpy as np
@@ -27,6 +27,7 @@ EXTREMES = 32
 """How many are always kept of the largest weights, of the smallest, and of the largest errors."""
 LISTED = 4
 """How many of each of these are kept with their states."""
+Part: TypeAlias = Literal["", "agent", "critic"]
 _NAME = re.compile(r"\d{4}\.safetensors")
 
 
@@ -81,7 +82,7 @@ class About:
     weighting: str
     summary: str
     """The weighting in a sentence of its own."""
-    part: str
+    part: Part
     """What has weights of its own: `agent`, `critic`, or nothing but the team (empty)."""
     n_episodes: int
     """Of the batch."""

@@ -24,6 +24,7 @@ from macpo.runs.files import disk_errors, read_json, write_json
 from macpo.runs.record.moment import (
     About,
     Moment,
+    Part,
     choose,
     every_step,
     moment_file,
@@ -139,7 +140,7 @@ class ReplayRecorder:
         batch = batch._replace(explanation=why._replace(log_factors=factors))
         steps = every_step(batch, rows_by_episode=self._by_episode)
         has_parts = weighting.per_agent or len(why.mask) > n_episodes
-        part = ("agent" if self._by_episode else "critic") if has_parts else ""
+        part: Part = ("agent" if self._by_episode else "critic") if has_parts else ""
         seed, env_steps, updates = (
             int(np.asarray(x)[0]) for x in (state.seed, state.env_steps, state.updates)
         )
