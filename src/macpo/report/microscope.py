@@ -232,7 +232,7 @@ def _spread(n: int) -> list[int]:
     """0 … n−1 in such an order that the first ones are far from each other; the last comes first.
 
     >>> _spread(6)
-    [5, 2, 1, 4, 0, 3]
+    [5, 1, 3, 0, 2, 4]
     """
     order = list[int]()
     step = 1 << max(n - 1, 0).bit_length()
