@@ -38,6 +38,7 @@ from macpo.replay.priority import Replay
 from macpo.reproduce.figures import BudgetName, EnvName
 from macpo.runs.directory import RunDirectory, read_experiment
 from macpo.runs.files import parse_json, write_atomically
+from macpo.runs.record.replay import Moments
 from macpo.study import grid
 from macpo.study.directory import StudyDirectory
 from macpo.study.file import StudyFile
@@ -158,6 +159,7 @@ def _train(arguments: list[str]) -> int | None:
         console=_console,
         tensorboard=flags.tensorboard,
         workers=flags.workers,
+        record_weights=flags.record_weights,
     )
     return _finish(result, trust=True)  # the names in its files are those of this command
 
@@ -175,6 +177,10 @@ class _TrainFlags:
     """Run directory; default: one in runs/."""
     tensorboard: bool = False
     """Write TensorBoard files as well."""
+    record_weights: Moments = 0
+    """Record replay at so many evenly spaced moments (at most 100), for `macpo report`: up to 384
+    steps of a batch of the first seed, why they weigh what they weigh, and what to draw of 12 of
+    them. Some 30 kB a moment and 24 encoded states."""
     trust: _Trust = False
     workers: Workers = field(default_factory=Workers)
 

@@ -12,7 +12,14 @@ from macpo.envs import two_step
 from macpo.envs.predator_prey import CATCH, MOVES, Config, State
 from macpo.errors import UsageError
 from macpo.render import predator_prey
-from macpo.render.frames import animate, captions, drawer, has_picture, text_frame
+from macpo.render.frames import (
+    animate,
+    captions,
+    drawer,
+    has_picture,
+    stored_picture,
+    text_frame,
+)
 
 ENV = Config(3, 4, n_predators=2, n_prey=1).make()
 REWARDS = np.array([0.0, -0.5, 10.0], np.float32)
@@ -174,3 +181,19 @@ def test_a_film_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> Non
     with pytest.raises(UsageError, match="cannot write"):
         filmed(tmp_path / "nowhere" / "a.gif")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_step_in_replay_is_drawn_as_the_episode_was() -> None:
+    states, actions = march()
+    encoded = ENV.encode(states[2]), ENV.encode(states[3])
+    stored = stored_picture(ENV, encoded, 2, actions[2], "step 2")
+    drawn = predator_prey.frame(ENV, states[2], "step 2", actions[2])
+    assert stored.tobytes() == drawn.tobytes()
+
+
+def test_what_an_environment_without_pictures_has_in_replay_is_shown_as_text() -> None:
+    env = two_step.Config().make()
+    state, _ = env.reset(jax.random.key(0))
+    encoded = env.encode(state), env.encode(state)
+    stored = stored_picture(env, encoded, 0, np.array([0, 1]), "step 0")
+    assert stored.tobytes() == text_frame(env, state, "step 0", np.array([0, 1])).tobytes()

@@ -12,7 +12,7 @@ from macpo.envs.smac_jax.environment import Config, SMACJaxEnv, State
 from macpo.envs.smac_jax.features import EAST, MOVES, NORTH, SOUTH, STOP, WEST
 from macpo.envs.smac_jax.maps import MAPS
 from macpo.render.battle import Point, battle_episode
-from macpo.render.frames import animate, captions, drawer, text_frame
+from macpo.render.frames import animate, captions, drawer, stored_picture, text_frame
 from macpo.render.ink import FIELD, FIELD_DARK, MARGIN
 from macpo.render.smac_jax import (
     ALLY,
@@ -260,3 +260,13 @@ def test_two_hundred_steps_of_a_large_battle_take_less_than_five_megabytes(tmp_p
     file = tmp_path / "long.gif"
     animate(env, states, rng.integers(1, 6, (200, 10)), np.zeros(200), file)
     assert file.stat().st_size < 5_000_000
+
+
+@pytest.mark.parametrize("env", [MARINES, STALKERS, MEDICS], ids=lambda env: env.config.map)
+def test_a_battle_in_replay_is_drawn_as_it_was(env: SMACJaxEnv) -> None:
+    state = start(env, health={0: 9.0, 1: 0.0}, x={2: 12.0})
+    encoded = env.encode(state)
+    actions = np.full(env.spec.n_agents, STOP)
+    stored = stored_picture(env, (encoded, encoded), 0, actions, "step 0")
+    (drawn, *_) = film(env, [state, state], actions[None], ["step 0", "step 0"])
+    assert stored.tobytes() == drawn().tobytes()

@@ -10,7 +10,7 @@ from PIL import Image
 
 from macpo.report.writing import write_report
 from tests.support.browser import Browser, chromium
-from tests.support.synthetic_runs import write_runs
+from tests.support.synthetic_runs import write_replay, write_runs
 
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(
@@ -18,6 +18,9 @@ pytestmark = pytest.mark.skipif(
     reason="needs a browser: apt-get install chromium, pip install websocket-client",
 )
 CURVES = "document.querySelector('[data-kind=curves]')"
+SCOPE = "document.querySelector('.scope')"
+POINTS = f"{SCOPE}.querySelector('.chart')"
+CHOSEN = f"[...{SCOPE}.querySelectorAll('tr.chosen button')].map(each => each.textContent)"
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +31,10 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of a method with a band and one whose seeds are lines."""
+    """Of a method with a band and a recorded replay, and one whose seeds are lines."""
     folder = tmp_path_factory.mktemp("runs")
     write_runs(folder / "a", ["macpo"], n_seeds=5)
+    write_replay(folder / "a" / "macpo-seed0", moments=3)
     write_runs(folder / "b", ["uniform"], n_seeds=2)
     return write_report([folder], folder / "report").files.page
 
@@ -128,3 +132,114 @@ def test_the_page_can_be_printed(page: Browser, tmp_path: Path) -> None:
     assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")
     page.wait_for("!document.documentElement.classList.contains('printing')")
     assert page.complaints == []
+
+
+# --- the replay microscope ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scope(page: Browser) -> Browser:
+    """The page where the microscope is seen."""
+    page.run(f"{POINTS}.scrollIntoView({{block: 'center'}})")
+    page.wait_for(f"{POINTS}.dataset.listens")
+    return page
+
+
+def told(scope: Browser) -> str:
+    """The chosen step in words."""
+    return scope.run(f"{SCOPE}.querySelector('.found').innerText")
+
+
+def press(page: Browser, key: str) -> None:
+    for event in ("keyDown", "keyUp"):
+        codes = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowDown": 40, "Enter": 13}
+        page.call(
+            "Input.dispatchKeyEvent",
+            type=event,
+            key=key,
+            code=key,
+            windowsVirtualKeyCode=codes[key],
+            text="\r" if key == "Enter" else "",
+        )
+
+
+def moved_to(scope: Browser, moment: int) -> None:
+    scope.run(
+        f"{SCOPE}.querySelector('input').value = {moment};"
+        f"{SCOPE}.querySelector('input').dispatchEvent(new Event('input'))"
+    )
+
+
+def test_the_rare_catch_and_why_it_has_no_weight_are_seen_at_once(scope: Browser) -> None:
+    assert scope.run(CHOSEN)[0] == "episode 2, step 7"
+    assert "10.0 · e−10.0 · 1.00 = e−7.7" in told(scope)
+    assert scope.run(f"{SCOPE}.querySelector('select').value") == "ln value"
+    assert scope.run(f"{SCOPE}.querySelector('.found img').naturalWidth") == 432
+    assert scope.complaints == []
+
+
+def test_the_scrubber_goes_through_training(scope: Browser) -> None:
+    output = f"{SCOPE}.querySelector('output').textContent"
+    assert scope.run(output) == "3,000 env steps, 30 updates: 40 of 6,400 steps of 4 episodes"
+    picture = scope.run(f"{POINTS}.data[0].x[5]")
+    moved_to(scope, 0)
+    assert scope.run(output).startswith("1,000 env steps, 10 updates")
+    assert scope.run(f"{POINTS}.data[0].x[5]") != picture
+    assert scope.run(f"{SCOPE}.querySelectorAll('.lists tbody tr').length") == 12
+
+
+def test_the_scrubber_works_without_a_mouse(scope: Browser) -> None:
+    scope.run(f"{SCOPE}.querySelector('input').focus()")
+    press(scope, "ArrowLeft")
+    output = f"{SCOPE}.querySelector('output').textContent"
+    assert scope.run(output).startswith("2,000 env steps")
+
+
+def test_points_have_the_colour_that_is_asked_for(scope: Browser) -> None:
+    select = f"{SCOPE}.querySelector('select')"
+    choices = scope.run(f"[...{select}.options].map(each => each.value)")
+    assert choices[:4] == ["ln bellman", "ln value", "ln joint", "reward"]
+    assert scope.run(f"{POINTS}.data[0].marker.color[27]") == -10
+    scope.run(f"{select}.value = 'reward'; {select}.dispatchEvent(new Event('change'))")
+    assert scope.run(f"{POINTS}.data[0].marker.color[27]") == 10
+
+
+def test_a_step_that_is_clicked_in_a_list_is_shown_as_it_was(scope: Browser) -> None:
+    picture = f"{SCOPE}.querySelector('.found img').src"
+    first = scope.run(picture)
+    scope.run(f"{SCOPE}.querySelectorAll('.lists button')[1].click()")
+    assert scope.run(CHOSEN)[0] == "episode 0, step 0"
+    assert told(scope).startswith("episode 0, step 0\n")
+    assert scope.run(picture) != first
+    ring = f"[{POINTS}.data[1].x[0], {POINTS}.data[0].x[0]]"
+    x, of_step = scope.run(ring)
+    assert x == of_step
+
+
+def test_the_lists_work_without_a_mouse(scope: Browser) -> None:
+    scope.run(f"{SCOPE}.querySelector('.lists button').focus()")
+    press(scope, "ArrowDown")
+    assert scope.run(CHOSEN)[0] == "episode 0, step 0"
+    press(scope, "ArrowUp")
+    assert scope.run(CHOSEN)[0] == "episode 2, step 7"
+    scope.run(f"{SCOPE}.querySelectorAll('.lists button')[2].focus()")
+    press(scope, "Enter")
+    assert scope.run(CHOSEN)[0] == "episode 0, step 1"
+
+
+def test_a_point_that_is_clicked_tells_its_numbers(scope: Browser) -> None:
+    x, y = scope.run(
+        f"(() => {{ const div = {POINTS}, axes = div._fullLayout, at = "
+        "div.querySelector('.nsewdrag').getBoundingClientRect();"
+        "return [at.left + axes.xaxis.d2p(div.data[0].x[20]),"
+        " at.top + axes.yaxis.d2p(div.data[0].y[20])]; })()"
+    )
+    scope.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+    scope.wait_for(f"{POINTS}.querySelector('.hovertext')")
+    under = scope.run(f"{POINTS}._hoverdata[0].customdata")  # points lie close together
+    for event in ("mousePressed", "mouseReleased"):
+        scope.call("Input.dispatchMouseEvent", type=event, x=x, y=y, button="left", clickCount=1)
+    step = f"episode {under // 10}, step {under % 10} "
+    scope.wait_for(f"{SCOPE}.querySelector('.found').innerText.startsWith('{step}')", 5)
+    assert "pictures are kept of listed steps only" in told(scope)
+    assert scope.complaints == []

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from plotly.offline import get_plotlyjs
 
 from macpo.report import page
 from macpo.report.collection import Collection, Method, Task
+from macpo.report.microscope import RecordedMoment, RecordedReplay
 from macpo.report.page import Film, in_script, render_page
 from macpo.report.plain import to_json
 from macpo.report.summary import Report, summarise
@@ -94,9 +96,13 @@ def test_text_of_users_is_nowhere_markup() -> None:
         {(0, 0): (seed(0, {"test_return_mean": [1.0]}, {"f_mean": [1.0, 2.0]}),), (0, 1): ()},
         (EVIL,),
     )
-    html = render(summarise(evil), Film(Path(__file__), EVIL, EVIL))
+    nothing = np.zeros(0)
+    moment = RecordedMoment(1, 1, 1, 1, (EVIL,), {}, nothing, nothing)
+    replay = RecordedReplay(0, 0, 0, EVIL, EVIL, "", 1, (moment,))
+    report = replace(summarise(evil), replays=(replay,))
+    html = render(report, Film(Path(__file__), EVIL, EVIL))
     assert "<script>alert" not in html and "<img src=x" not in html
-    assert Reader(html).names.count("script") == 3
+    assert Reader(html).names.count("script") == 4
 
 
 def test_json_cannot_end_the_script_that_holds_it() -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from macpo.envs.predator_prey import Config
+from macpo.envs.predator_prey import CATCH, STAY, Config
 from macpo.experiment import Experiment, Run, to_dict
+from macpo.runs.record.moment import About, Listed, Moment, Steps, moment_file, write_moment
 
 WEIGHTINGS = ("macpo", "uniform", "discor", "per", "owqmix", "remern", "pser", "reaper", "relo")
 
@@ -31,6 +32,34 @@ def write_runs(
             rows = _rows(seed, 40 / (1 + i), n_evaluations, trains_per_evaluation)
             lines = "".join(json.dumps(row) + "\n" for row in rows)
             (directory / "metrics.jsonl").write_text(lines)
+
+
+def write_replay(run: Path, moments: int = 2, n_steps: int = 40) -> None:
+    """A recording as of MAC-PO's weights: in every moment m, step 7 of episode 2 is a joint catch
+    with |δ| = 10 and a weight of 10·e⁻¹⁰, and all other errors are below one."""
+    (run / "replay").mkdir()
+    for m in range(1, moments + 1):
+        place = np.arange(n_steps, dtype=np.int32)
+        error = np.where(place == 27, 10.0, 0.9 - 0.02 * place / m).astype(np.float32)
+        gap = np.where(place == 27, 10.0, 0.1 * m).astype(np.float32)
+        logs = np.stack([np.log(error), -gap, np.zeros_like(error)], -1)
+        raw = np.exp(logs.sum(-1))
+        zeros, ones = np.zeros_like(error), np.ones_like(error)
+        steps = Steps(
+            *(place // 10, place % 10, 0 * place),
+            *(zeros, error, gap, np.where(place == 27, 10, 0).astype(np.float32)),
+            *(logs.sum(-1), ones, raw / raw.mean(), logs),
+        )
+        listed = np.array([0, 1, 2, 3, 27, 36, 37, 38, 39], np.int32)
+        cells = np.arange(16, dtype=np.uint8) + listed[:, None].astype(np.uint8)
+        states = tuple(np.stack([x, x], 1) for x in (cells[:, :8], cells[:, 8:]))
+        actions = np.where(listed[:, None] == 27, CATCH, STAY) * np.ones((1, 8), np.int8)
+        about = About(
+            *(m, 0, 1000 * m, 10 * m, "macpo", "|δ| · exp(−|Q_tot − Q*|) · f(π).", ""),
+            *(4, 6400, ("bellman", "value", "joint")),
+        )
+        moment = Moment(about, steps, Listed(listed, actions.astype(np.int8), states))
+        write_moment(moment_file(run / "replay", m), moment)
 
 
 def _rows(

@@ -20,6 +20,7 @@ from PIL import Image, ImageDraw
 
 import macpo.render
 from macpo.envs.base import Environment
+from macpo.envs.host import HostEnvStub
 from macpo.errors import UsageError, require, shortened
 from macpo.render import gif
 from macpo.render.ink import INK, MARGIN, PAPER, Picture, draw_caption, font
@@ -100,6 +101,25 @@ def pictures_of(
     draw = drawer(env.spec.name)
     frames = zip(states, captions, [*actions, None], strict=True)
     return [partial(draw, env, *frame) for frame in frames], FPS
+
+
+def stored_picture(
+    env: Environment,
+    encoded: tuple[PyTree, PyTree],
+    t: int,
+    actions: Int[np.ndarray, " N"],
+    caption: str,
+) -> Image.Image:
+    """The picture of step t of an episode in replay, from the encoded states before and after it.
+
+    A module that draws an environment says by `stored_state(env, encoded, t)` what a state has
+    been, as far as that is encoded. What other environments have encoded is shown as text.
+    """
+    module = _module(env.spec.name)
+    if module is None or not hasattr(module, "stored_state"):
+        return text_frame(HostEnvStub(env.spec), env.decode(encoded[0]), caption, actions)
+    states = [module.stored_state(env, x, t + i) for i, x in enumerate(encoded)]
+    return pictures_of(env, states, actions[None], [caption, caption])[0][0]()
 
 
 def drawer(name: str) -> Drawer:

@@ -3,8 +3,9 @@
 import functools
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Array, Int
 from PIL import Image, ImageDraw
 
 from macpo.envs.predator_prey import CATCH, MOVES, PredatorPreyEnv, State
@@ -55,6 +56,14 @@ def frame(
             image.paste(sprite, cell_box(env, cell), sprite)
     _draw_legend(image, sum(c != env.gone for c in agents), sum(c != env.gone for c in prey))
     return image
+
+
+def stored_state(
+    env: PredatorPreyEnv, encoded: tuple[Int[Array, " N"], Int[Array, " M"]], t: int
+) -> State:
+    """The state of an encoded one: it has everybody's cells."""
+    agent_cell, prey_cell = encoded
+    return State(agent_cell, prey_cell, jnp.asarray(t, jnp.int32))
 
 
 def cell_box(env: PredatorPreyEnv, cell: int) -> tuple[int, int, int, int]:

@@ -5,12 +5,13 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import NamedTuple, TypeAlias
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Int
 from PIL import Image, ImageColor, ImageDraw
 
-from macpo.envs.smac_jax.dynamics import NOBODY, Battle
-from macpo.envs.smac_jax.environment import SMACJaxEnv, State
+from macpo.envs.smac_jax.dynamics import NOBODY, Battle, beginning
+from macpo.envs.smac_jax.environment import EncodedState, SMACJaxEnv, State
 from macpo.envs.smac_jax.features import MOVES, NORTH, WEST
 from macpo.envs.smac_jax.maps import BattleMap
 from macpo.envs.smac_jax.units import ENERGY_MAX, LOOPS_PER_STEP
@@ -104,6 +105,25 @@ def film(
     stage = Stage(view, _ground(episode.map, view), _page(episode, view))
     last = PICTURES_PER_STEP * (len(states) - 1)
     return [partial(draw, episode, stage, i / PICTURES_PER_STEP) for i in range(last + 1)]
+
+
+def stored_state(env: SMACJaxEnv, encoded: EncodedState, t: int) -> State:
+    """The battle of an encoded state; targets and what is in the air are not known, so nobody has
+    a target and nothing flies."""
+    kinds, n = env.map.kinds, env.map.n_agents
+    battle = beginning(env.map)
+    heals = np.array([kind.heals for kind in kinds[:n]])
+    shields = np.flatnonzero([kind.shield > 0 for kind in kinds])
+    battle = battle._replace(
+        x=encoded.place[:, 0],
+        y=encoded.place[:, 1],
+        health=encoded.health,
+        shield=battle.shield.at[shields].set(encoded.shield) if shields.size else battle.shield,
+        energy=battle.energy.at[:n].set(jnp.where(heals, encoded.ready, battle.energy[:n])),
+        cooldown=battle.cooldown.at[:n].set(jnp.where(heals, 0.0, encoded.ready)),
+    )
+    time, none = jnp.asarray(t, jnp.int32), jnp.zeros((), jnp.int32)
+    return State(battle, encoded.last_actions, time, encoded.enemy_order, none)
 
 
 def draw(episode: BattleEpisode, stage: Stage, time: float) -> Image.Image:

@@ -268,7 +268,7 @@ def _files(place: Path) -> list[Path]:
     """What a report on a run depends on."""
     own = RunDirectory(place)
     if _is_run(place):
-        return [own.experiment, own.metrics, own.episode]
+        return [own.experiment, own.metrics, own.episode, *own.replay.glob("*.safetensors")]
     return [place] if is_file(place) else sorted(place.glob("*.json"))
 
 

@@ -137,5 +137,27 @@ GLOSSARY: Mapping[str, tuple[Metric, ...]] = {
             "smallest importance weight of the batch (--replay.sampling prioritized)",
         ),
     ),
+    "Recorded replay (--record-weights)": (
+        Metric(
+            "episode, step",
+            "row of the batch, from longest to shortest episode, and env step in it",
+        ),
+        Metric("part", "the agent or critic whose weight it is; 0 where the team has one"),
+        Metric("q, target", "Q_tot of the stored action, and y", "reward"),
+        Metric("td_error_abs", "absolute δ", "reward"),
+        Metric("q_star", "Q* of the stored action, where there is a central critic", "reward"),
+        Metric("reward", "of the team in this step", "reward"),
+        Metric(
+            "log_factors",
+            "log of each factor of the weight, which the weighting names; −10000 stands for the "
+            "log of 0",
+        ),
+        Metric("log_raw", "log of the raw weight, their product"),
+        Metric("importance", "correction for how the episode was drawn; 1 for uniform sampling"),
+        Metric(
+            "weight",
+            "the weight in the loss: capped, normalised over the batch, times the importance",
+        ),
+    ),
 }
 """By what they are about, in the order of docs/metrics.md."""

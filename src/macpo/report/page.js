@@ -122,6 +122,7 @@
   }
 
   const redraw = () => charts.filter((div) => div.dataset.drawn).forEach(plot);
+  window.macpo = { report, draw, plot, css, layout };  // for microscope.js
 
   const near = new IntersectionObserver((seen) => {
     for (const { isIntersecting, target } of seen) {

@@ -16,6 +16,8 @@ from plotly.offline import get_plotlyjs
 from macpo.report import tables
 from macpo.report.glossary import GLOSSARY
 from macpo.report.labels import in_words
+from macpo.report.microscope import Picture, data_url
+from macpo.report.plain import to_json
 from macpo.report.style import DARK_PALETTE, PALETTE
 from macpo.report.summary import FEW_SEEDS, LEVEL, Report, TaskReport
 from macpo.report.tables import Table
@@ -37,16 +39,22 @@ class Film(NamedTuple):
 
 
 def render_page(
-    report: Report, data: str, films: Sequence[Film] = (), refresh: int | None = None
+    report: Report,
+    data: str,
+    films: Sequence[Film] = (),
+    refresh: int | None = None,
+    pictures: Sequence[Picture] = (),
 ) -> str:
     """The page; `data` is the report as JSON, with `refresh` the page is reloaded every so often.
 
-    Its charts are drawn from `data`, its tables are plain HTML.
+    `pictures` are those of listed steps of replay. Its charts are drawn from `data`, its tables
+    are plain HTML.
     """
     overall = _table(tables.overall_table(report)) if report.overall else ""
     sections = [
         *_optional("overall", "All tasks", overall),
         *((f"task-{i}", task.title, _task(report, i, task)) for i, task in enumerate(report.tasks)),
+        *_optional("replay", "Replay microscope", _replays(report)),
         *_optional("films", "Films", _films(films)),
         *_optional("settings", "Differences of configuration", _differences(report)),
         ("runs", "Runs, versions, commands", _runs(report)),
@@ -69,8 +77,9 @@ def render_page(
             for name, title, html in sections
         ),
         data=in_script(data),
+        pictures=in_script(to_json([{**p._asdict(), "png": data_url(p.png)} for p in pictures])),
         plotly=_plotly(),
-        script=_asset("page.js"),
+        script=_asset("page.js") + _asset("microscope.js") * bool(report.replays),
     )
 
 
@@ -214,6 +223,41 @@ def _chart(kind: str, task: int, height: int, what: str, metric: str = "") -> st
         f'<div class="chart" role="img" aria-label="{escape(what)}" data-kind="{kind}" '
         f'data-task="{task}" data-height="{height}" data-metric="{escape(metric)}" '
         f'style="height: {height}px"></div>'
+    )
+
+
+# --- replay ---------------------------------------------------------------------------------------
+
+
+def _replays(report: Report) -> str:
+    if not report.replays:
+        return ""
+    about = (
+        "What the steps of a batch of replay weighed, and why, at moments of training. A point is "
+        "a step of a stored episode, a diamond one that is listed. The raw weight is the product "
+        "of the factors; the weight is what is left of it in the loss, where weights are one on "
+        "average unless the weighting is not normalised."
+    )
+    return "\n".join(
+        [f'<p class="note">{about}</p>', *(_replay(report, i) for i in range(len(report.replays)))]
+    )
+
+
+def _replay(report: Report, index: int) -> str:
+    """The frame of one recording, which the page's script fills."""
+    replay = report.replays[index]
+    method, task = report.methods[replay.method].label, report.tasks[replay.task].title
+    last, what = len(replay.moments) - 1, "weight of each step over the size of its TD error"
+    return (
+        f'<div class="scope" data-replay="{index}">\n'
+        f"<h3>{escape(f'{method} on {task}, seed {replay.seed}')}</h3>\n"
+        f'<p class="note"><code>{escape(replay.summary)}</code></p>\n'
+        '<div class="knobs"><label>moment of training '
+        f'<input type="range" min="0" max="{last}" value="{last}"></label><output></output>'
+        "<label>colour <select></select></label></div>\n"
+        f'<div class="bench">{_chart("replay", replay.task, 470, what)}\n'
+        '<figure class="found" aria-live="polite"></figure></div>\n'
+        '<div class="lists"></div>\n</div>'
     )
 
 

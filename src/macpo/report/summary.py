@@ -14,6 +14,7 @@ from macpo.field_types import Settings
 from macpo.report.collection import DIAGNOSTICS, Collection, TrainedSeed
 from macpo.report.curves import COMPARED
 from macpo.report.labels import differing
+from macpo.report.microscope import RecordedReplay
 from macpo.report.records import Curve
 from macpo.report.score import METRICS, final_score, usual_metric
 from macpo.report.seeds import IMPORTED
@@ -179,6 +180,8 @@ class Report:
     """Of the methods that have been evaluated on every one of several tasks."""
     notes: tuple[str, ...]
     """Sentences about what was left out, and what should be known before comparing."""
+    replays: tuple[RecordedReplay, ...] = ()
+    """What runs with --record-weights have recorded."""
 
 
 def summarise(collection: Collection, metric: str | None = None) -> Report:

@@ -10,11 +10,12 @@ import os
 import re
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from macpo.errors import UsageError
-from macpo.report import figures, tables
+from macpo.report import figures, microscope, tables
 from macpo.report.collection import Collection, collect, signature
 from macpo.report.directory import ReportDirectory
 from macpo.report.page import Film, render_page
@@ -46,8 +47,9 @@ def write_report(
     """Write a report on runs, studies, or folders that hold some.
 
     `metric` is of evaluations and replaces the usual one (battles won, else the return); at most
-    `films` episodes of each method on each task are in the page, which with `refresh` loads itself
-    again after so many seconds. An earlier report in `out` is replaced.
+    `films` episodes of each method on each task are in the page (0: neither films nor pictures),
+    which with `refresh` loads itself again after so many seconds. An earlier report in `out` is
+    replaced.
 
     Raises UsageError if nothing can be read, for a metric that no run has, and for a directory that
     holds anything but a report. What cannot be read beside other runs is told in the report.
@@ -58,7 +60,14 @@ def write_report(
     files = ReportDirectory.default(places) if out is None else ReportDirectory(out)
     files.require_ours()
     collection = collect(places)
+    recordings, replay_notes = microscope.find_recordings(collection)
+    pictures, picture_notes = microscope.draw_pictures(recordings if films else ())
     report = summarise(collection, metric)
+    report = replace(
+        report,
+        notes=(*report.notes, *replay_notes, *picture_notes),
+        replays=tuple(map(microscope.numbers, recordings)),
+    )
     files.make()
     data = to_json(report)
     # the mark of a report comes first: one that is killed here can be written again
@@ -66,7 +75,7 @@ def write_report(
     files.remove_others(
         [*_write_figures(report, files.figures), *_write_tables(report, files.tables)]
     )
-    page = render_page(report, data, films_of(collection, films), refresh)
+    page = render_page(report, data, films_of(collection, films), refresh, pictures)
     write_atomically(files.page, page.encode())
     return Written(files, report)
 

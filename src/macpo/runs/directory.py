@@ -34,6 +34,8 @@ from greedy episodes; the same bytes whenever the run is repeated on the same ma
 | `{run.timing.name}` | wall time and speed |
 | `{run.model.name}` | the networks' weights, readable by any safetensors reader |
 | `{run.checkpoints.name}/` | everything needed to continue: `{resume}` |
+| `{run.replay.name}/` | with `--record-weights`: steps of replay and why they weigh what they \
+weigh, which `macpo report` shows |
 | `{run.learning_curve.name}`, `{run.episode.name}` | the result, once the run has ended |
 
 Units: env steps, episodes and updates (gradient steps) are per seed.
@@ -56,6 +58,8 @@ class RunDirectory:
         """The networks' parameters at the last checkpoint, of all seeds."""
         self.checkpoints = self.path / "checkpoints"
         """The folder of everything needed to continue."""
+        self.replay = self.path / "replay"
+        """The folder of what has been recorded of replay and its weights."""
         self.tensorboard = self.path / "tensorboard"
         """The folder of TensorBoard's event files."""
         self.readme = self.path / "README.md"
@@ -137,6 +141,7 @@ class RunDirectory:
         """Remove what a process that was killed has left half-written."""
         remove_leftovers(self.path, {file.name for file in self.files()})
         remove_leftovers(self.checkpoints)
+        remove_leftovers(self.replay)
 
     def require_run(self) -> None:
         """UsageError if this is not a run directory."""

@@ -19,6 +19,7 @@ from macpo.runs.interrupts import noted_signals
 from macpo.runs.record import Row, Sink
 from macpo.runs.record.console import ConsoleDisplay
 from macpo.runs.record.jsonl import JsonLines
+from macpo.runs.record.replay import ReplayRecorder
 from macpo.runs.record.rows import evaluation_rows, training_rows
 from macpo.runs.record.tensorboard import TensorBoard
 from macpo.runs.record.timing import Timing
@@ -53,7 +54,9 @@ class RunLoop:
         *,
         console: Console,
         tensorboard: bool = False,
+        replay: ReplayRecorder | None = None,
     ) -> None:
+        self._replay = replay
         self.experiment, self.directory, self.state = experiment, directory, state
         self.console = console
         settings, env_steps = experiment.run, to_numpy(state.env_steps)
@@ -76,7 +79,8 @@ class RunLoop:
                 next_test = (env_steps // settings.test_interval + 1) * settings.test_interval
                 until_env_steps = min(next_test, settings.steps)
                 self._play_chunk(player, until_env_steps)
-                env_steps = self._env_steps()
+                before, env_steps = env_steps, self._env_steps()
+                self._record_replay(before, env_steps)
                 if env_steps >= until_env_steps:
                     self._evaluate(player)
                 self._write_timing("chunk")
@@ -143,6 +147,15 @@ class RunLoop:
                 sink.write(row)
             except Exception as error:  # losing a sink never loses a run
                 self._lose(sink, error)
+
+    def _record_replay(self, before: int, env_steps: int) -> None:
+        if self._replay is None:
+            return
+        try:
+            self._replay.record(self.directory.replay, self.state, before, env_steps)
+        except Exception as error:  # as with sinks
+            self._replay = None
+            say(self.console, f"replay is not recorded any more: {error}", "yellow")
 
     def _close_optional(self) -> None:
         for sink in [*self._optional]:

@@ -24,6 +24,7 @@ from macpo.runs.directory import RunDirectory
 from macpo.runs.loop import RunLoop, RunResult
 from macpo.runs.memory import check_memory
 from macpo.runs.record.jsonl import JsonLines
+from macpo.runs.record.replay import ReplayRecorder
 from macpo.runs.record.tensorboard import summary_writer
 from macpo.runs.saving import last_state, save_model
 from macpo.terminal import make_console, say
@@ -39,11 +40,12 @@ def train(
     console: Console | None = None,
     tensorboard: bool = False,
     workers: Workers | None = None,
+    record_weights: int = 0,
 ) -> RunResult:
     """Train from the start, in a new directory; without a name it gets one under runs/.
 
-    Raises UsageError if the plan does not fit into memory, or if the directory holds anything that
-    a run would write over.
+    Replay is recorded at `record_weights` moments (docs/reports.md). Raises UsageError if the plan
+    does not fit into memory, or if the directory holds anything that a run would write over.
     """
     console = console or make_console()
     if tensorboard:
@@ -55,13 +57,14 @@ def train(
     trainer = make_trainer(experiment, to_play=True)
     check_memory(trainer, console)  # first: what is far too large takes long to trace
     trainer.check()  # a mistake in a custom algorithm leaves no run behind
+    replay = ReplayRecorder.planned(experiment, trainer, record_weights)
     files = chosen or RunDirectory.new(experiment)
     files.make()
     with claimed(files.path):
         files.require_unused()  # another process may have been faster
         files.remove_leftovers()
-        _begin(files, experiment)
-        begin = partial(RunLoop, experiment, files, trainer.init())
+        _begin(files, experiment, replay)
+        begin = partial(RunLoop, experiment, files, trainer.init(), replay=replay)
         return _play(open_player(experiment, trainer, workers), begin, console, tensorboard)
 
 
@@ -96,9 +99,10 @@ def resume(
         for reason in last.passed_over:
             say(console, f"passed over a checkpoint: {reason}", "yellow")
         check_memory(trainer, console)
+        replay = ReplayRecorder.resumed(experiment, trainer, files.replay)
         if last.state is None:
             say(console, "no checkpoint yet: starting from the beginning")
-            _begin(files, experiment)
+            _begin(files, experiment, replay)
             state = trainer.init()
         else:
             played = int(last.state.env_steps.min())
@@ -114,14 +118,16 @@ def resume(
                 return RunResult(files.path, finished=True)
             files.describe(experiment)
             state = jax.device_put(last.state, trainer.sharding)
-        begin = partial(RunLoop, experiment, files, state, last.metrics_bytes)
+        begin = partial(RunLoop, experiment, files, state, last.metrics_bytes, replay=replay)
         return _play(open_player(experiment, trainer, workers), begin, console, tensorboard)
 
 
-def _begin(files: RunDirectory, experiment: Experiment) -> None:
+def _begin(files: RunDirectory, experiment: Experiment, replay: ReplayRecorder | None) -> None:
     """Write what a run has before its first row."""
     files.describe(experiment)
     checkpoint.begin(files.checkpoints)
+    if replay is not None:
+        replay.plan.write(files.replay)
 
 
 def _play(

@@ -11,8 +11,8 @@ matrix products into batches, for which XLA has no fast code there. Where an upd
 over devices (`kernels.shard`), each of them collects and stores the same episodes.
 
 Random keys: a seed's root key is `key(seed)`. Fold in 0 for the networks, 1 for training (then the
-iteration), 2 for evaluation (then the number of env steps). Nothing carries a key from one
-iteration to the next, so any iteration can be repeated on its own.
+iteration), 2 for evaluation and 3 for a look into replay (then the number of env steps). Nothing
+carries a key from one iteration to the next, so any iteration can be repeated on its own.
 """
 
 import functools
@@ -51,9 +51,10 @@ from macpo.types import (
     Rollout,
     Spec,
 )
-from macpo.weighting.weighting import Weighting
+from macpo.weighting.explained import EXPLANATION
+from macpo.weighting.weighting import Explanation
 
-_NETWORKS, _TRAINING, _EVALUATION = range(3)
+_NETWORKS, _TRAINING, _EVALUATION, _LOOKING = range(4)
 
 
 class TrainState(NamedTuple):
@@ -83,6 +84,14 @@ class Evaluation(NamedTuple):
 
     params: PyTree
     key: PRNGKeyArray
+
+
+class ExplainedBatch(NamedTuple):
+    """Episodes drawn from replay, and what the weights of their steps are made of."""
+
+    episodes: Episodes
+    importance: Float[Array, " B"]
+    explanation: Explanation
 
 
 class AfterUpdates(NamedTuple):
@@ -356,6 +365,26 @@ class Trainer:
         """Metrics [K] of greedy episodes."""
         return self._jit(self._over_seeds(self._evaluate))
 
+    @functools.cached_property
+    def explain(self) -> Callable[[TrainState], ExplainedBatch]:
+        """state → a batch that the first seed might learn from next, and why each step weighs what
+        it weighs.
+
+        Only for an algorithm with an `Explained` weighting: KeyError if it has another or does not
+        ask it. The batch is drawn as for an update. Of the update nothing is compiled but the way
+        to the weights.
+        """
+
+        def explain(state: TrainState) -> ExplainedBatch:
+            one = self._seed(state, jnp.zeros((), jnp.int32))
+            key = jax.random.fold_in(_key(one.seed, _LOOKING), one.env_steps)
+            sample_key, update_key = jax.random.split(key)
+            batch, _ = self._sample(sample_key, one, one.priorities, self.epsilon(one.env_steps))
+            metrics: dict[str, Any] = self._update(one.learner, batch, update_key).metrics
+            return ExplainedBatch(batch.episodes, batch.importance, metrics[EXPLANATION])
+
+        return self._jit(explain)
+
     # --- for players outside the compiled program ---------------------------------------------
 
     @functools.cached_property
@@ -432,18 +461,12 @@ def make_trainer(experiment: Experiment, *, to_play: bool = False) -> Trainer:
             env.check_ready()
         env = HostEnvStub(env.spec)
     _check_sizes(env.spec, experiment.run)
-    weighting = experiment.weighting
     if experiment.algorithm.about.on_policy:
-        _check_on_policy(experiment, weighting)
-    algorithm, run = experiment.algorithm.make(env, weighting), experiment.run
+        _check_on_policy(experiment)
+    algorithm, run = experiment.algorithm.make(env, experiment.weighting), experiment.run
     newest = algorithm.recent_episodes(run.batch_size, run.buffer_size)
     if newest is not None:
-        name, n = registry.name_of(experiment.algorithm), newest.n_episodes
-        require(
-            n <= run.buffer_size,
-            f"{name} also learns from the {n} newest episodes, but replay holds only "
-            f"{run.buffer_size}; raise buffer_size.",
-        )
+        _check_newest(experiment, newest.n_episodes)
     return Trainer(env, algorithm, experiment.replay, run)
 
 
@@ -463,11 +486,21 @@ def _check_sizes(spec: Spec, run: Run) -> None:
     )
 
 
-def _check_on_policy(experiment: Experiment, weighting: Weighting) -> None:
+def _check_newest(experiment: Experiment, n: int) -> None:
+    """UsageError unless replay holds as many of the newest episodes as the algorithm needs."""
+    name, size = registry.name_of(experiment.algorithm), experiment.run.buffer_size
+    require(
+        n <= size,
+        f"{name} also learns from the {n} newest episodes, but replay holds only {size}; raise "
+        "buffer_size.",
+    )
+
+
+def _check_on_policy(experiment: Experiment) -> None:
     """UsageError unless every update learns from exactly the episodes just played."""
     run, name = experiment.run, registry.name_of(experiment.algorithm)
     require(
-        not weighting.all_factors and experiment.replay.sampling == "uniform",
+        not experiment.weighting.all_factors and experiment.replay.sampling == "uniform",
         f"{name} learns on-policy: each episode is used once, while it is new, so there is no "
         "replay to weigh or to prioritise; leave out --weighting and --replay.sampling, or choose "
         "an algorithm with replay (`macpo list algorithms`).",

@@ -54,6 +54,27 @@ class WeightingOutput(NamedTuple):
     """Scalars by name, explained in `docs/metrics.md`."""
 
 
+class Explanation(NamedTuple):
+    """What the weights of a batch are made of; [*B] is [B, T], or [B, T, N] per agent.
+
+    Everything but `mask` is arbitrary on padding.
+    """
+
+    mask: Bool[Array, "B T"]
+    q: Float[Array, "B T"] | None
+    target: Float[Array, "B T"] | None
+    q_star: Float[Array, "B T"] | None
+    """None where the learner has no such value."""
+    log_factors: dict[str, Array]
+    """Logs of the factors, [B, T] or [B, T, N], by `factor_names`; empty if `log_raw` is not
+    known."""
+    log_raw: Float[Array, "*B"] | None
+    """Their sum: the log of the raw weight, before cap and normalisation. None for a weighting
+    whose `apply` is its own, which need not be a product of factors."""
+    weights: Float[Array, "*B"]
+    """As `apply` gives them."""
+
+
 @dataclass(frozen=True)
 class Weighting(ABC):
     """A weighting: a frozen dataclass of its options, which is called to get weights.
@@ -107,6 +128,19 @@ class Weighting(ABC):
         """All factors of a weight, `on_policy` included where it is switched on."""
         extra = (on_policy(self.on_policy),) if self.on_policy > 0 else ()
         return (*self.factors(), *extra)
+
+    @property
+    def factor_names(self) -> tuple[str, ...]:
+        """The names of `all_factors`; of several of one name the last keeps it, the one before it
+        is NAME_2, and so on."""
+        names = [factor.name for factor in self.all_factors]
+        later = [names[i + 1 :].count(name) for i, name in enumerate(names)]
+        return tuple(f"{name}_{n + 1}" if n else name for name, n in zip(names, later, strict=True))
+
+    @property
+    def summary(self) -> str:
+        """The weighting in a sentence: the first line of its docstring."""
+        return registry.summary(type(self))
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -192,6 +226,24 @@ class Weighting(ABC):
         metrics = {name: stop_gradient(x) for name, x in _metrics(log, scaled).items()}
         return WeightingOutput(scaled.weights, scaled.state, metrics)
 
+    def explain(self, state: WeightingState, signals: Signals) -> Explanation:
+        """The weights that `apply` gives, and the factors whose product they are at first.
+
+        >>> import numpy as np
+        >>> from macpo.weighting import MacPO
+        >>> q, catch = np.array([[0.0]]), np.array([[10.0]])
+        >>> signals = Signals(np.ones((1, 1)), q, catch, catch, np.ones((1, 1, 8)))
+        >>> logs = MacPO(normalise="none").explain({}, signals).log_factors
+        >>> [f"{name} {log.item():.4g}" for name, log in logs.items()]
+        ['bellman 2.303', 'value -10', 'joint 0']
+        """
+        weights = self.apply(state, signals).weights
+        seen = signals.mask, signals.q, signals.target, signals.q_star
+        if type(self).apply is not Weighting.apply:
+            return Explanation(*seen, {}, None, weights)
+        log = self._log_weights(state, signals)
+        return Explanation(*seen, log.by_factor, log.total, weights)
+
     def _log_weights(self, state: WeightingState, signals: Signals) -> "_LogWeights":
         xp = check(self.name, signals, self.needs)
         s = clean(self.name, signals, self.needs, xp)
@@ -210,7 +262,7 @@ class Weighting(ABC):
         if self.nonfinite == "zero":
             keep = mask & ~(xp.isnan(total) | (total == math.inf))
         masked = xp.where(keep, total, xp.full_like(total, -math.inf))
-        by_factor = {factor.name: log for factor, log in zip(factors, logs, strict=True)}
+        by_factor = dict(zip(self.factor_names, logs, strict=True))
         return _LogWeights(xp, s, mask, by_factor, total, masked)
 
     def _weights(self, state: WeightingState, log: "_LogWeights") -> "_ScaledWeights":
@@ -260,6 +312,11 @@ class Product(Weighting):
         """That of the first."""
         return self.first.name
 
+    @property
+    def summary(self) -> str:
+        """Those of both."""
+        return f"{self.first.summary} Times: {self.second.summary}"
+
     def factors(self) -> tuple[Factor, ...]:
         """Those of both."""
         return (*self.second.all_factors, *self.first.factors())
@@ -294,6 +351,7 @@ class _LogWeights(NamedTuple):
     signals: Signals
     mask: Bool[Array, "*B"]
     by_factor: dict[str, Array]
+    """By `factor_names`."""
     total: Float[Array, "*B"]
     """The sum over factors, on padding too."""
     masked: Float[Array, "*B"]

@@ -1,0 +1,85 @@
+"""What a weighting says its weights are made of."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from macpo import weighting
+from macpo.weighting import OWQMIX, PER, MacPO, Signals, Weighting, WeightingOutput
+from macpo.weighting.explained import EXPLANATION, Explained
+from macpo.weighting.weighting import Explanation, WeightingState
+from tests.support.weighting_samples import fixture
+
+
+def explain(weigh: Weighting, batch: dict[str, np.ndarray] | None = None) -> Explanation:
+    return weigh.explain(weigh.init(), Signals(**(batch or fixture())))
+
+
+def test_a_joint_catch_that_q_tot_does_not_expect_gets_ten_times_e_to_the_minus_ten() -> None:
+    catch = {
+        "q": np.array([[0.0, 0.0]]),
+        "target": np.array([[10.0, 0.5]]),
+        "q_star": np.array([[10.0, 0.0]]),
+        "pi_taken": np.array([[[1.0, 1.0], [0.5, 0.5]]]),
+        "mask": np.ones((1, 2)),
+    }
+    why = explain(MacPO(normalise="none"), catch)
+    factors = {name: np.exp(log)[0].tolist() for name, log in why.log_factors.items()}
+    assert factors == {
+        "bellman": pytest.approx([10, 0.5]),
+        "value": pytest.approx([np.exp(-10), 1]),
+        "joint": pytest.approx([1, 1.5]),
+    }
+    assert why.weights[0].tolist() == pytest.approx([10 * np.exp(-10), 0.75])
+    scaled = explain(MacPO(), catch)
+    assert scaled.weights.mean() == pytest.approx(1)
+    assert scaled.log_raw == pytest.approx(why.log_raw)
+
+
+@pytest.mark.parametrize("name", weighting.available())
+def test_the_product_of_the_factors_is_the_raw_weight_of_every_weighting(name: str) -> None:
+    weigh = weighting.make(name, normalise="none", on_policy=5.0)
+    batch = fixture()
+    why, valid = explain(weigh), batch["mask"] != 0
+    product = np.ones_like(why.weights)
+    for log in why.log_factors.values():
+        product = product * np.exp(log if log.ndim == product.ndim else log[..., None])
+    assert tuple(why.log_factors) == tuple(factor.name for factor in weigh.all_factors)
+    assert product[valid] == pytest.approx(why.weights[valid])
+    assert why.log_raw is not None
+    assert np.exp(why.log_raw)[valid] == pytest.approx(why.weights[valid])
+
+
+def test_of_two_factors_of_one_name_that_of_the_first_weighting_keeps_it() -> None:
+    weigh = PER(normalise="none").times(MacPO())
+    assert weigh.factor_names == ("bellman_2", "value", "joint", "bellman")
+    why = explain(weigh)
+    assert why.log_factors["bellman"] == pytest.approx(explain(PER()).log_factors["bellman"])
+    assert why.log_factors["bellman_2"] == pytest.approx(explain(MacPO()).log_factors["bellman"])
+
+
+@dataclass(frozen=True)
+class Halved(MacPO):
+    """Half of MAC-PO's weights."""
+
+    def apply(self, state: WeightingState, signals: Signals) -> WeightingOutput:
+        output = super().apply(state, signals)
+        return output._replace(weights=output.weights / 2)
+
+
+def test_a_weighting_that_is_applied_in_its_own_way_is_no_product_that_one_could_tell() -> None:
+    why = explain(Halved())
+    assert (why.log_factors, why.log_raw) == ({}, None)
+    assert why.weights == pytest.approx(explain(MacPO()).weights / 2)
+
+
+@pytest.mark.parametrize("weigh", [MacPO(clip=2.0), PER(normalise="ema"), OWQMIX().times(PER())])
+def test_an_explained_weighting_is_like_the_one_it_explains(weigh: Weighting) -> None:
+    explained, state = Explained.of(weigh), weigh.init()
+    assert (explained.name, explained.needs) == (weigh.name, weigh.needs)
+    assert (explained.summary, explained.init()) == (weigh.summary, state)
+    output = explained.apply(state, Signals(**fixture()))
+    assert output.weights.tolist() == weigh.apply(state, Signals(**fixture())).weights.tolist()
+    assert list(output.metrics) == [EXPLANATION]
+    assert output.state == state  # looking changes no running mean
