@@ -97,7 +97,7 @@ class ReplayRecorder:
             explained = replace(learner, weighting=Explained.of(self._weighting))
             # traced at once: what cannot be recorded leaves no run behind
             explain: Any = replace(trainer, algorithm=explained).explain  # by `jax.jit`
-            self._lowered = explain.lower(jax.eval_shape(trainer.init))
+            self._lowered = explain.lower(trainer.state_shapes)
         except (AttributeError, TypeError, KeyError) as error:
             raise UsageError(
                 f"the weights of {registry.name_of(experiment.algorithm)} cannot be recorded: its "
