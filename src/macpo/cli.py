@@ -27,6 +27,7 @@ from macpo.errors import (
     UsageError,
     is_out_of_memory,
     nearest,
+    needed,
     require,
     shortened,
     shown,
@@ -477,12 +478,8 @@ def _search(flags: _Sweep, rest: list[str]) -> macpo.SweepResult:
         study = macpo.Study(name, _experiments(arms, flags.trust), seeds)
         result = _carry_out(flags, study, out)
     else:
-        try:
+        with needed("--search optuna", "Optuna", "optuna"):
             from macpo.search.optuna import search
-        except ImportError as error:
-            raise UsageError(
-                f"--search optuna needs Optuna ({error}): pip install 'macpo[optuna]'."
-            ) from error
         result, arms = search(
             name,
             space,

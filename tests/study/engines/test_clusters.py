@@ -72,13 +72,6 @@ def test_a_study_is_finished_although_a_machine_dies_and_equals_the_local_one(
     assert metrics(directory) == by_hand
 
 
-def test_a_cluster_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch):
-    pytest.importorskip("ray")
-    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
-    with pytest.raises(UsageError, match=r"cannot reach a Ray cluster at '127.0.0.1:1': .*"):
-        engines.make("ray", 1, 1)
-
-
 @pytest.fixture
 def slurm(monkeypatch: pytest.MonkeyPatch) -> None:
     """SLURM's engine with jobs as processes of this machine."""
