@@ -39,6 +39,7 @@ from macpo.replay.priority import Replay
 from macpo.reproduce.figures import BudgetName, EnvName
 from macpo.runs.directory import RunDirectory, read_experiment
 from macpo.runs.files import parse_json, write_atomically
+from macpo.runs.record import trackers
 from macpo.study import grid
 from macpo.study.directory import StudyDirectory
 from macpo.study.file import StudyFile
@@ -157,7 +158,7 @@ def _train(arguments: list[str]) -> int | None:
         experiment,
         flags.out,
         console=_console,
-        tensorboard=flags.tensorboard,
+        trackers=_chosen_trackers(flags.trackers),
         workers=flags.workers,
     )
     return _finish(result, trust=True)  # the names in its files are those of this command
@@ -168,14 +169,30 @@ class _NoFlags:
     """Nothing besides the experiment."""
 
 
+# a flag for each tracker there is, so that its type cannot be written down
+_Switches: Any = dataclasses.make_dataclass(
+    "_Switches",
+    [
+        (name, Annotated[bool, tyro.conf.arg(help=what)], False)
+        for name, what in trackers.known().items()
+    ],
+    frozen=True,
+)
+_Trackers: Any = Annotated[_Switches, tyro.conf.arg(name="")]
+
+
+def _chosen_trackers(switches: Any) -> list[str]:
+    """The names of those that are switched on."""
+    return [name for name, is_on in vars(switches).items() if is_on]
+
+
 @dataclass(frozen=True)
 class _TrainFlags:
     """What `train` takes besides the experiment."""
 
     out: str | None = None
     """Run directory; default: one in runs/."""
-    tensorboard: bool = False
-    """Write TensorBoard files as well."""
+    trackers: _Trackers = field(default_factory=_Switches)  # pyright: ignore[reportInvalidTypeForm]
     trust: _Trust = False
     workers: Workers = field(default_factory=Workers)
 
@@ -565,8 +582,7 @@ class _Resume:
     """Run directory."""
     steps: PositiveInt | None = None
     """Env steps per seed to reach; default: those planned at the start."""
-    tensorboard: bool = False
-    """Write TensorBoard files as well."""
+    trackers: _Trackers = field(default_factory=_Switches)  # pyright: ignore[reportInvalidTypeForm]
     trust: _Trust = False
     workers: Workers = field(default_factory=Workers)
 
@@ -579,7 +595,7 @@ def _resume(arguments: list[str]) -> int | None:
             flags.run,
             steps=flags.steps,
             console=_console,
-            tensorboard=flags.tensorboard,
+            trackers=_chosen_trackers(flags.trackers),
             workers=flags.workers,
             trust=_trusted(flags.trust),
         ),

@@ -1,6 +1,7 @@
 """The loop of a run: chunks, evaluations and checkpoints until it is played or a signal comes."""
 
 import signal
+from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +17,12 @@ from macpo.experiment import Experiment
 from macpo.runs import saving
 from macpo.runs.directory import RunDirectory
 from macpo.runs.interrupts import noted_signals
-from macpo.runs.record import Row, Sink
+from macpo.runs.record import Row
 from macpo.runs.record.console import ConsoleDisplay
 from macpo.runs.record.jsonl import JsonLines
 from macpo.runs.record.rows import evaluation_rows, training_rows
-from macpo.runs.record.tensorboard import TensorBoard
 from macpo.runs.record.timing import Timing
+from macpo.runs.record.trackers import Tracker
 from macpo.terminal import say
 from macpo.training.player import Player
 from macpo.training.rewards import require_finite
@@ -52,14 +53,14 @@ class RunLoop:
         metrics_bytes: int = 0,
         *,
         console: Console,
-        tensorboard: bool = False,
+        trackers: Collection[str] = (),
     ) -> None:
         self.experiment, self.directory, self.state = experiment, directory, state
         self.console = console
         settings, env_steps = experiment.run, to_numpy(state.env_steps)
         done = int(env_steps.min())
         # first what may be refused, so that the display never stays on the terminal
-        self._optional: list[Sink] = [TensorBoard(directory.tensorboard)] if tensorboard else []
+        self._trackers = [Tracker(name, directory, experiment) for name in trackers]
         self._rows = JsonLines(directory.metrics, metrics_bytes)
         self._timing = Timing(directory.timing, int(env_steps.sum()))
         self._display = ConsoleDisplay(console, settings.steps, settings.seeds, done)
@@ -69,7 +70,7 @@ class RunLoop:
         settings, env_steps = self.experiment.run, self._env_steps()
         saved_at = env_steps // settings.checkpoint_interval
         with noted_signals() as received, ExitStack() as closing:
-            for close in (self._close_optional, self._rows.close, self._timing.close):
+            for close in (self._close_trackers, self._rows.close, self._timing.close):
                 closing.callback(close)
             closing.callback(self._display.close)  # the last is the first to be called
             while env_steps < settings.steps and not received:
@@ -138,22 +139,22 @@ class RunLoop:
     def _write(self, row: Row) -> None:
         self._rows.write(row)
         self._display.write(row)
-        for sink in [*self._optional]:
+        for tracker in [*self._trackers]:
             try:
-                sink.write(row)
-            except Exception as error:  # losing a sink never loses a run
-                self._lose(sink, error)
+                tracker.write(row)
+            except Exception as error:  # losing a tracker never loses a run
+                self._lose(tracker, error)
 
-    def _close_optional(self) -> None:
-        for sink in [*self._optional]:
+    def _close_trackers(self) -> None:
+        for tracker in [*self._trackers]:
             try:
-                sink.close()
+                tracker.close()
             except Exception as error:
-                self._lose(sink, error)
+                self._lose(tracker, error)
 
-    def _lose(self, sink: Sink, error: Exception) -> None:
-        self._optional.remove(sink)
-        say(self.console, f"{type(sink).__name__} stopped: {error}", "yellow")
+    def _lose(self, tracker: Tracker, error: Exception) -> None:
+        self._trackers.remove(tracker)
+        say(self.console, f"{tracker.name} stopped: {error}", "yellow")
 
     def _save(self) -> None:
         saving.save(self.directory, self.experiment, self.state, self._rows.sync())

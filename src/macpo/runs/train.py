@@ -7,7 +7,7 @@ actions = policy.act(obs, avail_actions)
 
 import os
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -24,7 +24,7 @@ from macpo.runs.directory import RunDirectory
 from macpo.runs.loop import RunLoop, RunResult
 from macpo.runs.memory import check_memory
 from macpo.runs.record.jsonl import JsonLines
-from macpo.runs.record.tensorboard import summary_writer
+from macpo.runs.record.trackers import check
 from macpo.runs.saving import last_state, save_model
 from macpo.terminal import make_console, say
 from macpo.training.host.pool import Workers
@@ -38,16 +38,18 @@ def train(
     *,
     console: Console | None = None,
     tensorboard: bool = False,
+    trackers: Collection[str] = (),
     workers: Workers | None = None,
 ) -> RunResult:
     """Train from the start, in a new directory; without a name it gets one under runs/.
 
+    Metrics also go to `trackers`: "tensorboard", "wandb", "trackio" (each an extra of this name).
     Raises UsageError if the plan does not fit into memory, or if the directory holds anything that
     a run would write over.
     """
     console = console or make_console()
-    if tensorboard:
-        summary_writer()  # what can be known at once is said before anything is made
+    trackers = [*["tensorboard"] * tensorboard, *trackers]
+    check(trackers)  # what can be known at once is said before anything is made
     chosen = None if directory is None else RunDirectory(directory)
     if chosen is not None:
         chosen.require_unused()
@@ -62,7 +64,7 @@ def train(
         files.remove_leftovers()
         _begin(files, experiment)
         begin = partial(RunLoop, experiment, files, trainer.init())
-        return _play(open_player(experiment, trainer, workers), begin, console, tensorboard)
+        return _play(open_player(experiment, trainer, workers), begin, console, trackers)
 
 
 def resume(
@@ -71,6 +73,7 @@ def resume(
     steps: int | None = None,
     console: Console | None = None,
     tensorboard: bool = False,
+    trackers: Collection[str] = (),
     workers: Workers | None = None,
     trust: bool = False,
 ) -> RunResult:
@@ -81,8 +84,8 @@ def resume(
     files have been changed, or if it has played as many `steps` before.
     """
     console = console or make_console()
-    if tensorboard:
-        summary_writer()
+    trackers = [*["tensorboard"] * tensorboard, *trackers]
+    check(trackers)
     files = RunDirectory(directory)
     files.require_run()
     with claimed(files.path):
@@ -115,7 +118,7 @@ def resume(
             files.describe(experiment)
             state = jax.device_put(last.state, trainer.sharding)
         begin = partial(RunLoop, experiment, files, state, last.metrics_bytes)
-        return _play(open_player(experiment, trainer, workers), begin, console, tensorboard)
+        return _play(open_player(experiment, trainer, workers), begin, console, trackers)
 
 
 def _begin(files: RunDirectory, experiment: Experiment) -> None:
@@ -128,13 +131,13 @@ def _play(
     playing: AbstractContextManager[Player],
     begin: Callable[..., RunLoop],
     console: Console,
-    tensorboard: bool,
+    trackers: Collection[str],
 ) -> RunResult:
     """Compile what is played, then begin the loop: its display must have the terminal alone."""
     with playing as player:
         with _compiling(console):
             player.compile()
-        return begin(console=console, tensorboard=tensorboard).run(player)
+        return begin(console=console, trackers=trackers).run(player)
 
 
 @contextmanager
