@@ -80,7 +80,7 @@ def test_evaluations_follow_each_interval_and_the_end(tmp_path: Path):
     assert player.tested_at == [300, 500, 600]
     tests = [row for row in run.rows() if row["kind"] == "test"]
     assert [row["env_steps"] for row in tests] == [300, 500, 600]
-    assert {row["test_return_mean"] for row in tests} == {1.5}
+    assert [row["test_return_mean"] for row in tests] == [-0.5, 1.5, 0.5]
 
 
 def test_every_iteration_has_a_row_of_its_seed(tmp_path: Path):

@@ -15,11 +15,13 @@ from macpo import registry
 from macpo.errors import UsageError
 from macpo.experiment import Experiment
 from macpo.runs import saving
+from macpo.runs.best import Best, absolute_rows, better_of, evaluations
 from macpo.runs.directory import RunDirectory
+from macpo.runs.files import write_atomically
 from macpo.runs.interrupts import noted_signals
 from macpo.runs.record import Row
 from macpo.runs.record.console import ConsoleDisplay
-from macpo.runs.record.jsonl import JsonLines
+from macpo.runs.record.jsonl import JsonLines, to_line
 from macpo.runs.record.rows import evaluation_rows, training_rows
 from macpo.runs.record.timing import Timing
 from macpo.runs.record.trackers import Tracker
@@ -27,6 +29,7 @@ from macpo.terminal import say
 from macpo.training.player import Player
 from macpo.training.rewards import require_finite
 from macpo.training.trainer import TrainState
+from macpo.types import Metrics
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,8 @@ class RunResult:
 class RunLoop:
     """Plays what is left of a run from `state` on, and records it in the run's directory.
 
-    The first `metrics_bytes` of metrics.jsonl belong to the state; later rows are overwritten.
+    The first `metrics_bytes` of metrics.jsonl belong to the state; later rows are overwritten. With
+    the `best` evaluation until then, the absolute metric is told at the end.
     """
 
     def __init__(
@@ -51,12 +55,13 @@ class RunLoop:
         directory: RunDirectory,
         state: TrainState,
         metrics_bytes: int = 0,
+        best: Best | None = None,
         *,
         console: Console,
         trackers: Collection[str] = (),
     ) -> None:
         self.experiment, self.directory, self.state = experiment, directory, state
-        self.console = console
+        self.console, self._best = console, best
         settings, env_steps = experiment.run, to_numpy(state.env_steps)
         done = int(env_steps.min())
         # first what may be refused, so that the display never stays on the terminal
@@ -86,6 +91,8 @@ class RunLoop:
                     saved_at = env_steps // settings.checkpoint_interval
                     self._save()
             self._save()
+            if self._best is not None and not received:
+                self._play_best(player, self._best, received)
         if not received:
             return RunResult(self.directory.path, finished=True)
         say(
@@ -121,6 +128,19 @@ class RunLoop:
         self._require_finite_rewards(metrics["test_rewards_nonfinite"], self.state.env_steps)
         for row in evaluation_rows(metrics, self.state, self.experiment.run.batch_size_run):
             self._write(row)
+        if self._best is not None:
+            self._best = better_of(self._best, self.state, metrics)
+
+    def _play_best(self, player: Player, best: Best, received: list[int]) -> None:
+        """Write the absolute metric of each seed, unless a signal comes before."""
+        evaluated = list[Metrics]()
+        for metrics in evaluations(player, self.state, best):
+            self._require_finite_rewards(metrics["test_rewards_nonfinite"], self.state.env_steps)
+            evaluated.append(metrics)
+            if received:
+                return
+        rows = absolute_rows(evaluated, self.state, best, self.experiment.run)
+        write_atomically(self.directory.absolute, *map(to_line, rows))
 
     def _require_finite_rewards(self, counts: Array, env_steps: Array) -> None:
         """UsageError for rewards that a compiled program could only count; nothing is saved.
@@ -157,7 +177,7 @@ class RunLoop:
         say(self.console, f"{tracker.name} stopped: {error}", "yellow")
 
     def _save(self) -> None:
-        saving.save(self.directory, self.experiment, self.state, self._rows.sync())
+        saving.save(self.directory, self.experiment, self.state, self._rows.sync(), self._best)
         self._write_timing("checkpoint")
 
     def _write_timing(self, what: str) -> None:

@@ -19,8 +19,10 @@ from macpo.errors import require
 from macpo.experiment import Experiment
 from macpo.machine import prepare_jax
 from macpo.runs import checkpoint
+from macpo.runs.best import before_any
 from macpo.runs.claim import claimed
 from macpo.runs.directory import RunDirectory
+from macpo.runs.files import disk_errors
 from macpo.runs.loop import RunLoop, RunResult
 from macpo.runs.memory import check_memory
 from macpo.runs.record.jsonl import JsonLines
@@ -63,7 +65,8 @@ def train(
         files.require_unused()  # another process may have been faster
         files.remove_leftovers()
         _begin(files, experiment)
-        begin = partial(RunLoop, experiment, files, trainer.init())
+        state = trainer.init()
+        begin = partial(RunLoop, experiment, files, state, best=before_any(state))
         return _play(open_player(experiment, trainer, workers), begin, console, trackers)
 
 
@@ -103,6 +106,7 @@ def resume(
             say(console, "no checkpoint yet: starting from the beginning")
             _begin(files, experiment)
             state = trainer.init()
+            best = before_any(state)
         else:
             played = int(last.state.env_steps.min())
             require(
@@ -111,13 +115,16 @@ def resume(
                 f"--steps than that, not {new_steps:,}.",
             )
             save_model(files, experiment, last.state)  # it may be of another checkpoint, or be gone
-            if played >= new_steps:
+            best = last.best
+            if played >= new_steps and (best is None or files.absolute.exists()):
                 JsonLines(files.metrics, last.metrics_bytes).close()  # cuts rows behind it
                 say(console, f"already at {played:,} of {new_steps:,} env steps")
                 return RunResult(files.path, finished=True)
+            with disk_errors(files.absolute):
+                files.absolute.unlink(missing_ok=True)  # of the shorter run
             files.describe(experiment)
             state = jax.device_put(last.state, trainer.sharding)
-        begin = partial(RunLoop, experiment, files, state, last.metrics_bytes)
+        begin = partial(RunLoop, experiment, files, state, last.metrics_bytes, best)
         return _play(open_player(experiment, trainer, workers), begin, console, trackers)
 
 

@@ -56,7 +56,7 @@ def unpack(snapshot: bytes, run: RunDirectory) -> None:
             _sync_file(Path(folder) / file)
             (Path(folder) / file).replace(run.path / file)
     kept = {file.name for file in new}
-    for file in list_directory(run.checkpoints):
+    for file in (*list_directory(run.checkpoints), run.absolute):
         if file.name not in kept:
             file.unlink(missing_ok=True)
 
@@ -64,7 +64,7 @@ def unpack(snapshot: bytes, run: RunDirectory) -> None:
 def _pack(run: RunDirectory) -> bytes:
     data = io.BytesIO()
     files = [*list_directory(run.checkpoints), run.model, run.experiment, run.readme]
-    files += [run.timing, run.metrics]
+    files += [run.timing, run.metrics, run.absolute]
     with tarfile.open(fileobj=data, mode="w") as archive:
         for file in files:
             if file.name.startswith(".") or not (file.exists() or file.parent == run.checkpoints):
