@@ -52,11 +52,13 @@ def unpack(snapshot: bytes, run: RunDirectory) -> None:
     ):
         archive.extractall(folder, filter="data")
         new = [Path(name) for name in archive.getnames()]
+        if run.absolute.name not in archive.getnames():  # what is there is of a shorter run
+            run.absolute.unlink(missing_ok=True)
         for file in sorted(new, key=lambda file: file.parent != Path()):
             _sync_file(Path(folder) / file)
             (Path(folder) / file).replace(run.path / file)
     kept = {file.name for file in new}
-    for file in (*list_directory(run.checkpoints), run.absolute):
+    for file in list_directory(run.checkpoints):
         if file.name not in kept:
             file.unlink(missing_ok=True)
 

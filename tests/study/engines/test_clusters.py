@@ -26,7 +26,9 @@ STUDY = Study("weights", {"a": LONG, "b": replace(LONG, weighting=macpo.weightin
 
 
 def metrics(directory: StudyDirectory, study: Study = STUDY) -> dict[PlannedRun, bytes]:
-    return {run: directory.run(run).metrics.read_bytes() for run in study.runs()}
+    """All rows of each run, those of the absolute metric too."""
+    runs = {run: directory.run(run) for run in study.runs()}
+    return {run: f.metrics.read_bytes() + f.absolute.read_bytes() for run, f in runs.items()}
 
 
 @pytest.fixture(scope="module")
