@@ -17,6 +17,7 @@ ORDER = [
     "terminal",
     "types",
     "machine",
+    "cluster",
     "nets",
     "kernels",
     "envs",

@@ -10,7 +10,7 @@ from rich.console import Console
 import macpo
 from macpo import doctor
 
-EXTRAS = ("tensorboardX", "av", "torch", "pettingzoo", "jaxmarl")
+EXTRAS = ("tensorboardX", "wandb", "trackio", "av", "torch", "pettingzoo", "jaxmarl")
 
 
 def found() -> dict[str, tuple[str, str]]:

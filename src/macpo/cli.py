@@ -27,6 +27,7 @@ from macpo.errors import (
     UsageError,
     is_out_of_memory,
     nearest,
+    needed,
     require,
     shortened,
     shown,
@@ -38,6 +39,7 @@ from macpo.replay.priority import Replay
 from macpo.reproduce.figures import BudgetName, EnvName
 from macpo.runs.directory import RunDirectory, read_experiment
 from macpo.runs.files import parse_json, write_atomically
+from macpo.runs.record import trackers
 from macpo.runs.record.replay import Moments
 from macpo.study import grid
 from macpo.study.directory import StudyDirectory
@@ -157,7 +159,7 @@ def _train(arguments: list[str]) -> int | None:
         experiment,
         flags.out,
         console=_console,
-        tensorboard=flags.tensorboard,
+        trackers=_chosen_trackers(flags.trackers),
         workers=flags.workers,
         record_weights=flags.record_weights,
     )
@@ -169,14 +171,30 @@ class _NoFlags:
     """Nothing besides the experiment."""
 
 
+# a flag for each tracker there is, so that its type cannot be written down
+_Switches: Any = dataclasses.make_dataclass(
+    "_Switches",
+    [
+        (name, Annotated[bool, tyro.conf.arg(help=what)], False)
+        for name, what in trackers.known().items()
+    ],
+    frozen=True,
+)
+_Trackers: Any = Annotated[_Switches, tyro.conf.arg(name="")]
+
+
+def _chosen_trackers(switches: Any) -> list[str]:
+    """The names of those that are switched on."""
+    return [name for name, is_on in vars(switches).items() if is_on]
+
+
 @dataclass(frozen=True)
 class _TrainFlags:
     """What `train` takes besides the experiment."""
 
     out: str | None = None
     """Run directory; default: one in runs/."""
-    tensorboard: bool = False
-    """Write TensorBoard files as well."""
+    trackers: _Trackers = field(default_factory=_Switches)  # pyright: ignore[reportInvalidTypeForm]
     record_weights: Moments = 0
     """Record replay at so many evenly spaced moments (at most 100), for `macpo report`: up to 384
     steps of a batch of the first seed, why they weigh what they weigh, and what to draw of 12 of
@@ -483,12 +501,8 @@ def _search(flags: _Sweep, rest: list[str]) -> macpo.SweepResult:
         study = macpo.Study(name, _experiments(arms, flags.trust), seeds)
         result = _carry_out(flags, study, out)
     else:
-        try:
+        with needed("--search optuna", "Optuna", "optuna"):
             from macpo.search.optuna import search
-        except ImportError as error:
-            raise UsageError(
-                f"--search optuna needs Optuna ({error}): pip install 'macpo[optuna]'."
-            ) from error
         result, arms = search(
             name,
             space,
@@ -574,8 +588,7 @@ class _Resume:
     """Run directory."""
     steps: PositiveInt | None = None
     """Env steps per seed to reach; default: those planned at the start."""
-    tensorboard: bool = False
-    """Write TensorBoard files as well."""
+    trackers: _Trackers = field(default_factory=_Switches)  # pyright: ignore[reportInvalidTypeForm]
     trust: _Trust = False
     workers: Workers = field(default_factory=Workers)
 
@@ -588,7 +601,7 @@ def _resume(arguments: list[str]) -> int | None:
             flags.run,
             steps=flags.steps,
             console=_console,
-            tensorboard=flags.tensorboard,
+            trackers=_chosen_trackers(flags.trackers),
             workers=flags.workers,
             trust=_trusted(flags.trust),
         ),

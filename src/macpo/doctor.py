@@ -18,6 +18,8 @@ from macpo.terminal import say
 _CORE = ("jax", "jaxlib", "equinox", "optax", "numpy", "tyro", "rich", "safetensors", "matplotlib")
 _EXTRAS = {
     "tensorboardX": "TensorBoard files: pip install 'macpo[tensorboard]'",
+    "wandb": "metrics in Weights & Biases: pip install 'macpo[wandb]'",
+    "trackio": "metrics in trackio: pip install 'macpo[trackio]'",
     "av": "films as MP4: pip install 'macpo[video]'",
     "torch": "the PyTorch contender of `macpo bench`: pip install 'macpo[bench]'",
     "pettingzoo": "environments of PettingZoo, and ours as such: pip install 'macpo[pettingzoo]'",

@@ -3,7 +3,8 @@
 import difflib
 import reprlib
 import traceback
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 
 MAX_SHOWN = 80
 """Characters of a bad value that a message repeats."""
@@ -20,6 +21,17 @@ def require(condition: bool, message: str) -> None:
     """Raise `UsageError(message)` unless `condition` holds."""
     if not condition:
         raise UsageError(message)
+
+
+@contextmanager
+def needed(what: str, package: str, extra: str) -> Generator[None]:
+    """Tell of an import that fails what needs it, and which extra of macpo brings the package."""
+    try:
+        yield
+    except ImportError as error:
+        raise UsageError(
+            f"{what} needs {package} ({error}): pip install 'macpo[{extra}]'."
+        ) from error
 
 
 def shown(value: object) -> str:

@@ -53,6 +53,13 @@ def make_study(folder: Path, seeds: object = (0, 1)) -> Path:
     return folder
 
 
+def test_the_absolute_metric_of_each_seed_is_read_where_there_is_one(runs: Path) -> None:
+    absolute = {"kind": "absolute", "seed": 1, "env_steps": 20_000, "test_return_mean": 7.5}
+    (runs / "macpo-seed1" / "absolute.jsonl").write_text(json.dumps(absolute) + "\n")
+    seeds = collect([runs]).seeds[0, 0]
+    assert [seed.absolute.get("test_return_mean") for seed in seeds] == [None, 7.5]
+
+
 def test_runs_are_found_at_any_depth_and_joined_by_method(runs: Path) -> None:
     collection = collect([runs.parent])
     assert labels(collection) == ["qmix · macpo", "qmix · uniform"]

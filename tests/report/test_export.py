@@ -37,6 +37,15 @@ def test_the_tree_is_that_of_marl_eval(runs: Path, tmp_path: Path):
     assert run["absolute_metrics"]["test_return_mean"] == [final_score(curve)]
 
 
+def test_absolute_metrics_are_those_of_the_run_where_it_has_them(runs: Path, tmp_path: Path):
+    absolute = {"kind": "absolute", "seed": 1, "env_steps": 20_000, "test_return_mean": 7.5}
+    (runs / "macpo-seed1" / "absolute.jsonl").write_text(json.dumps(absolute) + "\n")
+    write_marl_eval(collect([runs]), tmp_path / "results.json")
+    tree = json.loads((tmp_path / "results.json").read_text())
+    run = tree["predator-prey"]["punishment=-2"]["qmix · macpo"]["seed_1"]
+    assert run["absolute_metrics"]["test_return_mean"] == [7.5]
+
+
 def test_what_is_read_back_is_what_was_written(runs: Path, tmp_path: Path):
     file = tmp_path / "results.json"
     before = collect([runs])

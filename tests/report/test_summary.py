@@ -1,5 +1,6 @@
 """The numbers of a report, computed by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,26 @@ def test_the_final_score_is_the_mean_of_the_last_three_evaluations() -> None:
     assert final_score(curve([9, 1, 2, 6])) == 3
     assert final_score(curve([1, 2])) == 1.5
     assert np.isnan(final_score(curve([])))
+
+
+def with_absolute(value: float, number: int = 0) -> TrainedSeed:
+    return replace(seed(number, {RETURN: [1, 2, 3]}), absolute={RETURN: value})
+
+
+def test_a_methods_absolute_metric_is_that_of_its_seeds() -> None:
+    (task,) = summarise(collection([with_absolute(4.0, 0), with_absolute(6.0, 1)])).tasks
+    (scores,) = task.scores
+    assert [s.absolute for s in scores.seeds] == [4, 6]
+    assert scores.absolute.value == 5 and scores.final.value == 2
+    assert (task.has_absolute, task.lacks_absolute) == (True, 0)
+
+
+def test_it_is_left_open_if_a_seed_has_none() -> None:
+    mixed = [with_absolute(4.0), seed(1, {RETURN: [1, 2, 3]})]
+    (task,) = summarise(collection(mixed, returns([1, 1, 1]))).tasks
+    assert np.isnan(task.scores[0].absolute.value) and np.isnan(task.scores[1].absolute.value)
+    assert (task.has_absolute, task.lacks_absolute) == (True, 2)
+    assert task.scores[0].final.value == 2  # which every seed has
 
 
 def test_a_methods_scores_are_those_of_its_seeds() -> None:

@@ -21,7 +21,7 @@ from macpo.report.tables import (
     scores_table,
     seeds_table,
 )
-from tests.report.test_summary import WON, collection, on_two_tasks, returns
+from tests.report.test_summary import WON, collection, on_two_tasks, returns, with_absolute
 
 REPORT = summarise(collection(returns([0.04], [0.04]), returns([30.0, 31.26], [33.0, 32.74])))
 (TASK,) = REPORT.tasks
@@ -42,6 +42,18 @@ def test_one_method_is_better_than_no_other() -> None:
     table = scores_table(report, report.tasks[0])
     assert "better than first" not in table.head
     assert table.rows == [("method 0", "1", "1.0", "–", "1.0")]
+
+
+def test_absolute_metrics_have_a_column_where_there_are_any_and_say_who_lacks_them() -> None:
+    first = [with_absolute(4.0, 0), with_absolute(6.0, 1)]
+    report = summarise(collection(first, returns([1.0], [1.0])))
+    table = scores_table(report, report.tasks[0])
+    assert table.head[5:7] == ("absolute, IQM", "95% interval")
+    assert [row[5:7] for row in table.rows] == [("5.0", "[4.0, 6.0]"), ("–", "–")]
+    assert "imported, older or going on: 2; their methods have a dash" in table.note
+    assert [row[5] for row in seeds_table(report).rows] == ["4.0000", "6.0000", "–", "–"]
+    report = summarise(collection(first))
+    assert "dash" not in scores_table(report, report.tasks[0]).note
 
 
 def test_all_tasks_have_a_row_for_each_method() -> None:

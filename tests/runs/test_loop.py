@@ -8,6 +8,7 @@ import os
 import shlex
 import shutil
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ from rich.console import Console
 
 from macpo.errors import UsageError
 from macpo.experiment import Experiment, Run
-from macpo.runs import checkpoint, loop, saving
+from macpo.runs import checkpoint, saving
 from macpo.runs.directory import RunDirectory
 from macpo.runs.loop import RunLoop, RunResult
 from macpo.runs.record.console import ConsoleDisplay
+from macpo.runs.record.trackers import Tracker
 from macpo.training.trainer import TrainState
 from tests.support.counting import CountingPlayer, fresh
 
@@ -33,7 +35,7 @@ class PlannedRun:
         path: Path,
         player: CountingPlayer,
         env_steps: int = 0,
-        tensorboard: bool = False,
+        trackers: Sequence[str] = (),
         **changes: Any,
     ) -> None:
         run = Run(steps=600, test_interval=250, checkpoint_interval=250, **changes)
@@ -42,7 +44,7 @@ class PlannedRun:
         self.files.make()
         self.console = Console(file=io.StringIO(), width=200, record=True)
         self.loop = RunLoop(
-            self.experiment, self.files, self.state, console=self.console, tensorboard=tensorboard
+            self.experiment, self.files, self.state, console=self.console, trackers=trackers
         )
 
     def play(self) -> RunResult:
@@ -78,7 +80,7 @@ def test_evaluations_follow_each_interval_and_the_end(tmp_path: Path):
     assert player.tested_at == [300, 500, 600]
     tests = [row for row in run.rows() if row["kind"] == "test"]
     assert [row["env_steps"] for row in tests] == [300, 500, 600]
-    assert {row["test_return_mean"] for row in tests} == {1.5}
+    assert [row["test_return_mean"] for row in tests] == [-0.5, 1.5, 0.5]
 
 
 def test_every_iteration_has_a_row_of_its_seed(tmp_path: Path):
@@ -167,7 +169,7 @@ def test_a_fault_of_the_environment_leaves_the_run_saved_with_advice(tmp_path: P
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_metrics_that_are_not_finite_do_not_end_the_run(tmp_path: Path, value: float):
     pytest.importorskip("tensorboardX")
-    run = PlannedRun(tmp_path, CountingPlayer(value=value), tensorboard=True)
+    run = PlannedRun(tmp_path, CountingPlayer(value=value), trackers=["tensorboard"])
     assert run.play().finished
     tests = [row for row in run.rows() if row["kind"] == "test"]
     assert [row["test_return_mean"] for row in tests] == [str(value)] * 3
@@ -189,26 +191,19 @@ def test_the_advice_to_resume_can_be_pasted_whatever_the_name_and_the_width(
     assert shlex.split(advised) == ["macpo", "resume", str(tmp_path / name)]
 
 
-def test_losing_an_optional_sink_never_loses_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    class TensorBoard:
-        rows = 0
+def test_losing_a_tracker_never_loses_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    written = list[object]()
 
-        def __init__(self, directory: Path) -> None: ...
+    def write(self: object, row: object) -> None:
+        written.append(row)
+        if len(written) == 2:
+            raise OSError("no space left on the tensorboard")
 
-        def write(self, row: object) -> None:
-            TensorBoard.rows += 1
-            if TensorBoard.rows == 2:
-                raise OSError("no space left on the tensorboard")
-
-        def close(self) -> None: ...
-
-    monkeypatch.setattr(loop, "TensorBoard", TensorBoard)
-    run = PlannedRun(tmp_path, CountingPlayer(), tensorboard=True)
+    monkeypatch.setattr(Tracker, "write", write)
+    run = PlannedRun(tmp_path, CountingPlayer(), trackers=["tensorboard"])
     assert run.play().finished
-    assert TensorBoard.rows == 2
-    assert run.console.export_text().count("TensorBoard stopped: no space left") == 1
+    assert len(written) == 2
+    assert run.console.export_text().count("tensorboard stopped: no space left") == 1
     assert len(run.rows()) == 6 + 3  # of iterations and evaluations
 
 
@@ -247,21 +242,16 @@ def test_such_rewards_are_counted_where_they_are_read_as_0(tmp_path: Path):
     assert counts == [0, 0, 0, 0, 3, 0]
 
 
-def test_a_sink_that_fails_at_its_end_does_not_lose_the_run_either(
+def test_a_tracker_that_fails_at_its_end_does_not_lose_the_run_either(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    class TensorBoard:
-        def __init__(self, directory: Path) -> None: ...
+    def close(self: object) -> None:
+        raise OSError("no space left on the tensorboard")
 
-        def write(self, row: object) -> None: ...
-
-        def close(self) -> None:
-            raise OSError("no space left on the tensorboard")
-
-    monkeypatch.setattr(loop, "TensorBoard", TensorBoard)
-    run = PlannedRun(tmp_path, CountingPlayer(), tensorboard=True)
+    monkeypatch.setattr(Tracker, "close", close)
+    run = PlannedRun(tmp_path, CountingPlayer(), trackers=["tensorboard"])
     assert run.play().finished
-    assert run.console.export_text().count("TensorBoard stopped: no space left") == 1
+    assert run.console.export_text().count("tensorboard stopped: no space left") == 1
 
 
 @pytest.mark.parametrize("gone", ["directory", "metrics"])

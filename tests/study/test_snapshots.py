@@ -25,12 +25,14 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_a_snapshot_put_down_elsewhere_is_the_run(tmp_path: Path):
     run = run_in(tmp_path / "here", 1, 2)
+    run.absolute.write_text("row\n")
     unpack(pack(run), RunDirectory(tmp_path / "there"))
     assert contents(tmp_path / "there") == contents(tmp_path / "here")
 
 
 def test_it_replaces_what_an_earlier_one_has_left(tmp_path: Path):
     there = run_in(tmp_path / "there", 1, 2, rows="row\n")
+    there.absolute.write_text("of the shorter run")
     unpack(pack(run_in(tmp_path / "here", 2, 3, rows="row\nrow\n")), there)
     assert contents(tmp_path / "there") == contents(tmp_path / "here")
 

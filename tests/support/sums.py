@@ -15,7 +15,17 @@ from macpo.envs.host import EnvironmentLost, HostEnvironment
 from macpo.types import Observation, Spec, TimeStep
 
 Fault = Literal[
-    "none", "dies", "hangs", "lost", "raises", "orphans", "shape", "endless", "spec", "nan"
+    "none",
+    "dies",
+    "hangs",
+    "lost",
+    "raises",
+    "orphans",
+    "orphaned",
+    "shape",
+    "endless",
+    "spec",
+    "nan",
 ]
 
 
@@ -110,6 +120,12 @@ def _orphans(game: Sums) -> None:
     _dies(game)
 
 
+def _orphaned(game: Sums) -> None:
+    Path(game.config.once).write_text(str(os.getpid()))
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(1000)
+
+
 def _shape(game: Sums) -> None:
     game._time_step = lambda reward: TimeStep(  # type: ignore[method-assign, assignment]
         Observation(np.zeros((2, 7)), np.zeros(2), np.ones((2, 5), bool)),  # type: ignore[arg-type]
@@ -130,6 +146,7 @@ FAULTS: dict[str, Callable[[Sums], None]] = {
     "lost": _lost,
     "raises": _raises,
     "orphans": _orphans,
+    "orphaned": _orphaned,
     "shape": _shape,
     "endless": lambda game: None,
     "spec": lambda game: None,

@@ -31,7 +31,7 @@ def test_an_environment_that_is_not_jax_is_played_by_as_many_workers_as_episodes
     with open_player(experiment, make_trainer(experiment)) as player:
         assert isinstance(player, HostPlayer)
         assert len(player.pool.workers) == 2
-    assert all(worker.process is None for worker in player.pool.workers)
+    assert all(worker.seat.process is None for worker in player.pool.workers)
 
 
 @pytest.mark.parametrize(("test_interval", "n"), [(1, 1), (23, 1), (24, 2), (36, 3), (10**6, 64)])

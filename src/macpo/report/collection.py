@@ -180,6 +180,7 @@ def read_seeds(directory: Path) -> Iterator[TrainedSeed]:
     rows = records.read_nonempty_metrics(directory)
     tests, trains = (records.by_seed(rows, kind) for kind in ("test", "train"))
     last: dict[int, Row] = {row["seed"]: row for row in rows}
+    absolute = records.read_absolute(directory)
     for seed, row in sorted(last.items()):
         of_tests = tests.get(seed, [])
         outcomes = sorted({name for test in of_tests for name in test if name.startswith("test_")})
@@ -194,6 +195,7 @@ def read_seeds(directory: Path) -> Iterator[TrainedSeed]:
             _wall_s(directory),
             _made_by(directory),
             _arm(directory),
+            absolute.get(seed, {}),
         )
 
 
@@ -268,7 +270,8 @@ def _files(place: Path) -> list[Path]:
     """What a report on a run depends on."""
     own = RunDirectory(place)
     if _is_run(place):
-        return [own.experiment, own.metrics, own.episode, *own.replay.glob("*.safetensors")]
+        files = [own.experiment, own.metrics, own.absolute, own.episode]
+        return [*files, *own.replay.glob("*.safetensors")]
     return [place] if is_file(place) else sorted(place.glob("*.json"))
 
 

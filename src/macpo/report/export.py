@@ -27,8 +27,8 @@ def write_marl_eval(collection: Collection, file: Path) -> list[str]:
     """Write evaluations as marl-eval reads them; sentences about what was left out.
 
     Every metric has one value at each step, the mean over its episodes. As marl-eval needs equally
-    many steps in all runs of a task, longer ones are cut; `absolute_metrics` hold the final scores
-    of the whole runs. Raises UsageError if nothing was evaluated.
+    many steps in all runs of a task, longer ones are cut; `absolute_metrics` are those of the whole
+    runs, and the final scores where a run has none. Raises UsageError if nothing was evaluated.
     """
     tree: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
     notes: list[str] = []
@@ -96,5 +96,8 @@ def _steps(seed: TrainedSeed, n: int) -> Iterator[tuple[str, dict[str, Any]]]:
         }
         clock = {"elapsed_time": round(elapsed, 1)} if np.isfinite(elapsed) else {}
         yield f"step_{k}", {"step_count": int(env_step), **clock, **values}
-    finals = {metric: [final_score(curve)] for metric, curve in seed.evaluations.items()}
+    finals = {
+        metric: [seed.absolute.get(metric, final_score(curve))]
+        for metric, curve in seed.evaluations.items()
+    }
     yield "absolute_metrics", finals

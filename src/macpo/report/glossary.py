@@ -41,6 +41,11 @@ GLOSSARY: Mapping[str, tuple[Metric, ...]] = {
             "lost and replayed in this evaluation; only with worker processes",
             "episodes",
         ),
+        Metric(
+            "test_episodes",
+            "played for the absolute metric; only in absolute.jsonl",
+            "episodes",
+        ),
     ),
     "Training (train rows)": (
         Metric(

@@ -16,7 +16,7 @@ from macpo.errors import UsageError, require
 from macpo.experiment import PARTS, default_of, part_from_dict
 from macpo.field_types import Settings
 from macpo.runs.directory import RunDirectory, read_settings
-from macpo.runs.files import parse_json
+from macpo.runs.files import is_file, parse_json
 
 Row: TypeAlias = dict[str, Any]
 Kind: TypeAlias = Literal["train", "test"]
@@ -38,16 +38,16 @@ def read_metrics(run_dir: Path) -> list[Row]:
 
     Raises UsageError for a missing file and for a broken line, which it names.
     """
-    file = RunDirectory(run_dir).metrics
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise UsageError(
-            f"cannot read {file}: {error.strerror or error}; give the directory of a run that "
-            "`macpo train` made."
-        ) from error
-    lines = data.split(b"\n")[:-1]
-    return [_row(line, f"line {i} of {file}") for i, line in enumerate(lines, 1)]
+    return _read_rows(RunDirectory(run_dir).metrics)
+
+
+def read_absolute(run_dir: Path) -> dict[int, Row]:
+    """The absolute metric of each seed; none if the run has not ended, or is of an earlier version.
+
+    Raises UsageError for a file that is damaged or may not be read.
+    """
+    file = RunDirectory(run_dir).absolute
+    return {row["seed"]: row for row in _read_rows(file)} if is_file(file) else {}
 
 
 def read_nonempty_metrics(run_dir: Path) -> list[Row]:
@@ -119,6 +119,18 @@ def changed_settings(experiment: Settings) -> list[str]:
             if default_of(field) not in (dataclasses.MISSING, getattr(config, field.name))
         ]
     return changed
+
+
+def _read_rows(file: Path) -> list[Row]:
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"cannot read {file}: {error.strerror or error}; give the directory of a run that "
+            "`macpo train` made."
+        ) from error
+    lines = data.split(b"\n")[:-1]
+    return [_row(line, f"line {i} of {file}") for i, line in enumerate(lines, 1)]
 
 
 def _row(line: bytes, where: str) -> Row:

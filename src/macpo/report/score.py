@@ -4,17 +4,14 @@ from collections.abc import Collection
 
 import numpy as np
 
-from macpo.report.curves import WON
 from macpo.report.records import Curve
 from macpo.report.table import LAST_EVALUATIONS
-
-METRICS = (f"test_{WON[0]}", "test_return_mean")
-"""What is reported without a choice: the first of these that there is."""
+from macpo.runs.best import SCORES
 
 
 def usual_metric(known: Collection[str]) -> str:
     """The metric of evaluations that is reported without a choice."""
-    return next((name for name in METRICS if name in known), METRICS[-1])
+    return next((name for name in SCORES if name in known), SCORES[-1])
 
 
 def final_score(curve: Curve) -> float:

@@ -1,7 +1,7 @@
 """A trained seed, from whatever records it was read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from macpo.field_types import Settings
@@ -32,3 +32,5 @@ class TrainedSeed:
     """Versions and device; empty if unknown."""
     arm: str = ""
     """Of a study."""
+    absolute: Mapping[str, float] = field(default_factory=dict)
+    """The absolute metrics; empty if the run has not ended or has none."""

@@ -16,9 +16,10 @@ from macpo.report.curves import COMPARED
 from macpo.report.labels import differing
 from macpo.report.microscope import RecordedReplay
 from macpo.report.records import Curve
-from macpo.report.score import METRICS, final_score, usual_metric
+from macpo.report.score import final_score, usual_metric
 from macpo.report.seeds import IMPORTED
 from macpo.report.table import LAST_EVALUATIONS, NOTHING
+from macpo.runs.best import SCORES
 from macpo.runs.directory import RunDirectory
 from macpo.statistics.estimates import iqm_over_last
 from macpo.terminal import command
@@ -72,6 +73,8 @@ class Seed:
     """Mean of the last evaluations."""
     area: float
     """Area under the curve, divided by its env steps: the mean height of the curve."""
+    absolute: float
+    """The absolute metric (`macpo.runs.best`); NaN if the run has none."""
     curve: Curve
 
 
@@ -85,6 +88,8 @@ class Scores:
     band: Band
     final: Estimate
     area: Estimate
+    absolute: Estimate
+    """NaN unless every seed has an absolute metric."""
     better: tuple[float, ...]
     """Probability that a seed's final score is above one of each method's of the task."""
     better_than_first: Estimate
@@ -137,6 +142,17 @@ class TaskReport:
     diagnostics: tuple[Diagnostic, ...]
     constant: Mapping[str, float]
     """Training metrics that had one value in all seeds, all the time."""
+
+    @property
+    def lacks_absolute(self) -> int:
+        """How many seeds have no absolute metric."""
+        seeds = [seed for scores in self.scores for seed in scores.seeds]
+        return sum(not np.isfinite(seed.absolute) for seed in seeds)
+
+    @property
+    def has_absolute(self) -> bool:
+        """Whether any seed has an absolute metric."""
+        return self.lacks_absolute < sum(len(scores.seeds) for scores in self.scores)
 
     @property
     def is_evaluated(self) -> bool:
@@ -299,18 +315,21 @@ def _scores(
             _repeat(seed),
             final_score(curve),
             _area(curve),
+            seed.absolute.get(metric, np.nan),
             curve,
         )
         for seed, curve in zip(seeds, curves, strict=True)
     )
     own, first = finals[method], next(iter(finals.values()))
     areas = np.array([_area(curve) for curve in evaluated])
+    absolutes = np.array([seed.absolute for seed in in_numbers])
     return Scores(
         method,
         in_numbers,
         band(evaluated),
         _estimate(own) if _known(own) else Estimate(np.nan),
         _estimate(areas) if _known(areas) else Estimate(np.nan),
+        _estimate(absolutes) if _known(absolutes) else Estimate(np.nan),
         tuple(_better(own, other).value for other in finals.values()),
         _better(own, first, with_interval=own is not first),
         _profile(own, thresholds),
@@ -351,7 +370,7 @@ def _overall(tasks: Sequence[TaskReport]) -> Iterator[Overall]:
     if len(tasks) < 2 or len(everywhere) < 2:
         return
     first = next(iter(everywhere.values()))
-    are_shares = {task.metric for task in tasks} == {METRICS[0]}
+    are_shares = {task.metric for task in tasks} == {SCORES[0]}
     for method, scores in everywhere.items():
         yield Overall(
             method,

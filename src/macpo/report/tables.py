@@ -37,7 +37,7 @@ class Table(NamedTuple):
 
 def scores_table(report: Report, task: TaskReport) -> Table:
     """What each method came to; its probability of improvement is against the first method."""
-    several = len(task.scores) > 1
+    several, absolute = len(task.scores) > 1, task.has_absolute
     interval = f"{LEVEL:.0%} interval"
     head = ("method", "seeds", "final, IQM", interval, "area, IQM")
     rows = [
@@ -46,6 +46,7 @@ def scores_table(report: Report, task: TaskReport) -> Table:
             str(len(scores.seeds)),
             *estimate(scores.final, task.digits),
             number(scores.area.value, task.digits),
+            *(estimate(scores.absolute, task.digits) if absolute else ()),
             *(estimate(scores.better_than_first, 2) if several else ()),
         )
         for scores in task.scores
@@ -55,12 +56,21 @@ def scores_table(report: Report, task: TaskReport) -> Table:
         "evaluations. Area: under its curve, divided by the env steps, which is the mean height. "
         "IQM: interquartile mean over seeds; its interval is a percentile bootstrap's over seeds, "
         "and with few seeds too narrow."
-        + " Better than first: the probability of improvement over the first method."
-        * several
+        + " Absolute: what the parameters of a seed's best evaluation earn in ten times as many "
+        "episodes."
+        * absolute
+        + f" Seeds without it, imported, older or going on: {task.lacks_absolute}; their methods "
+        "have a dash, so compare final scores."
+        * (absolute and task.lacks_absolute > 0)
+        + " Better than first: the probability of improvement over the first method." * several
     )
     return Table(
         f"Final scores: {task.title}",
-        (*head, *(("better than first", interval) if several else ())),
+        (
+            *head,
+            *(("absolute, IQM", interval) if absolute else ()),
+            *(("better than first", interval) if several else ()),
+        ),
         rows,
         note,
     )
@@ -129,7 +139,8 @@ def profile_table(report: Report, task: TaskReport) -> Table:
 
 def seeds_table(report: Report) -> Table:
     """Every trained seed."""
-    head = ("task", "method", "seed", "final", "area", "env steps", "updates", "directory")
+    head = ("task", "method", "seed", "final", "area", "absolute")
+    head = (*head, "env steps", "updates", "directory")
     rows = [
         (
             task.title,
@@ -137,6 +148,7 @@ def seeds_table(report: Report) -> Table:
             str(seed.seed),
             number(seed.final, 4),
             number(seed.area, 4),
+            number(seed.absolute, 4),
             str(seed.env_steps),
             str(seed.updates),
             seed.directory,

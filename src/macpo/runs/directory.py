@@ -31,6 +31,8 @@ A run of macpo {version} with JAX {jax} on {backend}, {cores} cores, {platform}.
 | `{run.experiment.name}` | every setting; `{repeat}` repeats the run |
 | `{run.metrics.name}` | one JSON object a line: `train` rows after each iteration, `test` rows \
 from greedy episodes; the same bytes whenever the run is repeated on the same machine |
+| `{run.absolute.name}` | once the run has ended: for each seed, what the parameters of its best \
+evaluation earn in ten times as many episodes |
 | `{run.timing.name}` | wall time and speed |
 | `{run.model.name}` | the networks' weights, readable by any safetensors reader |
 | `{run.checkpoints.name}/` | everything needed to continue: `{resume}` |
@@ -52,6 +54,8 @@ class RunDirectory:
         """Every setting."""
         self.metrics = self.path / "metrics.jsonl"
         """Rows of training and evaluation."""
+        self.absolute = self.path / "absolute.jsonl"
+        """The absolute metric of each seed, once the run has ended (`macpo.runs.best`)."""
         self.timing = self.path / "timing.jsonl"
         """Wall time and speed."""
         self.model = self.path / "model.safetensors"
@@ -62,6 +66,10 @@ class RunDirectory:
         """The folder of what has been recorded of replay and its weights."""
         self.tensorboard = self.path / "tensorboard"
         """The folder of TensorBoard's event files."""
+        self.wandb = self.path / "wandb"
+        """The folder of what Weights & Biases keeps."""
+        self.tracker_id = self.path / "tracker_id"
+        """By which trackers know the run again."""
         self.readme = self.path / "README.md"
         """What the files are."""
         self.learning_curve = self.path / "learning_curve.png"

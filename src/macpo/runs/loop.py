@@ -1,6 +1,7 @@
 """The loop of a run: chunks, evaluations and checkpoints until it is played or a signal comes."""
 
 import signal
+from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,19 +15,22 @@ from macpo import registry
 from macpo.errors import UsageError
 from macpo.experiment import Experiment
 from macpo.runs import saving
+from macpo.runs.best import Best, absolute_rows, better_of, evaluations
 from macpo.runs.directory import RunDirectory
+from macpo.runs.files import write_atomically
 from macpo.runs.interrupts import noted_signals
-from macpo.runs.record import Row, Sink
+from macpo.runs.record import Row
 from macpo.runs.record.console import ConsoleDisplay
-from macpo.runs.record.jsonl import JsonLines
+from macpo.runs.record.jsonl import JsonLines, to_line
 from macpo.runs.record.replay import ReplayRecorder
 from macpo.runs.record.rows import evaluation_rows, training_rows
-from macpo.runs.record.tensorboard import TensorBoard
 from macpo.runs.record.timing import Timing
+from macpo.runs.record.trackers import Tracker
 from macpo.terminal import say
 from macpo.training.player import Player
 from macpo.training.rewards import require_finite
 from macpo.training.trainer import TrainState
+from macpo.types import Metrics
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ class RunResult:
 class RunLoop:
     """Plays what is left of a run from `state` on, and records it in the run's directory.
 
-    The first `metrics_bytes` of metrics.jsonl belong to the state; later rows are overwritten.
+    The first `metrics_bytes` of metrics.jsonl belong to the state; later rows are overwritten. With
+    the `best` evaluation until then, the absolute metric is told at the end.
     """
 
     def __init__(
@@ -51,18 +56,19 @@ class RunLoop:
         directory: RunDirectory,
         state: TrainState,
         metrics_bytes: int = 0,
+        best: Best | None = None,
         *,
         console: Console,
-        tensorboard: bool = False,
+        trackers: Collection[str] = (),
         replay: ReplayRecorder | None = None,
     ) -> None:
         self._replay = replay
         self.experiment, self.directory, self.state = experiment, directory, state
-        self.console = console
+        self.console, self._best = console, best
         settings, env_steps = experiment.run, to_numpy(state.env_steps)
         done = int(env_steps.min())
         # first what may be refused, so that the display never stays on the terminal
-        self._optional: list[Sink] = [TensorBoard(directory.tensorboard)] if tensorboard else []
+        self._trackers = [Tracker(name, directory, experiment) for name in trackers]
         self._rows = JsonLines(directory.metrics, metrics_bytes)
         self._timing = Timing(directory.timing, int(env_steps.sum()))
         self._display = ConsoleDisplay(console, settings.steps, settings.seeds, done)
@@ -72,7 +78,7 @@ class RunLoop:
         settings, env_steps = self.experiment.run, self._env_steps()
         saved_at = env_steps // settings.checkpoint_interval
         with noted_signals() as received, ExitStack() as closing:
-            for close in (self._close_optional, self._rows.close, self._timing.close):
+            for close in (self._close_trackers, self._rows.close, self._timing.close):
                 closing.callback(close)
             closing.callback(self._display.close)  # the last is the first to be called
             while env_steps < settings.steps and not received:
@@ -89,6 +95,8 @@ class RunLoop:
                     saved_at = env_steps // settings.checkpoint_interval
                     self._save()
             self._save()
+            if self._best is not None and not received:
+                self._play_best(player, self._best, received)
         if not received:
             return RunResult(self.directory.path, finished=True)
         say(
@@ -124,6 +132,19 @@ class RunLoop:
         self._require_finite_rewards(metrics["test_rewards_nonfinite"], self.state.env_steps)
         for row in evaluation_rows(metrics, self.state, self.experiment.run.batch_size_run):
             self._write(row)
+        if self._best is not None:
+            self._best = better_of(self._best, self.state, metrics)
+
+    def _play_best(self, player: Player, best: Best, received: list[int]) -> None:
+        """Write the absolute metric of each seed, unless a signal comes before."""
+        evaluated = list[Metrics]()
+        for metrics in evaluations(player, self.state, best):
+            self._require_finite_rewards(metrics["test_rewards_nonfinite"], self.state.env_steps)
+            evaluated.append(metrics)
+            if received:
+                return
+        rows = absolute_rows(evaluated, self.state, best, self.experiment.run)
+        write_atomically(self.directory.absolute, *map(to_line, rows))
 
     def _require_finite_rewards(self, counts: Array, env_steps: Array) -> None:
         """UsageError for rewards that a compiled program could only count; nothing is saved.
@@ -142,34 +163,34 @@ class RunLoop:
     def _write(self, row: Row) -> None:
         self._rows.write(row)
         self._display.write(row)
-        for sink in [*self._optional]:
+        for tracker in [*self._trackers]:
             try:
-                sink.write(row)
-            except Exception as error:  # losing a sink never loses a run
-                self._lose(sink, error)
+                tracker.write(row)
+            except Exception as error:  # losing a tracker never loses a run
+                self._lose(tracker, error)
 
     def _record_replay(self, before: int, env_steps: int) -> None:
         if self._replay is None:
             return
         try:
             self._replay.record(self.directory.replay, self.state, before, env_steps)
-        except Exception as error:  # as with sinks
+        except Exception as error:  # as with trackers
             self._replay = None
             say(self.console, f"replay is not recorded any more: {error}", "yellow")
 
-    def _close_optional(self) -> None:
-        for sink in [*self._optional]:
+    def _close_trackers(self) -> None:
+        for tracker in [*self._trackers]:
             try:
-                sink.close()
+                tracker.close()
             except Exception as error:
-                self._lose(sink, error)
+                self._lose(tracker, error)
 
-    def _lose(self, sink: Sink, error: Exception) -> None:
-        self._optional.remove(sink)
-        say(self.console, f"{type(sink).__name__} stopped: {error}", "yellow")
+    def _lose(self, tracker: Tracker, error: Exception) -> None:
+        self._trackers.remove(tracker)
+        say(self.console, f"{tracker.name} stopped: {error}", "yellow")
 
     def _save(self) -> None:
-        saving.save(self.directory, self.experiment, self.state, self._rows.sync())
+        saving.save(self.directory, self.experiment, self.state, self._rows.sync(), self._best)
         self._write_timing("checkpoint")
 
     def _write_timing(self, what: str) -> None:

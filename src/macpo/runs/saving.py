@@ -13,6 +13,7 @@ from macpo.experiment import Experiment, difference, to_dict
 from macpo.field_types import Settings
 from macpo.runs import arrays, checkpoint
 from macpo.runs.arrays import Damaged, EarlierFormat, Stored
+from macpo.runs.best import Best, best_like
 from macpo.runs.directory import RunDirectory
 from macpo.runs.files import disk_errors
 from macpo.runs.record.jsonl import Extent, extent
@@ -38,9 +39,17 @@ class LastState(NamedTuple):
     """Of metrics.jsonl, that belong to the state."""
     passed_over: list[str]
     """Newer checkpoints that could not be used, each with the reason."""
+    best: Best | None = None
+    """The best evaluation until then; None if the checkpoint is from a time that kept none."""
 
 
-def save(directory: RunDirectory, experiment: Experiment, state: TrainState, rows: Extent) -> None:
+def save(
+    directory: RunDirectory,
+    experiment: Experiment,
+    state: TrainState,
+    rows: Extent,
+    best: Best | None = None,
+) -> None:
     """Write a checkpoint, and its parameters on their own.
 
     These come first, so that they are never older than the newest checkpoint.
@@ -48,7 +57,8 @@ def save(directory: RunDirectory, experiment: Experiment, state: TrainState, row
     state = jax.device_get(state)
     save_model(directory, experiment, state)
     info = RunInfo(to_dict(experiment), rows)
-    checkpoint.save(directory.checkpoints, int(state.iteration.max()), state, info._asdict())
+    content = _content(state, best)
+    checkpoint.save(directory.checkpoints, int(state.iteration.max()), content, info._asdict())
 
 
 def save_model(directory: RunDirectory, experiment: Experiment, state: TrainState) -> None:
@@ -97,7 +107,11 @@ def last_state(
             continue
         _require_same(info.experiment, experiment, directory.experiment)
         reasons = [str(error) for error in passed_over]
-        return LastState(stored.tree(like()), info.rows.n_bytes, reasons)
+        shapes = like()
+        has_best = any(name.startswith(f"{_BEST}.") for name in stored.arrays)
+        content = stored.tree(_content(shapes, best_like(shapes) if has_best else None))
+        best = content.pop(_BEST, None)
+        return LastState(TrainState(**content), info.rows.n_bytes, reasons, best)
     for error in passed_over:
         if isinstance(error, EarlierFormat):
             raise error
@@ -113,6 +127,14 @@ def last_state(
             "checkpoints back, or train again in another directory with `macpo train`."
         )
     return LastState(None, 0, [])
+
+
+_BEST = "best"
+
+
+def _content(state: TrainState, best: Best | None) -> dict[str, PyTree]:
+    """The arrays of a checkpoint: each under its name in the state, those of the best in `best`."""
+    return state._asdict() if best is None else {**state._asdict(), _BEST: best}
 
 
 def _experiment(stored: Stored) -> dict[str, Any]:

@@ -7,7 +7,7 @@ actions = policy.act(obs, avail_actions)
 
 import os
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -19,13 +19,15 @@ from macpo.errors import require
 from macpo.experiment import Experiment
 from macpo.machine import prepare_jax
 from macpo.runs import checkpoint
+from macpo.runs.best import before_any
 from macpo.runs.claim import claimed
 from macpo.runs.directory import RunDirectory
+from macpo.runs.files import disk_errors
 from macpo.runs.loop import RunLoop, RunResult
 from macpo.runs.memory import check_memory
 from macpo.runs.record.jsonl import JsonLines
 from macpo.runs.record.replay import ReplayRecorder
-from macpo.runs.record.tensorboard import summary_writer
+from macpo.runs.record.trackers import check
 from macpo.runs.saving import last_state, save_model
 from macpo.terminal import make_console, say
 from macpo.training.host.pool import Workers
@@ -39,17 +41,19 @@ def train(
     *,
     console: Console | None = None,
     tensorboard: bool = False,
+    trackers: Collection[str] = (),
     workers: Workers | None = None,
     record_weights: int = 0,
 ) -> RunResult:
     """Train from the start, in a new directory; without a name it gets one under runs/.
 
+    Metrics also go to `trackers`: "tensorboard", "wandb", "trackio" (each an extra of this name).
     Replay is recorded at `record_weights` moments (docs/reports.md). Raises UsageError if the plan
     does not fit into memory, or if the directory holds anything that a run would write over.
     """
     console = console or make_console()
-    if tensorboard:
-        summary_writer()  # what can be known at once is said before anything is made
+    trackers = [*["tensorboard"] * tensorboard, *trackers]
+    check(trackers)  # what can be known at once is said before anything is made
     chosen = None if directory is None else RunDirectory(directory)
     if chosen is not None:
         chosen.require_unused()
@@ -64,8 +68,9 @@ def train(
         files.require_unused()  # another process may have been faster
         files.remove_leftovers()
         _begin(files, experiment, replay)
-        begin = partial(RunLoop, experiment, files, trainer.init(), replay=replay)
-        return _play(open_player(experiment, trainer, workers), begin, console, tensorboard)
+        state = trainer.init()
+        begin = partial(RunLoop, experiment, files, state, best=before_any(state), replay=replay)
+        return _play(open_player(experiment, trainer, workers), begin, console, trackers)
 
 
 def resume(
@@ -74,6 +79,7 @@ def resume(
     steps: int | None = None,
     console: Console | None = None,
     tensorboard: bool = False,
+    trackers: Collection[str] = (),
     workers: Workers | None = None,
     trust: bool = False,
 ) -> RunResult:
@@ -84,8 +90,8 @@ def resume(
     files have been changed, or if it has played as many `steps` before.
     """
     console = console or make_console()
-    if tensorboard:
-        summary_writer()
+    trackers = [*["tensorboard"] * tensorboard, *trackers]
+    check(trackers)
     files = RunDirectory(directory)
     files.require_run()
     with claimed(files.path):
@@ -104,6 +110,7 @@ def resume(
             say(console, "no checkpoint yet: starting from the beginning")
             _begin(files, experiment, replay)
             state = trainer.init()
+            best = before_any(state)
         else:
             played = int(last.state.env_steps.min())
             require(
@@ -112,14 +119,17 @@ def resume(
                 f"--steps than that, not {new_steps:,}.",
             )
             save_model(files, experiment, last.state)  # it may be of another checkpoint, or be gone
-            if played >= new_steps:
+            best = last.best
+            if played >= new_steps and (best is None or files.absolute.exists()):
                 JsonLines(files.metrics, last.metrics_bytes).close()  # cuts rows behind it
                 say(console, f"already at {played:,} of {new_steps:,} env steps")
                 return RunResult(files.path, finished=True)
+            with disk_errors(files.absolute):
+                files.absolute.unlink(missing_ok=True)  # of the shorter run
             files.describe(experiment)
             state = jax.device_put(last.state, trainer.sharding)
-        begin = partial(RunLoop, experiment, files, state, last.metrics_bytes, replay=replay)
-        return _play(open_player(experiment, trainer, workers), begin, console, tensorboard)
+        begin = partial(RunLoop, experiment, files, state, last.metrics_bytes, best, replay=replay)
+        return _play(open_player(experiment, trainer, workers), begin, console, trackers)
 
 
 def _begin(files: RunDirectory, experiment: Experiment, replay: ReplayRecorder | None) -> None:
@@ -134,13 +144,13 @@ def _play(
     playing: AbstractContextManager[Player],
     begin: Callable[..., RunLoop],
     console: Console,
-    tensorboard: bool,
+    trackers: Collection[str],
 ) -> RunResult:
     """Compile what is played, then begin the loop: its display must have the terminal alone."""
     with playing as player:
         with _compiling(console):
             player.compile()
-        return begin(console=console, tensorboard=tensorboard).run(player)
+        return begin(console=console, trackers=trackers).run(player)
 
 
 @contextmanager

@@ -4,13 +4,12 @@ import math
 import os
 from typing import NamedTuple
 
+from macpo.runs.best import SCORES
 from macpo.runs.directory import RunDirectory
 from macpo.runs.files import parse_json
 
 _TAIL = 2**16
 """Bytes at the end of metrics.jsonl that are read; a row has about 1,000."""
-_RESULTS = ("test_battle_won_mean", "test_return_mean")
-"""What the newest evaluation is summarised by: the first that there is."""
 
 
 class Progress(NamedTuple):
@@ -20,7 +19,7 @@ class Progress(NamedTuple):
     learns: bool = False
     """Whether there have been updates; env steps before them are much cheaper."""
     result: float = math.nan
-    """Of the newest evaluation: the share of battles won, or the return."""
+    """Of the newest evaluation: the first of `SCORES` that there is."""
 
 
 def read_progress(run: RunDirectory) -> Progress:
@@ -36,7 +35,7 @@ def read_progress(run: RunDirectory) -> Progress:
         try:
             row = parse_json(line)
             env_steps, learns = int(row["env_steps"]), row["updates"] > 0
-            found = [float(row[name]) for name in _RESULTS if name in row]
+            found = [float(row[name]) for name in SCORES if name in row]
         except (ValueError, TypeError, KeyError):
             continue  # the first one may be cut
         progress = Progress(env_steps, learns, *(found[:1] or [progress.result]))

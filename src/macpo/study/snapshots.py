@@ -52,6 +52,8 @@ def unpack(snapshot: bytes, run: RunDirectory) -> None:
     ):
         archive.extractall(folder, filter="data")
         new = [Path(name) for name in archive.getnames()]
+        if run.absolute.name not in archive.getnames():  # what is there is of a shorter run
+            run.absolute.unlink(missing_ok=True)
         for file in sorted(new, key=lambda file: file.parent != Path()):
             _sync_file(Path(folder) / file)
             (Path(folder) / file).replace(run.path / file)
@@ -64,7 +66,7 @@ def unpack(snapshot: bytes, run: RunDirectory) -> None:
 def _pack(run: RunDirectory) -> bytes:
     data = io.BytesIO()
     files = [*list_directory(run.checkpoints), run.model, run.experiment, run.readme]
-    files += [run.timing, run.metrics]
+    files += [run.timing, run.metrics, run.absolute]
     with tarfile.open(fileobj=data, mode="w") as archive:
         for file in files:
             if file.name.startswith(".") or not (file.exists() or file.parent == run.checkpoints):

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from macpo.errors import UsageError
 from macpo.report.records import read_metrics
 from macpo.runs.record import Row, Sink
 from macpo.runs.record.console import ConsoleDisplay
 from macpo.runs.record.jsonl import JsonLines
-from macpo.runs.record.tensorboard import TensorBoard
-from tests.runs.record.conftest import TEST, TRAIN
+from macpo.runs.record.trackers import known
+from tests.runs.record.conftest import TEST, TRAIN, tracked
 
 DIVERGED: list[Row] = [
     TRAIN | {"loss_td": math.nan, "weight_raw_mean": math.inf, "grad_norm": -math.inf},
@@ -22,14 +23,19 @@ DIVERGED: list[Row] = [
 ]
 
 
-def tensorboard(folder: Path) -> Sink:
-    pytest.importorskip("tensorboardX")
-    return TensorBoard(folder / "tensorboard")
+def tracker(name: str) -> Callable[[Path], Sink]:
+    def opened(folder: Path) -> Sink:
+        try:
+            return tracked(name, folder)
+        except UsageError as error:
+            pytest.skip(str(error))
+
+    return opened
 
 
 SINKS: dict[str, Callable[[Path], Sink]] = {
     "metrics.jsonl": lambda folder: JsonLines(folder / "metrics.jsonl"),
-    "TensorBoard": tensorboard,
+    **{name: tracker(name) for name in known()},
     "a pipe": lambda _: ConsoleDisplay(Console(file=io.StringIO()), steps=9, seeds=1, done=0),
     "a terminal": lambda _: ConsoleDisplay(
         Console(file=io.StringIO(), force_terminal=True), steps=9, seeds=1, done=0

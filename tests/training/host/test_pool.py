@@ -104,7 +104,7 @@ def test_a_worker_that_has_answered_is_not_lost_while_this_process_thinks():
             pool.wait()
         (worker,) = pool.workers
         pool.reset(worker, 1)
-        assert wait_for(lambda: worker.link is not None and worker.link.poll())
+        assert wait_for(lambda: worker.seat.link is not None and worker.seat.link.poll())
         worker.deadline = time.monotonic()  # as if the time were up by now
         assert pool.wait() == [(worker, TimeStepReady(None))]
 
@@ -134,8 +134,8 @@ def test_a_worker_in_the_middle_of_nowhere_is_killed(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(pool_module, "GRACE", 0.1)
     with pool_of(Config("hangs"), count=1) as pool:
         (worker,) = pool.workers
-        assert worker.process is not None
-        pid = worker.process.pid
+        assert worker.seat.process is not None
+        pid = worker.seat.process.pid
         while not pool.idle():
             pool.wait()
         pool.reset(worker, 1)
@@ -166,7 +166,7 @@ def test_workers_end_when_the_main_process_is_killed():
 from tests.support.sums import Config
 from tests.training.host.test_player import pool_of
 with pool_of(Config("hangs"), count=2) as pool:
-    print(*[worker.process.pid for worker in pool.workers], flush=True)
+    print(*[worker.seat.process.pid for worker in pool.workers], flush=True)
     while True:
         for worker in pool.idle():
             pool.reset(worker, 1)
@@ -193,11 +193,11 @@ with pool_of(Config("hangs"), count=2) as pool:
 def test_a_worker_starts_without_an_accelerator_and_with_what_old_games_need():
     with pool_of(count=1) as pool:
         (worker,) = pool.workers
-        assert worker.process is not None
-        surroundings = Path(f"/proc/{worker.process.pid}/environ")
+        assert worker.seat.process is not None
+        surroundings = Path(f"/proc/{worker.seat.process.pid}/environ")
         assert wait_for(lambda: b"JAX_PLATFORMS=cpu" in surroundings.read_bytes())
         assert b"PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=python" in surroundings.read_bytes()
-        assert os.getsid(worker.process.pid) == worker.process.pid
+        assert os.getsid(worker.seat.process.pid) == worker.seat.process.pid
 
 
 def test_a_worker_never_initialises_jax():

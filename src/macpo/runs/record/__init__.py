@@ -1,4 +1,4 @@
-"""Where metrics go: to JSON lines and the terminal, and to TensorBoard on request.
+"""Where metrics go: to JSON lines and the terminal, and to trackers on request.
 
 A sink has `write(row)` and `close()`. A row is what one line of metrics.jsonl holds: `kind` (train
 or test), seed, env_steps, episodes, updates, and the metrics (docs/metrics.md), which need not be

@@ -47,7 +47,7 @@ class JsonLines:
     def write(self, row: Row) -> None:
         """Append one row."""
         with disk_errors(self.file):
-            line = (json.dumps(_encoded(row), allow_nan=False) + "\n").encode()
+            line = to_line(row)
             self._handle.write(line)
             self._written.add(line)
 
@@ -76,12 +76,13 @@ class JsonLines:
             self._handle.close()
 
 
-def _encoded(row: Row) -> Row:
+def to_line(row: Row) -> bytes:
     """The row in JSON's numbers; those that it lacks are the words "nan", "inf" and "-inf"."""
-    return {
+    encoded = {
         name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in row.items()
     }
+    return (json.dumps(encoded, allow_nan=False) + "\n").encode()
 
 
 class _Sum:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from macpo.errors import UsageError, nearest, require, shown
+from macpo.errors import nearest, needed, require, shown
 from macpo.study.directory import Outcome, StudyDirectory
 from macpo.study.study import PlannedRun
 
@@ -61,20 +61,14 @@ def _local(parallel: int, cores: int, trust: bool) -> Engine:
 
 
 def _ray(_: int, cores: int, trust: bool) -> Engine:
-    try:
+    with needed("--engine ray", "Ray", "ray"):
         from macpo.study.engines.ray import RayEngine
-    except ImportError as error:
-        raise UsageError(f"--engine ray needs Ray ({error}): pip install 'macpo[ray]'.") from error
     return RayEngine(cores, trust=trust)
 
 
 def _slurm(_: int, cores: int, trust: bool) -> Engine:
-    try:
+    with needed("--engine slurm", "submitit", "slurm"):
         from macpo.study.engines.slurm import SlurmEngine
-    except ImportError as error:
-        raise UsageError(
-            f"--engine slurm needs submitit ({error}): pip install 'macpo[slurm]'."
-        ) from error
     return SlurmEngine(cores, trust=trust)
 
 

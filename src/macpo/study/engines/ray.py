@@ -5,9 +5,6 @@ is shared: each checkpoint of a run travels to this machine as a snapshot of the
 run whose machine dies is begun again elsewhere from its newest snapshot.
 """
 
-import logging
-import os
-import socket
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +13,7 @@ from typing import Any, NamedTuple
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from macpo.errors import UsageError, shown
+from macpo.cluster import connect
 from macpo.runs.files import disk_errors
 from macpo.study.directory import Outcome, StudyDirectory
 from macpo.study.engines.local import LocalEngine
@@ -25,8 +22,6 @@ from macpo.study.study import PlannedRun
 
 PAUSE = 0.5
 """Seconds between two looks of a task at its run."""
-PATIENCE = 10.0
-"""Seconds until a cluster must answer."""
 RETRIES = 100
 """How often a run may lose its machine."""
 
@@ -99,9 +94,7 @@ class RayEngine:
         self._tasks = dict[Any, PlannedRun]()  # by references, whose type Ray leaves open
         self._running: list[PlannedRun] = []
         self._directory: StudyDirectory | None = None
-        self._started = not ray.is_initialized()
-        if self._started:
-            _connect()
+        self._joined = connect()
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         store = ray.remote(_Store).options(num_cpus=0, scheduling_strategy=here)
         self._store: Any = store.remote()  # Ray adds the methods of an actor's class
@@ -145,23 +138,8 @@ class RayEngine:
         for ref in self._tasks:
             ray.cancel(ref, force=True)
         ray.kill(self._store)
-        if self._started:
+        if self._joined:
             ray.shutdown()
-
-
-def _connect() -> None:
-    """Join the cluster at RAY_ADDRESS, or start one here; UsageError if that cannot be reached."""
-    address = os.environ.get("RAY_ADDRESS", "")
-    try:
-        host, colon, port = address.removeprefix("ray://").rpartition(":")
-        if colon:  # Ray itself would try for minutes
-            socket.create_connection((host, int(port)), timeout=PATIENCE).close()
-        ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise UsageError(
-            f"cannot reach a Ray cluster at {shown(address)}: {error}; set RAY_ADDRESS to that of "
-            "its head, HOST:PORT, or unset it for a cluster on this machine."
-        ) from error
 
 
 def _carry_out(plan: bytes, run: PlannedRun, cores: int, trust: bool, store: Any) -> None:

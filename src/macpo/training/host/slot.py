@@ -59,6 +59,11 @@ def slot_in(handle: int, spec: Spec) -> Slot:
     return Slot(*arrays)
 
 
+def empty_slot(spec: Spec) -> Slot:
+    """Arrays of zeros in this process's own memory."""
+    return Slot(*(np.zeros(shape, dtype) for shape, dtype in _layout(spec)))
+
+
 def _layout(spec: Spec) -> tuple[tuple[tuple[int, ...], str], ...]:
     n = spec.n_agents
     return (
