@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from macpo.reproduce.claims import Claim, Judged, above_all, in_words, judge
+from macpo.reproduce.claims import Claim, above_all, judge
 
 ABOVE = Claim("MAC-PO", "QMIX", "MMM2", by=0.11)
 ALIKE = Claim("MAC-PO", "OW-QMIX", "MMM2", relation="alike")
@@ -49,16 +49,6 @@ def test_one_seed_decides_nothing_and_none_says_nothing():
     assert (one.verdict, one.value) == ("undecided", 0.8) and math.isnan(one.low)
     none = judge(ABOVE, {0: 1.0}, {1: 0.2}, score_range=1)
     assert none.verdict == "undecided" and math.isnan(none.value)
-
-
-def test_a_verdict_in_words_has_the_test_behind_it():
-    judged = Judged(ABOVE, "supported", 5, 0.35, 0.28, 0.41)
-    assert in_words(judged) == (
-        "MAC-PO ends above QMIX on MMM2: supported at 5 seeds (+0.35, 95% interval [0.28, 0.41])"
-    )
-    assert in_words(Judged(ALIKE, "undecided", 1, 0.1, math.nan, math.nan)) == (
-        "MAC-PO ends like OW-QMIX on MMM2: undecided at 1 seed"
-    )
 
 
 def test_being_above_all_others_is_a_claim_about_each_on_every_task():

@@ -79,15 +79,6 @@ def judge(
     return Judged(claim, verdict, len(seeds), value, low, high)
 
 
-def in_words(judged: Judged) -> str:
-    """The verdict in a sentence, with the test behind it."""
-    n = f"{judged.n_seeds} seed{'s' * (judged.n_seeds != 1)}"
-    if judged.n_seeds < 2:
-        return f"{judged.claim}: undecided at {n}"
-    interval = f"{judged.value:+.3g}, {LEVEL:.0%} interval [{judged.low:.3g}, {judged.high:.3g}]"
-    return f"{judged.claim}: {judged.verdict} at {n} ({interval})"
-
-
 def above_all(
     method: str,
     others: Sequence[str],
