@@ -15,7 +15,7 @@ from macpo import registry
 from macpo.errors import UsageError
 from macpo.experiment import Experiment
 from macpo.runs import saving
-from macpo.runs.best import Best, absolute_rows, better_of, evaluations
+from macpo.runs.best import TIMES, Best, absolute_rows, better_of, evaluations
 from macpo.runs.directory import RunDirectory
 from macpo.runs.files import write_atomically
 from macpo.runs.interrupts import noted_signals
@@ -138,9 +138,11 @@ class RunLoop:
     def _play_best(self, player: Player, best: Best, received: list[int]) -> None:
         """Write the absolute metric of each seed, unless a signal comes before."""
         evaluated = list[Metrics]()
+        self._display.show_absolute(0, TIMES)
         for metrics in evaluations(player, self.state, best):
             self._require_finite_rewards(metrics["test_rewards_nonfinite"], self.state.env_steps)
             evaluated.append(metrics)
+            self._display.show_absolute(len(evaluated), TIMES)
             if received:
                 return
         rows = absolute_rows(evaluated, self.state, best, self.experiment.run)

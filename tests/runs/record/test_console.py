@@ -50,6 +50,14 @@ def test_time_left_is_told_once_steps_with_updates_have_been_timed(monkeypatch: 
     assert learning.endswith("100 env steps/s · 0:50 left")
 
 
+def test_a_terminal_shows_how_far_the_absolute_metric_is():
+    screen = io.StringIO()
+    display = ConsoleDisplay(Console(file=screen, width=200, force_terminal=True), 10_000, 1, 0)
+    display.show_absolute(3, 10)
+    display.close()
+    assert "evaluating the best parameters: 3 of 10" in screen.getvalue()
+
+
 # --- what is not finite ---------------------------------------------------------------------------
 
 

@@ -68,6 +68,13 @@ class ConsoleDisplay:
         if self.console.is_terminal:
             self._live.update(self._view())
 
+    def show_absolute(self, done: int, times: int) -> None:
+        """Show how many evaluations of the absolute metric are done."""
+        told = f"evaluating the best parameters: {done} of {times}"
+        self._progress.update(self._task, speed=told)
+        if self.console.is_terminal:
+            self._live.update(self._view())
+
     def close(self) -> None:
         """Leave the terminal as it was."""
         if self._live.is_started:
