@@ -372,9 +372,10 @@ def _sorted(found: Sequence[TrainedSeed], notes: Sequence[str]) -> Collection:
     tasks = {same(env): env for env in envs}
     methods = {same(other): other for other in others}
     titles = tell_apart(list(tasks.values()), ["env.name"])
-    labels = tell_apart(
-        list(methods.values()), ["algorithm.name", "weighting.name", f"{IMPORTED}.from"]
-    )
+    named, source = ["algorithm.name", "weighting.name"], f"{IMPORTED}.from"
+    if len({other.get(source) for other in others}) > 1:
+        named.append(source)
+    labels = tell_apart(list(methods.values()), named)
     places = [
         (list(tasks).index(same(env)), list(methods).index(same(other)))
         for env, other in zip(envs, others, strict=True)

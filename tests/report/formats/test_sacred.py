@@ -82,7 +82,7 @@ def test_other_settings_make_another_method(tmp_path: Path):
     write(tmp_path / "1", info=INFO)
     write(tmp_path / "2", config={**CONFIG, "lr": 0.001}, info=INFO)
     labels = [method.label for method in collect([tmp_path]).methods]
-    assert labels == ["qmix · sacred, lr=0.0005", "qmix · sacred, lr=0.001"]
+    assert labels == ["qmix, lr=0.0005", "qmix, lr=0.001"]
 
 
 @pytest.mark.parametrize(
