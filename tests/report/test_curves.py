@@ -14,7 +14,6 @@ from macpo.errors import UsageError
 from macpo.report import curves
 from macpo.report.curves import (
     DIAGNOSTICS,
-    draw_comparison,
     draw_learning_curve,
     mean_and_range,
 )
@@ -176,50 +175,3 @@ def test_a_failed_drawing_leaves_no_file_behind(make_run: MakeRun, two_seeds: li
     with pytest.raises(UsageError, match="cannot write"):
         draw_learning_curve(run, run / "nowhere" / "curve.png")
     assert sorted(file.name for file in run.iterdir()) == ["experiment.json", "metrics.jsonl"]
-
-
-def test_a_comparison_draws_each_run_in_its_colour(
-    make_run: MakeRun, two_seeds: list[Row], tmp_path: Path
-) -> None:
-    one_seed = [row for row in two_seeds if row["seed"] == 0]
-    runs = [make_run(two_seeds, "a"), make_run(one_seed, "b", punishment=-2.0)]
-    file = tmp_path / "comparison.png"
-    draw_comparison(runs, ["MAC-PO", "QMIX"], file, "Predator-Prey")
-    assert share(file, PALETTE[0]) > 1e-3
-    assert share(file, PALETTE[1]) > 1e-3
-    assert share(file, PALETTE[2]) == 0
-
-
-def test_a_comparison_of_more_runs_than_colours_can_be_drawn(
-    make_run: MakeRun, two_seeds: list[Row], tmp_path: Path
-) -> None:
-    n = len(PALETTE) + 1
-    file = tmp_path / "comparison.png"
-    draw_comparison([make_run(two_seeds)] * n, [f"run {i}" for i in range(n)], file, "Many")
-    assert file.stat().st_size > 10_000
-
-
-def test_a_comparison_of_battles_is_by_battles_won(
-    make_run: MakeRun, two_seeds: list[Row], tmp_path: Path
-) -> None:
-    won = [
-        row | {"test_battle_won_mean": 0.5} if row["kind"] == "test" else row for row in two_seeds
-    ]
-    run, file = make_run(won), tmp_path / "comparison.png"
-    draw_comparison([run], ["QMIX"], file, "MMM2", "test_battle_won_mean")
-    assert share(file, PALETTE[0]) > 1e-3
-    with pytest.raises(UsageError, match="no evaluation with test_captures_mean yet"):
-        draw_comparison([run], ["QMIX"], file, "MMM2", "test_captures_mean")
-
-
-def test_a_comparison_needs_a_label_for_each_run(make_run: MakeRun, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="1 runs and 2 labels"):
-        draw_comparison([make_run([])], ["a", "b"], tmp_path / "c.png", "Title")
-
-
-def test_a_comparison_names_the_run_that_has_no_evaluation(
-    make_run: MakeRun, two_seeds: list[Row], tmp_path: Path
-) -> None:
-    run = make_run(without_tests(two_seeds), "young")
-    with pytest.raises(UsageError, match="young has no evaluation with test_return_mean yet"):
-        draw_comparison([run], ["a"], tmp_path / "c.png", "Title")

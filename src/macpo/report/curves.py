@@ -1,4 +1,4 @@
-"""Learning curves as pictures: one run in detail, or several runs compared.
+"""The learning curve of a run as a picture.
 
 Figures are built from matplotlib's objects, without pyplot: nothing global changes, and no display
 is needed. The file's extension (.png, .svg or .pdf) determines the format.
@@ -18,10 +18,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
 
-from macpo.errors import require
 from macpo.report import records
 from macpo.report.records import Row, Series, series
-from macpo.report.style import FAINT, INK, PALETTE, STYLES, check_format, decorate, save
+from macpo.report.style import FAINT, INK, PALETTE, check_format, decorate, save
 
 WON = ("battle_won_mean", "battles won")
 DIAGNOSTICS = (
@@ -30,11 +29,13 @@ DIAGNOSTICS = (
     ("epsilon", "exploration ε", FAINT),
 )
 """Metrics of training rows that have a panel each, since their scales differ."""
+
+
 COMPARED = {
     "test_return_mean": ("greedy return of an episode", 1),
     "test_battle_won_mean": ("battles won, greedy policy", 2),
 }
-"""The axis label of a comparison, and the number of digits in its legend."""
+"""What an evaluation metric that methods are compared by is called, and its number of digits."""
 
 
 class Band(NamedTuple):
@@ -74,55 +75,6 @@ def draw_learning_curve(
     changes = "   ".join(records.changed_settings(experiment))
     changes = textwrap.shorten(changes, 60, placeholder=" …")
     figure.text(0.99, 0.98, changes, ha="right", va="top", size=9, color=INK)
-    save(figure, file)
-
-
-def draw_comparison(
-    run_dirs: Sequence[Path],
-    labels: Sequence[str],
-    file: Path,
-    title: str,
-    metric: str = "test_return_mean",
-) -> None:
-    """Draw an evaluation metric of several runs over env steps, mean and range over seeds.
-
-    Raises UsageError if a run has no evaluation with that metric yet.
-    """
-    check_format(file)
-    require(
-        len(run_dirs) == len(labels) > 0,
-        f"a comparison needs one label for each run, but got {len(run_dirs)} runs and "
-        f"{len(labels)} labels.",
-    )
-    y_label, digits = COMPARED.get(metric, (metric, 2))
-    figure = Figure(figsize=(8, 4.5), dpi=150, layout="constrained")
-    axes = figure.subplots()
-    for i, (run_dir, label) in enumerate(zip(run_dirs, labels, strict=True)):
-        curves = series(records.read_metrics(run_dir), "test", metric)
-        require(
-            bool(curves),
-            f"{run_dir} has no evaluation with {metric} yet; wait for the first, ask for a metric "
-            "that its environment reports, or leave the run out.",
-        )
-        color = PALETTE[i % len(PALETTE)]
-        style = STYLES[i // len(PALETTE) % len(STYLES)]
-        last = mean_and_range(curves).mean[-1]
-        seeds = f" ({len(curves)} seeds)" if len(curves) > 1 else ""
-        _draw_mean(axes, curves, f"{label}: {last:.{digits}f}{seeds}", color, style)
-    decorate(axes)
-    axes.set_xlabel("env steps", color=INK)
-    axes.set_ylabel(y_label, color=INK)
-    axes.set_title(title, loc="left", size=13, weight="bold", color=INK, pad=10)
-    legend = figure.legend(  # next to the axes, where no curve crosses it
-        loc="outside right upper",
-        title="last mean; band: range over seeds",
-        title_fontsize=8,
-        alignment="left",
-        frameon=False,
-        fontsize=9,
-        labelcolor=INK,
-    )
-    legend.get_title().set_color(INK)
     save(figure, file)
 
 

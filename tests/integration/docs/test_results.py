@@ -1,117 +1,123 @@
-"""The numbers of the READMEs are what `results/summarise.py` makes of the committed evaluations."""
+"""The numbers of the pages on results are what `macpo report` makes of the committed records."""
 
-import importlib.util
+import functools
 import re
-import sys
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pytest
 
+from macpo.report.collection import collect
+from macpo.report.score import final_score
+from macpo.report.writing import write_report
+from macpo.study.file import read
 from tests.support.paths import ROOT
 
 RESULTS = ROOT / "results"
-PAGES = "\n".join((RESULTS / name).read_text() for name in ("README.md", "battles.md"))
+NAMES = sorted(file.stem for file in (RESULTS / "records").glob("*.json"))
+PAGES = [RESULTS / "README.md", RESULTS / "battles.md"]
 
 
-def _module() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("summarise", RESULTS / "summarise.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["summarise"] = module
-    spec.loader.exec_module(module)
-    return module
+def tables(text: str) -> list[str]:
+    return re.findall(r"(?:^\|.*\n?)+", text, re.M)
 
 
-summarise = _module()
-TABLES = summarise.tables(RESULTS)
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
 
 
-def cells(line: str) -> tuple[str, ...]:
-    return tuple(cell.strip().strip("*") for cell in line.strip().strip("|").split("|"))
+@functools.cache
+def finals(name: str) -> dict[tuple[str, str, int], float]:
+    """The final score of each seed of the records, by task, method and seed."""
+    found = collect([RESULTS / "records" / f"{name}.json"])
+    metric = "test_battle_won_mean" if name == "battles" else "test_return_mean"
+    return {
+        (found.tasks[task].title, found.methods[method].label, seed.seed): final_score(
+            seed.evaluations[metric]
+        )
+        for (task, method), seeds in found.seeds.items()
+        for seed in seeds
+    }
 
 
-def told(head: tuple[str, ...], first_row: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """The rows of the table with this beginning, as many cells of each as its head has."""
-    for block in re.findall(r"(?:^\|.*\n)+", PAGES, re.M):
-        lines = [cells(line)[: len(head)] for line in block.splitlines()]
-        if lines[0] == head and lines[2][0] == first_row[0]:
-            return lines[2:]
-    return []
+@pytest.mark.parametrize("name", NAMES)
+def test_every_seed_of_the_records_is_in_the_committed_table(name: str):
+    (table,) = tables((RESULTS / name / "tables" / "seeds.md").read_text())
+    rows = [cells(line)[:4] for line in table.splitlines()[2:]]
+    told = {(task, method, int(seed)): score for task, method, seed, score in rows}
+    assert told == {where: f"{score:.4f}" for where, score in finals(name).items()}
 
 
-@pytest.mark.parametrize("table", TABLES, ids=lambda table: f"{table.title}: {table.head[0]}")
-def test_every_table_of_evaluations_can_be_computed_again(table: Any):
-    rows = told(table.head, table.rows[0])
-    assert [cells(summarise.markdown_row(row)) for row in table.rows] == rows
+@pytest.mark.slow
+def test_the_command_of_the_page_writes_the_committed_tables_again(tmp_path: Path):
+    write_report([RESULTS / "records" / "battles.json"], tmp_path / "battles")
+    committed = [*(RESULTS / "battles" / "tables").glob("scores-*")]
+    assert len(committed) == 9  # three maps, three formats
+    for file in committed:
+        assert (tmp_path / "battles" / "tables" / file.name).read_text() == file.read_text()
 
 
-def test_early_evaluations_are_those_within_both_ends():
-    ends = [99_999, 100_000, 150_000, 200_000, 200_001]
-    evaluations = [
-        summarise.Evaluation(seed, env_steps, 10 * i, 100.0 * seed + i)
-        for seed in (0, 1)
-        for i, env_steps in enumerate(ends)
-    ]
-    summary = summarise.summarise(evaluations)
-    assert summary.early == np.mean([1, 2, 3, 101, 102, 103])
-    assert summary.last == [3.0, 103.0]
-    assert (summary.best, summary.updates) == (104.0, [40, 40])
+@pytest.mark.parametrize("name", NAMES)
+def test_the_pages_show_the_committed_tables(name: str):
+    shown = {table.strip() for page in PAGES for table in tables(page.read_text())}
+    committed = [*(RESULTS / name / "tables").glob("scores-*.md")]
+    assert committed
+    repeated = {"predator-prey-punishment0"} if name == "algorithms" else set[str]()
+    for file in committed:
+        (table,) = tables(file.read_text())
+        assert table.strip() in shown or file.stem.removeprefix("scores-") in repeated, file
 
 
-def test_a_method_that_was_stopped_early_has_no_such_mean():
-    assert np.isnan(summarise.summarise([summarise.Evaluation(0, 50_000, 1, 2.0)]).early)
-
-
-def test_a_mean_has_a_deviation_only_over_several_seeds():
-    assert summarise.mean_and_deviation([1.0, 2.0, 3.0]) == "2.0 ± 1.0"
-    assert summarise.mean_and_deviation([1.0]) == "–"
-
-
-def test_tables_of_what_was_not_run_are_empty(tmp_path: Path):
-    assert [table.rows for table in summarise.tables(tmp_path)] == [[]] * len(TABLES)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_method_of_the_records_has_an_arm_in_its_study(name: str):
+    arms = " ".join(arm.name for arm in read(RESULTS / "studies" / f"{name}.toml").arms)
+    assert all(method in arms for _, method, _ in finals(name))
 
 
 # --- the README's table of claims -----------------------------------------------------------------
 
-README = (ROOT / "README.md").read_text()
-METHODS = {
-    **{"QMIX": "qmix", "OW-QMIX": "owqmix", "CW-QMIX": "cwqmix", "QPLEX": "qplex", "FOP": "fop"},
-    **{"DOP": "dop", "VDAC": "vdac", "PER": "per", "PSER": "pser", "DisCor": "discor"},
-    "ReMERN": "remern",
-}
+METHODS = {"VDAC": "VDAC-mix"}
 
 
-def evaluated(punishment: str) -> dict[str, Any]:
-    files = [RESULTS / f"punishment{punishment}{suffix}.csv" for suffix in ("", "_algorithms")]
-    found = {k: v for file in files for k, v in summarise.read_evaluations(file).items()}
-    return {method: summarise.summarise(e) for method, e in found.items()}
+def scores(name: str, task: str) -> dict[str, str]:
+    """`IQM [low, high]` of each method in a committed table."""
+    (table,) = tables((RESULTS / name / "tables" / f"scores-{task}.md").read_text())
+    rows = map(cells, table.splitlines()[2:])
+    return {row[0]: f"{row[2]} {row[3]}" for row in rows}
 
 
-@pytest.mark.parametrize("punishment", ["0", "-2"])
-def test_the_claims_are_compared_by_the_same_numbers(punishment: str):
-    where = f"punishment {punishment.replace('-', '−')}"
-    runs, compared = evaluated(punishment), 0
-    for line in README.splitlines():
-        row = cells(line)
-        if len(row) != 6 or not row[1].startswith(where) or row[3] not in METHODS:
+def early(method: str) -> float:
+    """The mean greedy return between 100k and 200k env steps at punishment 0, both ends counted."""
+    found = collect([RESULTS / "records" / "algorithms.json"])
+    index = [each.label for each in found.methods].index(method)
+    task = [each.title for each in found.tasks].index("predator-prey, punishment=0")
+    curves = [seed.evaluations["test_return_mean"] for seed in found.seeds[task, index]]
+    within = [c.values[(c.env_steps >= 100_000) & (c.env_steps <= 200_000)] for c in curves]
+    return float(np.mean(np.concatenate(within)))
+
+
+@pytest.mark.parametrize(("punishment", "n"), [("0", 9), ("-2", 7)])
+def test_the_claims_are_compared_by_the_same_numbers(punishment: str, n: int):
+    task, where = f"predator-prey-punishment{punishment}", punishment.replace("-", "−")
+    known = scores("weightings", task) | scores("algorithms", task)
+    compared = 0
+    for row in map(cells, (ROOT / "README.md").read_text().splitlines()):
+        method = METHODS.get(row[3], row[3]) if len(row) == 6 else ""
+        if method not in known or not row[1].startswith(f"punishment {where}"):
             continue
-        ours, theirs = runs["macpo"], runs[METHODS[row[3]]]
         if "100k–200k" in row[1]:
-            expected = f"{ours.early:.1f}", f"{theirs.early:.1f}"
+            expected = f"{early('MAC-PO'):.1f}", f"{early(method):.1f}"
         else:
-            expected = tuple(summarise.mean_and_deviation(run.last) for run in (ours, theirs))
-        assert (row[2], row[4]) == expected, line
+            expected = known["MAC-PO"], known[method]
+        assert (row[2], row[4]) == expected, row
         compared += 1
-    assert compared == {"0": 9, "-2": 7}[punishment]
+    assert compared == n
 
 
 def test_the_text_tells_the_early_means_of_the_table():
-    early = {method: f"{run.early:.1f}" for method, run in evaluated("0").items()}
+    told = {method: f"{early(method):.1f}" for method in ("MAC-PO", "OW-QMIX", "QMIX")}
     text = " ".join((RESULTS / "README.md").read_text().split())
     assert (
-        f"between 100k and 200k env steps is {early['macpo']} and {early['macpo-official']} (the "
-        f"two presets), against {early['owqmix']} for OW-QMIX and {early['qmix']} for QMIX" in text
+        f"between 100k and 200k env steps is {told['QMIX']} for QMIX, {told['OW-QMIX']} for "
+        f"OW-QMIX, {told['MAC-PO']}" in text
     )

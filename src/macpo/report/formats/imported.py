@@ -15,15 +15,20 @@ from macpo.report.seeds import IMPORTED, TrainedSeed
 from macpo.runs.files import parse_json
 
 _SETTING = re.compile(r"([A-Za-z]\w*)=([^\s,]+)")
+_COUNTS = ("env_steps", "updates")
 _SEED = re.compile(r"[\W_]*seed[\W_]*(\d+)", re.IGNORECASE)
 
 
 def imported_seed(
     place: Path, source: str, seed: int, env: Settings, method: Settings, rows: Sequence[Row]
 ) -> TrainedSeed:
-    """A seed from rows of evaluations, each with env_steps and metrics; UsageError without any."""
+    """A seed from rows of evaluations, each with env_steps, metrics and possibly updates.
+
+    UsageError without any.
+    """
     require(bool(rows), f"{place} has no evaluations of seed {seed} yet.")
-    metrics = dict.fromkeys(name for row in rows for name in row if name != "env_steps")
+    names = dict.fromkeys(name for row in rows for name in row)
+    metrics = [name for name in names if name not in _COUNTS]
     return TrainedSeed(
         place,
         seed,
@@ -31,7 +36,7 @@ def imported_seed(
         {metric: records.curve(rows, metric) for metric in metrics},
         {},
         max(row["env_steps"] for row in rows),
-        0,
+        int(max(row.get("updates", 0) for row in rows)),
         np.nan,
         "",
     )
