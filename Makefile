@@ -12,7 +12,7 @@ train: .venv/installed
 WORKERS := $(shell echo $$(( $$($(PYTHON) -c 'import os; print(os.cpu_count())') + 1 )))
 
 test: lint
-	@echo "all tests: about 25 minutes on two cores, less once programs are compiled; make test-fast runs the quick parts"
+	@echo "all tests: about half an hour on two cores, less once programs are compiled; make test-fast runs the quick parts"
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 # Without the rooms whose tests compile much or start processes; `make test` has them all.

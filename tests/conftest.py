@@ -37,6 +37,12 @@ jax.config.update("jax_num_cpu_devices", 2)
 # Every compiled program maps some memory of its own, and Linux lets a process have 65,530 maps: a
 # worker that has compiled a few thousand programs crashes in the middle of the next one.
 MAX_MAPS = 30_000
+# What they take besides, so that several workers fit into memory.
+MAX_RESIDENT = 4 * 2**30  # bytes
+
+# Tracing makes many objects that stay, and Python looks through them again and again: a sixteenth of
+# a session of a minute, and more of a long one.
+gc.set_threshold(50_000, 20, 50)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -47,13 +53,17 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """Between two files, give freed memory back, and forget compiled programs if there are many."""
+    """Between two files, give freed memory back, and forget compiled programs if there are
+    many."""
     if nextitem is None or nextitem.path == item.path:
         return
     with contextlib.suppress(AttributeError, OSError):  # runs keep what they free (glibc)
         ctypes.CDLL(None).malloc_trim(0)
-    maps = Path("/proc/self/maps")
-    if maps.exists() and len(maps.read_text().splitlines()) > MAX_MAPS:
+    maps, memory = Path("/proc/self/maps"), Path("/proc/self/statm")
+    if not maps.exists():
+        return
+    resident = int(memory.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    if len(maps.read_text().splitlines()) > MAX_MAPS or resident > MAX_RESIDENT:
         jax.clear_caches()
         gc.collect()
 
