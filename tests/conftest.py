@@ -40,8 +40,8 @@ MAX_MAPS = 30_000
 # What they take besides, so that several workers fit into memory.
 MAX_RESIDENT = 4 * 2**30  # bytes
 
-# Tracing makes many objects that stay, and Python looks through them again and again: a sixteenth of
-# a session of a minute, and more of a long one.
+# Tracing makes many objects that stay, and Python looks through them again and again: a sixteenth
+# of a session of a minute, and more of a long one.
 gc.set_threshold(50_000, 20, 50)
 
 
