@@ -10,6 +10,7 @@ from macpo.errors import (
     describe_exception,
     is_out_of_memory,
     nearest,
+    needed,
     require,
     shortened,
     shown,
@@ -83,3 +84,11 @@ def test_memory_that_ran_out_is_recognised_whoever_asked_for_it():
     assert is_out_of_memory(MemoryError())
     assert is_out_of_memory(RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 8 bytes."))
     assert not is_out_of_memory(ValueError("a RESOURCE_EXHAUSTED in passing"))
+
+
+def test_a_package_that_cannot_be_imported_for_reasons_of_its_own_is_told():
+    with (
+        pytest.raises(UsageError, match=r"--wandb needs wandb, .* \(RuntimeError: boom\)"),
+        needed("--wandb", "wandb", "wandb"),
+    ):
+        raise RuntimeError("boom")

@@ -532,8 +532,9 @@ def _sweep_help() -> str:
     return "\n\n".join(
         [
             _summary(_sweep),
-            "All flags of `macpo train` describe the arms (see its --help), and each may have "
-            "several values: every combination of them is an arm.",
+            "The flags of `macpo train` that describe an experiment describe the arms (see its "
+            "--help), and each may have several values: every combination of them is an arm. "
+            "Trackers and --record-weights belong to single runs of `macpo train`.",
             "For example: macpo sweep --env.punishment 0 -2 --weighting macpo uniform "
             "--algorithm qmix --seeds 5 --out studies/mine",
         ]
@@ -716,13 +717,13 @@ def _report(arguments: list[str]) -> None:
 def _show_report(written: "Written") -> None:
     """A report's tables of scores, what is odd about it, and where it is."""
     from macpo.report.collection import first_of
-    from macpo.report.tables import for_terminal, overall_table, scores_table
+    from macpo.report.tables import overall_table, print_table, scores_table
 
     files, report = written
     for task in report.tasks:
-        _console.print(for_terminal(scores_table(report, task)))
+        print_table(_console, scores_table(report, task))
     if report.overall:
-        _console.print(for_terminal(overall_table(report)))
+        print_table(_console, overall_table(report))
     for note in first_of(report.notes, 10):  # the page has them all
         say(_console, note, "yellow")
     say(_console, f"report: {files.page}")
@@ -754,14 +755,14 @@ class _Reproduce:
 
 def _reproduce(arguments: list[str]) -> int | None:
     """Make a figure of the paper: train its study, draw it, judge its claims."""
-    from macpo.report.tables import for_terminal
+    from macpo.report.tables import print_table
     from macpo.reproduce import making
     from macpo.reproduce.figures import plan
 
     flags: _Reproduce = _parse(_Reproduce, arguments, "macpo reproduce", _summary(_reproduce))
     check_fields(flags, "")
     if flags.figure == "table2":
-        _console.print(for_terminal(making.table_2()))
+        print_table(_console, making.table_2())
         return None
     planned = plan(flags.figure, flags.budget, flags.env, flags.tasks, flags.seeds)
     made = making.make(
@@ -774,7 +775,7 @@ def _reproduce(arguments: list[str]) -> int | None:
         console=_console,
     )
     _show_report(made.written)
-    _console.print(for_terminal(making.verdict_table(planned, made.judged)))
+    print_table(_console, making.verdict_table(planned, made.judged))
     return _status_of(made.sweep)
 
 

@@ -32,6 +32,12 @@ def needed(what: str, package: str, extra: str) -> Generator[None]:
         raise UsageError(
             f"{what} needs {package} ({error}): pip install 'macpo[{extra}]'."
         ) from error
+    except Exception as error:  # of its own, which does not fit to another package, say
+        why = shortened(f"{type(error).__name__}: {error}")
+        raise UsageError(
+            f"{what} needs {package}, whose import fails ({why}): install it again with "
+            f"pip install --upgrade 'macpo[{extra}]'."
+        ) from error
 
 
 def shown(value: object) -> str:

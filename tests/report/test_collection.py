@@ -318,3 +318,13 @@ def test_the_frame_of_a_library_has_the_same_columns(
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(UsageError, match=f"{library} is not installed"):
         collect([runs]).to_frame(library)
+
+
+@pytest.mark.parametrize("content", ["garbage\n", '{"foo": 1}\n', '{"kind": "absolute", "see'])
+def test_a_damaged_absolute_metric_is_told_and_the_rest_is_read(runs: Path, content: str) -> None:
+    file = runs / "macpo-seed1" / "absolute.jsonl"
+    file.write_text(content)
+    found = collect([runs])
+    assert sum(map(len, found.seeds.values())) == 4
+    (note,) = (note for note in found.notes if str(file) in note)
+    assert note.endswith("Without it, the run's absolute metric is not shown.")

@@ -11,12 +11,12 @@ from macpo.report.tables import (
     comma_separated,
     curves_table,
     differences_table,
-    for_terminal,
     improvement_table,
     latex,
     markdown,
     number,
     overall_table,
+    print_table,
     profile_table,
     scores_table,
     seeds_table,
@@ -135,10 +135,19 @@ def test_an_interval_is_two_columns_of_csv() -> None:
     ]
 
 
+def printed(width: int, *rows: tuple[str, ...]) -> str:
+    screen = io.StringIO()
+    head = ("method", "final", "interval", "area")
+    print_table(Console(width=width, file=screen), Table("Scores", head, rows))
+    return screen.getvalue()
+
+
 def test_a_narrow_terminal_cuts_no_number() -> None:
-    console = Console(width=50, file=io.StringIO())
-    console.print(
-        for_terminal(Table("t", ("method", "n"), [("long name " * 9, "[1234.5, 9876.5]")]))
-    )
-    assert isinstance(console.file, io.StringIO)
-    assert "[1234.5, 9876.5]" in console.file.getvalue()
+    assert "[1234.5, 9876.5]" in printed(50, ("long name " * 9, "1", "[1234.5, 9876.5]", "2"))
+
+
+def test_columns_that_do_not_fit_follow_after_the_same_names() -> None:
+    text = printed(34, ("a method", "7.5", "[7.0, 8.0]", "7.1"), ("another", "1.0", "–", "1.5"))
+    assert text.count("Scores") == 1
+    assert text.count("a method") == text.count("another") == 2
+    assert max(map(len, text.splitlines())) <= 34

@@ -180,7 +180,9 @@ def read_seeds(directory: Path) -> Iterator[TrainedSeed]:
     rows = records.read_nonempty_metrics(directory)
     tests, trains = (records.by_seed(rows, kind) for kind in ("test", "train"))
     last: dict[int, Row] = {row["seed"]: row for row in rows}
-    absolute = records.read_absolute(directory)
+    absolute = dict[int, Row]()
+    with suppress(UsageError):  # `_oddities` tells
+        absolute = records.read_absolute(directory)
     for seed, row in sorted(last.items()):
         of_tests = tests.get(seed, [])
         outcomes = sorted({name for test in of_tests for name in test if name.startswith("test_")})
@@ -434,6 +436,12 @@ def _oddities(collection: Collection) -> Iterator[str]:
         for seed in seeds:
             if not seed.evaluations:
                 yield f"{where}: seed {seed.seed} has not been evaluated yet ({seed.directory})."
+    runs = {seed.directory for seeds in collection.seeds.values() for seed in seeds}
+    for run in sorted(filter(_is_run, runs)):
+        try:
+            records.read_absolute(run)
+        except UsageError as error:
+            yield f"{error} Without it, the run's absolute metric is not shown."
     for i, task in enumerate(collection.tasks):
         last = [s.env_steps for place, of in collection.seeds.items() if place[0] == i for s in of]
         if max(last) > 1.1 * min(last):

@@ -16,7 +16,7 @@ from macpo.errors import UsageError, require
 from macpo.experiment import PARTS, default_of, part_from_dict
 from macpo.field_types import Settings
 from macpo.runs.directory import RunDirectory, read_settings
-from macpo.runs.files import is_file, parse_json
+from macpo.runs.files import disk_errors, is_file, parse_json
 
 Row: TypeAlias = dict[str, Any]
 Kind: TypeAlias = Literal["train", "test"]
@@ -47,7 +47,12 @@ def read_absolute(run_dir: Path) -> dict[int, Row]:
     Raises UsageError for a file that is damaged or may not be read.
     """
     file = RunDirectory(run_dir).absolute
-    return {row["seed"]: row for row in _read_rows(file)} if is_file(file) else {}
+    if not is_file(file):
+        return {}
+    with disk_errors(file, "read"):
+        is_whole = file.read_bytes().endswith(b"\n")
+    require(is_whole, f"{file} is damaged: it ends in the middle of a line.")
+    return {row["seed"]: row for row in _read_rows(file)}
 
 
 def read_nonempty_metrics(run_dir: Path) -> list[Row]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from rich import box
 from rich.cells import cell_len
+from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -275,17 +276,47 @@ def write_table(table: Table, stem: Path) -> list[Path]:
     return files
 
 
-def for_terminal(table: Table) -> RichTable:
-    """The table as rich prints it."""
-    shown = RichTable(
-        box=box.SIMPLE_HEAD, pad_edge=False, title=Text(table.title, "bold"), title_justify="left"
-    )
-    shown.add_column(Text(table.head[0]), overflow="fold")
+MAX_NAME = 24
+"""Columns of a terminal that a name takes; a longer one goes on in the next line."""
+_GAP = 2
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table; columns that do not fit follow in further ones, after the same names."""
+    for part in for_terminal(table, console.width):
+        console.print(part)
+
+
+def for_terminal(table: Table, width: int) -> list[RichTable]:
+    """The table as rich prints it, in parts of at most this width if possible; no number is cut."""
+    names = min(max(map(cell_len, [table.head[0], *(row[0] for row in table.rows)])), MAX_NAME)
+    parts, left = list[dict[int, int]](), 0
     for j, head in enumerate(table.head[1:], start=1):
-        width = max(map(cell_len, [*head.split(), *(row[j] for row in table.rows)]))
-        shown.add_column(Text(head), justify="right", width=width)  # no number is cut
+        needed = max(map(cell_len, [*head.split(), *(row[j] for row in table.rows)]))
+        if not parts or left < needed + _GAP:
+            parts.append({})
+            left = width - names - _GAP
+        parts[-1][j] = needed
+        left -= needed + _GAP
+    return [
+        _part(table, names, columns, Text(table.title, "bold") if columns is parts[0] else None)
+        for columns in parts
+    ]
+
+
+def _part(table: Table, names: int, columns: Mapping[int, int], title: Text | None) -> RichTable:
+    shown = RichTable(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+        title=title,
+        title_justify="left",
+    )
+    shown.add_column(Text(table.head[0]), overflow="fold", width=names)
+    for j, width in columns.items():
+        shown.add_column(Text(table.head[j]), justify="right", width=width)
     for row in table.rows:
-        shown.add_row(*map(Text, row))
+        shown.add_row(*(Text(row[j]) for j in (0, *columns)))
     return shown
 
 

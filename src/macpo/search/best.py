@@ -9,7 +9,7 @@ from rich.console import Console
 from macpo.errors import UsageError
 from macpo.report.collection import collect
 from macpo.report.score import final_score, usual_metric
-from macpo.report.tables import Table, for_terminal, number
+from macpo.report.tables import Table, number, print_table
 from macpo.search.space import Space
 from macpo.study.directory import StudyDirectory
 from macpo.study.grid import Arm, flag_groups
@@ -53,4 +53,4 @@ def print_best(console: Console, space: Space, trials: list[Trial]) -> None:
         for chosen in [dict(group for group in flag_groups(trial.arm.arguments) if len(group) == 2)]
     ]
     head = ("trial", "score", *(flag.lstrip("-") for flag in flags))
-    console.print(for_terminal(Table("Best trials", head, rows)))
+    print_table(console, Table("Best trials", head, rows))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import macpo
 from macpo.report.collection import collect
 from macpo.report.score import final_score
 from macpo.report.writing import write_report
@@ -70,8 +71,11 @@ def test_the_pages_show_the_committed_tables(name: str):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_method_of_the_records_has_an_arm_in_its_study(name: str):
-    arms = " ".join(arm.name for arm in read(RESULTS / "studies" / f"{name}.toml").arms)
-    assert all(method in arms for _, method, _ in finals(name))
+    planned = read(RESULTS / "studies" / f"{name}.toml")
+    study = macpo.Study(name, {arm.name: macpo.Experiment() for arm in planned.arms})
+    arms = " ".join(study.arms)
+    for _, method, _ in finals(name):
+        assert re.sub(r"[^\w .=+-]", "", method, flags=re.ASCII).strip() in arms
 
 
 # --- the README's table of claims -----------------------------------------------------------------
