@@ -179,6 +179,16 @@ def test_one_that_was_interrupted_in_it_has_it_after_resuming(whole: Path, tmp_p
         assert "already at" in go_on(tmp_path / "run")
 
 
+def test_one_that_is_lost_or_torn_is_made_again_by_resuming(whole: Path):
+    file = whole / "absolute.jsonl"
+    told = file.read_bytes()
+    for left in (b"", told[:40]):
+        file.write_bytes(left)
+        with counting.counting():
+            go_on(whole)
+        assert file.read_bytes() == told
+
+
 def test_a_run_that_goes_on_from_a_checkpoint_without_it_has_none(tmp_path: Path):
     """Nobody knows what was the best before."""
     interrupted(tmp_path / "run", at_chunk=5)

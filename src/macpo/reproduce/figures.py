@@ -169,7 +169,7 @@ def plan(
     Raises UsageError for a figure, an environment or a task that there is not.
     """
     if name not in FIGURES:
-        known = ", ".join(FIGURES)
+        known = ", ".join([*FIGURES, "table2"])
         raise UsageError(f"unknown figure {shown(name)}; {nearest(name, FIGURES)} Known: {known}.")
     figure = FIGURES[name]
     env = env or next(iter(figure.tasks))

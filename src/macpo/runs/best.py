@@ -6,6 +6,7 @@ evaluation has: the mean of the evaluation that chose them is too high, as the b
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from macpo.experiment import Run
+from macpo.runs.files import disk_errors, is_file
 from macpo.runs.record import Row
 from macpo.training.player import Player
 from macpo.training.trainer import TrainState
@@ -90,6 +92,14 @@ def absolute_rows(
             "test_episodes": len(turns) * run.test_nepisode,
             **{name: _together(name, each, k) for name in sorted(each)},
         }
+
+
+def is_written(file: Path) -> bool:
+    """Whether the file holds absolute metrics, and all of their last line."""
+    if not is_file(file):
+        return False
+    with disk_errors(file, "read"):
+        return file.read_bytes().endswith(b"\n")
 
 
 def _kept(state: TrainState) -> dict[str, PyTree]:

@@ -19,7 +19,7 @@ from macpo.errors import require
 from macpo.experiment import Experiment
 from macpo.machine import prepare_jax
 from macpo.runs import checkpoint
-from macpo.runs.best import before_any
+from macpo.runs.best import before_any, is_written
 from macpo.runs.claim import claimed
 from macpo.runs.directory import RunDirectory
 from macpo.runs.files import disk_errors
@@ -120,7 +120,7 @@ def resume(
             )
             save_model(files, experiment, last.state)  # it may be of another checkpoint, or be gone
             best = last.best
-            if played >= new_steps and (best is None or files.absolute.exists()):
+            if played >= new_steps and (best is None or is_written(files.absolute)):
                 JsonLines(files.metrics, last.metrics_bytes).close()  # cuts rows behind it
                 say(console, f"already at {played:,} of {new_steps:,} env steps")
                 return RunResult(files.path, finished=True)
