@@ -15,8 +15,9 @@ from jaxtyping import Float, Int
 from macpo.errors import UsageError, require
 from macpo.experiment import PARTS, default_of, part_from_dict
 from macpo.field_types import Settings
+from macpo.runs.best import is_written
 from macpo.runs.directory import RunDirectory, read_settings
-from macpo.runs.files import disk_errors, is_file, parse_json
+from macpo.runs.files import is_file, parse_json
 
 Row: TypeAlias = dict[str, Any]
 Kind: TypeAlias = Literal["train", "test"]
@@ -49,9 +50,7 @@ def read_absolute(run_dir: Path) -> dict[int, Row]:
     file = RunDirectory(run_dir).absolute
     if not is_file(file):
         return {}
-    with disk_errors(file, "read"):
-        is_whole = file.read_bytes().endswith(b"\n")
-    require(is_whole, f"{file} is damaged: it ends in the middle of a line.")
+    require(is_written(file), f"{file} is damaged: it ends in the middle of a line.")
     return {row["seed"]: row for row in _read_rows(file)}
 
 

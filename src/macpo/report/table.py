@@ -77,16 +77,27 @@ def _column(quantity: "Quantity", seeds: Sequence[Sequence[Row]]) -> _Column:
 
 def _beside(names: _Column, columns: Sequence[_Column], width: int) -> list[Table]:
     """Tables of at most this width if possible, each beginning with the names."""
+    parts = fitting(names.width, [column.width for column in columns], width)
+    return [_table([names, *(columns[j] for j in part)]) for part in parts]
+
+
+def fitting(names: int, columns: Sequence[int], width: int) -> list[list[int]]:
+    """Which columns, given by their widths, stand beside the names in each of several tables.
+
+    No table is wider than `width`, unless a single column makes it so.
+
+    >>> fitting(6, [5, 5, 5], width=22)
+    [[0, 1], [2]]
+    """
     gap = 2
-    parts: list[list[_Column]] = []
-    left = 0
-    for column in columns:
-        if not parts or left < column.width + gap:
+    parts, left = list[list[int]](), 0
+    for j, column in enumerate(columns):
+        if not parts or left < column + gap:
             parts.append([])
-            left = width - names.width - gap
-        parts[-1].append(column)
-        left -= column.width + gap
-    return [_table([names, *part]) for part in parts]
+            left = width - names - gap
+        parts[-1].append(j)
+        left -= column + gap
+    return parts
 
 
 def _table(columns: Sequence[_Column]) -> Table:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from macpo.report.labels import in_words
 from macpo.report.summary import LEVEL, Estimate, Report, Scores, TaskReport
-from macpo.report.table import LAST_EVALUATIONS, NOTHING
+from macpo.report.table import LAST_EVALUATIONS, NOTHING, fitting
 from macpo.runs.files import write_atomically
 
 _TEX = str.maketrans(
@@ -278,30 +278,19 @@ def write_table(table: Table, stem: Path) -> list[Path]:
 
 MAX_NAME = 24
 """Columns of a terminal that a name takes; a longer one goes on in the next line."""
-_GAP = 2
 
 
 def print_table(console: Console, table: Table) -> None:
-    """Print a table; columns that do not fit follow in further ones, after the same names."""
-    for part in for_terminal(table, console.width):
-        console.print(part)
-
-
-def for_terminal(table: Table, width: int) -> list[RichTable]:
-    """The table as rich prints it, in parts of at most this width if possible; no number is cut."""
+    """Print a table, no number cut; columns that do not fit follow after the same names."""
     names = min(max(map(cell_len, [table.head[0], *(row[0] for row in table.rows)])), MAX_NAME)
-    parts, left = list[dict[int, int]](), 0
-    for j, head in enumerate(table.head[1:], start=1):
-        needed = max(map(cell_len, [*head.split(), *(row[j] for row in table.rows)]))
-        if not parts or left < needed + _GAP:
-            parts.append({})
-            left = width - names - _GAP
-        parts[-1][j] = needed
-        left -= needed + _GAP
-    return [
-        _part(table, names, columns, Text(table.title, "bold") if columns is parts[0] else None)
-        for columns in parts
+    heads, rows = table.head[1:], [row[1:] for row in table.rows]
+    widths = [
+        max(map(cell_len, [*head.split(), *(row[j] for row in rows)]))
+        for j, head in enumerate(heads)
     ]
+    title = Text(table.title, "bold")
+    for i, part in enumerate(fitting(names, widths, console.width)):
+        console.print(_part(table, names, {j + 1: widths[j] for j in part}, None if i else title))
 
 
 def _part(table: Table, names: int, columns: Mapping[int, int], title: Text | None) -> RichTable:
