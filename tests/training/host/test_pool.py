@@ -13,7 +13,7 @@ import pytest
 
 from macpo.errors import UsageError
 from macpo.training.host import pool as pool_module
-from macpo.training.host.pool import EpisodeLost, Pool, TimeStepReady, Workers
+from macpo.training.host.pool import EpisodeLost, Pool, TimeStepReady, Worker, Workers
 from tests.support.paths import ROOT
 from tests.support.sums import Config
 from tests.training.host.conftest import alive
@@ -25,6 +25,18 @@ def wait_for(what: Callable[[], bool], seconds: float = 30) -> bool:
     while not what() and time.monotonic() < deadline:
         time.sleep(0.02)
     return what()
+
+
+def in_the_second_step(pool: Pool) -> Worker:
+    """The only worker of a pool, asked for the step in which games fail."""
+    while not pool.idle():
+        pool.wait()
+    (worker,) = pool.workers
+    pool.reset(worker, 1)
+    for _ in range(2):
+        pool.wait()
+        pool.step(worker, worker.slot.avail_actions.argmax(-1))
+    return worker
 
 
 def play_blindly(pool: Pool, steps: int = 3) -> None:
@@ -136,25 +148,14 @@ def test_a_worker_in_the_middle_of_nowhere_is_killed(monkeypatch: pytest.MonkeyP
         (worker,) = pool.workers
         assert worker.seat.process is not None
         pid = worker.seat.process.pid
-        while not pool.idle():
-            pool.wait()
-        pool.reset(worker, 1)
-        for _ in range(2):
-            pool.wait()
-            pool.step(worker, worker.slot.avail_actions.argmax(-1))
+        in_the_second_step(pool)
     assert not alive(pid)
 
 
 def test_what_a_killed_worker_had_started_ends_with_it(tmp_path: Path):
     once = tmp_path / "once"
     with pool_of(Config("orphans", once=str(once)), count=1) as pool:
-        while not pool.idle():
-            pool.wait()
-        (worker,) = pool.workers
-        pool.reset(worker, 1)
-        for _ in range(2):
-            pool.wait()
-            pool.step(worker, worker.slot.avail_actions.argmax(-1))
+        worker = in_the_second_step(pool)
         assert pool.wait() == [(worker, EpisodeLost())]
         child = int(once.read_text())
         assert wait_for(lambda: not alive(child))

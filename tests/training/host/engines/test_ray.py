@@ -31,7 +31,7 @@ from tests.training.host.test_player import (
     pool_of,
     trainer,
 )
-from tests.training.host.test_pool import play_blindly, wait_for
+from tests.training.host.test_pool import in_the_second_step, play_blindly, wait_for
 from tests.training.host.test_runs import SMALL, text
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # of Ray
@@ -67,18 +67,6 @@ def process_of(worker: Worker) -> int:
     seat: Any = worker.seat
     call = seat.actor.__ray_call__.options(concurrency_group="printed")
     return ray.get(call.remote(lambda _: os.getpid()))
-
-
-def in_the_second_step(pool: Pool) -> Worker:
-    """The only worker of a pool, asked for the step in which games fail."""
-    while not pool.idle():
-        pool.wait()
-    (worker,) = pool.workers
-    pool.reset(worker, 1)
-    for _ in range(2):
-        pool.wait()
-        pool.step(worker, worker.slot.avail_actions.argmax(-1))
-    return worker
 
 
 def test_actors_play_the_episodes_of_local_workers():
