@@ -64,6 +64,7 @@ def search(
     found.sampler = optuna.samplers.TPESampler(seed=len(found.trials), constant_liar=True)
     distributions = {flag: _distribution(of) for flag, of in space.dimensions.items()}
     _require_same(found.trials, distributions, out)
+    experiments: dict[str, Experiment] = {}
     while True:
         trials = found.trials
         open_trials = [trial for trial in trials if trial.state == TrialState.RUNNING]
@@ -73,7 +74,8 @@ def search(
         arms = [
             Arm(trial_name(trial.number), space.arguments(trial.params)) for trial in found.trials
         ]
-        experiments = {arm.name: experiment_of(arm.arguments) for arm in arms}
+        for name_of, arguments in arms[len(experiments) :]:  # reading flags takes a while
+            experiments[name_of] = experiment_of(arguments)
         result = sweep(Study(name, experiments, seeds))
         open_trials = [trial for trial in found.trials if trial.state == TrialState.RUNNING]
         if result.signal is not None or not open_trials:

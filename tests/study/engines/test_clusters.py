@@ -22,7 +22,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # of Ray
 
 QUIET = Console(quiet=True)
 LONG = replace(SMALL, run=replace(SMALL.run, steps=1_000))
-STUDY = Study("weights", {"a": LONG, "b": replace(LONG, weighting=macpo.weighting.PER())}, seeds=3)
+SHORT = replace(SMALL, run=replace(SMALL.run, steps=600))  # the same compiled program
+STUDY = Study("lengths", {"a": LONG, "b": SHORT}, seeds=3)
 
 
 def metrics(directory: StudyDirectory, study: Study = STUDY) -> dict[PlannedRun, bytes]:
@@ -88,7 +89,7 @@ def slurm(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("slurm")
 def test_a_study_on_slurm_equals_the_local_one(by_hand: dict[PlannedRun, bytes], tmp_path: Path):
-    study = Study("weights", STUDY.arms, seeds=1)
+    study = Study("lengths", STUDY.arms, seeds=1)
     assert macpo.sweep(study, tmp_path, "slurm", console=QUIET).finished
     assert metrics(StudyDirectory(tmp_path), study).items() <= by_hand.items()
 
