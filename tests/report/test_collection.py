@@ -223,6 +223,19 @@ def test_a_run_that_cannot_be_read_is_told_and_the_rest_reported(
     assert re.search(told, note)
 
 
+@pytest.mark.parametrize("row", ["damage", '{"kind": "test", "seed": 0}'])
+def test_a_row_that_cannot_be_read_is_told_and_the_others_are_shown(runs: Path, row: str) -> None:
+    whole = collect([runs])
+    file = runs / "macpo-seed0" / "metrics.jsonl"
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join([*lines[:2], row, *lines[2:], ""]))
+    collection = collect([runs])
+    (note,) = collection.notes
+    assert note.startswith(f"line 3 of {file} is not ")
+    assert note.endswith(" The run is shown without it.")
+    np.testing.assert_equal(collection.to_frame(), whole.to_frame())
+
+
 @pytest.mark.parametrize("part", ["run", "replay", "comment"])
 @pytest.mark.parametrize("value", [None, 3, "x", {"seeds": "many"}])
 def test_a_section_of_another_kind_ends_no_report(runs: Path, part: str, value: object) -> None:

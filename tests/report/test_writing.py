@@ -172,9 +172,9 @@ def test_watching_goes_on_when_a_report_cannot_be_written(
 ) -> None:
     events = watch([own_runs], tmp_path / "report", interval=3)
     next(events)
-    append(own_runs / "macpo-seed0", "damage\n")
+    (own_runs / "macpo-seed0" / "experiment.json").write_text("damage")
     error = next(events)
-    assert isinstance(error, UsageError) and "is not JSON" in str(error)
+    assert isinstance(error, UsageError) and "cannot read an experiment" in str(error)
     assert naps == [3]
 
 

@@ -138,7 +138,7 @@ def test_other_files_and_the_claim_of_a_dead_process_may_be_there(tmp_path: Path
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("file/run", "Not a directory; choose another place with --out"),
+        ("file/run", "Not a directory; choose another place"),
         ("a" * 256, "File name too long; choose a shorter name"),
     ],
 )

@@ -33,8 +33,8 @@ def test_a_disk_that_is_full_leaves_the_old_file_and_no_other(
     with pytest.raises(UsageError) as error:
         files.write_atomically(file, b"new")
     assert str(error.value) == (
-        f"cannot write {file}: No space left on device; free some space or choose another place "
-        "with --out. Nothing that was saved before is lost."
+        f"cannot write {file}: No space left on device; free some space or choose another place. "
+        "Nothing that was saved before is lost."
     )
     assert file.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [file]
@@ -172,7 +172,7 @@ def test_what_is_in_a_folder_is_told_and_nothing_where_there_is_none(tmp_path: P
         (errno.EDQUOT, "create", "cannot create model: Disk quota exceeded; free some space or"),
         (errno.EACCES, "write", "cannot write model: Permission denied; change the permissions or"),
         (errno.ENAMETOOLONG, "create", "cannot create model: File name too long; choose a shorter"),
-        (errno.EIO, "write", "cannot write model: Input/output error; choose another place with"),
+        (errno.EIO, "write", "cannot write model: Input/output error; choose another place"),
         (errno.EACCES, "read", "cannot read model: Permission denied; see that it is there and"),
     ],
 )

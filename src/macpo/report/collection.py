@@ -177,12 +177,15 @@ def _read(place: Path) -> Iterator[TrainedSeed]:
 def read_seeds(directory: Path) -> Iterator[TrainedSeed]:
     """Every seed of one run; UsageError if the run cannot be read or has no metrics yet."""
     experiment = records.read_experiment(directory)
-    rows = records.read_nonempty_metrics(directory)
+    rows, reasons = records.read_sound_metrics(directory)
+    notes = [f"{reason} The run is shown without it." for reason in reasons]
     tests, trains = (records.by_seed(rows, kind) for kind in ("test", "train"))
     last: dict[int, Row] = {row["seed"]: row for row in rows}
     absolute = dict[int, Row]()
-    with suppress(UsageError):  # `_oddities` tells
+    try:
         absolute = records.read_absolute(directory)
+    except UsageError as error:
+        notes.append(f"{error} Without it, the run's absolute metric is not shown.")
     for seed, row in sorted(last.items()):
         of_tests = tests.get(seed, [])
         outcomes = sorted({name for test in of_tests for name in test if name.startswith("test_")})
@@ -198,6 +201,7 @@ def read_seeds(directory: Path) -> Iterator[TrainedSeed]:
             _made_by(directory),
             _arm(directory),
             absolute.get(seed, {}),
+            tuple(notes),
         )
 
 
@@ -436,12 +440,9 @@ def _oddities(collection: Collection) -> Iterator[str]:
         for seed in seeds:
             if not seed.evaluations:
                 yield f"{where}: seed {seed.seed} has not been evaluated yet ({seed.directory})."
-    runs = {seed.directory for seeds in collection.seeds.values() for seed in seeds}
-    for run in sorted(filter(_is_run, runs)):
-        try:
-            records.read_absolute(run)
-        except UsageError as error:
-            yield f"{error} Without it, the run's absolute metric is not shown."
+    runs = {s.directory: s.notes for seeds in collection.seeds.values() for s in seeds}
+    for _, told in sorted(runs.items()):
+        yield from first_of(told, MAX_NOTES)
     for i, task in enumerate(collection.tasks):
         last = [s.env_steps for place, of in collection.seeds.items() if place[0] == i for s in of]
         if max(last) > 1.1 * min(last):

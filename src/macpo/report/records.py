@@ -5,7 +5,7 @@ that could not repeat it.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
@@ -42,6 +42,24 @@ def read_metrics(run_dir: Path) -> list[Row]:
     return _read_rows(RunDirectory(run_dir).metrics)
 
 
+def read_sound_metrics(run_dir: Path) -> tuple[list[Row], list[str]]:
+    """The rows that can be read, and a sentence about each of the others.
+
+    Raises UsageError for a missing file, and if there is no such row.
+    """
+    rows, reasons = list[Row](), list[str]()
+    for line, where in _read_lines(RunDirectory(run_dir).metrics):
+        try:
+            rows.append(_row(line, where))
+        except UsageError as error:
+            reasons.append(str(error))
+    require(bool(rows), reasons[0] if reasons else _NO_METRICS.format(run_dir))
+    return rows, reasons
+
+
+_NO_METRICS = "{} has no metrics yet; wait until it has played its first episodes."
+
+
 def read_absolute(run_dir: Path) -> dict[int, Row]:
     """The absolute metric of each seed; none if the run has not ended, or is of an earlier version.
 
@@ -57,9 +75,7 @@ def read_absolute(run_dir: Path) -> dict[int, Row]:
 def read_nonempty_metrics(run_dir: Path) -> list[Row]:
     """All rows; UsageError if there are none yet."""
     rows = read_metrics(run_dir)
-    require(
-        bool(rows), f"{run_dir} has no metrics yet; wait until it has played its first episodes."
-    )
+    require(bool(rows), _NO_METRICS.format(run_dir))
     return rows
 
 
@@ -126,6 +142,11 @@ def changed_settings(experiment: Settings) -> list[str]:
 
 
 def _read_rows(file: Path) -> list[Row]:
+    return [_row(line, where) for line, where in _read_lines(file)]
+
+
+def _read_lines(file: Path) -> Iterator[tuple[bytes, str]]:
+    """Every line with where it is; a last one without its newline is left out."""
     try:
         data = file.read_bytes()
     except OSError as error:
@@ -133,8 +154,8 @@ def _read_rows(file: Path) -> list[Row]:
             f"cannot read {file}: {error.strerror or error}; give the directory of a run that "
             "`macpo train` made."
         ) from error
-    lines = data.split(b"\n")[:-1]
-    return [_row(line, f"line {i} of {file}") for i, line in enumerate(lines, 1)]
+    for i, line in enumerate(data.split(b"\n")[:-1], 1):
+        yield line, f"line {i} of {file}"
 
 
 def _row(line: bytes, where: str) -> Row:

@@ -34,3 +34,5 @@ class TrainedSeed:
     """Of a study."""
     absolute: Mapping[str, float] = field(default_factory=dict)
     """The absolute metrics; empty if the run has not ended or has none."""
+    notes: tuple[str, ...] = ()
+    """Sentences about what could not be read of the run."""

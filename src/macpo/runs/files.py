@@ -12,10 +12,10 @@ from typing import Any, Literal
 from macpo.errors import UsageError
 
 _ADVICE = {
-    errno.ENOSPC: "free some space or choose another place with --out",
-    errno.EDQUOT: "free some space or choose another place with --out",
-    errno.EACCES: "change the permissions or choose another place with --out",
-    errno.EPERM: "change the permissions or choose another place with --out",
+    errno.ENOSPC: "free some space or choose another place",
+    errno.EDQUOT: "free some space or choose another place",
+    errno.EACCES: "change the permissions or choose another place",
+    errno.EPERM: "change the permissions or choose another place",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EPERM)
@@ -105,7 +105,7 @@ def disk_errors(
         what = f"cannot {action} {file}: {error.strerror or error}"
         if action == "read":
             raise UsageError(f"{what}; see that it is there and may be read.") from error
-        advice = _ADVICE.get(error.errno or 0, "choose another place with --out")
+        advice = _ADVICE.get(error.errno or 0, "choose another place")
         raise UsageError(f"{what}; {advice}. Nothing that was saved before is lost.") from error
 
 

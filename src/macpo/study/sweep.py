@@ -109,7 +109,9 @@ def _plan(
     if not left:
         return Pace(1, cores or 1, 0.0)
     arms = {run.arm: study.arms[run.arm] for run in left}
-    needs = dict(zip(arms, read_needs([*arms.values()], trust=study.needs_trust), strict=True))
+    with console.status(f"looking at what the runs of {len(arms)} arms need"):
+        found = read_needs([*arms.values()], trust=study.needs_trust)
+    needs = dict(zip(arms, found, strict=True))
     largest = max(needs, key=lambda arm: needs[arm].n_bytes)
     steps = sum(study.arms[run.arm].run.steps for run in left)
     say(

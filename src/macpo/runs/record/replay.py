@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from macpo import registry
-from macpo.bounds import Bounds, PositiveInt, check_fields, checked
+from macpo.bounds import Bounds, PositiveInt, check_fields
 from macpo.errors import UsageError, require
 from macpo.experiment import Experiment
 from macpo.field_types import build
@@ -112,8 +112,9 @@ class ReplayRecorder:
         cls, experiment: Experiment, trainer: Trainer, moments: int
     ) -> "ReplayRecorder | None":
         """For a new run; None for no moments. UsageError if there is nothing to record."""
-        n = checked(moments, Moments, "record_weights")
-        return cls(experiment, trainer, Plan(n, experiment.run.steps)) if n else None
+        if not moments:
+            return None
+        return cls(experiment, trainer, Plan(moments, experiment.run.steps))
 
     @classmethod
     def resumed(
