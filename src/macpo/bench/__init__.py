@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from macpo.bench.algorithms import algorithms
+from macpo.bench.answers import report, sweep
 from macpo.bench.battle import battles
 from macpo.bench.environment import environment, rollout
 from macpo.bench.host import host
@@ -28,7 +29,17 @@ from macpo.runs.files import write_json
 from macpo.terminal import say
 
 Section: TypeAlias = Literal[
-    "env", "rollout", "host", "update", "algorithms", "weighting", "memory", "compile", "end-to-end"
+    "env",
+    "rollout",
+    "host",
+    "update",
+    "algorithms",
+    "weighting",
+    "memory",
+    "compile",
+    "end-to-end",
+    "report",
+    "sweep",
 ]
 SECTIONS: Mapping[Section, Callable[[Flags], list[Result]]] = {
     "env": lambda flags: [*environment(flags), *battles(flags)],
@@ -40,6 +51,8 @@ SECTIONS: Mapping[Section, Callable[[Flags], list[Result]]] = {
     "memory": memory,
     "compile": compile_time,
     "end-to-end": end_to_end,
+    "report": report,
+    "sweep": sweep,
 }
 
 
