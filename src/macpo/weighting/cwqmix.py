@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from macpo.bounds import Bounds
-from macpo.weighting.arrays import Array, Namespace
-from macpo.weighting.factors import Factor
+from macpo.weighting.factors import Factor, central
 from macpo.weighting.normalise import Normalise
-from macpo.weighting.signals import Signals
 from macpo.weighting.weighting import Weighting
 
 
@@ -36,15 +34,8 @@ class CWQMIX(Weighting):
     """`none`: as published; `mean`: mean one over the batch."""
 
     def factors(self) -> tuple[Factor, ...]:
-        """The central weighting alone; y must come from an unrestricted value, hence `q_star`."""
-
-        def central(s: Signals, xp: Namespace) -> Array:
-            full = xp.ones_like(s.q)
-            keep = s.is_greedy | (s.target > s.q_star_greedy)
-            return xp.log(xp.where(keep, full, self.alpha * full))
-
-        needs = ("q", "target", "is_greedy", "q_star_greedy", "q_star")
-        return (Factor("central", needs, central),)
+        """The central weighting alone."""
+        return (central(self.alpha),)
 
 
 Config = CWQMIX

@@ -70,6 +70,20 @@ def joint(likelihood: Likelihood = "paper") -> Factor:
     return Factor("joint", needs, log)
 
 
+def central(alpha: float) -> Factor:
+    """1 where the action is greedy or y > Q*(greedy), else α.   Source: Weighted QMIX, Eq. (8).
+
+    The target y must come from an unrestricted value, hence `q_star`.
+    """
+
+    def log(s: Signals, xp: Namespace) -> Array:
+        full = xp.ones_like(s.q)
+        keep = s.is_greedy | (s.target > s.q_star_greedy)
+        return xp.log(xp.where(keep, full, alpha * full))
+
+    return Factor("central", ("q", "target", "is_greedy", "q_star_greedy", "q_star"), log)
+
+
 def on_policy(temperature: float) -> Factor:
     """(d^π/μ)^(1/temperature): how on-policy a step is.   Source: LFIW (Sinha et al. 2022).
 
