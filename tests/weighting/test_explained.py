@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from macpo import weighting
-from macpo.weighting import OWQMIX, PER, MacPO, Signals, Weighting, WeightingOutput
-from macpo.weighting.explained import EXPLANATION, Explained
+from macpo.errors import UsageError
+from macpo.weighting import DIFFER, OWQMIX, PER, MacPO, Signals, Weighting, WeightingOutput
+from macpo.weighting.explained import EXPLANATION, Explained, explaining, take_explanation
 from macpo.weighting.weighting import Explanation, WeightingState
 from tests.support.weighting_samples import fixture
 
@@ -79,7 +80,28 @@ def test_an_explained_weighting_is_like_the_one_it_explains(weigh: Weighting) ->
     explained, state = Explained.of(weigh), weigh.init()
     assert (explained.name, explained.needs) == (weigh.name, weigh.needs)
     assert (explained.summary, explained.init()) == (weigh.summary, state)
-    output = explained.apply(state, Signals(**fixture()))
-    assert output.weights.tolist() == weigh.apply(state, Signals(**fixture())).weights.tolist()
-    assert list(output.metrics) == [EXPLANATION]
-    assert output.state == state  # looking changes no running mean
+    output, own = (w.apply(state, Signals(**fixture())) for w in (explained, weigh))
+    assert output.weights.tolist() == own.weights.tolist()
+    assert (output.state, list(output.metrics)) == (own.state, [*own.metrics, EXPLANATION])
+
+
+@pytest.mark.parametrize("weigh", [MacPO(), PER(normalise="sum"), DIFFER()])
+def test_weights_that_do_not_weigh_are_one_on_every_step_and_told(weigh: Weighting) -> None:
+    batch = fixture()
+    explained = Explained.of(weigh, weighs=False)
+    output = explained.apply(explained.init(), Signals(**batch))
+    assert output.weights.tolist() == (batch["mask"] != 0).astype(float).tolist()
+    assert (explained.per_agent, explained.normalise) == (False, "mean")
+    why = output.metrics[EXPLANATION]
+    assert why.weights.tolist() == explain(weigh).weights.tolist()
+    assert explained.explain({}, Signals(**batch)).log_factors.keys() == why.log_factors.keys()
+
+
+def test_only_a_dataclass_with_a_weighting_can_be_explained() -> None:
+    with pytest.raises(UsageError, match="must be a dataclass with a field `weighting`"):
+        explaining(object())
+
+
+def test_metrics_without_an_explanation_are_told() -> None:
+    with pytest.raises(UsageError, match="must hand on the metrics of its weighting"):
+        take_explanation({"loss": 0.0})

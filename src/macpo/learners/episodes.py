@@ -68,6 +68,11 @@ def drop_final_state(tree: PyTree) -> PyTree:
     return jax.tree.map(lambda x: x[:, :-1], tree)
 
 
+def mean_over_rows(x: Float[Array, "R T"], n_episodes: int) -> Float[Array, "B T"]:
+    """The mean over the rows of each episode, which lie together."""
+    return x if len(x) == n_episodes else x.reshape(n_episodes, -1, x.shape[1]).mean(1)
+
+
 def pack_episodes(env: Environment, episodes: Episodes) -> PackedEpisodes:
     """Every state that exists, packed and decoded."""
     packing = plan(episodes.length, episodes.reward.shape[1] + 1)

@@ -83,14 +83,14 @@ def weight_critics(
     forward = partial(auxiliary_values, learner.env)
     values = map_over_devices(forward, networks, (episodes, out.greedy))
 
-    # the critics are concatenated along the axis of episodes
+    # each critic's error is a row of its own; the rows of an episode lie together
     n_critics = out.q.shape[-1]
 
     def tiled(x: Array) -> Array:
-        return jnp.concatenate([x] * n_critics)
+        return jnp.repeat(x, n_critics, axis=0)
 
     def stacked(x: Array) -> Array:
-        return jnp.moveaxis(x, -1, 0).reshape(-1, x.shape[1])
+        return jnp.moveaxis(x, -1, 1).reshape(-1, x.shape[1])
 
     is_greedy = (out.greedy[:, :-1] == episodes.actions).all(-1)
     team = Signals(steps.mask, target=out.target, pi_taken=out.pi_taken, is_greedy=is_greedy)
@@ -105,7 +105,7 @@ def weight_critics(
         uniform_noise=jax.random.uniform(key),
     )
     weighted = learner.weighting.apply(state.weighting_state, signals)
-    weights = jnp.moveaxis(weighted.weights.reshape(n_critics, *steps.mask.shape), 0, -1)
+    weights = jnp.moveaxis(weighted.weights.reshape(-1, n_critics, steps.mask.shape[1]), 1, -1)
 
     total, metrics = jnp.zeros(()), weighted.metrics
     for network in learner.auxiliary.networks:

@@ -27,7 +27,12 @@ from macpo.kernels.shard import map_over_devices
 from macpo.learners.auxiliary import N_KEYS, Auxiliary, auxiliary_networks
 from macpo.learners.base import LearnerState, RecentEpisodes, UpdateResult
 from macpo.learners.central_critic import CentralCritic
-from macpo.learners.episodes import Transitions, drop_final_state, transitions
+from macpo.learners.episodes import (
+    Transitions,
+    drop_final_state,
+    mean_over_rows,
+    transitions,
+)
 from macpo.learners.forward import ForwardOutput, ForwardPass, MixedTerm, Networks
 from macpo.learners.hyperparameters import Hyperparameters, optimiser_step
 from macpo.learners.losses import (
@@ -42,7 +47,7 @@ from macpo.nets.action_selection import epsilon_greedy, greedy
 from macpo.nets.agent import agents_step, initial_hidden, make_agent
 from macpo.nets.mixers import Mixer
 from macpo.nets.value_network import ValueNetwork, central_value
-from macpo.types import Batch, Episodes, Metrics, Observation, PyTree, Spec
+from macpo.types import Batch, Metrics, Observation, PyTree, Spec
 from macpo.weighting.normalise import masked_mean
 from macpo.weighting.signals import Signals
 from macpo.weighting.weighting import Weighting, WeightingState
@@ -284,7 +289,7 @@ class ValueBasedLearner:
         metrics["loss"] = sum(loss for name, loss in losses.items() if name not in own)
 
         td_error_abs = jnp.where(steps.mask, jnp.abs(td.error), 0.0)
-        td_error_abs = _by_episode(td_error_abs, batch.episodes)
+        td_error_abs = mean_over_rows(td_error_abs, len(batch.episodes.length))
         aux = metrics, weighted.state, td_error_abs
         return jnp.asarray(sum(losses.values())), jax.lax.stop_gradient(aux)
 
@@ -324,10 +329,3 @@ class ValueBasedLearner:
     def _optimised_together(self, networks: Networks) -> PyTree:
         """The networks of the learner's own optimiser."""
         return networks.value, self.auxiliary.shared(networks.auxiliary)
-
-
-def _by_episode(x: Float[Array, "R T"], episodes: Episodes) -> Float[Array, "B T"]:
-    """The mean over the rows of each episode."""
-    n_rows, n_steps = x.shape
-    batch_size = episodes.length.shape[0]
-    return x if n_rows == batch_size else x.reshape(batch_size, -1, n_steps).mean(1)

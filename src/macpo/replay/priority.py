@@ -14,12 +14,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from macpo.bounds import Fraction, NonNegative, check_fields
+from macpo.errors import require
 from macpo.replay import buffer
 from macpo.replay.buffer import ReplayBuffer
 
 Aggregate: TypeAlias = Literal["sqrt_len", "mean", "max", "r2d2", "sum"]
 Sampling: TypeAlias = Literal["uniform", "prioritized"]
 Order: TypeAlias = Literal["proportional", "rank"]
+Measure: TypeAlias = Literal["td-error", "weights"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,11 @@ class Replay:
 
     sampling: Sampling = "uniform"
     """`uniform`: distinct episodes, all equally likely (`buffer.sample`, the MAC-PO paper);
-    `prioritized`: those with large TD errors more often, with replacement (`draw`)."""
+    `prioritized`: those of large priority more often, with replacement (`draw`)."""
+    priority: Measure = "td-error"
+    """What priorities are made of. `td-error`: |δ| of the last update from an episode; `weights`:
+    the raw weights that the weighting gave its steps then. The loss is then not weighted by them:
+    they are a rule of sampling instead (docs/sampling.md)."""
     order: Order = "proportional"
     """`proportional`: P ∝ priority^alpha (PyMARL2); `rank`: P ∝ (1/rank)^alpha, which no outlier
     can distort (there Schaul et al. use alpha 0.7 and beta 0.5)."""
@@ -38,10 +44,10 @@ class Replay:
     """How much of the sampling bias is corrected at env step 0; grows linearly to 1, all of it,
     at the run's end."""
     per_epsilon: NonNegative = 1e-6
-    """Added to priorities, in units of the TD error: an episode without error is still drawn."""
+    """Added to priorities, in their own units: an episode without error is still drawn."""
     aggregate: Aggregate = "sqrt_len"
-    """From |δ| of an episode's steps to its priority. `sqrt_len`: sum over the root of the length
-    (PyMARL2); `mean` (MuZero-general); `max`; `r2d2`: 0.9 max + 0.1 mean; `sum`."""
+    """From |δ| (or weights) of an episode's steps to its priority. `sqrt_len`: sum over the root of
+    the length (PyMARL2); `mean` (MuZero-general); `max`; `r2d2`: 0.9 max + 0.1 mean; `sum`."""
     new_priority_quantile: Fraction | None = None
     """The priority of a new episode, until it is drawn. None: the largest so far (PyMARL2), which
     never falls, so that one outlier outlasts its episode; otherwise this quantile of the stored
@@ -49,10 +55,15 @@ class Replay:
 
     def __post_init__(self) -> None:
         check_fields(self, "replay")
+        require(
+            self.sampling == "prioritized" or self.priority == "td-error",
+            "replay: priorities are made of weights only where they decide what is drawn; with "
+            "priority weights, set sampling to prioritized.",
+        )
 
 
 class Priorities(NamedTuple):
-    """Raw priorities of the buffer's rows, in units of the TD error."""
+    """Raw priorities of the buffer's rows, in units of the TD error or of weights."""
 
     value: Float[Array, " capacity"]
     """0 for rows without an episode: they are never drawn."""
@@ -95,16 +106,17 @@ def quantile(value: Float[Array, " capacity"], q: float) -> Float[Array, ""]:
 def update_priorities(
     p: Priorities,
     rows: Int[Array, " B"],
-    td_error_abs: Float[Array, "B T"],
+    measured: Float[Array, "B T"],
     mask: Bool[Array, "B T"],
     config: Replay,
 ) -> Priorities:
-    """The priorities after an update: aggregate of unweighted |δ| over valid steps, plus epsilon.
+    """The priorities after an update: aggregate over valid steps of what was measured (unweighted
+    |δ|, or raw weights), plus epsilon.
 
-    If a row occurs twice, the last occurrence counts. An episode with a NaN or infinite error at a
+    If a row occurs twice, the last occurrence counts. An episode with a NaN or an infinity at a
     valid step, or with a sum that overflows, keeps its priority.
     """
-    new = aggregate(td_error_abs, mask, config.aggregate) + config.per_epsilon
+    new = aggregate(measured, mask, config.aggregate) + config.per_epsilon
     draws = jnp.where(jnp.isfinite(new), jnp.arange(len(rows)), -1)
     # unlike setting a row twice, a maximum does not depend on the order of writes
     last = jnp.full(p.value.shape, -1).at[rows].max(draws)
@@ -113,11 +125,11 @@ def update_priorities(
 
 
 def aggregate(
-    td_error_abs: Float[Array, "B T"], mask: Bool[Array, "B T"], how: Aggregate
+    measured: Float[Array, "B T"], mask: Bool[Array, "B T"], how: Aggregate
 ) -> Float[Array, " B"]:
-    """One number per episode from the |δ| of its valid steps; 0 without any. Signs are dropped."""
-    error = jnp.where(mask, jnp.abs(td_error_abs), 0.0)
-    n, total, largest = jnp.maximum(mask.sum(-1), 1), error.sum(-1), error.max(-1)
+    """One number per episode from those of its valid steps; 0 without any. Signs are dropped."""
+    size = jnp.where(mask, jnp.abs(measured), 0.0)
+    n, total, largest = jnp.maximum(mask.sum(-1), 1), size.sum(-1), size.max(-1)
     return {
         "sqrt_len": total / jnp.sqrt(n),  # PyMARL2, per_run
         "mean": total / n,  # MuZero-general

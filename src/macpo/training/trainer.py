@@ -35,6 +35,7 @@ from macpo.experiment import Experiment, Run
 from macpo.kernels import shard
 from macpo.kernels.common_max import common_max
 from macpo.learners.base import Algorithm, LearnerState, UpdateResult
+from macpo.learners.episodes import mean_over_rows
 from macpo.replay import buffer, priority
 from macpo.replay.buffer import ReplayBuffer
 from macpo.replay.priority import Priorities, Replay
@@ -51,7 +52,7 @@ from macpo.types import (
     Rollout,
     Spec,
 )
-from macpo.weighting.explained import EXPLANATION
+from macpo.weighting.explained import explaining, take_explanation
 from macpo.weighting.weighting import Explanation
 
 _NETWORKS, _TRAINING, _EVALUATION, _LOOKING = range(4)
@@ -213,11 +214,13 @@ class Trainer:
             sample_key, update_key = jax.random.split(jax.random.fold_in(key, i))
             batch, rows = self._sample(sample_key, state, current.priorities, epsilon)
             learner, metrics, td_error_abs = self._update(current.learner, batch, update_key)
-            priorities = current.priorities
+            priorities, measured = current.priorities, td_error_abs
+            if self.replay.priority == "weights":
+                measured = _raw_weights(take_explanation(metrics), len(rows))
             if self.replay.sampling == "prioritized":
-                valid = jnp.arange(td_error_abs.shape[1]) < batch.episodes.length[:, None]
+                valid = jnp.arange(measured.shape[1]) < batch.episodes.length[:, None]
                 priorities = priority.update_priorities(
-                    priorities, rows, td_error_abs, valid, self.replay
+                    priorities, rows, measured, valid, self.replay
                 )
                 mean = priorities.value.sum() / (priorities.value > 0).sum()
                 metrics |= {"priority_mean": mean, "importance_min": batch.importance.min()}
@@ -370,9 +373,9 @@ class Trainer:
         """state → a batch that the first seed might learn from next, and why each step weighs what
         it weighs.
 
-        Only for an algorithm with an `Explained` weighting: KeyError if it has another or does not
-        ask it. The batch is drawn as for an update. Of the update nothing is compiled but the way
-        to the weights.
+        Only for an algorithm with an `Explained` weighting: UsageError if it has another or does
+        not ask it. The batch is drawn as for an update. Of the update nothing is compiled but the
+        way to the weights.
         """
 
         def explain(state: TrainState) -> ExplainedBatch:
@@ -381,7 +384,7 @@ class Trainer:
             sample_key, update_key = jax.random.split(key)
             batch, _ = self._sample(sample_key, one, one.priorities, self.epsilon(one.env_steps))
             metrics: dict[str, Any] = self._update(one.learner, batch, update_key).metrics
-            return ExplainedBatch(batch.episodes, batch.importance, metrics[EXPLANATION])
+            return ExplainedBatch(batch.episodes, batch.importance, take_explanation(metrics))
 
         return self._jit(explain)
 
@@ -464,10 +467,18 @@ def make_trainer(experiment: Experiment, *, to_play: bool = False) -> Trainer:
     if experiment.algorithm.about.on_policy:
         _check_on_policy(experiment)
     algorithm, run = experiment.algorithm.make(env, experiment.weighting), experiment.run
+    if experiment.replay.priority == "weights":
+        algorithm = explaining(algorithm, weighs=False)
     newest = algorithm.recent_episodes(run.batch_size, run.buffer_size)
     if newest is not None:
         _check_newest(experiment, newest.n_episodes)
     return Trainer(env, algorithm, experiment.replay, run)
+
+
+def _raw_weights(why: Explanation, n_episodes: int) -> Float[Array, "B T"]:
+    """Of every step; the mean of its agents or critics, where each has a weight of its own."""
+    raw = why.weights if why.log_raw is None else jnp.exp(why.log_raw)
+    return mean_over_rows(raw.mean(-1) if raw.ndim == 3 else raw, n_episodes)
 
 
 def _check_sizes(spec: Spec, run: Run) -> None:

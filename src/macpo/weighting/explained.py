@@ -1,13 +1,17 @@
-"""A weighting that tells what its weights are made of, for those who look into replay."""
+"""A weighting that tells what its weights are made of: to those who look into replay, or draw from
+it by those weights."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from jaxtyping import Bool, Float, Int
 
+from macpo.errors import UsageError
 from macpo.weighting.arrays import Array
 from macpo.weighting.factors import Factor
 from macpo.weighting.signals import Signals
 from macpo.weighting.weighting import (
+    Explanation,
     RunningMean,
     Weighting,
     WeightingOutput,
@@ -15,28 +19,31 @@ from macpo.weighting.weighting import (
 )
 
 EXPLANATION = "explanation"
-"""The one metric of an `Explained` weighting."""
+"""The metric that an `Explained` weighting has besides its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Explained(Weighting):
-    """Another weighting, with the same weights, whose metric is an `Explanation` of them.
+    """Another weighting, which adds an `Explanation` of its weights to its metrics.
 
     A learner hands the metrics of its weighting on. So whatever it computes on the way to its
     weights is seen as it is, without a second version of that way.
     """
 
     weighting: Weighting
+    weighs: bool = True
+    """Whether these are the weights of the loss; if not, all its steps weigh the same."""
 
     @classmethod
-    def of(cls, weighting: Weighting) -> "Explained":
+    def of(cls, weighting: Weighting, *, weighs: bool = True) -> "Explained":
         """This weighting, explained."""
         return cls(
-            normalise=weighting.normalise,
+            normalise=weighting.normalise if weighs else "mean",
             clip=weighting.clip,
             nonfinite=weighting.nonfinite,
             on_policy=weighting.on_policy,
             weighting=weighting,
+            weighs=weighs,
         )
 
     @property
@@ -48,6 +55,11 @@ class Explained(Weighting):
     def summary(self) -> str:
         """That of the weighting."""
         return self.weighting.summary
+
+    @property
+    def per_agent(self) -> bool:
+        """Whether each agent's own error is weighted in the loss."""
+        return self.weighs and super().per_agent
 
     def factors(self) -> tuple[Factor, ...]:
         """Those of the weighting."""
@@ -67,6 +79,41 @@ class Explained(Weighting):
         return self.weighting.taken_probs(utilities, actions, avail_actions)
 
     def apply(self, state: WeightingState, signals: Signals) -> WeightingOutput:
-        """The weights, an unchanged state, and what they are made of."""
-        explanation = self.weighting.explain(state, signals)
-        return WeightingOutput(explanation.weights, state, {EXPLANATION: explanation})
+        """The weighting's own output, with what its weights are made of."""
+        weights, state_after, metrics = self.weighting.apply(state, signals)
+        why = self.weighting.explain(state, signals)
+        if not self.weighs:
+            weights = 1.0 * why.mask
+        explained: dict[str, Any] = metrics | {EXPLANATION: why}  # no scalar, unlike all others
+        return WeightingOutput(weights, state_after, explained)
+
+    def explain(self, state: WeightingState, signals: Signals) -> Explanation:
+        """As the weighting does."""
+        return self.weighting.explain(state, signals)
+
+
+def explaining(learner: Any, *, weighs: bool = True) -> Any:
+    """The same learner, with its weighting explained.
+
+    UsageError unless it is a dataclass with a field `weighting`.
+    """
+    try:
+        return replace(learner, weighting=Explained.of(learner.weighting, weighs=weighs))
+    except (AttributeError, TypeError) as error:
+        raise UsageError(
+            "this algorithm's weights cannot be told from outside: its learner must be a dataclass "
+            "with a field `weighting`."
+        ) from error
+
+
+def take_explanation(metrics: dict[str, Any]) -> Explanation:
+    """The explanation among the metrics of an update, which is removed from them.
+
+    UsageError if there is none.
+    """
+    if EXPLANATION not in metrics:
+        raise UsageError(
+            "this algorithm's weights cannot be told from outside: its update must hand on the "
+            "metrics of its weighting."
+        )
+    return metrics.pop(EXPLANATION)

@@ -68,20 +68,11 @@ def test_every_step_that_exists_is_a_row_with_its_numbers() -> None:
     assert np.exp(steps.log_raw).tolist() == pytest.approx([1, 2, 3, 1])
 
 
-def test_agents_with_rows_of_their_own_lie_together() -> None:
+def test_the_rows_of_an_episode_lie_together() -> None:
     steps = every_step(batch(rows=4))
     assert steps.episode.tolist() == [0, 0, 0, 0, 0, 0, 1, 1]
     assert steps.part.tolist() == [0, 0, 0, 1, 1, 1, 0, 1]
     assert steps.weight.tolist() == [0, 1, 2, 10, 11, 12, 10, 15]
-
-
-def test_the_rows_of_a_second_critic_follow_all_of_the_first() -> None:
-    data = batch(rows=4)
-    twice = np.concatenate([MASK, MASK])
-    data = data._replace(explanation=data.explanation._replace(mask=twice))
-    steps = every_step(data, rows_by_episode=False)
-    assert steps.episode.tolist() == [0, 0, 0, 1, 0, 0, 0, 1]
-    assert steps.part.tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
 
 
 def test_a_weight_for_each_agent_is_a_step_for_each_agent() -> None:

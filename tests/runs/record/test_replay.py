@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,7 @@ import macpo
 from macpo.algorithms.coma import COMA
 from macpo.algorithms.fop import FOP
 from macpo.algorithms.iql import IQL
-from macpo.algorithms.vdn import Config as Vdn
-from macpo.bounds import check_fields
 from macpo.errors import UsageError
-from macpo.learners.base import UpdateResult
-from macpo.learners.value_based import ValueBasedLearner
 from macpo.runs.directory import RunDirectory
 from macpo.runs.record import replay
 from macpo.runs.record.moment import (
@@ -35,6 +31,7 @@ from macpo.training.trainer import make_trainer
 from tests.runs.conftest import SMALL
 from tests.runs.record.test_moment import batch
 from tests.support.counting import EXPERIMENT, content, counting, go_on
+from tests.support.quiet import Quiet
 
 # --- which moments there are ----------------------------------------------------------------------
 
@@ -181,25 +178,6 @@ def test_an_algorithm_without_replay_has_none_to_record(tmp_path: Path) -> None:
 def test_the_number_of_moments_is_bounded(moments: int, tmp_path: Path) -> None:
     said = refused(SMALL, tmp_path, moments)
     assert said == f"record_weights must be between 0 and 100, not {moments}."
-
-
-class QuietLearner(ValueBasedLearner):
-    """Keeps what its weighting says to itself."""
-
-    def update(self, state: Any, batch: Any, key: Any) -> UpdateResult:
-        result = super().update(state, batch, key)
-        return result._replace(metrics={"loss": result.metrics["loss"]})
-
-
-@dataclass(frozen=True)
-class Quiet(Vdn):
-    """An algorithm of one's own."""
-
-    def __post_init__(self) -> None:
-        check_fields(self, "quiet")
-
-    def make(self, env: Any, weighting: Any) -> Any:
-        return QuietLearner(**vars(super().make(env, weighting)))
 
 
 def test_a_learner_that_hides_its_weights_is_refused(tmp_path: Path) -> None:

@@ -113,21 +113,14 @@ def moment_files(folder: Path) -> list[Path]:
 # --- what is kept ---------------------------------------------------------------------------------
 
 
-def every_step(batch: ExplainedBatch, *, rows_by_episode: bool = True) -> Steps:
-    """All steps of a batch that exist, episode by episode.
-
-    Where there are several rows to an episode, they lie together, or else (`rows_by_episode` false)
-    the first rows of all episodes come first.
-    """
+def every_step(batch: ExplainedBatch) -> Steps:
+    """All steps of a batch that exist, episode by episode."""
     why, n_episodes = batch.explanation, len(batch.importance)
     weights, n_rows = np.asarray(why.weights), len(why.mask)
     exists = np.broadcast_to(_like(why.mask, weights), weights.shape)
     row, step, *agent = np.nonzero(exists)
     n_parts = n_rows // n_episodes
-    if rows_by_episode:
-        episode, part = row // n_parts, row % n_parts
-    else:
-        episode, part = row % n_episodes, row // n_episodes
+    episode, part = row // n_parts, row % n_parts
     importance = np.asarray(batch.importance)[episode]
 
     def of(x: Any) -> np.ndarray:  # an array of the explanation, or None

@@ -31,7 +31,7 @@ from macpo.runs.record.moment import (
     write_moment,
 )
 from macpo.training.trainer import ExplainedBatch, Trainer, TrainState
-from macpo.weighting.explained import Explained
+from macpo.weighting.explained import explaining
 from macpo.weighting.weighting import Weighting
 
 MAX_MOMENTS = 100
@@ -92,18 +92,10 @@ class ReplayRecorder:
         )
         self.experiment, self.plan = experiment, plan
         learner: Any = trainer.algorithm  # whose weighting may be more than the experiment's
-        try:
-            self._weighting: Weighting = learner.weighting
-            explained = replace(learner, weighting=Explained.of(self._weighting))
-            # traced at once: what cannot be recorded leaves no run behind
-            explain: Any = replace(trainer, algorithm=explained).explain  # by `jax.jit`
-            self._lowered = explain.lower(trainer.state_shapes)
-        except (AttributeError, TypeError, KeyError) as error:
-            raise UsageError(
-                f"the weights of {registry.name_of(experiment.algorithm)} cannot be recorded: its "
-                "learner must be a dataclass with a field `weighting` and hand on the metrics of "
-                "that; leave out --record-weights."
-            ) from error
+        # traced at once: what cannot be recorded leaves no run behind
+        explain: Any = replace(trainer, algorithm=explaining(learner)).explain  # by `jax.jit`
+        self._lowered = explain.lower(trainer.state_shapes)
+        self._weighting: Weighting = learner.weighting
         self._explain: Any = None
         self._by_episode = not isinstance(learner, ActorCriticLearner)
 
@@ -139,8 +131,8 @@ class ReplayRecorder:
         # what JAX returns is sorted by name
         factors = {n: why.log_factors[n] for n in weighting.factor_names if n in why.log_factors}
         batch = batch._replace(explanation=why._replace(log_factors=factors))
-        steps = every_step(batch, rows_by_episode=self._by_episode)
-        has_parts = weighting.per_agent or len(why.mask) > n_episodes
+        steps = every_step(batch)
+        has_parts = why.weights.ndim == 3 or len(why.mask) > n_episodes
         part: Part = ("agent" if self._by_episode else "critic") if has_parts else ""
         seed, env_steps, updates = (
             int(np.asarray(x)[0]) for x in (state.seed, state.env_steps, state.updates)
