@@ -751,6 +751,9 @@ class _Reproduce:
     """Cores of each run; default: what is fastest, measured; on a cluster, 1."""
     judge_only: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Train nothing: report on what is there."""
+    records: tuple[str, ...] = ()
+    """Train nothing, and judge the claims on these runs, studies or records of other programs,
+    whatever they were trained with (docs/reports.md)."""
 
 
 def _reproduce(arguments: list[str]) -> int | None:
@@ -765,17 +768,19 @@ def _reproduce(arguments: list[str]) -> int | None:
         print_table(_console, making.table_2())
         return None
     planned = plan(flags.figure, flags.budget, flags.env, flags.tasks, flags.seeds)
+    records = [*map(Path, flags.records)]
     made = making.make(
         planned,
         Path(flags.out or f"studies/{flags.figure}-{flags.budget}"),
         train=not flags.judge_only,
+        records=records,
         engine=flags.engine,
         jobs=flags.jobs,
         cores=flags.cores,
         console=_console,
     )
     _show_report(made.written)
-    print_table(_console, making.verdict_table(planned, made.judged))
+    print_table(_console, making.verdict_table(planned, made.judged, records))
     return _status_of(made.sweep)
 
 

@@ -44,9 +44,14 @@ def test_only_seeds_that_both_have_are_compared():
     assert (judged.n_seeds, judged.value) == (2, 0.5)
 
 
-def test_one_seed_decides_nothing_and_none_says_nothing():
-    one = judge(ABOVE, {0: 1.0}, {0: 0.2}, score_range=1)
-    assert (one.verdict, one.value) == ("undecided", 0.8) and math.isnan(one.low)
+@pytest.mark.parametrize("n_seeds", [1, 2])
+def test_one_seed_or_two_decide_nothing(n_seeds: int):
+    one, other = (dict.fromkeys(range(n_seeds), value) for value in (1.0, 0.2))
+    few = judge(ABOVE, one, other, score_range=1)
+    assert (few.verdict, few.value) == ("undecided", 0.8) and math.isnan(few.low)
+
+
+def test_no_seed_says_nothing():
     none = judge(ABOVE, {0: 1.0}, {1: 0.2}, score_range=1)
     assert none.verdict == "undecided" and math.isnan(none.value)
 

@@ -2,14 +2,17 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from macpo.cli import main
+from macpo.errors import UsageError
 from macpo.reproduce.figures import Plan, plan
 from macpo.reproduce.making import make, table_2
+from macpo.runs.directory import RunDirectory
 from macpo.study.directory import StudyDirectory
 from macpo.study.study import PlannedRun
 
@@ -66,12 +69,54 @@ def test_verdicts_are_written_for_readers_papers_and_spreadsheets(planned: Plan,
 def test_the_command_judges_what_is_there(
     planned: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    write_records(planned, StudyDirectory(tmp_path), seeds=(0, 1))
+    write_records(planned, StudyDirectory(tmp_path), seeds=(0, 1, 2))
     words = ["reproduce", "fig4", "--env", "predator-prey", "--tasks", TASK, "--judge-only"]
     with pytest.raises(SystemExit) as stop:
         main([*words, "--out", str(tmp_path)])
     assert stop.value.code == 0
     assert "supported" in capsys.readouterr().out
+
+
+def seeds_of(label: str, n: int, value: float) -> dict[str, dict[str, dict[str, object]]]:
+    """A method of a file of marl-eval, with two evaluations of each seed."""
+    steps = {f"step_{k}": {"step_count": k, "test_return_mean": [value]} for k in (1, 2)}
+    return {label: {f"seed_{i}": steps for i in range(n)}}
+
+
+def judged_on(records: object, planned: Plan, tmp_path: Path) -> dict[str, tuple[str, int]]:
+    file = tmp_path / "records.json"
+    file.write_text(json.dumps({"predator-prey": {"default": records}}))
+    console = Console(quiet=True)
+    made = make(planned, tmp_path / "out", records=[file], console=console)
+    assert made.sweep is None
+    return {x.claim.other: (x.verdict, x.n_seeds) for x in made.judged}
+
+
+def test_records_of_other_programs_are_judged_by_the_methods_names(planned: Plan, tmp_path: Path):
+    records = seeds_of("MAC-PO", 3, 30.0) | seeds_of("without Bellman error", 4, 10.0)
+    assert judged_on(records, planned, tmp_path) == {
+        "without joint action probability": ("undecided", 0),
+        "without Bellman error": ("supported", 3),
+        "without value enhancement": ("undecided", 0),
+    }
+    text = (tmp_path / "out" / "claims.md").read_text()
+    cell = "20.0 [20.0, 20.0], 3 seeds: supported"
+    assert f"| MAC-PO ends above without Bellman error | {cell} |" in text
+    assert "without value enhancement" not in text  # nothing was measured
+    assert f"From {tmp_path / 'records.json'}, whatever was trained there." in text
+
+
+def test_runs_of_a_method_with_several_settings_are_refused(planned: Plan, tmp_path: Path):
+    for name, rate in (("a", 1e-3), ("b", 1e-4)):
+        experiment = planned.study.experiment(PlannedRun(f"MAC-PO {TASK}", 0))
+        algorithm = replace(experiment.algorithm, lr=rate)
+        files = RunDirectory(tmp_path / "runs" / name)
+        files.make()
+        files.describe(replace(experiment, algorithm=algorithm))
+        row = {"kind": "test", "seed": 0, "env_steps": 1000, "test_return_mean": 1.0}
+        files.metrics.write_text(json.dumps(row) + "\n")
+    with pytest.raises(UsageError, match="hold MAC-PO on punishment=0 with several settings"):
+        make(planned, tmp_path / "out", records=[tmp_path / "runs"], console=Console(quiet=True))
 
 
 def test_table_2_is_the_preset_paper():

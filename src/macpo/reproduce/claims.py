@@ -12,6 +12,8 @@ Score: TypeAlias = Literal["final", "area"]
 Verdict: TypeAlias = Literal["supported", "contradicted", "undecided"]
 LEVEL = 0.95
 """Of the interval of a difference."""
+MIN_SEEDS = 3
+"""Of fewer, an interval holds the true value in hardly half of all cases."""
 SIMILAR = 0.05
 """Of the range of scores: two methods whose difference is surely below that end alike."""
 
@@ -33,13 +35,22 @@ class Claim(NamedTuple):
         >>> str(Claim("MAC-PO", "QMIX", "punishment=-2", "area"))
         'MAC-PO learns faster than QMIX on punishment=-2'
         """
+        return f"{self.in_general} on {self.task}"
+
+    @property
+    def in_general(self) -> str:
+        """The claim without its task.
+
+        >>> Claim("MAC-PO", "QMIX", "punishment=-2", "area").in_general
+        'MAC-PO learns faster than QMIX'
+        """
         words = {
             ("final", "above"): "ends above",
             ("final", "alike"): "ends like",
             ("area", "above"): "learns faster than",
             ("area", "alike"): "learns as fast as",
         }[self.score, self.relation]
-        return f"{self.method} {words} {self.other} on {self.task}"
+        return f"{self.method} {words} {self.other}"
 
 
 class Judged(NamedTuple):
@@ -62,11 +73,11 @@ def judge(
     """Compare two methods' scores, by seed, paired where both have one.
 
     A claim is supported or contradicted if the whole interval of the difference says so. With fewer
-    than two seeds there is no interval, and nothing is decided.
+    than `MIN_SEEDS` there is no interval, and nothing is decided.
     """
     seeds = sorted({*scores} & {*others})
     x, y = (np.array([of[seed] for seed in seeds]) for of in (scores, others))
-    if len(seeds) < 2:
+    if len(seeds) < MIN_SEEDS:
         value = float(np.mean(x - y)) if seeds else np.nan
         return Judged(claim, "undecided", len(seeds), value, np.nan, np.nan)
     value, low, high = statistics.difference(x, y, paired=True, level=LEVEL)

@@ -6,11 +6,12 @@ the actor-critics those of their own papers. The study of a figure is frozen: it
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from macpo import presets, registry
 from macpo.errors import UsageError, nearest, require, shown
 from macpo.experiment import Experiment
+from macpo.field_types import Settings
 from macpo.learners.value_based import ValueBased
 from macpo.reproduce.claims import Claim, above_all
 from macpo.study.study import Study
@@ -198,13 +199,22 @@ def arm_name(method: str, task: str) -> str:
     return f"{method} {task}"
 
 
+def task_settings(env: EnvName, task: str) -> Settings:
+    """The settings of an environment that make it a figure's task.
+
+    >>> task_settings("predator-prey", "punishment=-2")
+    {'punishment': -2.0}
+    """
+    if env == "predator-prey":
+        return {"punishment": float(task.removeprefix("punishment="))}
+    return {"map": task}
+
+
 def experiment(method: str, env: EnvName, task: str, steps: int) -> Experiment:
     """A method on a task: with the settings of the preset `paper`, or as its own paper has them."""
     algorithm, weighting = METHODS[method]
-    options: dict[str, Any] = {"map": task}
-    if env == "predator-prey":
-        options = {"punishment": float(task.removeprefix("punishment="))}
-    found = Experiment(registry.make_config("envs", env, **options), algorithm, weighting)
+    game = registry.make_config("envs", env, **task_settings(env, task))
+    found = Experiment(game, algorithm, weighting)
     if isinstance(found.algorithm, ValueBased):
         found = presets.paper(found)
     return replace(found, run=replace(found.run, steps=steps))

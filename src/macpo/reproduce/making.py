@@ -1,23 +1,26 @@
 """From a figure's name to its study, its report and a verdict on each of its claims."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
 
 from macpo import presets
+from macpo.errors import require
 from macpo.experiment import Experiment
-from macpo.report.summary import Estimate, Report
+from macpo.report.summary import Estimate, MethodReport, Report
 from macpo.report.tables import NOTHING, Table, estimate, number, write_table
 from macpo.report.writing import Written, write_report
 from macpo.reproduce.claims import LEVEL, Claim, Judged, Score, judge
-from macpo.reproduce.figures import Plan, arm_name, score_range
+from macpo.reproduce.figures import METHODS, EnvName, Plan, score_range, task_settings
 from macpo.study.sweep import SweepResult, sweep
 from macpo.terminal import say
 
 VERDICTS = "verdicts"
 """The name of the files with the verdicts, in the study's directory."""
+CLAIMS = "claims"
+"""The name of the files with the same in short."""
 
 
 class Made(NamedTuple):
@@ -34,6 +37,7 @@ def make(
     out: Path,
     *,
     train: bool = True,
+    records: Sequence[Path] = (),
     engine: str = "local",
     jobs: int | None = None,
     cores: int | None = None,
@@ -41,15 +45,19 @@ def make(
 ) -> Made:
     """Train what is left of a figure's study, report on it, and judge its claims.
 
-    Without `train`, on what is there. Raises UsageError as `macpo.sweep` and `write_report` do.
+    Without `train`, on what is there; with `records`, on those, whatever they were trained with.
+    Raises UsageError as `macpo.sweep` and `write_report` do, and for records that hold a method of
+    the figure several times.
     """
-    say(console, f"{plan.study.name}: study {plan.study.digest}")
     result = None
-    if train:
-        result = sweep(plan.study, out, engine, jobs=jobs, cores=cores, console=console)
-    written = write_report([out], out / "report")
+    if not records:
+        say(console, f"{plan.study.name}: study {plan.study.digest}")
+        if train:
+            result = sweep(plan.study, out, engine, jobs=jobs, cores=cores, console=console)
+    written = write_report(records or [out], out / "report")
     judged = verdicts(plan, written.report)
-    write_table(verdict_table(plan, judged), out / VERDICTS)
+    write_table(verdict_table(plan, judged, records), out / VERDICTS)
+    write_table(claim_table(plan, judged, records), out / CLAIMS)
     return Made(result, written, judged)
 
 
@@ -58,7 +66,7 @@ def verdicts(plan: Plan, report: Report) -> tuple[Judged, ...]:
 
     def judged(claim: Claim) -> Judged:
         of_method, of_other = (
-            scores_of(report, arm_name(method, claim.task), claim.score)
+            scores_of(report, method, plan.env, claim.task, claim.score)
             for method in (claim.method, claim.other)
         )
         return judge(claim, of_method, of_other, score_range(plan.env))
@@ -66,18 +74,41 @@ def verdicts(plan: Plan, report: Report) -> tuple[Judged, ...]:
     return tuple(map(judged, plan.figure.claims(plan.tasks)))
 
 
-def scores_of(report: Report, arm: str, score: Score) -> Mapping[int, float]:
-    """A study's arm: the score of each of its seeds."""
+def scores_of(
+    report: Report, method: str, env: EnvName, task: str, score: Score
+) -> Mapping[int, float]:
+    """The score of each seed of a method on a task.
+
+    A method is known by its name, or else by those of its algorithm and weighting. UsageError if
+    the report has several of these.
+    """
+    wanted = {"name": env, **task_settings(env, task)}
+    found = [
+        (report.methods[scores.method].label, scores.seeds)
+        for of_task in report.tasks
+        if all(of_task.settings.get(f"env.{name}") == value for name, value in wanted.items())
+        for scores in of_task.scores
+        if _is(method, report.methods[scores.method])
+    ]
+    found = [x for x in found if x[0] == method] or found
+    require(
+        len(found) < 2,
+        f"the records hold {method} on {task} with several settings "
+        f"({'; '.join(label for label, _ in found)}); give those of one.",
+    )
     return {
         seed.seed: seed.final if score == "final" else seed.area
-        for task in report.tasks
-        for scores in task.scores
-        for seed in scores.seeds
-        if Path(seed.directory).parent.name == arm
+        for _, seeds in found
+        for seed in seeds
     }
 
 
-def verdict_table(plan: Plan, judged: tuple[Judged, ...]) -> Table:
+def _is(method: str, found: MethodReport) -> bool:
+    named = found.settings.get("algorithm.name"), found.settings.get("weighting.name")
+    return found.label == method or named == METHODS[method]
+
+
+def verdict_table(plan: Plan, judged: tuple[Judged, ...], records: Sequence[Path] = ()) -> Table:
     """A row for each claim: the paper's difference, ours with its interval, and the verdict."""
     digits = 3 if score_range(plan.env) == 1 else 1
     head = ("claim", "paper", "ours", f"{LEVEL:.0%} interval", "seeds", "verdict")
@@ -92,13 +123,41 @@ def verdict_table(plan: Plan, judged: tuple[Judged, ...]) -> Table:
         for x in judged
     ]
     return Table(
-        f"Verdicts: {plan.study.name}",
+        f"Verdicts: {plan.figure.title if records else plan.study.name}",
         head,
         rows,
         "Ours: the difference of the interquartile means over the seeds that both have, and its "
         "bootstrap interval over pairs of seeds. A claim is supported or contradicted if the whole "
-        f"interval says so. Study {plan.study.digest}, {plan.budget} budget.",
+        f"interval says so. {_source(plan, records)}",
     )
+
+
+def claim_table(plan: Plan, judged: tuple[Judged, ...], records: Sequence[Path] = ()) -> Table:
+    """A row for each claim about which anything was measured, a column for each task."""
+    digits = 3 if score_range(plan.env) == 1 else 1
+    rows = dict[str, dict[str, str]]()
+    for x in judged:
+        if x.n_seeds:
+            difference = " ".join(estimate(Estimate(x.value, x.low, x.high), digits))
+            seeds = f"{x.n_seeds} seed{'s' * (x.n_seeds > 1)}"
+            cell = f"{difference.removesuffix(NOTHING).strip()}, {seeds}: {x.verdict}"
+            rows.setdefault(x.claim.in_general, {})[x.claim.task] = cell
+    return Table(
+        plan.figure.title,
+        ("claim", *plan.tasks),
+        [
+            (name, *(cells.get(task, NOTHING) for task in plan.tasks))
+            for name, cells in rows.items()
+        ],
+        "The difference of the interquartile means, its 95 % bootstrap interval over pairs of "
+        f"seeds, and the verdict. {_source(plan, records)}",
+    )
+
+
+def _source(plan: Plan, records: Sequence[Path]) -> str:
+    if records:
+        return f"From {', '.join(map(str, records))}, whatever was trained there."
+    return f"Study {plan.study.digest}, {plan.budget} budget."
 
 
 def table_2() -> Table:
