@@ -671,7 +671,7 @@ def test_step_keeps_the_types_and_shapes_of_reset() -> None:
         ),
         (
             {"n_catchers": 4, "height": 2},
-            "captured by 4 catchers, but on a 2×10 grid no cell has more than 3 neighbours",
+            "captured by 4 catchers, but a cell of a 2×10 grid has at most 3 neighbours",
         ),
     ],
 )

@@ -10,7 +10,7 @@ from macpo.reproduce.figures import BUDGETS, FIGURES, METHODS, plan
 
 DIGESTS = {
     "fig1": "5bc13e87c815",
-    "fig2": "8b910b2c7415",
+    "fig2": "a254ef761b2a",
     "fig3": "2f081e881252",
     "fig4": "814a7284826c",
 }

@@ -1,9 +1,9 @@
 """Predator-Prey: eight hunters on a grid, who must catch their prey together.
 
 Source: MAC-PO, appendix E.1; the rules are those of the environment that the experiments of the
-PyMARL family use ("stag hunt"). A prey with enough adjacent catchers, in the papers two, is captured
-(+10) and removed together with all of them; fewer are punished, once per prey. Each capture takes at
-least two hunters out, so the largest return of the default game is 40.
+PyMARL family use ("stag hunt"). A prey with enough adjacent catchers (in the papers two) is
+captured (+10) and removed together with all of them. Fewer are punished, once per prey. Each
+capture takes at least two hunters out, so the largest return of the default game is 40.
 
 Everything is computed by comparing cell numbers: no grid, no dynamic index. Whatever the caller's
 `vmap`, the turn-taking runs with the environments along the last axis (see `kernels.batch_last`):
@@ -98,7 +98,7 @@ class PredatorPrey:
         room = min(self.height - 1, 2) + min(self.width - 1, 2)
         require(
             self.n_catchers <= room,
-            f"{needed}on a {self.height}×{self.width} grid no cell has more than {room} neighbours; "
+            f"{needed}a cell of a {self.height}×{self.width} grid has at most {room} neighbours; "
             "lower n_catchers or enlarge the grid.",
         )
 
