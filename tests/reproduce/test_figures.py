@@ -9,10 +9,10 @@ from macpo.envs import SMAC, PredatorPrey, SMACJax
 from macpo.reproduce.figures import BUDGETS, FIGURES, METHODS, plan
 
 DIGESTS = {
-    "fig1": "5bc13e87c815",
-    "fig2": "a254ef761b2a",
-    "fig3": "2f081e881252",
-    "fig4": "814a7284826c",
+    "fig1": "0c12ab2f4fd7",
+    "fig2": "55d58d55e7ba",
+    "fig3": "aa7ec11ab5f6",
+    "fig4": "16b0d7bfb5ed",
 }
 """Of the paper's budget. A new digest is a new study: say so in the changelog."""
 
