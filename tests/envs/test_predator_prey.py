@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -50,8 +51,8 @@ def small() -> PredatorPreyEnv:
 
 
 @functools.cache
-def compiled_transition() -> Callable[..., Any]:
-    return jax.jit(small().transition)
+def compiled_transition(n_catchers: int) -> Callable[..., Any]:
+    return jax.jit(replace(small().config, n_catchers=n_catchers).make().transition)
 
 
 @functools.cache
@@ -83,11 +84,12 @@ def play(
     prey_order: tuple[int, ...] = (0, 1),
     prey_uniform: tuple[float, ...] = (0.0, 0.0),
     t: int = 0,
+    n_catchers: int = 2,
 ) -> Outcome:
     """One transition on the small stage with explicit choices."""
     env = small()
     choices = Choices(jnp.array(agent_order), jnp.array(prey_order), jnp.array(prey_uniform))
-    state, timestep = compiled_transition()(
+    state, timestep = compiled_transition(n_catchers)(
         scene(env, agents, prey, t), jnp.array(actions), choices
     )
 
@@ -247,20 +249,23 @@ def reference_episode(
             return start, steps
 
 
-# The last three sizes reach the ends of the cell numbers' narrow types.
+# Three sizes, from 15×17 on, reach the ends of the cell numbers' narrow types.
 @pytest.mark.parametrize(
-    ("size", "punishment", "block_occupied_moves"),
+    ("size", "n_catchers", "punishment", "block_occupied_moves"),
     [
-        ((10, 10, 8, 8, 200), 0.0, False),
-        ((7, 5, 3, 4, 50), -1.5, False),
-        ((4, 6, 5, 2, 50), -1.5, True),
-        ((15, 17, 16, 16, 40), -1.5, True),
-        ((16, 16, 16, 16, 40), -1.5, True),
-        ((1, 200, 20, 20, 20), -1.5, True),
+        ((10, 10, 8, 8, 200), 2, 0.0, False),
+        ((7, 5, 3, 4, 50), 2, -1.5, False),
+        ((4, 6, 5, 2, 50), 2, -1.5, True),
+        ((15, 17, 16, 16, 40), 2, -1.5, True),
+        ((16, 16, 16, 16, 40), 2, -1.5, True),
+        ((1, 200, 20, 20, 20), 2, -1.5, True),
+        ((7, 5, 3, 4, 50), 1, -1.5, False),
+        ((12, 12, 12, 12, 200), 3, -4.0, False),
+        ((5, 5, 9, 6, 50), 4, -1.5, True),
     ],
 )
 def test_whole_episodes_agree_with_the_numpy_reference(
-    size: tuple[int, ...], punishment: float, block_occupied_moves: bool
+    size: tuple[int, ...], n_catchers: int, punishment: float, block_occupied_moves: bool
 ) -> None:
     height, width, n, m, limit = size
     arguments: dict[str, Any] = {
@@ -268,6 +273,7 @@ def test_whole_episodes_agree_with_the_numpy_reference(
         "width": width,
         "n_predators": n,
         "n_prey": m,
+        "n_catchers": n_catchers,
         "episode_limit": limit,
         "punishment": punishment,
         "block_occupied_moves": block_occupied_moves,
@@ -462,6 +468,57 @@ def test_a_captured_preys_cell_is_free_for_prey_that_are_processed_later(
     assert out.prey == [None, cell]
 
 
+# --- hand-made scenes: captures by more or fewer than two -----------------------------------------
+
+AROUND: list[Cell] = [(1, 2), (3, 2), (2, 1)]
+"""Three cells beside (2, 2)."""
+
+
+def test_where_three_are_needed_two_who_try_are_punished_once_and_hunt_on() -> None:
+    out = play(AROUND, [(2, 2), (4, 4)], [CATCH, CATCH, STAY], n_catchers=3)
+    assert out.timestep.reward == -2
+    assert out.agents == AROUND
+    assert out.prey[0] == (2, 3)  # it steps to the only free cell
+
+
+def test_where_three_are_needed_three_capture_and_are_frozen() -> None:
+    out = play(AROUND, [(2, 2), (4, 4)], [CATCH] * 3, n_catchers=3)
+    assert out.timestep.reward == 10
+    assert out.agents == [None] * 3
+    assert out.prey[0] is None
+
+
+def test_where_three_are_needed_a_prey_in_a_corner_is_safe_from_all() -> None:
+    out = play([(0, 1), (1, 0), (1, 1)], [(0, 0), (4, 4)], [CATCH] * 3, n_catchers=3)
+    assert out.timestep.reward == -2
+    assert None not in out.agents + out.prey
+
+
+def test_a_prey_at_the_edge_has_room_for_three_catchers() -> None:
+    out = play([(0, 1), (0, 3), (1, 2)], [(0, 2), (4, 4)], [CATCH] * 3, n_catchers=3)
+    assert out.timestep.reward == 10
+
+
+@pytest.mark.parametrize(("order", "reward"), [((0, 1), 10), ((1, 0), 8)])
+def test_catchers_of_two_prey_count_for_both_until_a_capture_takes_them(
+    order: tuple[int, ...], reward: float
+) -> None:
+    # All three stand beside prey 0, two of them beside prey 1 as well: two too few are punished
+    # unless the capture has already frozen them.
+    agents: list[Cell] = [(2, 1), (1, 2), (3, 2)]
+    out = play(agents, [(2, 2), (1, 1)], [CATCH] * 3, (0, 1, 2), order, n_catchers=3)
+    assert out.timestep.reward == reward
+    assert out.agents == [None] * 3
+    assert out.prey[0] is None
+    assert out.prey[1] is not None
+
+
+def test_where_one_is_enough_nobody_is_punished() -> None:
+    out = play([(2, 1), (0, 0), (4, 4)], [(2, 2), (4, 0)], [CATCH, STAY, STAY], n_catchers=1)
+    assert out.timestep.reward == 10
+    assert out.agents == [None, (0, 0), (4, 4)]
+
+
 # --- hand-made scenes: ends -----------------------------------------------------------------------
 
 
@@ -580,6 +637,11 @@ def test_the_spec_has_the_sizes_of_the_arrays() -> None:
     assert (timestep.truncated.shape, timestep.truncated.dtype) == ((), jnp.bool_)
 
 
+@pytest.mark.parametrize(("n_catchers", "most"), [(1, 80), (2, 40), (3, 20), (4, 20)])
+def test_the_largest_return_is_that_of_captures_by_just_enough(n_catchers: int, most: float):
+    assert Config(n_catchers=n_catchers).make().spec.return_bounds == (0, most)
+
+
 def test_step_keeps_the_types_and_shapes_of_reset() -> None:
     env = small()
     state, timestep = jax.eval_shape(env.reset, jax.random.key(0))
@@ -601,6 +663,16 @@ def test_step_keeps_the_types_and_shapes_of_reset() -> None:
         ({"episode_limit": 0}, "episode_limit must be at least 1, not 0"),
         ({"punishment": 0.5}, r"punishment must be .* not 0.5; did you mean -0.5\?"),
         ({"punishment": float("nan")}, "punishment"),
+        ({"n_catchers": 0}, "n_catchers must be between 1 and 4, not 0"),
+        ({"n_catchers": 5}, "n_catchers must be between 1 and 4, not 5"),
+        (
+            {"n_catchers": 3, "n_predators": 2},
+            "captured by 3 catchers, but n_predators is 2; lower n_catchers or take more",
+        ),
+        (
+            {"n_catchers": 4, "height": 2},
+            "captured by 4 catchers, but a cell of a 2×10 grid has at most 3 neighbours",
+        ),
     ],
 )
 def test_an_impossible_config_is_refused(arguments: dict[str, Any], named: str) -> None:
@@ -753,7 +825,7 @@ def test_step_processes_prey_in_uniformly_random_order() -> None:
 
 def test_step_moves_prey_in_all_free_directions_uniformly_and_independently() -> None:
     # Prey 0 has four free cells; prey 1, at the edge, has three.
-    env = Config(height=5, width=9, n_predators=1, n_prey=2).make()
+    env = Config(height=5, width=9, n_predators=1, n_prey=2, n_catchers=1).make()
     after = many_steps(env, scene(env, [(0, 0)], [(2, 2), (4, 6)]), [STAY], 12_000)
     counts = np.unique(after.prey_cell @ np.array([100, 1]), return_counts=True)[1]
     assert len(counts) == 4 * 3

@@ -99,7 +99,7 @@ def test_the_caption_is_written_above_the_field() -> None:
 
 def test_cells_stay_within_the_picture_whatever_the_grid() -> None:
     for height, width in ((1, 3), (10, 10), (3, 40), (40, 3)):
-        env = Config(height, width, n_predators=1, n_prey=1).make()
+        env = Config(height, width, n_predators=1, n_prey=1, n_catchers=1).make()
         state = env.initial_state(np.array([(0, 0)]), np.array([(height - 1, width - 1)]))
         image = frame(env, state, "")
         assert cell_box(env, height * width - 1)[2] <= image.width

@@ -10,7 +10,7 @@ from macpo.reproduce.figures import BUDGETS, FIGURES, METHODS, plan
 
 DIGESTS = {
     "fig1": "0c12ab2f4fd7",
-    "fig2": "bf0a64454310",
+    "fig2": "55d58d55e7ba",
     "fig3": "aa7ec11ab5f6",
     "fig4": "16b0d7bfb5ed",
 }

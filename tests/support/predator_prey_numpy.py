@@ -34,7 +34,7 @@ class Choices:
 
 
 class PredatorPreyNumpy:
-    """Predators on a grid must catch prey in pairs; a lone attempt is punished."""
+    """Predators on a grid must catch prey together; an attempt by too few is punished."""
 
     def __init__(
         self,
@@ -42,6 +42,7 @@ class PredatorPreyNumpy:
         width: int = 10,
         n_predators: int = 8,
         n_prey: int = 8,
+        n_catchers: int = 2,
         episode_limit: int = 200,
         capture_reward: float = 10.0,
         punishment: float = 0.0,
@@ -51,6 +52,7 @@ class PredatorPreyNumpy:
         self.width = width
         self.n_predators = n_predators
         self.n_prey = n_prey
+        self.n_catchers = n_catchers
         self.episode_limit = episode_limit
         self.capture_reward = capture_reward
         self.punishment = punishment
@@ -168,7 +170,7 @@ class PredatorPreyNumpy:
             row, col = self.prey_pos[j]
             neighbours = [(row + d_row, col + d_col) for d_row, d_col in DIRECTIONS]
             catchers = [i for i in catching if self.agent_pos[i] in neighbours]
-            if len(catchers) >= 2:
+            if len(catchers) >= self.n_catchers:
                 reward += self.capture_reward
                 self.prey_alive[j] = False
                 self._remove(PREY, row, col)
@@ -178,7 +180,7 @@ class PredatorPreyNumpy:
                 # Whoever is frozen now no longer counts for the prey processed after this one.
                 catching = [i for i in catching if i not in catchers]
                 continue
-            if len(catchers) == 1:
+            if catchers:
                 reward += self.punishment
             free = [cell for cell in neighbours if self._inside(*cell) and self._empty(*cell)]
             if free:

@@ -1,9 +1,9 @@
-"""Predator-Prey: eight hunters on a grid, who must catch their prey in pairs.
+"""Predator-Prey: eight hunters on a grid, who must catch their prey together.
 
 Source: MAC-PO, appendix E.1; the rules are those of the environment that the experiments of the
-PyMARL family use ("stag hunt"). A prey with two or more adjacent catchers is captured (+10) and
-removed together with all its catchers; a lone catcher is punished. Each capture takes at least two
-hunters out, so the largest return of the default game is 40.
+PyMARL family use ("stag hunt"). A prey with enough adjacent catchers (in the papers two) is
+captured (+10) and removed together with all of them. Fewer are punished, once per prey. Each
+capture takes at least two hunters out, so the largest return of the default game is 40.
 
 Everything is computed by comparing cell numbers: no grid, no dynamic index. Whatever the caller's
 `vmap`, the turn-taking runs with the environments along the last axis (see `kernels.batch_last`):
@@ -40,7 +40,7 @@ MAX_CELLS = 2**16 - 1  # the last number of 16 bits stands for those who are gon
 
 @dataclass(frozen=True)
 class PredatorPrey:
-    """Predator-Prey: hunters must catch in pairs; a lone catch is punished (MAC-PO, App. E.1).
+    """Predator-Prey: hunters must catch together; a lone catch is punished (MAC-PO, App. E.1).
 
     Example:
         >>> PredatorPrey(punishment=-2).make().spec.n_agents
@@ -55,12 +55,16 @@ class PredatorPrey:
     """Hunters, the agents."""
     n_prey: Animals = 8
     """Prey; they move at random."""
+    n_catchers: Annotated[int, Bounds(at_least=1, at_most=len(MOVES))] = 2
+    """How many must catch a prey in the same step to capture it (PyMARL's stag hunt:
+    `capture_action_conditions`). They stand beside it, and in a corner there is room for two."""
     episode_limit: PositiveInt = 200
     """Env steps after which an episode is truncated."""
     capture_reward: Finite = 10.0
-    """Team reward for a prey caught by two or more (appendix E.1; section 5.2.1 says 1)."""
+    """Team reward for a captured prey (appendix E.1; section 5.2.1 says 1)."""
     punishment: Annotated[float, Bounds(at_most=0)] = 0.0
-    """Team reward (≤ 0) per prey with a lone catcher. The paper uses 0, −0.5, −1.5 and −2."""
+    """Team reward (≤ 0) per prey with too few catchers, however many they are. The paper uses 0,
+    −0.5, −1.5 and −2."""
     block_occupied_moves: bool = False
     """Whether moves into occupied cells are unavailable, as the paper says; in the released
     environment they are available and do nothing."""
@@ -85,6 +89,17 @@ class PredatorPrey:
             f"predator-prey: {self.n_predators} predators and {self.n_prey} prey need "
             f"{population} cells but a {self.height}×{self.width} grid has {cells}; "
             "enlarge the grid or take fewer.",
+        )
+        needed = f"predator-prey: a prey is captured by {self.n_catchers} catchers, but "
+        require(
+            self.n_catchers <= self.n_predators,
+            f"{needed}n_predators is {self.n_predators}; lower n_catchers or take more predators.",
+        )
+        room = min(self.height - 1, 2) + min(self.width - 1, 2)
+        require(
+            self.n_catchers <= room,
+            f"{needed}a cell of a {self.height}×{self.width} grid has at most {room} neighbours; "
+            "lower n_catchers or enlarge the grid.",
         )
 
     def make(self) -> "PredatorPreyEnv":
@@ -121,7 +136,7 @@ class PredatorPreyEnv(Environment):
         cells = config.height * config.width
         self.dtype = np.min_scalar_type(cells)
         self.gone = int(np.iinfo(self.dtype).max)
-        most = config.capture_reward * min(config.n_prey, config.n_predators // 2)
+        most = config.capture_reward * min(config.n_prey, config.n_predators // config.n_catchers)
         self.spec = Spec(
             name="predator-prey",
             n_agents=config.n_predators,
@@ -302,14 +317,15 @@ class PredatorPreyEnv(Environment):
         """Prey, one after another, are caught or step aside: (agents, prey, reward)."""
         gone = np.asarray(self.gone, self.dtype)
         capture, punishment = self.config.capture_reward, self.config.punishment
+        enough = self.config.n_catchers
 
         def take_turn(_: Array, carry: tuple[Array, ...]) -> tuple[Array, ...]:
             agents, reward, prey, near, uniform = carry
             beside = _any(near[0][:, None] == agents)
             catchers = catching & beside & (agents != gone)
             n_catchers = _count(catchers)
-            captured = n_catchers >= 2
-            reward += jnp.where(captured, capture, jnp.where(n_catchers == 1, punishment, 0.0))
+            captured = n_catchers >= enough
+            reward += jnp.where(captured, capture, jnp.where(n_catchers > 0, punishment, 0.0))
             free = ~_any(agents[:, None] == near[0]) & ~_any(prey[:, None] == near[0])
             moved = _step_aside(prey[0], near[0], free, uniform[0])
             prey = _next(prey, jnp.where(captured, gone, moved))

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import macpo
+from macpo.cli import main
+from macpo.experiment import digest
 from macpo.report.collection import collect
 from macpo.report.score import final_score
 from macpo.report.summary import summarise
@@ -16,11 +18,13 @@ from macpo.report.writing import write_report
 from macpo.reproduce.figures import plan
 from macpo.reproduce.making import claim_table, verdicts
 from macpo.study.file import read
+from tests.support.fake_engine import install
 from tests.support.paths import ROOT
 
 RESULTS = ROOT / "results"
+STUDIES = sorted((RESULTS / "studies").glob("*.toml"))
 NAMES = sorted(file.stem for file in (RESULTS / "records").glob("*.json"))
-PAGES = [RESULTS / "README.md", RESULTS / "battles.md"]
+PAGES = [RESULTS / name for name in ("README.md", "battles.md", "regret.md")]
 
 
 def tables(text: str) -> list[str]:
@@ -80,6 +84,19 @@ def test_every_method_of_the_records_has_an_arm_in_its_study(name: str):
     arms = " ".join(study.arms)
     for _, method, _ in finals(name):
         assert re.sub(r"[^\w .=+-]", "", method, flags=re.ASCII).strip() in arms
+
+
+@pytest.mark.parametrize("file", STUDIES, ids=lambda file: file.stem)
+def test_every_study_can_be_carried_out_and_no_two_of_its_arms_train_the_same(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    fake, planned = install(monkeypatch), read(file)
+    with pytest.raises(SystemExit) as stop:
+        main(["sweep", str(file), "--out", str(tmp_path / "study")])
+    assert stop.value.code == 0
+    assert isinstance(planned.seeds, int)
+    assert len(fake.done) == len(planned.arms) * planned.seeds
+    assert len({*map(digest, fake.study.arms.values())}) == len(planned.arms)
 
 
 # --- the paper's claims ---------------------------------------------------------------------------

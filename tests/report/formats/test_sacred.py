@@ -94,6 +94,10 @@ def test_other_settings_make_another_method(tmp_path: Path):
             {"name": "lbf:A", "time_limit": 5},
         ),
         ({"env": "mine", "env_args": None}, {"name": "mine"}),
+        (
+            {"env_args": {"n_agents": 12, "capture_action_conditions": [3, 1]}},
+            {"name": "predator-prey", "n_predators": 12, "n_catchers": 3},
+        ),
     ],
 )
 def test_the_environment_is_named_as_here(

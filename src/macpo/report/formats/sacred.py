@@ -75,6 +75,9 @@ def _env(config: Settings) -> Settings:
         shape = args.get("world_shape")
         if isinstance(shape, list) and len(shape) == 2:
             known["height"], known["width"] = shape
+        conditions = args.get("capture_action_conditions")
+        if isinstance(conditions, list) and conditions:
+            known["n_catchers"] = conditions[0]  # of a stag; the others are of hares
         return {"name": ours.name, **known}
     key = args.get("key", name)  # of a Gymnasium environment
     others = {k: v for k, v in args.items() if k not in ("key", "seed", "name")}
