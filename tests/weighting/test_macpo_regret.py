@@ -8,6 +8,7 @@ from hypothesis import given
 
 from macpo.weighting import taken_probs
 from macpo.weighting.macpo_regret import first_order_weights
+from tests.support.regret import fall, states
 from tests.support.weighting_libraries import every_library, library
 from tests.support.weighting_libraries import given as of_library
 from tests.support.weighting_samples import Arrays, one_step, quick, raw, signals, weigh
@@ -157,15 +158,14 @@ def test_regret_of_boltzmann_policies_is_as_worked_out(case: Arrays, kappa: floa
 
 
 def test_boltzmann_policies_tend_to_greedy_ones_as_the_temperature_falls() -> None:
-    rng = np.random.default_rng(0)
-    q, q_star, n_actions = rng.normal(0, 3, (200, 9)), rng.normal(0, 5, (200, 9)), 9
-    greedy, every = q.argmax(-1), np.arange(n_actions)
+    (q, q_star), every = states(200, scale=5), np.arange(9)
+    greedy = q.argmax(-1)[:, None]
     batch = {
         "q": q,
         "target": q_star,
         "q_star": q_star,
-        "is_greedy": every == greedy[:, None],
-        "q_star_greedy": np.repeat(q_star[np.arange(200), greedy], n_actions).reshape(200, 9),
+        "is_greedy": every == greedy,
+        "q_star_greedy": np.broadcast_to(np.take_along_axis(q_star, greedy, -1), (200, 9)),
         "mask": np.ones((200, 9), bool),
     }
     utilities = np.broadcast_to(q[:, None], (200, 9, 9))
@@ -204,37 +204,17 @@ def test_it_is_exact_where_only_the_stored_action_is_overestimated() -> None:
 # --- the objective --------------------------------------------------------------------------------
 
 
-def bound(q: np.ndarray, q_star: np.ndarray, temperature: float) -> np.ndarray:
-    """J of each state: E_{π*} (Q* − Q_k)₊ + E_{π_k} (Q_k − Q*)₊."""
-    pi = np.exp((q - q.max(-1, keepdims=True)) / temperature)
-    pi /= pi.sum(-1, keepdims=True)
-    optimal = np.eye(q.shape[-1])[q_star.argmax(-1)]
-    under, over = np.maximum(q_star - q, 0), np.maximum(q - q_star, 0)
-    return (optimal * under + pi * over).sum(-1)
-
-
-def states(n: int = 300, n_actions: int = 9) -> tuple[np.ndarray, np.ndarray]:
-    """Q_k and Q* of random states."""
-    rng = np.random.default_rng(0)
-    return rng.normal(0, 3, (n, n_actions)), rng.normal(0, 5, (n, n_actions))
-
-
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
 def test_first_order_weights_are_how_fast_j_falls_where_it_falls(temperature: float) -> None:
-    q, q_star = states()
-    one_learned = 1e-5 * np.eye(9) * (q - q_star)[:, None, :]  # a small step of one action each
-
-    def after(sign: int) -> np.ndarray:
-        return bound(q[:, None] - sign * one_learned, q_star[:, None], temperature)
-
-    fall = (after(-1) - after(1)) / 2e-5
-    assert (fall < 0).any()  # of some, J had better not be learned
+    q, q_star = states(300, scale=5)
+    slope = fall(q, q_star, temperature)
+    assert (slope < 0).any()  # an action whose learning raises J gets no weight
     weights = first_order_weights(q, q_star, temperature, numpy)
-    np.testing.assert_allclose(weights, np.maximum(fall, 0), atol=1e-6)
+    np.testing.assert_allclose(weights, np.maximum(slope, 0), atol=1e-6)
 
 
 def test_those_of_greedy_policies_keep_two_actions_and_cw_qmix_keeps_both_too() -> None:
-    q, q_star = states()
+    q, q_star = states(300, scale=5)
     kept = first_order_weights(q, q_star, 1e-3, numpy) / np.abs(q - q_star)
     greedy, every = q.argmax(-1)[:, None], np.arange(9)
     greedy_value = np.take_along_axis(q_star, greedy, -1)
@@ -253,7 +233,7 @@ def test_equally_good_actions_share_the_optimal_policy() -> None:
 
 @every_library
 def test_first_order_weights_are_the_same_in_every_library(name: str) -> None:
-    q, q_star = (np.float32(x) for x in states(20))
+    q, q_star = (np.float32(x) for x in states(20, scale=5))
     arrays = of_library(name, q, q_star)
     weights = first_order_weights(*arrays, 2.0, array_namespace(*arrays))
     assert weights.dtype == library(name).float32
