@@ -157,6 +157,15 @@ def test_regret_of_boltzmann_policies_is_as_worked_out(case: Arrays, kappa: floa
     assert soft(case, temperature=2.0)[0, 0] == pytest.approx(kappa, rel=1e-12)
 
 
+@every_library
+def test_regret_of_boltzmann_policies_is_the_same_in_every_library(name: str) -> None:
+    case = {k: np.float32(x) if x.dtype == float else x for k, x in three_steps().items()}
+    arrays = dict(zip(case, of_library(name, *case.values()), strict=True))
+    kappa = np.asarray(soft(arrays, temperature=2.0))[0]
+    # worth more; overestimated by 2 and taken with ¼; always taken
+    np.testing.assert_allclose(kappa, [1, 0.25 * (1 + 2 * 0.75 / 2), 1], rtol=1e-6)
+
+
 def test_boltzmann_policies_tend_to_greedy_ones_as_the_temperature_falls() -> None:
     (q, q_star), every = states(200, scale=5), np.arange(9)
     greedy = q.argmax(-1)[:, None]
