@@ -6,7 +6,7 @@ import pytest
 from array_api_compat import array_namespace
 from hypothesis import given
 
-from macpo.weighting import taken_probs
+from macpo.weighting import make, taken_probs
 from macpo.weighting.macpo_regret import first_order_weights
 from tests.support.regret import fall, states
 from tests.support.weighting_libraries import every_library, library
@@ -59,6 +59,8 @@ def test_those_of_macpo_depend_on_the_unit_of_reward(scale: float, expected: lis
 def test_with_greedy_policies_it_is_error_times_cw_qmixs_weight_times_f(batch: Arrays) -> None:
     expected = raw("macpo-no-value", batch) * raw("cwqmix", batch)
     np.testing.assert_allclose(raw("macpo-regret", batch), expected, rtol=1e-14)
+    product = make("macpo-no-value").times(make("cwqmix"))  # what `--algorithm cwqmix` makes of it
+    np.testing.assert_allclose(weigh("macpo-regret", batch), product(**batch), rtol=1e-14)
 
 
 # --- options --------------------------------------------------------------------------------------

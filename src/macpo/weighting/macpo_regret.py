@@ -9,7 +9,8 @@ policy takes. The paper then drops π* and the signs. Kept, they give a first-or
 (`first_order_weights`). As policies become greedy it approaches |δ| for the optimal action where
 that is underestimated and for the greedy one where that is overestimated, and 0 for all others.
 Nobody knows which action is optimal: it is the greedy one or one that beats it. This is CW-QMIX's
-condition, and |δ| times CW-QMIX's weight is what is left, with its floor α for all others.
+condition, and |δ| times CW-QMIX's weight is what is left, with its floor α for all others. (So
+`--algorithm cwqmix`, which has that weight already, would apply it twice; this is for QMIX.)
 
 Source: derived from Mei et al. 2023, appendix B; see docs/paper_and_code.md.
 """
