@@ -8,6 +8,7 @@ from macpo import presets
 from macpo.errors import UsageError
 from macpo.experiment import Experiment, Run
 from macpo.learners.value_based import ValueBased
+from macpo.weighting import MacPORegret
 from macpo.weighting.macpo import Config as Macpo
 
 
@@ -21,6 +22,17 @@ def test_macpo_official_is_the_released_code():
 def test_macpo_undoes_macpo_official():
     official = presets.apply("macpo_official", Experiment())
     assert presets.apply("macpo", official) == Experiment()
+
+
+def test_macpo_regret_is_macpo_with_the_weights_that_its_objective_asks_for():
+    official = presets.apply("macpo-official", Experiment())
+    expected = dataclasses.replace(Experiment(), weighting=MacPORegret())
+    assert presets.apply("macpo-regret", official) == expected
+
+
+def test_macpo_regret_keeps_the_value_based_algorithm_that_is_named():
+    vdn = presets.apply("macpo-regret", Experiment(algorithm="vdn", weighting="uniform"))
+    assert vdn == Experiment(algorithm="vdn", weighting="macpo-regret")
 
 
 def test_pymarl2_is_the_default_schedule():
@@ -131,7 +143,8 @@ def test_presets_keep_what_they_do_not_name():
 
 def test_every_preset_is_found_and_described():
     assert (
-        set(presets.known()) == {"macpo", "macpo-official", "paper", "pymarl", "pymarl2"} | OF_ONE
+        set(presets.known())
+        == {"macpo", "macpo-official", "macpo-regret", "paper", "pymarl", "pymarl2"} | OF_ONE
     )
     assert all(function.__doc__ for function in presets.known().values())
 
@@ -144,5 +157,7 @@ def test_an_unknown_preset_is_told_the_nearest():
 def test_presets_of_value_based_learners_refuse_others():
     experiment = Experiment(algorithm="coma")
     assert not isinstance(experiment.algorithm, ValueBased)
-    with pytest.raises(UsageError, match="sets up value-based algorithms"):
-        presets.apply("pymarl", experiment)
+    for name in ("macpo", "macpo-regret", "pymarl"):
+        preset = name.replace("-", "_")
+        with pytest.raises(UsageError, match=f"preset '{preset}' sets up value-based algorithms"):
+            presets.apply(name, experiment)

@@ -143,6 +143,12 @@ def macpo(experiment: Experiment) -> Experiment:
     )
 
 
+def macpo_regret(experiment: Experiment) -> Experiment:
+    """The weights that MAC-PO's own objective asks for; in all else like `macpo`."""
+    _value_based(experiment, "macpo_regret")
+    return replace(macpo(experiment), weighting=registry.make_config("weighting", "macpo-regret"))
+
+
 def known() -> Mapping[str, Preset]:
     """All presets by name."""
     functions = inspect.getmembers(sys.modules[__name__], inspect.isfunction)

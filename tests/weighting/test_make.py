@@ -59,6 +59,7 @@ def test_an_unknown_likelihood_is_answered_with_the_choices() -> None:
 TEMPERATURES = {
     "macpo": ["value_temperature", "policy_temperature"],
     "macpo-approx": ["value_temperature", "policy_temperature"],
+    "macpo-regret": ["policy_temperature"],
     "remern": ["value_temperature", "policy_temperature"],
     "discor": ["value_temperature"],
     "discor-net": ["initial_temperature"],
@@ -77,7 +78,7 @@ def test_a_temperature_must_be_a_positive_number(name: str, temperature: float) 
         assert str(error.value) == problem
 
 
-@pytest.mark.parametrize("name", ["owqmix", "cwqmix"])
+@pytest.mark.parametrize("name", ["owqmix", "cwqmix", "macpo-regret"])
 @pytest.mark.parametrize("alpha", [0.0, -0.1, 1.1, float("nan")])
 def test_the_smaller_weight_must_be_positive_and_at_most_one(name: str, alpha: float) -> None:
     with pytest.raises(

@@ -24,6 +24,7 @@ from macpo.weighting.macpo_approx import MacPOApprox
 from macpo.weighting.macpo_no_bellman import MacPONoBellman
 from macpo.weighting.macpo_no_joint import MacPONoJoint
 from macpo.weighting.macpo_no_value import MacPONoValue
+from macpo.weighting.macpo_regret import MacPORegret
 from macpo.weighting.owqmix import OWQMIX
 from macpo.weighting.per import PER
 from macpo.weighting.per_pal import PERPAL
@@ -62,6 +63,7 @@ __all__ = [
     "MacPONoBellman",
     "MacPONoJoint",
     "MacPONoValue",
+    "MacPORegret",
     "PERRank",
     "ReLo",
     "ReMERN",

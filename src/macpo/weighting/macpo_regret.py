@@ -6,7 +6,11 @@ Line (17a) of MAC-PO's appendix B, kept with its positive parts, bounds the regr
 
 What counts is to underestimate what the optimal policy takes, and to overestimate what the current
 policy takes. The paper then drops π* and the signs. Kept, they give a first-order optimal weight
-(`first_order_weights`), whose greedy limit with a floor α is |δ| times CW-QMIX's weight.
+(`first_order_weights`). As policies become greedy it approaches |δ| for the optimal action where
+that is underestimated and for the greedy one where that is overestimated, and 0 for all others.
+Nobody knows which action is optimal: it is the greedy one or one that beats it. This is CW-QMIX's
+condition, and |δ| times CW-QMIX's weight is what is left, with its floor α for all others. (So
+`--algorithm cwqmix`, which has that weight already, would apply it twice; this is for QMIX.)
 
 Source: derived from Mei et al. 2023, appendix B; see docs/paper_and_code.md.
 """
@@ -18,7 +22,7 @@ from jaxtyping import Float
 
 from macpo.bounds import Bounds, NonNegative
 from macpo.weighting.arrays import Array, Namespace
-from macpo.weighting.factors import Factor, Likelihood, bellman, central, joint, log
+from macpo.weighting.factors import Factor, Likelihood, bellman, central, joint
 from macpo.weighting.signals import Signals
 from macpo.weighting.weighting import BoltzmannWeighting
 
@@ -51,7 +55,7 @@ class MacPORegret(BoltzmannWeighting):
     exponent: NonNegative = 1.0
     """Of |δ|; smaller ones weigh more steps of a batch, 0 gives CW-QMIX's weights times f."""
     policies: Policies = "greedy"
-    """π* and π_k in κ. `greedy`: the limit above; `boltzmann`: those at `policy_temperature`, as
+    """π* and π_k in κ. `greedy`: the rule above; `boltzmann`: those at `policy_temperature`, as
     far as the stored action shows them (`soft_regret`)."""
     likelihood: Likelihood = "paper"
     """f, as for MAC-PO: `paper`, `additive`, `joint` or `none`."""
@@ -66,21 +70,23 @@ class MacPORegret(BoltzmannWeighting):
 def soft_regret(alpha: float, temperature: float) -> Factor:
     """max(α, κ), where κ is the part of `first_order_weights` besides |δ|.
 
-    Only the stored action's values are known. So π* is its probability relative to the better of
-    itself and the greedy one under a Boltzmann policy of Q*, π_k the product of the agents'
-    probabilities, and Ō = π_k O, the stored action's share of that mean.
+    Only the stored action's values are known. So an action that is not overestimated has κ = π*,
+    its probability relative to the better of itself and the greedy one under a Boltzmann policy of
+    Q*. An overestimated one has κ = π_k [1 + (O − Ō)/T] with the product π_k of the agents'
+    probabilities and Ō = π_k O, its own share of that mean.
     """
 
     def log_kappa(s: Signals, xp: Namespace) -> Array:
         pi = xp.prod(s.pi_taken, axis=-1)
         gap = s.q_star_greedy - s.target
-        optimal = xp.exp(-xp.where(gap > 0, gap, 0.0) / temperature)
-        over = s.td_error * (1 - pi) / temperature  # (O − Ō) / T
-        kappa = xp.where(s.td_error > 0, pi * (1 + over), optimal)
+        falls_short = (gap > 0) & ~s.is_greedy
+        optimal = xp.exp(-xp.where(falls_short, gap, 0.0) / temperature)
+        above_mean = s.td_error * (1 - pi)  # O − Ō
+        kappa = xp.where(s.td_error > 0, pi * (1 + above_mean / temperature), optimal)
         floor = alpha * xp.ones_like(kappa)
-        return log(xp.where(kappa > floor, kappa, floor), xp)
+        return xp.log(xp.where(kappa > floor, kappa, floor))
 
-    needs = ("q", "target", "pi_taken", "q_star_greedy", "q_star")
+    needs = ("q", "target", "is_greedy", "q_star_greedy", "q_star", "pi_taken")
     return Factor("regret", needs, log_kappa)
 
 
@@ -90,10 +96,11 @@ def first_order_weights(
     temperature: float,
     xp: Namespace,
 ) -> Float[Array, "*B A"]:
-    """How fast J falls when a joint action is learned with y = Q*, for all A joint actions.
+    """How fast a state's J falls when a joint action is learned with y = Q*, for all A of them.
 
     |δ| · { π*(u) + π_k(u) Ō/T where Q_k < Q*; π_k(u) [1 + (O − Ō)/T]₊ where Q_k > Q* }, with
-    O = (Q_k − Q*)₊ and Ō its mean under π_k, the Boltzmann policy of Q_k at T; π* is greedy.
+    O = (Q_k − Q*)₊ and Ō its mean under π_k, the Boltzmann policy of Q_k at T; π* is greedy, and
+    uniform over actions that are equally good.
 
     >>> import numpy as np
     >>> q, q_star = np.array([0.0, 0.0]), np.array([1.0, -1.0])
@@ -105,6 +112,7 @@ def first_order_weights(
     pi = pi / xp.sum(pi, axis=-1, keepdims=True)
     best = xp.max(q_star, axis=-1, keepdims=True)
     optimal = xp.astype(q_star == best, q.dtype)
+    optimal = optimal / xp.sum(optimal, axis=-1, keepdims=True)
     over = xp.where(error > 0, error, 0.0)
     mean = xp.sum(pi * over, axis=-1, keepdims=True)
     rising = 1 + (over - mean) / temperature
