@@ -6,7 +6,7 @@ import json
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass, field
 from functools import partial
@@ -915,28 +915,11 @@ def _check_env(arguments: list[str]) -> int:
     from macpo.envs.host import HostEnvironment
     from macpo.interop import check
 
-    name, *rest = arguments or ["nothing"]
-    if not arguments or name.startswith("-"):
-        raise UsageError(
-            f"macpo check-env needs an environment first, but got {name}. {_CHECK_USAGE}"
-        )
-    prepare_jax()
-    default = _named("envs", name)
-    flags = dataclasses.make_dataclass(
-        "CheckEnv",
-        [
-            ("env", type(default), default),
-            ("episodes", Annotated[PositiveInt, tyro.conf.arg(help="Episodes to play.")], 3),
-            (
-                "seed",
-                Annotated[NonNegativeInt, tyro.conf.arg(help="Seed of the first of them.")],
-                0,
-            ),
-        ],
-        frozen=True,
-    )
-    parsed: Any = _parse(flags, rest, f"macpo check-env {name}", _summary(_check_env))
-    check_fields(parsed, "")
+    fields = [
+        ("episodes", Annotated[PositiveInt, tyro.conf.arg(help="Episodes to play.")], 3),
+        ("seed", Annotated[NonNegativeInt, tyro.conf.arg(help="Seed of the first of them.")], 0),
+    ]
+    name, parsed = _parse_part("env", _summary(_check_env), arguments, fields)
     env = parsed.env.make()
     spec, kind = env.spec, "Python" if isinstance(env, HostEnvironment) else "JAX"
     say(
@@ -945,22 +928,78 @@ def _check_env(arguments: list[str]) -> int:
         f"{spec.obs_size} and a state of {spec.state_size} numbers, "
         f"episodes of at most {spec.episode_limit} env steps",
     )
-    wrong = 0
     try:
-        for result in check.examine(env, parsed.episodes, parsed.seed):
-            wrong += bool(result.findings)
-            _print_result(result)
+        wrong = _print_results(check.examine(env, parsed.episodes, parsed.seed))
     finally:
         if isinstance(env, HostEnvironment):
             env.close()
+    return _verdict(wrong)
+
+
+def _check_weighting(arguments: list[str]) -> int:
+    """Weigh random signals and report every promise that a weighting breaks."""
+    from macpo.conformance.weighting import check_weighting
+
+    _, parsed = _parse_part("weighting", _summary(_check_weighting), arguments)
+    return _verdict(_print_results(check_weighting(parsed.weighting)))
+
+
+def _check_algorithm(arguments: list[str]) -> int:
+    """Have an algorithm act and learn at random and report every promise that it breaks."""
+    from macpo.conformance.algorithm import check_algorithm
+
+    _, parsed = _parse_part("algorithm", _summary(_check_algorithm), arguments)
+    return _verdict(_print_results(check_algorithm(parsed.algorithm)))
+
+
+def _parse_part(
+    part: str,
+    description: str,
+    arguments: list[str],
+    fields: Sequence[tuple[str, Any, Any]] = (),  # as `dataclasses.make_dataclass` takes them
+) -> tuple[str, Any]:
+    """(name, flags) of `macpo check-PART`, which takes the part's name first, then its flags."""
+    name, *rest = arguments or ["nothing"]
+    noun = registry.NOUN[PARTS[part]]
+    if not arguments or name.startswith("-"):
+        article = "an" if noun[0] in "ae" else "a"
+        raise UsageError(
+            f"macpo check-{part} needs {article} {noun} first, but got {name}. {_check_usage(part)}"
+        )
+    prepare_jax()
+    default = _named(PARTS[part], name)
+    flags = dataclasses.make_dataclass(
+        "Checked", [(part, type(default), default), *fields], frozen=True
+    )
+    parsed: Any = _parse(flags, rest, f"macpo check-{part} {name}", description)
+    check_fields(parsed, "")
+    return name, parsed
+
+
+def _print_results(results: Iterable["Result"]) -> int:
+    """Print each result as it comes; how many checks found something."""
+    wrong = 0
+    for result in results:
+        wrong += bool(result.findings)
+        _print_result(result)
+    return wrong
+
+
+def _verdict(wrong: int) -> int:
+    """Print how many checks found something; the exit status."""
     say(_console, f"{wrong or 'nothing'} wrong")
     return 1 if wrong else 0
 
 
-_CHECK_USAGE = (
-    "ENVIRONMENT is a name of `macpo list environments` or module:factory; "
-    "`macpo check-env ENVIRONMENT --help` shows the flags. Exit status 1: something is wrong."
-)
+def _check_usage(part: str) -> str:
+    noun, own = registry.NOUN[PARTS[part]], "factory" if part == "env" else "Config"
+    return (
+        f"{noun.upper()} is a name of `macpo list {noun}s` or module:{own}; "
+        f"`macpo check-{part} {noun.upper()} --help` shows the flags. Exit status 1: something is "
+        "wrong."
+    )
+
+
 _MAX_FINDINGS = 3
 """Shown of each check."""
 
@@ -1014,7 +1053,15 @@ COMMANDS: Mapping[str, Command] = {
     "compare": Command(_compare),
     "export": Command(_export),
     "check-env": Command(
-        _check_env, f" ENVIRONMENT [flags]\n\n{_summary(_check_env)}\n{_CHECK_USAGE}"
+        _check_env, f" ENVIRONMENT [flags]\n\n{_summary(_check_env)}\n{_check_usage('env')}"
+    ),
+    "check-weighting": Command(
+        _check_weighting,
+        f" WEIGHTING [flags]\n\n{_summary(_check_weighting)}\n{_check_usage('weighting')}",
+    ),
+    "check-algorithm": Command(
+        _check_algorithm,
+        f" ALGORITHM [flags]\n\n{_summary(_check_algorithm)}\n{_check_usage('algorithm')}",
     ),
     "bench": Command(_bench),
     "list": Command(_list, f" [{' | '.join(_LISTS)}]\n\n{_summary(_list)}"),

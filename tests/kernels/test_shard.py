@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from macpo.algorithms.qmix import Config as Qmix
+from macpo.conformance.canvas import CANVAS, Canvas, scribble
 from macpo.kernels import shard
 from macpo.kernels.shard import map_over_devices, n_devices
 from macpo.types import Batch
 from macpo.weighting.macpo import Config as Macpo
-from tests.support.toys import CANVAS, Canvas, scribble
 
 LENGTHS = sorted((5 * i % 7 for i in range(32)), reverse=True)
 BATCH = scribble(CANVAS, LENGTHS, [n % 2 == 0 for n in LENGTHS])

@@ -20,6 +20,7 @@ from rich.console import Console
 import macpo
 from macpo import registry
 from macpo.cli import main
+from macpo.conformance.canvas import CANVAS, Canvas, past_end, scribble, spoiled
 from macpo.errors import UsageError
 from macpo.experiment import Experiment, Run
 from macpo.learners.base import About, Algorithm, LearnerState
@@ -29,7 +30,6 @@ from macpo.types import Batch, Episodes, Observation
 from macpo.weighting.factors import Factor
 from macpo.weighting.weighting import BoltzmannWeighting, Product, Weighting, WeightingOutput
 from tests.support.paths import ROOT
-from tests.support.toys import CANVAS, Canvas, past_end, scribble, spoiled
 from tests.support.updates import update_then_sync
 from tests.support.weighting_kinds import KINDS
 
