@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import itertools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from macpo.interop.promises import Finding, Promise, broken
 from macpo.learners.base import About, Algorithm, AlgorithmConfig, LearnerState, UpdateResult
 from macpo.runs import arrays
 from macpo.training.trainer import make_trainer
-from macpo.types import Batch, Episodes, Observation
+from macpo.types import Batch, Episodes, Observation, PyTree
 from macpo.weighting import Uniform
 
 SPEC = dataclasses.replace(CANVAS, episode_limit=3)
@@ -59,28 +59,52 @@ class Subject:
         return self.learner.init(jax.random.key(0))
 
     @functools.cached_property
-    def _update(self) -> Any:
+    def compiled_update(self) -> Callable[[LearnerState, Batch, PRNGKeyArray], UpdateResult]:
+        """The learner's, compiled once for each size of a batch."""
         return jax.jit(self.learner.update)
 
     def update(self, episodes: Episodes, state: LearnerState | None = None) -> UpdateResult:
-        """One update with these episodes, which are also the newest where such are asked for."""
-        batch = Batch(episodes, jnp.ones(len(LENGTHS)), env_steps=1000)
-        wanted = self.learner.recent_episodes(len(LENGTHS), MAX_EPISODES)
-        if wanted is not None:
-            rows = np.sort(np.arange(wanted.n_episodes) % len(LENGTHS))  # the longest first
-            recent = jax.tree.map(lambda x: x[rows], episodes)
-            batch = batch._replace(recent=recent, recent_differs=True)
-        return self._update(self.state if state is None else state, batch, jax.random.key(1))
+        """One update with these episodes."""
+        batch = batch_of(self.learner, episodes)
+        state = self.state if state is None else state
+        return self.compiled_update(state, batch, jax.random.key(1))
 
-    def act(self, epsilon: float | None, key: PRNGKeyArray, copies: int = 1) -> Int[Array, "B N"]:
-        """The actions of agents with every choice of available ones."""
+    @functools.cached_property
+    def wild_params(self) -> PyTree:
+        """Parameters so large that they saturate whatever they enter."""
         rng = np.random.default_rng(0)
-        avail = jnp.repeat(jnp.asarray(AVAIL), copies, 0)
-        n, last = len(avail), jnp.full((len(avail), SPEC.n_agents), -1, jnp.int8)
-        obs = jnp.float32(rng.normal(size=(n, SPEC.n_agents, SPEC.obs_size)))
-        state = jnp.float32(rng.normal(size=(n, SPEC.state_size)))
-        observation, hidden = Observation(obs, state, avail), self.learner.initial_hidden(n)
-        return self.learner.act(self.state.params, key, hidden, observation, last, epsilon)[1]
+        return jax.tree.map(lambda x: np.float32(1e3 * rng.normal(size=x.shape)), self.state.params)
+
+    def act(
+        self,
+        epsilon: float | None,
+        key: PRNGKeyArray,
+        params: PyTree = None,
+        copies: int = 1,
+        steps: int = 1,
+    ) -> Int[Array, "B N"]:
+        """The last of some steps' actions of agents with every choice of available ones."""
+        rng, avail = np.random.default_rng(0), jnp.repeat(jnp.asarray(AVAIL), copies, 0)
+        n, params = len(avail), self.state.params if params is None else params
+        hidden, last = self.learner.initial_hidden(n), jnp.full((n, SPEC.n_agents), -1, jnp.int8)
+        for t in range(steps):
+            obs = jnp.float32(rng.normal(size=(n, SPEC.n_agents, SPEC.obs_size)))
+            state = jnp.float32(rng.normal(size=(n, SPEC.state_size)))
+            seen, now = Observation(obs, state, avail), jax.random.fold_in(key, t)
+            hidden, last = self.learner.act(params, now, hidden, seen, last, epsilon)
+        return last
+
+
+def batch_of(learner: Algorithm, episodes: Episodes) -> Batch:
+    """The episodes, longest first, which are also the newest where a learner asks for such."""
+    n = len(episodes.length)
+    batch = Batch(episodes, jnp.ones(n), env_steps=1000)
+    wanted = learner.recent_episodes(n, MAX_EPISODES)
+    if wanted is None:
+        return batch
+    rows = np.sort(np.arange(wanted.n_episodes) % n)  # keeps the longest first
+    recent = jax.tree.map(lambda x: x[rows], episodes)
+    return batch._replace(recent=recent, recent_differs=True)
 
 
 def check_algorithm(config: AlgorithmConfig) -> Iterator[Result]:
@@ -129,8 +153,9 @@ def schedules(subject: Subject) -> Iterator[Finding]:
 
 def availability(subject: Subject) -> Iterator[Finding]:
     """An unavailable action is never chosen."""
-    for epsilon, seed in itertools.product(EPSILONS, range(2)):
-        actions = np.asarray(subject.act(epsilon, jax.random.key(seed))).astype(int)
+    every = itertools.product(EPSILONS, (subject.state.params, subject.wild_params), (1, 3))
+    for epsilon, params, steps in every:
+        actions = np.asarray(subject.act(epsilon, jax.random.key(0), params, 1, steps)).astype(int)
         allowed = np.take_along_axis(AVAIL, actions[..., None], -1)[..., 0]
         for row, agent in np.argwhere(~allowed)[:1]:
             where = f"epsilon={epsilon}, agent {agent}"
@@ -230,6 +255,8 @@ def endings(subject: Subject) -> Iterator[Finding]:
 def targets(subject: Subject) -> Iterator[Finding]:
     """Target networks change only when a copy is asked for, and nothing else does then."""
     result = subject.update(_episodes()).state
+    if not _same(result.target_networks, subject.state.target_networks):
+        yield Finding("update", "changes the target networks")
     synced = subject.learner.sync_targets(result)
     if not _same(synced.params, result.params) or not _same(synced.opt_state, result.opt_state):
         yield Finding("sync_targets", "changes more than the target networks")
