@@ -1,7 +1,7 @@
 """What every algorithm promises; a new file in `macpo/algorithms` is tested without an edit here.
 
-Compilation is nearly all of the time here, so an algorithm's update is compiled once, for batches of
-one size that all tests share.
+Compilation is nearly all of the time here, so an algorithm's update is compiled once, for batches
+of one size that all tests share.
 """
 
 import dataclasses
