@@ -1,13 +1,14 @@
 """Trained policies: greedy, within what is available, seed by seed."""
 
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 import pytest
 
 import macpo
-from macpo.runs.policy import play
+from macpo.runs.policy import PolicyState, play
 from tests.runs.conftest import SMALL
 
 
@@ -29,6 +30,81 @@ def test_a_policy_refuses_arrays_of_another_shape(whole: Path):
         policy.act(np.zeros((2, 7)))
     with pytest.raises(macpo.UsageError, match="at least one available action"):
         policy.act(np.zeros((2, 75)), np.zeros((2, 6)))
+
+
+def some_observations(n_envs: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 2, (n_envs, 2, 75))
+
+
+def test_a_policy_says_which_run_and_seed_it_is_of(whole: Path):
+    policy = macpo.load(whole)
+    assert policy.seed == 0
+    assert repr(policy) == f"Policy('{whole}', seed=0)"
+
+
+def test_a_batch_of_environments_is_played_as_each_of_them_alone(whole: Path):
+    policy, obs = macpo.load(whole), some_observations(3)
+    together = [policy.act(obs), policy.act(obs[::-1])]
+    for b in range(3):
+        policy.reset()
+        np.testing.assert_array_equal(policy.act(obs[b]), together[0][b])
+        np.testing.assert_array_equal(policy.act(obs[::-1][b]), together[1][b])
+
+
+def test_an_episode_does_not_change_its_number_of_environments(whole: Path):
+    policy = macpo.load(whole)
+    policy.act(some_observations(3))
+    with pytest.raises(macpo.UsageError, match=r"begun in 3 environments and cannot go on in 2"):
+        policy.act(some_observations(2))
+    policy.reset()
+    assert policy.act(some_observations(2)).shape == (2, 2)
+
+
+def test_exploration_is_uniform_at_one_and_the_same_after_a_reset_with_its_seed(whole: Path):
+    policy, obs = macpo.load(whole), some_observations(600)
+    policy.reset(seed=4)
+    actions = policy.act(obs, epsilon=1.0)
+    np.testing.assert_allclose(np.bincount(actions.ravel()) / actions.size, 1 / 6, atol=0.05)
+    policy.reset()
+    assert (policy.act(obs, epsilon=1.0) != actions).any()
+    policy.reset(seed=4)
+    np.testing.assert_array_equal(policy.act(obs, epsilon=1.0), actions)
+
+
+def test_an_exploration_beyond_one_is_refused(whole: Path):
+    with pytest.raises(macpo.UsageError, match="epsilon must be between 0 and 1"):
+        macpo.load(whole).act(some_observations(1), epsilon=1.5)
+
+
+def test_a_step_is_what_act_does_and_changes_nothing(whole: Path):
+    policy, obs = macpo.load(whole), some_observations(3)
+    begin = policy.initial_state(3)
+    state, first = policy.step(begin, obs)
+    _, second = policy.step(state, obs)
+    np.testing.assert_array_equal(policy.step(begin, obs)[1], first)
+    np.testing.assert_array_equal(policy.act(obs), first)
+    np.testing.assert_array_equal(policy.act(obs), second)
+    assert all(leaf.shape[0] == 3 for leaf in jax.tree.leaves(state))
+
+
+def test_a_step_can_be_compiled_with_others(whole: Path):
+    policy, obs = macpo.load(whole), some_observations(3)
+
+    @jax.jit
+    def five(state: PolicyState) -> tuple[PolicyState, Any]:
+        return jax.lax.scan(lambda s, _: policy.step(s, obs), state, length=5)
+
+    _, actions = five(policy.initial_state(3))
+    for expected in actions:
+        np.testing.assert_array_equal(policy.act(obs), expected)
+
+
+def test_a_step_refuses_what_does_not_belong_together(whole: Path):
+    policy, obs = macpo.load(whole), some_observations(3)
+    with pytest.raises(macpo.UsageError, match="state is of 2 environments, obs of 3"):
+        policy.step(policy.initial_state(2), obs)
+    with pytest.raises(macpo.UsageError, match="an epsilon needs a key"):
+        policy.step(policy.initial_state(3), obs, epsilon=0.1)
 
 
 def test_a_seed_that_was_not_trained_is_refused(whole: Path):
