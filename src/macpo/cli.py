@@ -62,7 +62,14 @@ _Trust: TypeAlias = Annotated[
         "files whose author you trust."
     ),
 ]
-
+_Best: TypeAlias = Annotated[
+    bool,
+    tyro.conf.FlagCreatePairsOff,
+    tyro.conf.arg(
+        help="Use the parameters of each seed's best evaluation, which a run keeps at its end, in "
+        "place of the last ones."
+    ),
+]
 
 MAX_MESSAGE = 2_000
 """Characters of a message about flags; a longer one repeats a long word."""
@@ -320,12 +327,15 @@ def _parse_with_env(
     """The flags, and the environment that replaces the run's own (None: it stays)."""
     chosen, rest = _take(arguments, ("env",))
     env = _named("envs", chosen["env"][-1]) if "env" in chosen else None
+    if env is None and any(word.startswith("--env.") for word in rest):
+        env = _env_of_run(rest)
     known = ", ".join(registry.discover("envs"))
     flags = [
         _taken(
             "env",
-            "An environment to play instead of that of the training, of the same sizes: one of "
-            f"{known}, or module:name. Its flags are then --env.*.",
+            "An environment to play instead of that of the training, with observations and actions "
+            f"of the same sizes: one of {known}, or module:name. Its flags are then --env.*; "
+            "without --env, they change the environment of the training.",
         ),
         *([] if env is None else [("env", _flags_of(env), env)]),
     ]
@@ -334,6 +344,14 @@ def _parse_with_env(
     )
     parsed: Any = _parse(both, rest, name, summary)
     return parsed, getattr(parsed, "env", None)
+
+
+def _env_of_run(arguments: list[str]) -> Any:
+    """The environment of the run that is among the arguments; None if there is no run."""
+    for word in arguments:
+        if (files := RunDirectory(word or ".")).has_experiment():
+            return files.read_experiment(trust=_trusted("--trust" in arguments)).env
+    return None
 
 
 def _flags_of(config: object) -> Any:
@@ -620,6 +638,7 @@ class _Evaluate:
     """Seed of the episodes, not of the training."""
     epsilon: Fraction | None = None
     """Act as in training with this exploration; 0 samples from policies. Greedily by default."""
+    best: _Best = False
     trust: _Trust = False
     workers: Workers = field(default_factory=Workers)
 
@@ -631,6 +650,7 @@ def _evaluate(arguments: list[str]) -> None:
         flags.run,
         flags.episodes,
         flags.seed,
+        which="best" if flags.best else "last",
         env=env,
         epsilon=flags.epsilon,
         workers=flags.workers,
@@ -658,10 +678,11 @@ class _Render:
     run: Annotated[Path, tyro.conf.Positional]
     """Run directory."""
     out: Path | None = None
-    """File to write, ending in .gif or .mp4; default: episode.gif in the run directory, or
-    episode-ENV.gif with --env."""
+    """File to write, ending in .gif or .mp4; default: episode.gif in the run directory, with
+    --best or --env episode-best.gif, episode-ENV.gif."""
     seed: NonNegativeInt = 0
     """Seed of the episode."""
+    best: _Best = False
     trust: _Trust = False
 
 
@@ -672,10 +693,11 @@ def _render(arguments: list[str]) -> None:
 
     flags, env = _parse_with_env(_Render, arguments, "macpo render", _summary(_render))
     files = RunDirectory(flags.run)
-    default = files.episode if env is None else files.episode_in(registry.name_of(env))
-    file = flags.out or default
+    which = "best" if flags.best else "last"
+    name_of_env = None if env is None else registry.name_of(env)
+    file = flags.out or files.episode_of(which, name_of_env)
     encoder(file)  # refuses a wrong ending before anything is played
-    policy = macpo.load(flags.run, env=env, trust=_trusted(flags.trust))
+    policy = macpo.load(flags.run, which=which, env=env, trust=_trusted(flags.trust))
     states, actions, rewards = play(policy, flags.seed)
     animate(policy.trainer.env, states, actions, rewards, file)
     name = policy.trainer.env.spec.name

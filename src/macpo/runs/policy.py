@@ -14,8 +14,9 @@ from macpo.bounds import Fraction, NonNegativeInt, checked
 from macpo.errors import require
 from macpo.experiment import Experiment
 from macpo.machine import prepare_jax
+from macpo.runs.acting import Acting, acting_of
 from macpo.runs.directory import RunDirectory
-from macpo.runs.saving import read_model
+from macpo.runs.saving import Which, read_model
 from macpo.training.player import CompiledPlayer, Player, open_player
 from macpo.training.trainer import Trainer, evaluation_key, make_trainer
 from macpo.types import Observation, PyTree, Spec, action_dtype
@@ -36,7 +37,7 @@ class Policy:
 
     `act` remembers the episode until `reset`; `step` is the same as a pure function. `env`, a name
     or a configuration, is the environment to play in place of that of the training; UsageError if
-    it differs from it in number of agents or actions or in the size of observations or state.
+    its observations or actions are others, or if the policy cannot act for so many agents.
     """
 
     def __init__(
@@ -44,11 +45,12 @@ class Policy:
         directory: str | os.PathLike[str],
         seed: int | None = None,
         env: Any = None,  # as for `Experiment`
+        which: Which = "last",
         *,
         trust: bool = False,
     ) -> None:
-        trained = read_trained(RunDirectory(directory), env, trust=trust)
-        self.directory = os.fspath(directory)
+        trained = read_trained(RunDirectory(directory), env, which, trust=trust)
+        self.directory, self.which = os.fspath(directory), which
         self.experiment, self.trainer = trained.experiment, trained.trainer
         run = self.experiment.run
         seed = checked(seed, NonNegativeInt | None, "seed")
@@ -65,7 +67,8 @@ class Policy:
         self.reset()
 
     def __repr__(self) -> str:
-        return f"Policy({self.directory!r}, seed={self.seed})"
+        which = "" if self.which == "last" else f", which={self.which!r}"
+        return f"Policy({self.directory!r}, seed={self.seed}{which})"
 
     # --- one episode after another ----------------------------------------------------------------
 
@@ -172,16 +175,18 @@ def load(
     directory: str | os.PathLike[str],
     seed: int | None = None,
     *,
+    which: Which = "last",
     env: Any = None,  # as for `Experiment`
     trust: bool = False,
 ) -> Policy:
     """The trained policy of a run directory.
 
-    `seed` chooses one of several; `env` is another environment of the same sizes, by name or as a
-    configuration; `trust` lets the run's files name code to import that is not registered
-    (SECURITY.md).
+    `seed` chooses one of several; `which` are its parameters, the last ones or those of its best
+    evaluation; `env` is another environment, by name or as a configuration, whose observations and
+    actions are of the same sizes; `trust` lets the run's files name code to import that is not
+    registered (SECURITY.md).
     """
-    return Policy(directory, seed, env, trust=trust)
+    return Policy(directory, seed, env, which, trust=trust)
 
 
 # --- the film of an episode -----------------------------------------------------------------------
@@ -247,27 +252,33 @@ class Trained(NamedTuple):
         return jax.tree.map(lambda x: jnp.asarray(x[k]), self.params)
 
 
-def read_trained(directory: RunDirectory, env: Any = None, *, trust: bool = False) -> Trained:
+def read_trained(
+    directory: RunDirectory, env: Any = None, which: Which = "last", *, trust: bool = False
+) -> Trained:
     """The experiment of a run, its trainer and parameters; with an `env`, for that environment.
 
-    UsageError if there is no checkpoint yet, or if the environment does not fit. `trust` allows
-    names that are not registered (`macpo.experiment.from_dict`).
+    The parameters are those of the training all the same: a mixer of so many agents is not needed
+    to act. UsageError if there is no checkpoint yet, or if the environment does not fit. `trust`
+    allows names that are not registered (`macpo.experiment.from_dict`).
     """
+    which = checked(which, Which, "which")
     experiment = planned = directory.read_experiment(trust=trust)
     prepare_jax()
-    if env is None:
-        trainer = make_trainer(experiment)
-    else:
-        trained_on = experiment.env.make().spec
+    trainer = make_trainer(experiment)
+    params = read_model(directory, planned, trainer.state_shapes.learner.params, which)
+    if env is not None:
+        trained = trainer
         experiment = replace(experiment, env=env)
         trainer = make_trainer(experiment)
-        _check_same_sizes(trained_on, trainer.env.spec)
-    like = trainer.state_shapes.learner.params
-    return Trained(experiment, trainer, read_model(directory, planned, like))
+        _check_can_play(trained.env.spec, trainer.env.spec, acting_of(trained.algorithm))
+    return Trained(experiment, trainer, params)
 
 
-def _check_same_sizes(trained_on: Spec, other: Spec) -> None:
-    sizes = ("n_agents", "n_actions", "obs_size", "state_size")
+def _check_can_play(trained_on: Spec, other: Spec, acting: Acting | None) -> None:
+    """UsageError unless the agents' network takes what the other environment gives."""
+    sizes = ["n_actions", "obs_size", "obs_last_action", "obs_agent_id"]
+    if acting is None:  # nobody knows what its own way of acting depends on
+        sizes += ["n_agents", "state_size"]
     unlike = [
         f"{name} {getattr(other, name)} for {getattr(trained_on, name)}"
         for name in sizes
@@ -277,4 +288,10 @@ def _check_same_sizes(trained_on: Spec, other: Spec) -> None:
         not unlike,
         f"a policy of {trained_on.name} cannot play {other.name}, which has {', '.join(unlike)}; "
         "choose an environment of the same sizes.",
+    )
+    require(
+        other.n_agents == trained_on.n_agents or not trained_on.obs_agent_id,
+        f"a policy of {trained_on.n_agents} agents cannot play {other.name} with "
+        f"{other.n_agents}: which of the {trained_on.n_agents} an agent is, is an input of its "
+        "network (obs_agent_id); choose as many agents.",
     )
