@@ -875,21 +875,54 @@ def _compare(arguments: list[str]) -> int | None:
 @dataclass(frozen=True)
 class _Export:
     paths: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PATH…")]
-    """As for `macpo report`."""
-    marl_eval: Path
-    """File to write, in marl-eval's JSON."""
+    """As for `macpo report`; with --to, one run directory."""
+    marl_eval: Path | None = None
+    """File to write all results to, in marl-eval's JSON."""
+    to: Literal["numpy", "torch"] | None = None
+    """Write the run's policy as one Python file that acts with this library alone."""
+    out: Path | None = None
+    """With --to: the file; default: policy_numpy.py or policy_torch.py in the run directory."""
+    seed: NonNegativeInt | None = None
+    """With --to: the trained seed; default: the run's first."""
+    best: _Best = False
+    trust: _Trust = False
 
 
 def _export(arguments: list[str]) -> None:
-    """Write results for other programs."""
+    """Write results for other programs, or a policy that acts without macpo and JAX."""
+    flags: _Export = _parse(_Export, arguments, "macpo export", _summary(_export))
+    require(
+        (flags.marl_eval is None) != (flags.to is None),
+        "macpo export writes either results (--marl-eval FILE) or a run's policy (--to numpy or "
+        "--to torch); say which.",
+    )
+    if flags.marl_eval is not None:
+        _export_results(flags.paths, flags.marl_eval)
+    else:
+        _export_policy(flags)
+
+
+def _export_results(paths: Sequence[Path], file: Path) -> None:
     from macpo.report.collection import collect
     from macpo.report.export import write_marl_eval
 
-    flags: _Export = _parse(_Export, arguments, "macpo export", _summary(_export))
-    collection = collect(flags.paths)
-    for note in (*collection.notes, *write_marl_eval(collection, flags.marl_eval)):
+    collection = collect(paths)
+    for note in (*collection.notes, *write_marl_eval(collection, file)):
         say(_console, note, "yellow")
-    say(_console, f"marl-eval: {flags.marl_eval}")
+    say(_console, f"marl-eval: {file}")
+
+
+def _export_policy(flags: _Export) -> None:
+    from macpo.runs.standalone import write_policy
+
+    require(len(flags.paths) == 1, f"--to takes one run directory, not {len(flags.paths)} paths.")
+    assert flags.to is not None
+    (directory,) = flags.paths
+    file = flags.out or directory / f"policy_{flags.to}.py"
+    which = "best" if flags.best else "last"
+    policy = macpo.load(directory, flags.seed, which=which, trust=_trusted(flags.trust))
+    write_policy(policy, file, flags.to)
+    say(_console, f"{policy}: {file}")
 
 
 _LISTS: Mapping[str, Callable[[], Mapping[str, Any]]] = {  # of configurations, or of presets

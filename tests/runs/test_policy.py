@@ -1,5 +1,7 @@
 """Trained policies: greedy, within what is available, seed by seed."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,11 @@ import numpy as np
 import pytest
 
 import macpo
-from macpo.runs.policy import PolicyState, play
+from macpo.runs import arrays
+from macpo.runs.acting import acting_of
+from macpo.runs.directory import RunDirectory
+from macpo.runs.policy import PolicyState, check_can_play, play
+from macpo.training.trainer import make_trainer
 from tests.runs.conftest import SMALL
 
 
@@ -112,9 +118,74 @@ def test_a_seed_that_was_not_trained_is_refused(whole: Path):
         macpo.load(whole, seed=3)
 
 
+# --- other teams ----------------------------------------------------------------------------------
+
+
 def test_an_environment_of_other_sizes_is_refused(whole: Path):
     with pytest.raises(macpo.UsageError, match="cannot play two-step, which has n_actions"):
         macpo.load(whole, env="two-step")
+
+
+def test_more_agents_on_a_larger_grid_each_act_as_one_of_two_would(whole: Path):
+    """An agent of Predator-Prey is told neither its index nor the state."""
+    larger = replace(SMALL.env, height=6, width=6, n_predators=4, n_prey=3)
+    policy, two = macpo.load(whole, env=larger), macpo.load(whole)
+    obs = np.random.default_rng(1).integers(0, 2, (4, 75))
+    actions = policy.act(obs)
+    np.testing.assert_array_equal(actions[:2], two.act(obs[:2]))
+    two.reset()
+    np.testing.assert_array_equal(actions[2:], two.act(obs[2:]))
+    assert play(policy).actions.shape[1] == 4
+
+
+def test_more_agents_are_refused_where_the_network_takes_their_index():
+    acting = acting_of(make_trainer(macpo.Experiment(env="two-step")).algorithm)
+    spec = macpo.envs.TwoStep().make().spec
+    check_can_play(spec, replace(spec, state_size=9), acting)
+    with pytest.raises(macpo.UsageError, match=r"of 2 agents cannot play two-step with 3: .*index"):
+        check_can_play(spec, replace(spec, n_agents=3), acting)
+
+
+def test_another_state_is_refused_where_nobody_knows_how_the_algorithm_acts():
+    spec = macpo.envs.TwoStep().make().spec
+    with pytest.raises(macpo.UsageError, match="which has state_size 9 for"):
+        check_can_play(spec, replace(spec, state_size=9), None)
+
+
+# --- which parameters -----------------------------------------------------------------------------
+
+
+def test_the_best_parameters_are_those_of_the_best_evaluation(whole: Path, tmp_path: Path):
+    run = RunDirectory(shutil.copytree(whole, tmp_path / "run"))
+    best = arrays.read(run.best)
+    doubled = {name: 2 * x for name, x in best.arrays.items()}
+    arrays.write(run.best, doubled, best.info)
+    policy = macpo.load(run.path, which="best")
+    expected = doubled["value.agent.head.bias"][0]
+    np.testing.assert_array_equal(policy.params.value.agent.head.bias, expected)
+    assert repr(policy) == f"Policy('{run.path}', seed=0, which='best')"
+    assert policy.step(policy.initial_state(), some_observations(1))[1].shape == (1, 2)
+
+
+def test_other_parameters_than_last_and_best_are_refused(whole: Path):
+    other: Any = "first"
+    with pytest.raises(macpo.UsageError, match="which must be"):
+        macpo.load(whole, which=other)
+
+
+def test_best_parameters_that_are_missing_or_damaged_are_told_in_a_sentence(
+    whole: Path, tmp_path: Path
+):
+    run = RunDirectory(shutil.copytree(whole, tmp_path / "run"))
+    data = bytearray(run.best.read_bytes())
+    data[-1] ^= 1
+    run.best.write_bytes(data)
+    with pytest.raises(macpo.UsageError, match=r"best\.safetensors is damaged: .* makes it again"):
+        macpo.load(run.path, which="best")
+    run.best.unlink()
+    with pytest.raises(macpo.UsageError, match=r"no best\.safetensors yet: the run has not ended"):
+        macpo.load(run.path, which="best")
+    assert macpo.load(run.path).seed == 0
 
 
 def test_a_run_without_a_checkpoint_has_no_policy_yet(whole: Path, tmp_path: Path):

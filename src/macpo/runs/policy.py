@@ -270,11 +270,11 @@ def read_trained(
         trained = trainer
         experiment = replace(experiment, env=env)
         trainer = make_trainer(experiment)
-        _check_can_play(trained.env.spec, trainer.env.spec, acting_of(trained.algorithm))
+        check_can_play(trained.env.spec, trainer.env.spec, acting_of(trained.algorithm))
     return Trained(experiment, trainer, params)
 
 
-def _check_can_play(trained_on: Spec, other: Spec, acting: Acting | None) -> None:
+def check_can_play(trained_on: Spec, other: Spec, acting: Acting | None) -> None:
     """UsageError unless the agents' network takes what the other environment gives."""
     sizes = ["n_actions", "obs_size", "obs_last_action", "obs_agent_id"]
     if acting is None:  # nobody knows what its own way of acting depends on
@@ -292,6 +292,6 @@ def _check_can_play(trained_on: Spec, other: Spec, acting: Acting | None) -> Non
     require(
         other.n_agents == trained_on.n_agents or not trained_on.obs_agent_id,
         f"a policy of {trained_on.n_agents} agents cannot play {other.name} with "
-        f"{other.n_agents}: which of the {trained_on.n_agents} an agent is, is an input of its "
-        "network (obs_agent_id); choose as many agents.",
+        f"{other.n_agents}: an input of their network is the agent's index, one of "
+        f"{trained_on.n_agents} (obs_agent_id); choose as many agents.",
     )

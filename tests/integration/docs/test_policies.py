@@ -1,6 +1,7 @@
 """The snippets of docs/policies.md run as printed."""
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 import macpo
+from macpo.cli import main
 from macpo.types import TimeStep
 from tests.runs.conftest import SMALL, train
 from tests.support.paths import ROOT
@@ -68,3 +70,24 @@ def test_the_loop_without_hidden_state_begins_one_environment_anew(run: Path):
             exec(snippet, names)  # the page is ours
     last_action = np.asarray(names["state"].last_action)
     assert (last_action[3] == -1).all() and (last_action[[*range(3), 4]] >= 0).all()
+
+
+def test_the_commands_work_and_those_that_cannot_are_refused(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(run)
+    commands = "".join(re.findall(r"```bash\n(.*?)```", PAGE, re.S)).splitlines()
+    for line in commands:
+        arguments = [word for word in shlex.split(line, comments=True)[1:] if word != "320"]
+        arguments = [word for word in arguments if word != "--episodes"]
+        extra = ["--episodes", "2"] if arguments[0] == "evaluate" else []
+        with pytest.raises(SystemExit) as stop:
+            main([*arguments, *extra])
+        said = capsys.readouterr()
+        if "# refused" in line:
+            assert stop.value.code == 2 and "cannot play" in said.err, line
+        else:
+            assert stop.value.code == 0, said.err
+    official = run / "runs" / "official"
+    assert (official / "episode-best.gif").exists()
+    assert (official / "episode-predator-prey.gif").exists()
