@@ -347,10 +347,15 @@ def _parse_with_env(
 
 
 def _env_of_run(arguments: list[str]) -> Any:
-    """The environment of the run that is among the arguments; None if there is no run."""
+    """The environment of the run that is among the arguments; None if only help is asked for."""
     for word in arguments:
         if (files := RunDirectory(word or ".")).has_experiment():
             return files.read_experiment(trust=_trusted("--trust" in arguments)).env
+    require(
+        "--help" in arguments or "-h" in arguments,
+        "--env.* without --env changes the environment of a run, and there is no run directory "
+        "among the arguments; give one, or --env NAME.",
+    )
     return None
 
 
