@@ -1,5 +1,6 @@
 """Policies as Python files: without JAX they act as `macpo.load` does."""
 
+import ast
 import importlib.util
 import subprocess
 import sys
@@ -104,6 +105,32 @@ def test_the_same_policy_is_written_in_the_same_bytes(whole: Path, tmp_path: Pat
     for name in ("a.py", "b.py"):
         write_policy(macpo.load(whole), tmp_path / name, "numpy")
     assert (tmp_path / "a.py").read_bytes() == (tmp_path / "b.py").read_bytes()
+
+
+def test_no_name_in_an_experiment_becomes_code(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    policy = macpo.load(whole)
+    monkeypatch.setattr(macpo.Experiment, "title", 'game"""\nimport os\n"""\\')
+    write_policy(policy, tmp_path / "other.py", "numpy")
+    module = ast.parse((tmp_path / "other.py").read_text())
+    imported = [node.names[0].name for node in module.body if isinstance(node, ast.Import)]
+    assert imported == ["base64", "numpy"]
+
+
+def test_the_layers_for_pytorch_have_the_names_of_pymarls_agent(whole: Path, tmp_path: Path):
+    policy = exported(macpo.load(whole), tmp_path / "other.py", "torch")
+    shapes = {name: tuple(x.shape) for name, x in policy.state_dict().items()}
+    assert shapes == {
+        "fc1.weight": (8, 81),
+        "fc1.bias": (8,),
+        "rnn.weight_ih": (24, 8),
+        "rnn.weight_hh": (24, 8),
+        "rnn.bias_ih": (24,),
+        "rnn.bias_hh": (24,),
+        "fc2.weight": (6, 8),
+        "fc2.bias": (6,),
+    }
 
 
 def test_an_algorithm_that_acts_in_its_own_way_is_refused(whole: Path, tmp_path: Path):
