@@ -62,7 +62,14 @@ _Trust: TypeAlias = Annotated[
         "files whose author you trust."
     ),
 ]
-
+_Best: TypeAlias = Annotated[
+    bool,
+    tyro.conf.FlagCreatePairsOff,
+    tyro.conf.arg(
+        help="Use the parameters of each seed's best evaluation, which a run keeps at its end, in "
+        "place of the last ones."
+    ),
+]
 
 MAX_MESSAGE = 2_000
 """Characters of a message about flags; a longer one repeats a long word."""
@@ -320,12 +327,15 @@ def _parse_with_env(
     """The flags, and the environment that replaces the run's own (None: it stays)."""
     chosen, rest = _take(arguments, ("env",))
     env = _named("envs", chosen["env"][-1]) if "env" in chosen else None
+    if env is None and any(word.startswith("--env.") for word in rest):
+        env = _env_of_run(rest)
     known = ", ".join(registry.discover("envs"))
     flags = [
         _taken(
             "env",
-            "An environment to play instead of that of the training, of the same sizes: one of "
-            f"{known}, or module:name. Its flags are then --env.*.",
+            "An environment to play instead of that of the training, with observations and actions "
+            f"of the same sizes: one of {known}, or module:name. Its flags are then --env.*; "
+            "without --env, they change the environment of the training.",
         ),
         *([] if env is None else [("env", _flags_of(env), env)]),
     ]
@@ -334,6 +344,19 @@ def _parse_with_env(
     )
     parsed: Any = _parse(both, rest, name, summary)
     return parsed, getattr(parsed, "env", None)
+
+
+def _env_of_run(arguments: list[str]) -> Any:
+    """The environment of the run that is among the arguments; None if only help is asked for."""
+    for word in arguments:
+        if (files := RunDirectory(word or ".")).has_experiment():
+            return files.read_experiment(trust=_trusted("--trust" in arguments)).env
+    require(
+        "--help" in arguments or "-h" in arguments,
+        "--env.* without --env changes the environment of a run, and there is no run directory "
+        "among the arguments; give one, or --env NAME.",
+    )
+    return None
 
 
 def _flags_of(config: object) -> Any:
@@ -620,6 +643,7 @@ class _Evaluate:
     """Seed of the episodes, not of the training."""
     epsilon: Fraction | None = None
     """Act as in training with this exploration; 0 samples from policies. Greedily by default."""
+    best: _Best = False
     trust: _Trust = False
     workers: Workers = field(default_factory=Workers)
 
@@ -631,6 +655,7 @@ def _evaluate(arguments: list[str]) -> None:
         flags.run,
         flags.episodes,
         flags.seed,
+        which="best" if flags.best else "last",
         env=env,
         epsilon=flags.epsilon,
         workers=flags.workers,
@@ -658,10 +683,11 @@ class _Render:
     run: Annotated[Path, tyro.conf.Positional]
     """Run directory."""
     out: Path | None = None
-    """File to write, ending in .gif or .mp4; default: episode.gif in the run directory, or
-    episode-ENV.gif with --env."""
+    """File to write, ending in .gif or .mp4; default: episode.gif in the run directory, with
+    --best or --env episode-best.gif, episode-ENV.gif."""
     seed: NonNegativeInt = 0
     """Seed of the episode."""
+    best: _Best = False
     trust: _Trust = False
 
 
@@ -672,10 +698,11 @@ def _render(arguments: list[str]) -> None:
 
     flags, env = _parse_with_env(_Render, arguments, "macpo render", _summary(_render))
     files = RunDirectory(flags.run)
-    default = files.episode if env is None else files.episode_in(registry.name_of(env))
-    file = flags.out or default
+    which = "best" if flags.best else "last"
+    name_of_env = None if env is None else registry.name_of(env)
+    file = flags.out or files.episode_of(which, name_of_env)
     encoder(file)  # refuses a wrong ending before anything is played
-    policy = macpo.load(flags.run, env=env, trust=_trusted(flags.trust))
+    policy = macpo.load(flags.run, which=which, env=env, trust=_trusted(flags.trust))
     states, actions, rewards = play(policy, flags.seed)
     animate(policy.trainer.env, states, actions, rewards, file)
     name = policy.trainer.env.spec.name
@@ -853,21 +880,54 @@ def _compare(arguments: list[str]) -> int | None:
 @dataclass(frozen=True)
 class _Export:
     paths: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PATH…")]
-    """As for `macpo report`."""
-    marl_eval: Path
-    """File to write, in marl-eval's JSON."""
+    """As for `macpo report`; with --to, one run directory."""
+    marl_eval: Path | None = None
+    """File to write all results to, in marl-eval's JSON."""
+    to: Literal["numpy", "torch"] | None = None
+    """Write the run's policy as one Python file that acts with this library alone."""
+    out: Path | None = None
+    """With --to: the file; default: policy_numpy.py or policy_torch.py in the run directory."""
+    seed: NonNegativeInt | None = None
+    """With --to: the trained seed; default: the run's first."""
+    best: _Best = False
+    trust: _Trust = False
 
 
 def _export(arguments: list[str]) -> None:
-    """Write results for other programs."""
+    """Write results for other programs, or a policy that acts without macpo and JAX."""
+    flags: _Export = _parse(_Export, arguments, "macpo export", _summary(_export))
+    require(
+        (flags.marl_eval is None) != (flags.to is None),
+        "macpo export writes either results (--marl-eval FILE) or a run's policy (--to numpy or "
+        "--to torch); say which.",
+    )
+    if flags.marl_eval is not None:
+        _export_results(flags.paths, flags.marl_eval)
+    else:
+        _export_policy(flags)
+
+
+def _export_results(paths: Sequence[Path], file: Path) -> None:
     from macpo.report.collection import collect
     from macpo.report.export import write_marl_eval
 
-    flags: _Export = _parse(_Export, arguments, "macpo export", _summary(_export))
-    collection = collect(flags.paths)
-    for note in (*collection.notes, *write_marl_eval(collection, flags.marl_eval)):
+    collection = collect(paths)
+    for note in (*collection.notes, *write_marl_eval(collection, file)):
         say(_console, note, "yellow")
-    say(_console, f"marl-eval: {flags.marl_eval}")
+    say(_console, f"marl-eval: {file}")
+
+
+def _export_policy(flags: _Export) -> None:
+    from macpo.runs.standalone import write_policy
+
+    require(len(flags.paths) == 1, f"--to takes one run directory, not {len(flags.paths)} paths.")
+    assert flags.to is not None
+    (directory,) = flags.paths
+    file = flags.out or directory / f"policy_{flags.to}.py"
+    which = "best" if flags.best else "last"
+    policy = macpo.load(directory, flags.seed, which=which, trust=_trusted(flags.trust))
+    write_policy(policy, file, flags.to)
+    say(_console, f"{policy}: {file}")
 
 
 _LISTS: Mapping[str, Callable[[], Mapping[str, Any]]] = {  # of configurations, or of presets

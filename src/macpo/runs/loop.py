@@ -15,6 +15,7 @@ from macpo import registry
 from macpo.errors import UsageError
 from macpo.experiment import Experiment
 from macpo.runs import saving
+from macpo.runs.acting import Acting
 from macpo.runs.best import TIMES, Best, absolute_rows, better_of, evaluations
 from macpo.runs.directory import RunDirectory
 from macpo.runs.files import write_atomically
@@ -47,7 +48,7 @@ class RunLoop:
     """Plays what is left of a run from `state` on, and records it in the run's directory.
 
     The first `metrics_bytes` of metrics.jsonl belong to the state; later rows are overwritten. With
-    the `best` evaluation until then, the absolute metric is told at the end.
+    the `best` evaluation until then, its parameters and the absolute metric are kept at the end.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class RunLoop:
         state: TrainState,
         metrics_bytes: int = 0,
         best: Best | None = None,
+        acting: Acting | None = None,
         *,
         console: Console,
         trackers: Collection[str] = (),
@@ -64,7 +66,7 @@ class RunLoop:
     ) -> None:
         self._replay = replay
         self.experiment, self.directory, self.state = experiment, directory, state
-        self.console, self._best = console, best
+        self.console, self._best, self._acting = console, best, acting
         settings, env_steps = experiment.run, to_numpy(state.env_steps)
         done = int(env_steps.min())
         # first what may be refused, so that the display never stays on the terminal
@@ -96,6 +98,7 @@ class RunLoop:
                     self._save()
             self._save()
             if self._best is not None and not received:
+                saving.save_best(self.directory, self.experiment, self._best, self._acting)
                 self._play_best(player, self._best, received)
         if not received:
             return RunResult(self.directory.path, finished=True)
@@ -192,7 +195,8 @@ class RunLoop:
         say(self.console, f"{tracker.name} stopped: {error}", "yellow")
 
     def _save(self) -> None:
-        saving.save(self.directory, self.experiment, self.state, self._rows.sync(), self._best)
+        rows = self._rows.sync()
+        saving.save(self.directory, self.experiment, self.state, rows, self._best, self._acting)
         self._write_timing("checkpoint")
 
     def _write_timing(self, what: str) -> None:
