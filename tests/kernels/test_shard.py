@@ -44,6 +44,19 @@ def test_every_device_gets_every_nth_episode_and_results_come_back_in_order():
     assert out["device"].tolist() == [0, 1] * 16
 
 
+@pytest.mark.parametrize(("of_program", "batch_size"), [(16, 48), (32, 48), (32, 33), (64, 16)])
+def test_a_program_stays_on_its_devices_whatever_batches_it_maps_over(of_program, batch_size):
+    """DOP learns from its batch and from the newest episodes at once."""
+    number, devices = jnp.arange(batch_size), shard.replicated(of_program)
+
+    def program(x):
+        return map_over_devices(lambda constant, x: x + constant, jnp.array(100), x)
+
+    on_them = shard.on_devices_of(of_program, program)
+    out = jax.jit(on_them, in_shardings=devices, out_shardings=devices)(number)
+    assert out.tolist() == list(range(100, 100 + batch_size))
+
+
 def test_loss_metrics_and_every_gradient_are_those_of_one_device(one_device):
     learner = Qmix(rnn_hidden_dim=8, central_mixing_embed_dim=8).make(Canvas(CANVAS), Macpo())
     state = jax.jit(learner.init)(jax.random.key(0))
