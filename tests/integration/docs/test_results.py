@@ -17,6 +17,7 @@ from macpo.report.tables import markdown
 from macpo.report.writing import write_report
 from macpo.reproduce.figures import plan
 from macpo.reproduce.making import claim_table, verdicts
+from macpo.runs.record.moment import moment_files, read_moment
 from macpo.study.file import read
 from tests.support.fake_engine import install
 from tests.support.paths import ROOT
@@ -152,6 +153,23 @@ def early(method: str) -> float:
     curves = [seed.evaluations["test_return_mean"] for seed in found.seeds[task, index]]
     within = [c.values[(c.env_steps >= 100_000) & (c.env_steps <= 200_000)] for c in curves]
     return float(np.mean(np.concatenate(within)))
+
+
+def test_the_catches_under_the_microscope_are_those_that_were_recorded():
+    rows: list[str] = []
+    for file in moment_files(RESULTS / "microscope" / "replay"):
+        moment = read_moment(file)
+        about, steps = moment.about, moment.steps
+        catch = steps.reward == 10  # the catch alone, and nobody punished
+        errors = np.abs(steps.q - steps.target)[catch]
+        value = np.exp(steps.log_factors[catch][:, about.factors.index("value")])
+        numbers = [float(np.median(x)) for x in (errors, value, steps.weight[catch]) if catch.any()]
+        if numbers:
+            error, gap, weight = numbers
+            row = (f"{about.env_steps // 1000}k", catch.sum(), f"{error:.1f}", f"{gap:.2g}")
+            rows.append(f"| {' | '.join(map(str, (*row, f'{weight:.2g}')))} |")
+    text = (RESULTS / "README.md").read_text()
+    assert "\n".join(f"  {row}" for row in rows) in text
 
 
 def test_the_text_tells_the_early_means_of_the_table():
