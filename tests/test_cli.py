@@ -318,6 +318,21 @@ def test_a_finished_run_is_told_and_drawn_with_the_largest_return(
     ]
 
 
+@pytest.mark.parametrize("words", [["train", "--steps", "10"], ["resume", "my run"]])
+def test_a_run_is_told_the_command_that_asks_for_it(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    told = list[list[str]]()
+
+    def act(*args: object, command_line: list[str], **options: object) -> macpo.RunResult:
+        told.append(command_line)
+        return macpo.RunResult(tmp_path, finished=True)
+
+    monkeypatch.setattr(macpo, words[0], act)
+    assert run(*words) == 0
+    assert told == [["macpo", *words]]
+
+
 def test_list_explains_every_plugin_in_a_line(capsys: pytest.CaptureFixture[str]):
     assert run("list") == 0
     text = capsys.readouterr().out

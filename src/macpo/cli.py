@@ -162,6 +162,7 @@ def _train(arguments: list[str]) -> int | None:
         trackers=_chosen_trackers(flags.trackers),
         workers=flags.workers,
         record_weights=flags.record_weights,
+        command_line=["macpo", "train", *arguments],
     )
     return _finish(result, trust=True)  # the names in its files are those of this command
 
@@ -605,6 +606,7 @@ def _resume(arguments: list[str]) -> int | None:
             trackers=_chosen_trackers(flags.trackers),
             workers=flags.workers,
             trust=_trusted(flags.trust),
+            command_line=["macpo", "resume", *arguments],
         ),
         trust=flags.trust,
     )

@@ -28,7 +28,7 @@ def run(tmp_path: Path) -> RunDirectory:
     """With checkpoints at iterations 3 and 5, after 30 and 50 bytes of 60."""
     files = RunDirectory(tmp_path / "run")
     files.make()
-    files.describe(EXPERIMENT)
+    files.write_experiment(EXPERIMENT)
     checkpoint.begin(files.checkpoints)
     files.metrics.write_bytes(bytes(range(60)))
     for iteration in (3, 5):

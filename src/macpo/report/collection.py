@@ -25,7 +25,8 @@ from macpo.report.labels import flat, same, tell_apart
 from macpo.report.records import Curve, Row
 from macpo.report.seeds import IMPORTED, TrainedSeed
 from macpo.runs.directory import RunDirectory
-from macpo.runs.files import disk_errors, is_file, parse_json, read_json
+from macpo.runs.files import disk_errors, is_file, read_json
+from macpo.runs.record.timing import total_seconds
 from macpo.study.directory import PLAN
 
 FrameKind: TypeAlias = Literal["numpy", "pandas", "polars"]
@@ -197,7 +198,7 @@ def read_seeds(directory: Path) -> Iterator[TrainedSeed]:
             _curves(trains.get(seed, []), DIAGNOSTICS),
             row["env_steps"],
             row.get("updates", 0),
-            _wall_s(directory),
+            total_seconds(RunDirectory(directory).timing),
             _made_by(directory),
             _arm(directory),
             absolute.get(seed, {}),
@@ -322,21 +323,6 @@ def _of_studies(seeds: Sequence[TrainedSeed], paths: Sequence[Path]) -> list[str
 
 
 # --- reading --------------------------------------------------------------------------------------
-
-
-def _wall_s(run: Path) -> float:
-    """Seconds that a run has taken; every session begins at 0."""
-    try:
-        lines = RunDirectory(run).timing.read_bytes().splitlines()
-    except OSError:
-        return np.nan
-    total = last = 0.0
-    for line in lines:
-        with suppress(ValueError, TypeError, KeyError):
-            now = float(parse_json(line)["wall_s"])
-            total += last if now < last else 0.0
-            last = now
-    return total + last
 
 
 def _made_by(run: Path) -> str:
