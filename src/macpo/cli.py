@@ -732,6 +732,24 @@ def _show_report(written: "Written") -> None:
 
 
 @dataclass(frozen=True)
+class _Runs:
+    folder: Annotated[Path, tyro.conf.Positional] = Path("runs")
+    """A folder that holds runs at any depth: runs, a study, or several of either."""
+
+
+def _runs(arguments: list[str]) -> None:
+    """List the runs of a folder: what, how far, last return, finished or not; newest first."""
+    from macpo.report.listing import list_runs, runs_table
+    from macpo.report.tables import print_table
+
+    flags: _Runs = _parse(_Runs, arguments, "macpo runs", _summary(_runs))
+    runs, notes = list_runs(flags.folder)
+    print_table(_console, runs_table(runs, f"Runs in {flags.folder}"))
+    for note in notes:
+        say(_console, note, "yellow")
+
+
+@dataclass(frozen=True)
 class _Reproduce:
     figure: Annotated[str, tyro.conf.Positional]
     """One of fig1, fig2, fig3, fig4, table2."""
@@ -1011,6 +1029,7 @@ COMMANDS: Mapping[str, Command] = {
     "sweep": Command(_sweep),
     "evaluate": Command(_evaluate),
     "render": Command(_render),
+    "runs": Command(_runs),
     "report": Command(_report),
     "reproduce": Command(_reproduce),
     "compare": Command(_compare),

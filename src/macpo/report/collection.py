@@ -125,7 +125,7 @@ def collect(paths: Sequence[Path]) -> Collection:
     """
     seeds, notes = dict[Path, list[TrainedSeed]](), list[str]()
     for path in paths:
-        directories = list(_places(path, notes))
+        directories = list(places(path, notes))
         for directory in directories:
             place = directory.resolve()
             if place not in seeds:
@@ -162,7 +162,7 @@ def first_of(notes: Sequence[str], n: int) -> list[str]:
 def signature(paths: Sequence[Path]) -> frozenset[tuple[Path, int, int]]:
     """(file, time, size) of everything that a report on these directories depends on."""
     found: set[tuple[Path, int, int]] = set()
-    for directory in (d for path in paths for d in _places(path, [])):
+    for directory in (d for path in paths for d in places(path, [])):
         for file in (*_files(directory), *_study_files(directory)):
             with suppress(OSError):
                 about = file.stat()
@@ -171,7 +171,7 @@ def signature(paths: Sequence[Path]) -> frozenset[tuple[Path, int, int]]:
 
 
 def _read(place: Path) -> Iterator[TrainedSeed]:
-    other = None if _is_run(place) else format_of(place)
+    other = None if is_run(place) else format_of(place)
     return other.read(place) if other else read_seeds(place)
 
 
@@ -231,8 +231,11 @@ def read_study(directory: Path) -> Study:
 # --- finding --------------------------------------------------------------------------------------
 
 
-def _places(path: Path, notes: list[str]) -> Iterator[Path]:
-    """Those of runs, in order; a study's in that of its arms. Why some cannot be told is noted."""
+def places(path: Path, notes: list[str]) -> Iterator[Path]:
+    """Those of runs, in order; a study's in that of its arms. Why some cannot be told is noted.
+
+    Files and directories of other programs are among them.
+    """
     if is_file(path):
         if format_of(path):
             yield path
@@ -256,7 +259,7 @@ def _places(path: Path, notes: list[str]) -> Iterator[Path]:
     for folder, folders, files in os.walk(path, onerror=refused):
         here = Path(folder)
         folders.sort()
-        if _is_run(here) or (files and format_of(here)):
+        if is_run(here) or (files and format_of(here)):
             yield here
             n_found += 1
             folders.clear()
@@ -268,7 +271,8 @@ def _places(path: Path, notes: list[str]) -> Iterator[Path]:
         notes.append(f"{path} holds no run.")
 
 
-def _is_run(place: Path) -> bool:
+def is_run(place: Path) -> bool:
+    """Whether it is a run's directory, which may be damaged."""
     own = RunDirectory(place)
     return is_file(own.experiment) or is_file(own.metrics)
 
@@ -276,7 +280,7 @@ def _is_run(place: Path) -> bool:
 def _files(place: Path) -> list[Path]:
     """What a report on a run depends on."""
     own = RunDirectory(place)
-    if _is_run(place):
+    if is_run(place):
         files = [own.experiment, own.metrics, own.absolute, own.episode]
         return [*files, *own.replay.glob("*.safetensors")]
     return [place] if is_file(place) else sorted(place.glob("*.json"))

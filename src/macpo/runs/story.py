@@ -46,6 +46,12 @@ def tell(files: RunDirectory, experiment: Experiment) -> str:
     return "\n\n".join(parts)
 
 
+def is_finished(files: RunDirectory) -> bool:
+    """Whether the run's own files say that it has reached its end."""
+    sessions = read_sessions(files.sessions)
+    return is_written(files.absolute) or (bool(sessions) and sessions[-1].outcome == FINISHED)
+
+
 def read_results(files: RunDirectory) -> dict[int, Result]:
     """Of each seed that has rows; lines that cannot be read are passed over."""
     rows, absolute = list[Row](), dict[int, Row]()
@@ -83,7 +89,7 @@ def _state(
     planned, resume = experiment.run.steps, files.resume_command(experiment)
     played = min((result.env_steps for result in results.values()), default=0)
     last = sessions[-1] if sessions else Session("")
-    if is_written(files.absolute) or last.outcome == FINISHED:
+    if is_finished(files):
         when = f" on {last.ended} UTC" if last.ended else ""
         return (
             f"Finished{when}: every seed has played {played:,} env steps. "

@@ -1,0 +1,33 @@
+"""The commands of docs/runs.md run as printed, on small runs."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from macpo.cli import main
+from tests.support.paths import ROOT
+from tests.support.synthetic_runs import write_runs
+
+PAGE = (ROOT / "docs" / "runs.md").read_text()
+
+
+def commands() -> list[list[str]]:
+    blocks = "".join(re.findall(r"```bash\n(.*?)```", PAGE, re.S)).splitlines()
+    return [shlex.split(line, comments=True)[1:] for line in blocks]
+
+
+def test_the_list_of_runs_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("runs", "studies/weights/runs"):
+        write_runs(tmp_path / folder, n_seeds=1, n_evaluations=1)
+    listed = [words for words in commands() if words[0] == "runs"]
+    assert len(listed) == 2
+    for words in listed:
+        with pytest.raises(SystemExit) as stop:
+            main(words)
+        assert stop.value.code == 0, words
+        assert "macpo-seed0" in capsys.readouterr().out
