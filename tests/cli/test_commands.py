@@ -16,9 +16,9 @@ import jax
 import pytest
 
 import macpo
-from macpo import cli, registry
+from macpo import registry
 from macpo.bounds import Bounds, bounds_of
-from macpo.cli import COMMANDS, main
+from macpo.cli import COMMANDS, commands, lists, main
 from macpo.experiment import PARTS, Experiment, Run, to_dict
 from macpo.render import frames
 from macpo.report import curves, table, writing
@@ -310,7 +310,7 @@ def test_a_finished_run_is_told_and_drawn_with_the_largest_return(
     run = RunDirectory(tmp_path / name)
     run.path.mkdir(parents=True)
     run.metrics.touch()
-    assert cli._finish(macpo.RunResult(run.path, finished=True), trust=False) is None
+    assert commands._finish(macpo.RunResult(run.path, finished=True), trust=False) is None
     assert drawn == [(run.path, run.learning_curve, env.spec.return_bounds)]
     assert env.spec.return_bounds is not None and env.spec.return_bounds[1] == 40
     assert capsys.readouterr().out.splitlines() == [
@@ -432,7 +432,7 @@ def test_memory_that_runs_out_is_told_in_a_sentence(
     def fail(_: list[str]) -> int:
         raise error
 
-    monkeypatch.setitem(COMMANDS, "list", cli.Command(fail))
+    monkeypatch.setitem(lists.RUN, "list", fail)
     said = complaint(capsys, "list")
     assert said.startswith("macpo: memory ran out: ")
     assert said.rstrip().endswith("Choose a smaller environment or batch.")

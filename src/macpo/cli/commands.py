@@ -1,4 +1,4 @@
-"""The command line: `macpo COMMAND --help` explains each command and every flag."""
+"""What the commands do: they read their flags, call the library and show what it returns."""
 
 import dataclasses
 import io
@@ -11,7 +11,7 @@ from contextlib import redirect_stderr
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 
 import tyro
 import tyro.constructors
@@ -22,18 +22,16 @@ from rich.text import Text
 import macpo
 from macpo import presets, registry
 from macpo.bounds import Fraction, NonNegativeInt, PositiveInt, bounds_of, check_fields
+from macpo.cli import CHECK_USAGE, COMMANDS
 from macpo.errors import (
     MAX_SHOWN,
     UsageError,
-    is_out_of_memory,
-    nearest,
     needed,
     require,
     shortened,
     shown,
 )
 from macpo.experiment import PARTS, SETTINGS, Experiment, Run
-from macpo.learners.base import About
 from macpo.machine import available_cores, prepare_jax
 from macpo.replay.priority import Replay
 from macpo.reproduce.figures import BudgetName, EnvName
@@ -45,7 +43,7 @@ from macpo.study import grid
 from macpo.study.directory import StudyDirectory
 from macpo.study.file import StudyFile
 from macpo.study.file import read as read_study
-from macpo.terminal import lasting_output, say
+from macpo.terminal import say
 from macpo.training.host.pool import Workers
 
 if TYPE_CHECKING:
@@ -66,65 +64,6 @@ _Trust: TypeAlias = Annotated[
 
 MAX_MESSAGE = 2_000
 """Characters of a message about flags; a longer one repeats a long word."""
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command; exit status 0, 2 for bad input, 128 + n when signal n stopped a run."""
-    with lasting_output():
-        _run(list(sys.argv[1:] if arguments is None else arguments))
-
-
-def _run(arguments: list[str]) -> None:
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(_usage())
-        return
-    if arguments[0] == "--version":
-        print(f"macpo {macpo.__version__}")
-        return
-    name, *rest = arguments
-    command = COMMANDS.get(name)
-    try:
-        if command is None:
-            hint = nearest(name, COMMANDS)
-            raise UsageError(f"unknown command {shown(name)}; {hint} See `macpo --help`.")
-        if command.usage and rest[:1] in (["-h"], ["--help"]):
-            print(f"usage: macpo {name}{command.usage}")
-            status = 0
-        else:
-            status = command.run(rest)
-    except UsageError as error:
-        print(f"macpo: {error}", file=sys.stderr)
-        sys.exit(2)
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        words = f"memory ran out: {shortened(str(error))}"
-        print(f"macpo: {words} Choose a smaller environment or batch.", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    sys.exit(status or 0)
-
-
-def _usage() -> str:
-    lines = [f"  {name:<9} {_summary(command.run)}" for name, command in COMMANDS.items()]
-    return "\n".join(
-        [
-            "macpo: cooperative multi-agent RL with optimised replay weights",
-            "",
-            "usage: macpo COMMAND [flags]",
-            "",
-            *lines,
-            "",
-            "`macpo COMMAND --help` explains a command and all its flags. Try:",
-            "  macpo train --env predator-prey --env.punishment -2 --algorithm qmix "
-            "--weighting macpo --seeds 4 --steps 1000000",
-        ]
-    )
-
-
-def _summary(function: Callable[..., Any]) -> str:
-    return (function.__doc__ or "").split("\n")[0]
 
 
 def _named(kind: registry.Kind, name: str) -> Any:
@@ -151,7 +90,6 @@ def _import_from_current_folder() -> None:
 
 
 def _train(arguments: list[str]) -> int | None:
-    """Train, then evaluate, draw the learning curve and film an episode."""
     experiment, flags = _parse_experiment(
         arguments, _TrainFlags, "macpo train", _train_help(), trust="--trust" in arguments
     )
@@ -261,7 +199,7 @@ def _take(arguments: list[str], names: Sequence[str]) -> tuple[dict[str, list[st
 def _train_help() -> str:
     return "\n\n".join(
         [
-            _summary(_train),
+            COMMANDS["train"].summary,
             "Choose the parts with --env, --algorithm and --weighting; the flags below are those "
             "of the chosen ones.",
             "Without --algorithm it is QMIX with MAC-PO's weights. An algorithm that is named is "
@@ -468,7 +406,6 @@ class _Sweep:
 
 
 def _sweep(arguments: list[str]) -> int | None:
-    """Train every combination of settings with several seeds; resume what was begun."""
     from macpo.report.writing import write_report
 
     own, rest = _own_flags(arguments, _Sweep)
@@ -532,7 +469,7 @@ def _experiments(arms: Sequence[grid.Arm], trust: bool) -> dict[str, Experiment]
 def _sweep_help() -> str:
     return "\n\n".join(
         [
-            _summary(_sweep),
+            COMMANDS["sweep"].summary,
             "The flags of `macpo train` that describe an experiment describe the arms (see its "
             "--help), and each may have several values: every combination of them is an arm. "
             "Trackers and --record-weights belong to single runs of `macpo train`.",
@@ -596,8 +533,7 @@ class _Resume:
 
 
 def _resume(arguments: list[str]) -> int | None:
-    """Continue a run that was stopped or killed, or extend a finished one."""
-    flags: _Resume = _parse(_Resume, arguments, "macpo resume", _summary(_resume))
+    flags: _Resume = _parse(_Resume, arguments, "macpo resume", COMMANDS["resume"].summary)
     return _finish(
         macpo.resume(
             flags.run,
@@ -627,8 +563,9 @@ class _Evaluate:
 
 
 def _evaluate(arguments: list[str]) -> None:
-    """Play fresh episodes with a trained run; print their returns and other outcomes."""
-    flags, env = _parse_with_env(_Evaluate, arguments, "macpo evaluate", _summary(_evaluate))
+    flags, env = _parse_with_env(
+        _Evaluate, arguments, "macpo evaluate", COMMANDS["evaluate"].summary
+    )
     rows = macpo.evaluate(
         flags.run,
         flags.episodes,
@@ -668,11 +605,10 @@ class _Render:
 
 
 def _render(arguments: list[str]) -> None:
-    """Film a greedy episode of a trained run."""
     from macpo.render.frames import animate, encoder, has_picture
     from macpo.runs.policy import play
 
-    flags, env = _parse_with_env(_Render, arguments, "macpo render", _summary(_render))
+    flags, env = _parse_with_env(_Render, arguments, "macpo render", COMMANDS["render"].summary)
     files = RunDirectory(flags.run)
     default = files.episode if env is None else files.episode_in(registry.name_of(env))
     file = flags.out or default
@@ -703,10 +639,9 @@ class _Report:
 
 
 def _report(arguments: list[str]) -> None:
-    """Compare runs: a page to look at, figures, tables and statistics."""
     from macpo.report.writing import Written, watch, write_report
 
-    flags: _Report = _parse(_Report, arguments, "macpo report", _summary(_report))
+    flags: _Report = _parse(_Report, arguments, "macpo report", COMMANDS["report"].summary)
     if flags.watch:
         for event in watch(flags.paths, flags.out, metric=flags.metric, films=flags.films):
             said = f"report: {event.files.page}" if isinstance(event, Written) else str(event)
@@ -738,11 +673,10 @@ class _Runs:
 
 
 def _runs(arguments: list[str]) -> None:
-    """List the runs of a folder: what, how far, last return, finished or not; newest first."""
     from macpo.report.listing import list_runs, runs_table
     from macpo.report.tables import print_table
 
-    flags: _Runs = _parse(_Runs, arguments, "macpo runs", _summary(_runs))
+    flags: _Runs = _parse(_Runs, arguments, "macpo runs", COMMANDS["runs"].summary)
     runs, notes = list_runs(flags.folder)
     print_table(_console, runs_table(runs, f"Runs in {flags.folder}"))
     for note in notes:
@@ -777,12 +711,13 @@ class _Reproduce:
 
 
 def _reproduce(arguments: list[str]) -> int | None:
-    """Make a figure of the paper: train its study, draw it, judge its claims."""
     from macpo.report.tables import print_table
     from macpo.reproduce import making
     from macpo.reproduce.figures import plan
 
-    flags: _Reproduce = _parse(_Reproduce, arguments, "macpo reproduce", _summary(_reproduce))
+    flags: _Reproduce = _parse(
+        _Reproduce, arguments, "macpo reproduce", COMMANDS["reproduce"].summary
+    )
     check_fields(flags, "")
     if flags.figure == "table2":
         print_table(_console, making.table_2())
@@ -833,13 +768,12 @@ class _Compare:
 
 
 def _compare(arguments: list[str]) -> int | None:
-    """Say whether two methods differ, by how much, and how many more seeds would decide it."""
     from macpo.report import arms
     from macpo.report.compare import compare_paths
     from macpo.report.comparison import print_comparison
     from macpo.report.plain import to_json
 
-    flags: _Compare = _parse(_Compare, arguments, "macpo compare", _summary(_compare))
+    flags: _Compare = _parse(_Compare, arguments, "macpo compare", COMMANDS["compare"].summary)
     check_fields(flags, "")
     n = len(flags.what)
     require(n in (2, 3), f"macpo compare takes A B or STUDY ARM ARM, not {n} names.")
@@ -879,66 +813,24 @@ class _Export:
 
 
 def _export(arguments: list[str]) -> None:
-    """Write results for other programs."""
     from macpo.report.collection import collect
     from macpo.report.export import write_marl_eval
 
-    flags: _Export = _parse(_Export, arguments, "macpo export", _summary(_export))
+    flags: _Export = _parse(_Export, arguments, "macpo export", COMMANDS["export"].summary)
     collection = collect(flags.paths)
     for note in (*collection.notes, *write_marl_eval(collection, flags.marl_eval)):
         say(_console, note, "yellow")
     say(_console, f"marl-eval: {flags.marl_eval}")
 
 
-_LISTS: Mapping[str, Callable[[], Mapping[str, Any]]] = {  # of configurations, or of presets
-    "environments": lambda: registry.discover("envs"),
-    "algorithms": lambda: registry.discover("algorithms"),
-    "weightings": lambda: registry.discover("weighting"),
-    "presets": presets.known,
-}
-
-
-def _list(arguments: list[str]) -> None:
-    """Show all environments, algorithms, weightings and presets."""
-    for word in arguments:
-        if word not in _LISTS:
-            raise UsageError(
-                f"macpo list has no {shown(word)}; {nearest(word, _LISTS)} "
-                f"Known: {', '.join(_LISTS)}."
-            )
-    for title in arguments or _LISTS:
-        table = Table(title=title, title_justify="left", box=None)
-        table.add_column("name", no_wrap=True)
-        if title == "algorithms":
-            for column in ("learns", "agents", "critic", "mixer", "extra networks", "paper"):
-                table.add_column(column)
-        else:
-            table.add_column("what it is")
-        for name, plugin in _LISTS[title]().items():
-            if title == "algorithms":
-                cells = _row_of_algorithm(plugin.about)
-            else:
-                cells = (registry.summary(plugin),)
-            table.add_row(*map(Text, (name, *cells)))
-        if title == "environments":
-            table.add_row("module:factory", "One of your own, or of another library.")
-        _console.print(table)
-
-
-def _row_of_algorithm(about: About) -> tuple[str, ...]:
-    learns = "on-policy" if about.on_policy else "from replay"
-    return learns, about.agents, about.critic, about.mixer, about.extra, about.paper
-
-
 def _check_env(arguments: list[str]) -> int:
-    """Play an environment with random actions and report every promise that it breaks."""
     from macpo.envs.host import HostEnvironment
     from macpo.interop import check
 
     name, *rest = arguments or ["nothing"]
     if not arguments or name.startswith("-"):
         raise UsageError(
-            f"macpo check-env needs an environment first, but got {name}. {_CHECK_USAGE}"
+            f"macpo check-env needs an environment first, but got {name}. {CHECK_USAGE}"
         )
     prepare_jax()
     default = _named("envs", name)
@@ -955,7 +847,7 @@ def _check_env(arguments: list[str]) -> int:
         ],
         frozen=True,
     )
-    parsed: Any = _parse(flags, rest, f"macpo check-env {name}", _summary(_check_env))
+    parsed: Any = _parse(flags, rest, f"macpo check-env {name}", COMMANDS["check-env"].summary)
     check_fields(parsed, "")
     env = parsed.env.make()
     spec, kind = env.spec, "Python" if isinstance(env, HostEnvironment) else "JAX"
@@ -977,10 +869,6 @@ def _check_env(arguments: list[str]) -> int:
     return 1 if wrong else 0
 
 
-_CHECK_USAGE = (
-    "ENVIRONMENT is a name of `macpo list environments` or module:factory; "
-    "`macpo check-env ENVIRONMENT --help` shows the flags. Exit status 1: something is wrong."
-)
 _MAX_FINDINGS = 3
 """Shown of each check."""
 
@@ -996,15 +884,13 @@ def _print_result(result: "Result") -> None:
 
 
 def _bench(arguments: list[str]) -> None:
-    """Measure speed and memory on this machine, as ratios to the references of the repository."""
     from macpo.bench import Bench, run_bench
 
-    flags: Bench = _parse(Bench, arguments, "macpo bench", _summary(_bench))
+    flags: Bench = _parse(Bench, arguments, "macpo bench", COMMANDS["bench"].summary)
     run_bench(flags, _console)
 
 
 def _doctor(arguments: list[str]) -> None:
-    """Show what this installation can do, and how to get what is missing."""
     from macpo.doctor import print_report
 
     if arguments:
@@ -1014,30 +900,19 @@ def _doctor(arguments: list[str]) -> None:
     print_report(_console)
 
 
-class Command(NamedTuple):
-    """What `macpo NAME` does."""
-
-    run: Callable[[list[str]], int | None]
-    """Takes the other arguments, gives the exit status."""
-    usage: str | None = None
-    """What --help shows after the name if the command reads its arguments without tyro."""
-
-
-COMMANDS: Mapping[str, Command] = {
-    "train": Command(_train),
-    "resume": Command(_resume),
-    "sweep": Command(_sweep),
-    "evaluate": Command(_evaluate),
-    "render": Command(_render),
-    "runs": Command(_runs),
-    "report": Command(_report),
-    "reproduce": Command(_reproduce),
-    "compare": Command(_compare),
-    "export": Command(_export),
-    "check-env": Command(
-        _check_env, f" ENVIRONMENT [flags]\n\n{_summary(_check_env)}\n{_CHECK_USAGE}"
-    ),
-    "bench": Command(_bench),
-    "list": Command(_list, f" [{' | '.join(_LISTS)}]\n\n{_summary(_list)}"),
-    "doctor": Command(_doctor, f"\n\n{_summary(_doctor)}"),
+RUN: Mapping[str, Callable[[list[str]], int | None]] = {
+    "train": _train,
+    "resume": _resume,
+    "sweep": _sweep,
+    "evaluate": _evaluate,
+    "render": _render,
+    "runs": _runs,
+    "report": _report,
+    "reproduce": _reproduce,
+    "compare": _compare,
+    "export": _export,
+    "check-env": _check_env,
+    "bench": _bench,
+    "doctor": _doctor,
 }
+"""What each command does: it takes the other arguments, and gives the exit status."""
