@@ -25,6 +25,7 @@ from macpo.report import curves, table, writing
 from macpo.runs import policy
 from macpo.runs.directory import RunDirectory
 from macpo.training.host.pool import Workers
+from tests.support.counting import begin, counting, interrupted
 from tests.support.synthetic_runs import write_runs
 
 
@@ -52,6 +53,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]):
         "evaluate",
         "render",
         "runs",
+        "clean",
         "report",
         "check-env",
         "bench",
@@ -226,6 +228,8 @@ def test_bounds_add_no_flag_and_take_none_away(plug_in: str, capsys: pytest.Capt
         ),
         (["train", "--env", "two-step", "--env.reward-scale", "1e308"], "must be at most 3.4"),
         (["evaluate", "nowhere", "--episodes", "9" * 400], "episodes must be at most"),
+        (["clean"], "needs at least one run directory"),
+        (["clean", "nowhere"], "nowhere is not a run directory"),
         (["runs", "nowhere"], "There is no directory nowhere."),
         (["list", "weighting"], "did you mean 'weightings'?"),
         (["doctor", "now"], "takes no arguments"),
@@ -468,3 +472,25 @@ def test_ctrl_c_ends_a_watched_report(tmp_path: Path, monkeypatch: pytest.Monkey
     out = tmp_path / "report"
     assert run("report", "--watch", str(tmp_path / "runs"), "--out", str(out)) == 130
     assert (out / "index.html").exists()
+
+
+# --- clean ----------------------------------------------------------------------------------------
+
+
+def test_a_run_that_is_refused_leaves_the_checkpoints_of_all_that_are_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    with counting():
+        begin(tmp_path / "first")
+    interrupted(tmp_path / "second", at_chunk=4)
+    both = [str(tmp_path / name) for name in ("first", "second")]
+    assert "second is not finished" in complaint(capsys, "clean", *both)
+    assert len([*tmp_path.glob("*/checkpoints/*.safetensors")]) == 3
+    assert run("clean", *both, "--force") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line.rsplit(":", 1)[1].split(",")[0] for line in said[:2]] == [
+        " 2 checkpoints",
+        " 1 checkpoint",
+    ]
+    assert said[2].endswith(" MB freed; the runs can not be extended any more")
+    assert not [*tmp_path.glob("*/checkpoints/*.safetensors")]

@@ -51,6 +51,7 @@ COMMANDS: Mapping[str, Command] = {
         "commands",
         "List the runs of a folder: what, how far, last return, finished or not; newest first.",
     ),
+    "clean": Command("commands", "Drop the checkpoints of finished runs, which are large."),
     "report": Command(
         "commands", "Compare runs: a page to look at, figures, tables and statistics."
     ),

@@ -684,6 +684,36 @@ def _runs(arguments: list[str]) -> None:
 
 
 @dataclass(frozen=True)
+class _Clean:
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN…")]
+    """Run directories. Only files in their checkpoints/ are deleted: what a run has recorded, its
+    parameters and pictures stay, and it can be evaluated, filmed and reported on as before. It can
+    not be extended any more."""
+    dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Only show what would be freed."""
+    force: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Drop the checkpoints of a run that is not finished as well: what it has learned beyond its
+    parameters is lost, and it can not be continued."""
+
+
+def _clean(arguments: list[str]) -> None:
+    from macpo.runs.cleaning import clean, to_free
+
+    flags: _Clean = _parse(_Clean, arguments, "macpo clean", COMMANDS["clean"].summary)
+    require(bool(flags.runs), "macpo clean needs at least one run directory.")
+    for run in flags.runs:  # a run that is refused leaves all as they are
+        to_free(run, force=flags.force)
+    total = 0
+    for run in flags.runs:
+        freed = (to_free if flags.dry_run else clean)(run, force=flags.force)
+        total += freed.n_bytes
+        files = f"{freed.n_files} checkpoint{'s' * (freed.n_files != 1)}"
+        say(_console, f"{run}: {files}, {freed.n_bytes / 1e6:,.1f} MB")
+    what = "would be freed; the runs could" if flags.dry_run else "freed; the runs can"
+    say(_console, f"{total / 1e6:,.1f} MB {what} not be extended any more")
+
+
+@dataclass(frozen=True)
 class _Reproduce:
     figure: Annotated[str, tyro.conf.Positional]
     """One of fig1, fig2, fig3, fig4, table2."""
@@ -907,6 +937,7 @@ RUN: Mapping[str, Callable[[list[str]], int | None]] = {
     "evaluate": _evaluate,
     "render": _render,
     "runs": _runs,
+    "clean": _clean,
     "report": _report,
     "reproduce": _reproduce,
     "compare": _compare,

@@ -120,6 +120,11 @@ def last_state(
             f"{directory.path} cannot be continued. {' '.join(map(str, passed_over))} Put the "
             "files back from a copy, or train again with `macpo train`."
         )
+    if checkpoint.is_dropped(directory.checkpoints):
+        raise UsageError(
+            f"the checkpoints of {directory.path} have been dropped, so that it cannot be extended "
+            "or continued; train again in another directory with `macpo train`."
+        )
     if not checkpoint.none_yet(directory.checkpoints) and _size(directory.metrics):
         raise UsageError(
             f"{directory.checkpoints} holds no checkpoint, but {directory.metrics.name} has rows "

@@ -12,6 +12,7 @@ import numpy as np
 from macpo.errors import UsageError
 from macpo.experiment import Experiment
 from macpo.runs.best import SCORES, is_written
+from macpo.runs.checkpoint import is_dropped
 from macpo.runs.directory import RunDirectory
 from macpo.runs.record.pace import clock
 from macpo.runs.record.reading import Row, read_lines, read_rows, to_row
@@ -91,11 +92,17 @@ def _state(
     last = sessions[-1] if sessions else Session("")
     if is_finished(files):
         when = f" on {last.ended} UTC" if last.ended else ""
-        return (
-            f"Finished{when}: every seed has played {played:,} env steps. "
-            f"`{resume} --steps N` extends it to N."
+        goes_on = (
+            "Its checkpoints have been dropped, so that it cannot be extended."
+            if is_dropped(files.checkpoints)
+            else f"`{resume} --steps N` extends it to N."
         )
+        return f"Finished{when}: every seed has played {played:,} env steps. {goes_on}"
     reached = f"{played:,} of {planned:,} env steps"
+    if is_dropped(files.checkpoints):
+        return (
+            f"Not finished, at {reached}; its checkpoints have been dropped, so that it ends here."
+        )
     if last.ended:
         return (
             f"Not finished: {last.outcome} on {last.ended} UTC, at {reached}. `{resume}` goes on."

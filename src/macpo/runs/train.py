@@ -22,6 +22,7 @@ from macpo.experiment import Experiment
 from macpo.machine import prepare_jax
 from macpo.runs import checkpoint
 from macpo.runs.best import before_any, is_written
+from macpo.runs.checkpoint import is_dropped
 from macpo.runs.claim import claimed
 from macpo.runs.directory import RunDirectory
 from macpo.runs.files import disk_errors
@@ -32,7 +33,7 @@ from macpo.runs.record.replay import Moments, ReplayRecorder
 from macpo.runs.record.trackers import check
 from macpo.runs.saving import last_state, save_model
 from macpo.runs.sessions import FINISHED, begin_session, end_session
-from macpo.runs.story import tell
+from macpo.runs.story import is_finished, tell
 from macpo.terminal import make_console, say
 from macpo.training.host.pool import Workers
 from macpo.training.player import Player, open_player
@@ -110,6 +111,9 @@ def resume(
         planned = files.read_experiment(trust=trust)
         new_steps = planned.run.steps if steps is None else steps
         experiment = replace(planned, run=replace(planned.run, steps=new_steps))
+        if new_steps == planned.run.steps and is_finished(files) and is_dropped(files.checkpoints):
+            say(console, f"already finished, and without checkpoints: {files.path}")
+            return RunResult(files.path, finished=True)
         prepare_jax()
         trainer = make_trainer(experiment, to_play=True)
         last = last_state(files, experiment, lambda: trainer.state_shapes)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from macpo.cli import main
+from tests.support.counting import begin, counting
 from tests.support.paths import ROOT
 from tests.support.synthetic_runs import write_runs
 
@@ -31,3 +32,18 @@ def test_the_list_of_runs_works(
             main(words)
         assert stop.value.code == 0, words
         assert "macpo-seed0" in capsys.readouterr().out
+
+
+def test_the_checkpoints_of_a_run_are_dropped_as_the_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with counting():
+        begin(Path("runs/hunt"))
+    look, drop = (words for words in commands() if words[0] == "clean")
+    folder = tmp_path / "runs" / "hunt" / "checkpoints"
+    for words, left, told in ((look, 2, "would be freed"), (drop, 0, "MB freed;")):
+        with pytest.raises(SystemExit) as stop:
+            main(words)
+        assert stop.value.code == 0 and told in capsys.readouterr().out
+        assert len([*folder.glob("*.safetensors")]) == left
