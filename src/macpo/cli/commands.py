@@ -100,6 +100,7 @@ def _train(arguments: list[str]) -> int | None:
         trackers=_chosen_trackers(flags.trackers),
         workers=flags.workers,
         record_weights=flags.record_weights,
+        save_replay=flags.checkpoint.replay,
         command_line=["macpo", "train", *arguments],
     )
     return _finish(result, trust=True)  # the names in its files are those of this command
@@ -128,6 +129,15 @@ def _chosen_trackers(switches: Any) -> list[str]:
 
 
 @dataclass(frozen=True)
+class _Checkpoint:
+    """What checkpoints hold."""
+
+    replay: bool = True
+    """Replay, by far the largest part. Without it a run that is interrupted cannot be continued
+    exactly: replay is then empty, and filled anew before the next update."""
+
+
+@dataclass(frozen=True)
 class _TrainFlags:
     """What `train` takes besides the experiment."""
 
@@ -140,6 +150,7 @@ class _TrainFlags:
     them. Some 30 kB a moment and 24 encoded states."""
     trust: _Trust = False
     workers: Workers = field(default_factory=Workers)
+    checkpoint: _Checkpoint = field(default_factory=_Checkpoint)
 
 
 def _parse_experiment(

@@ -41,6 +41,8 @@ class LastState(NamedTuple):
     """Newer checkpoints that could not be used, each with the reason."""
     best: Best | None = None
     """The best evaluation until then; None if the checkpoint is from a time that kept none."""
+    has_replay: bool = True
+    """If not, the state's replay and priorities are shapes: the checkpoint was saved without."""
 
 
 def save(
@@ -49,12 +51,14 @@ def save(
     state: TrainState,
     rows: Extent,
     best: Best | None = None,
+    *,
+    replay: bool = True,
 ) -> None:
-    """Write a checkpoint, and its parameters on their own.
+    """Write a checkpoint, with `replay` or without, and its parameters on their own.
 
     These come first, so that they are never older than the newest checkpoint.
     """
-    state = jax.device_get(state)
+    state = jax.device_get(state if replay else state._replace(replay_buffer=(), priorities=()))
     save_model(directory, experiment, state)
     info = RunInfo(to_dict(experiment), rows)
     content = _content(state, best)
@@ -108,10 +112,15 @@ def last_state(
         _require_same(info.experiment, experiment, directory.experiment)
         reasons = [str(error) for error in passed_over]
         shapes = like()
-        has_best = any(name.startswith(f"{_BEST}.") for name in stored.arrays)
-        content = stored.tree(_content(shapes, best_like(shapes) if has_best else None))
+        parts = {name.partition(".")[0] for name in stored.arrays}
+        has_replay = "replay_buffer" in parts
+        saved = shapes if has_replay else shapes._replace(replay_buffer=(), priorities=())
+        content = stored.tree(_content(saved, best_like(shapes) if _BEST in parts else None))
         best = content.pop(_BEST, None)
-        return LastState(TrainState(**content), info.rows.n_bytes, reasons, best)
+        state = TrainState(**content)
+        if not has_replay:
+            state = state._replace(replay_buffer=shapes.replay_buffer, priorities=shapes.priorities)
+        return LastState(state, info.rows.n_bytes, reasons, best, has_replay)
     for error in passed_over:
         if isinstance(error, EarlierFormat):
             raise error

@@ -49,15 +49,17 @@ def train(
     trackers: Collection[str] = (),
     workers: Workers | None = None,
     record_weights: int = 0,
+    save_replay: bool = True,
     command_line: Sequence[str] = (),
 ) -> RunResult:
     """Train from the start, in a new directory; without a name it gets one under runs/.
 
     Metrics also go to `trackers`: "tensorboard", "wandb", "trackio" (each an extra of this name).
-    Replay is recorded at `record_weights` moments (docs/reports.md). The words of the command that
-    has asked for the run are its `command_line`, which the run's README tells; without any it tells
-    of a call from Python. Raises UsageError if the plan does not fit into memory, or if the
-    directory holds anything that a run would write over.
+    Replay is recorded at `record_weights` moments (docs/reports.md). Without `save_replay`
+    checkpoints are small, and a run that is resumed is not exact (docs/runs.md). The words of the
+    command that has asked for the run are its `command_line`, which the run's README tells; without
+    any it tells of a call from Python. Raises UsageError if the plan does not fit into memory, or
+    if the directory holds anything that a run would write over.
     """
     console = console or make_console()
     trackers = [*["tensorboard"] * tensorboard, *trackers]
@@ -78,7 +80,12 @@ def train(
         files.remove_leftovers()
         _begin(files, experiment, replay)
         state = trainer.init()
-        begin = partial(RunLoop, experiment, files, state, best=before_any(state), replay=replay)
+        begin = partial(
+            *(RunLoop, experiment, files, state),
+            best=before_any(state),
+            replay=replay,
+            save_replay=save_replay,
+        )
         play = partial(_play, open_player(experiment, trainer, workers), begin, console, trackers)
         return _recorded(files, experiment, command_line, play)
 
@@ -95,6 +102,9 @@ def resume(
     command_line: Sequence[str] = (),
 ) -> RunResult:
     """Continue a run from its last sound checkpoint, bit for bit; `steps` may extend it.
+
+    From a checkpoint without replay it is not exact: replay is filled anew before the next update.
+    Later checkpoints are then without it too.
 
     `trust` lets the run's files name code to import that is not registered (SECURITY.md);
     `command_line` is as for `train`. Raises UsageError if the directory holds no run, if another
@@ -143,10 +153,27 @@ def resume(
             with disk_errors(files.absolute):
                 files.absolute.unlink(missing_ok=True)  # of the shorter run
             files.write_experiment(experiment)
-            state = jax.device_put(last.state, trainer.sharding)
-        begin = partial(RunLoop, experiment, files, state, last.metrics_bytes, best, replay=replay)
+            state = last.state
+            if not last.has_replay:
+                say(console, _WITHOUT_REPLAY, "yellow")
+                empty = trainer.init()
+                state = state._replace(
+                    replay_buffer=empty.replay_buffer, priorities=empty.priorities
+                )
+            state = jax.device_put(state, trainer.sharding)
+        begin = partial(
+            *(RunLoop, experiment, files, state, last.metrics_bytes, best),
+            replay=replay,
+            save_replay=last.has_replay,
+        )
         play = partial(_play, open_player(experiment, trainer, workers), begin, console, trackers)
         return _recorded(files, experiment, command_line, play)
+
+
+_WITHOUT_REPLAY = (
+    "the checkpoint was saved without replay, which is filled anew before the next update: the run "
+    "goes on, but not as if it had never been interrupted"
+)
 
 
 def _begin(files: RunDirectory, experiment: Experiment, replay: ReplayRecorder | None) -> None:

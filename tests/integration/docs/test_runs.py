@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import macpo
 from macpo.cli import main
 from tests.support.counting import begin, counting
 from tests.support.paths import ROOT
@@ -47,3 +48,20 @@ def test_the_checkpoints_of_a_run_are_dropped_as_the_page_says(
             main(words)
         assert stop.value.code == 0 and told in capsys.readouterr().out
         assert len([*folder.glob("*.safetensors")]) == left
+
+
+def test_checkpoints_without_replay_are_asked_for_as_the_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (words,) = (words for words in commands() if words[0] == "train")
+    asked = dict[str, object]()
+
+    def train(experiment: macpo.Experiment, out: str, **options: object) -> macpo.RunResult:
+        asked.update(options, out=out)
+        return macpo.RunResult(tmp_path, finished=True)
+
+    monkeypatch.setattr(macpo, "train", train)
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 0
+    assert (asked["out"], asked["save_replay"]) == ("runs/small", False)
