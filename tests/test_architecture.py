@@ -30,6 +30,7 @@ ORDER = [
     "presets",
     "training",
     "runs",
+    "conformance",
     "render",
     "statistics",
     "study",

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from macpo.algorithms.coma import Config, _critic_function
+from macpo.conformance.canvas import CANVAS, Canvas, scribble
 from macpo.learners.base import LearnerState
 from macpo.types import Batch, Episodes, Observation
 from macpo.weighting.uniform import Config as Uniform
 from tests.support import plain
-from tests.support.toys import CANVAS, Canvas, scribble
 
 KEY = jax.random.key(0)
 LENGTH = [6, 4, 3]

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from macpo.algorithms.dop import Config, Critic
+from macpo.conformance.canvas import CANVAS, Canvas, scribble, spoiled
 from macpo.errors import UsageError
 from macpo.nets.mixers import LinearMixer
 from macpo.types import Batch, Episodes
 from macpo.weighting.per import Config as Per
 from macpo.weighting.uniform import Config as Uniform
 from tests.support import plain
-from tests.support.toys import CANVAS, Canvas, scribble, spoiled
 
 KEY = jax.random.key(0)
 EPSILON = 0.3

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from macpo.algorithms.fop import Config, Critic, soft_value
+from macpo.conformance.canvas import CANVAS, Canvas, scribble, spoiled
 from macpo.nets.mixers import duel
 from macpo.types import Batch, Episodes
 from macpo.weighting.uniform import Config as Uniform
 from tests.support import plain
-from tests.support.toys import CANVAS, Canvas, scribble, spoiled
 
 KEY = jax.random.key(0)
 LENGTH = [6, 4, 3]

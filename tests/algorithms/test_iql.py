@@ -9,13 +9,13 @@ import pytest
 
 from macpo.algorithms.iql import Config as Iql
 from macpo.algorithms.iql import agents_as_rows
+from macpo.conformance.canvas import CANVAS, Canvas, scribble
 from macpo.errors import UsageError
 from macpo.learners.episodes import Transitions, transitions
 from macpo.learners.forward import ForwardOutput, JointValues
 from macpo.types import Batch
 from macpo.weighting.differ import Config as Differ
 from macpo.weighting.uniform import Config as Uniform
-from tests.support.toys import CANVAS, Canvas, scribble
 
 KEY = jax.random.key(0)
 BATCH = scribble(CANVAS, [6, 3], [False, True])

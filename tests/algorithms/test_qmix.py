@@ -3,9 +3,9 @@
 import jax
 
 from macpo.algorithms.qmix import Config as Qmix
+from macpo.conformance.canvas import CANVAS, Canvas
 from macpo.nets.mixers import MonotonicMixer
 from macpo.weighting.uniform import Config as Uniform
-from tests.support.toys import CANVAS, Canvas
 
 
 def test_the_mixer_has_the_configured_widths():

@@ -6,9 +6,9 @@ import jax
 import pytest
 
 from macpo.algorithms.qplex import Config as Qplex
+from macpo.conformance.canvas import CANVAS, Canvas
 from macpo.nets.mixers import DuplexMixer
 from macpo.weighting.uniform import Config as Uniform
-from tests.support.toys import CANVAS, Canvas
 
 
 def mixer_of(**options: Any) -> DuplexMixer:

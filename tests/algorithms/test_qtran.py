@@ -9,6 +9,7 @@ import pytest
 
 from macpo.algorithms.qtran import Config as Qtran
 from macpo.algorithms.qtran import FactorisationLoss, FactorisedValues
+from macpo.conformance.canvas import CANVAS, Canvas
 from macpo.errors import UsageError
 from macpo.learners.episodes import Transitions
 from macpo.learners.losses import LossInputs, TDErrors
@@ -17,7 +18,6 @@ from macpo.nets.mixers import Extras
 from macpo.types import Batch
 from macpo.weighting.differ import Config as Differ
 from macpo.weighting.macpo import Config as Macpo
-from tests.support.toys import CANVAS, Canvas
 
 KEY = jax.random.key(0)
 LOSS = FactorisationLoss(opt_loss=1.0, nopt_loss=0.1)

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from macpo.algorithms.vdac import Config
+from macpo.conformance.canvas import CANVAS, Canvas, scribble
 from macpo.learners.base import LearnerState
 from macpo.nets.mixers import MonotonicMixer, SumMixer
 from macpo.types import Batch
 from macpo.weighting.uniform import Config as Uniform
 from tests.support import plain
-from tests.support.toys import CANVAS, Canvas, scribble
 
 KEY = jax.random.key(0)
 LENGTH = [6, 4, 3]

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import pytest
 
 from macpo.algorithms.vdn import Config as Vdn
+from macpo.conformance.canvas import CANVAS, Canvas
 from macpo.errors import UsageError
 from macpo.weighting.macpo import Config as Macpo
 from macpo.weighting.uniform import Config as Uniform
-from tests.support.toys import CANVAS, Canvas
 
 KEY = jax.random.key(0)
 

@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from macpo.conformance.canvas import CANVAS, Canvas, scribble
 from macpo.errors import UsageError
 from macpo.registry import make_config
 from macpo.types import Batch
 from macpo.weighting.weighting import Weighting
-from tests.support.toys import CANVAS, Canvas, scribble
 
 KEY = jax.random.key(0)
 NAMES = ["cwqmix", "owqmix"]

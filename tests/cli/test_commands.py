@@ -290,6 +290,24 @@ def test_the_other_environment_brings_its_flags(command: str, capsys: pytest.Cap
     assert "--env NAME" in text and "--env.reward-scale" not in text
 
 
+@pytest.mark.parametrize("command", ["evaluate", "render"])
+def test_flags_of_an_environment_that_is_not_named_change_that_of_the_run(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    env = macpo.envs.PredatorPrey(n_prey=5)
+    RunDirectory(tmp_path).write_experiment(macpo.Experiment(env=env))
+    assert run(command, str(tmp_path), "--env.n-predators", "6", "--help") == 0
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "they move at random. (default: 5;" in text
+    said = complaint(capsys, command, str(tmp_path), "--env.punishment", "3")
+    assert "did you mean -3" in said or "punishment must be 0 or negative" in said
+
+
+def test_flags_of_an_environment_without_a_run_are_refused(capsys: pytest.CaptureFixture[str]):
+    said = complaint(capsys, "evaluate", "nowhere", "--env.n-predators", "6")
+    assert "there is no run directory among the arguments" in said
+
+
 @pytest.mark.parametrize("command", [["train"], ["check-env", "two-step"], ["bench", "env"]])
 def test_the_64_bit_mode_of_jax_is_refused_in_a_sentence(
     command: list[str], capsys: pytest.CaptureFixture[str]

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from macpo.conformance.canvas import CANVAS, Canvas
 from macpo.envs.base import first_step, mean_of_known, tree_bytes
 from macpo.types import Observation
-from tests.support.toys import CANVAS, Canvas
 
 SEEN = Observation(jnp.ones((2, 4)), jnp.arange(5.0), jnp.ones((2, 3), bool))
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from macpo.algorithms.qmix import Config as Qmix
+from macpo.conformance.canvas import CANVAS, Canvas, scribble
 from macpo.kernels import shard
 from macpo.kernels.shard import map_over_devices, n_devices
 from macpo.types import Batch
 from macpo.weighting.macpo import Config as Macpo
-from tests.support.toys import CANVAS, Canvas, scribble
 
 LENGTHS = sorted((5 * i % 7 for i in range(32)), reverse=True)
 BATCH = scribble(CANVAS, LENGTHS, [n % 2 == 0 for n in LENGTHS])
@@ -42,6 +42,19 @@ def test_every_device_gets_every_nth_episode_and_results_come_back_in_order():
     out = jax.jit(lambda: map_over_devices(fn, 100, number))()
     assert out["number"].tolist() == list(range(100, 132))
     assert out["device"].tolist() == [0, 1] * 16
+
+
+@pytest.mark.parametrize(("of_program", "batch_size"), [(16, 48), (32, 48), (32, 33), (64, 16)])
+def test_a_program_stays_on_its_devices_whatever_batches_it_maps_over(of_program, batch_size):
+    """DOP learns from its batch and from the newest episodes at once."""
+    number, devices = jnp.arange(batch_size), shard.replicated(of_program)
+
+    def program(x):
+        return map_over_devices(lambda constant, x: x + constant, jnp.array(100), x)
+
+    on_them = shard.on_devices_of(of_program, program)
+    out = jax.jit(on_them, in_shardings=devices, out_shardings=devices)(number)
+    assert out.tolist() == list(range(100, 100 + batch_size))
 
 
 def test_loss_metrics_and_every_gradient_are_those_of_one_device(one_device):

@@ -13,6 +13,7 @@ import pytest
 from macpo.algorithms.coma import Config as Coma
 from macpo.algorithms.mappo import Config as Mappo
 from macpo.algorithms.vdac import Config as Vdac
+from macpo.conformance.canvas import CANVAS, Canvas, scribble, spoiled
 from macpo.errors import UsageError
 from macpo.kernels.packing import unpack
 from macpo.learners.actor_critic import entropy
@@ -21,7 +22,6 @@ from macpo.learners.episodes import pack_episodes, transitions
 from macpo.types import Batch, Episodes
 from macpo.weighting.uniform import Config as Uniform
 from tests.support import plain
-from tests.support.toys import CANVAS, Canvas, scribble, spoiled
 from tests.support.updates import update_then_sync
 
 KEY = jax.random.key(0)

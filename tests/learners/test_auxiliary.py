@@ -9,10 +9,10 @@ import numpy as np
 import optax
 import pytest
 
+from macpo.conformance.canvas import CANVAS, Canvas
 from macpo.learners.auxiliary import N_KEYS, Auxiliary, auxiliary_networks
 from macpo.learners.central_critic import CentralCritic
 from macpo.nets.value_network import central_value
-from tests.support.toys import CANVAS, Canvas
 
 SIGNALS = {
     "q_star": "central_critic",

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from macpo.conformance.canvas import CANVAS, Canvas, scribble, spoiled
 from macpo.learners.auxiliary_network import AuxiliaryValues
 from macpo.learners.density_ratio import Classifier, DensityRatio, density_ratio_loss
 from macpo.learners.episodes import actions_taken, transitions
@@ -12,7 +13,6 @@ from macpo.learners.losses import LossInputs
 from macpo.nets.mixers import Extras
 from macpo.types import Batch
 from macpo.weighting.signals import Signals
-from tests.support.toys import CANVAS, Canvas, scribble, spoiled
 
 ALL = jnp.ones((1, 2), bool)
 KEY = jax.random.key(0)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from macpo.conformance.canvas import CANVAS, Canvas, scribble, spoiled
 from macpo.kernels.packing import unpack
 from macpo.learners.episodes import (
     actions_taken,
@@ -19,7 +20,7 @@ from macpo.learners.episodes import (
 )
 from macpo.nets.agent import agent_inputs, make_agent
 from macpo.types import Episodes, Observation
-from tests.support.toys import CANVAS, Canvas, Counting, scribble, spoiled
+from tests.support.toys import Counting
 
 LENGTH = [4, 2, 2]
 TERMINATED = [True, True, False]

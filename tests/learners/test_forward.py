@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from macpo.algorithms.vdn import Config as Vdn
+from macpo.conformance.canvas import CANVAS, Canvas, scribble, spoiled
 from macpo.learners.episodes import last_actions
 from macpo.learners.forward import ForwardOutput
 from macpo.learners.value_based import ValueBasedLearner
@@ -16,7 +17,6 @@ from macpo.weighting.differ import Config as Differ
 from macpo.weighting.relo import Config as Relo
 from macpo.weighting.uniform import Config as Uniform
 from macpo.weighting.weighting import Weighting
-from tests.support.toys import CANVAS, Canvas, scribble, spoiled
 
 LENGTH = [6, 3]
 EPISODES = scribble(CANVAS, LENGTH, [False, True])

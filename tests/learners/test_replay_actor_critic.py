@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from macpo.algorithms.dop import Config as Dop
+from macpo.conformance.canvas import CANVAS, Canvas, scribble
 from macpo.learners.actor_critic import TargetNetworks
 from macpo.learners.base import LearnerState
 from macpo.learners.replay_actor_critic import CriticOutput, CriticWeights, weight_critics
@@ -16,7 +17,6 @@ from macpo.weighting.discor import Config as Discor
 from macpo.weighting.per import Config as Per
 from macpo.weighting.uniform import Config as Uniform
 from macpo.weighting.weighting import Product, Weighting, WeightingOutput
-from tests.support.toys import CANVAS, Canvas, scribble
 
 KEY = jax.random.key(0)
 NAN = np.nan

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from macpo.algorithms.coma import Config as Coma
+from macpo.conformance.canvas import CANVAS, Canvas, scribble, spoiled
 from macpo.kernels import shard
 from macpo.learners.stepwise_critic import CriticUpdate, Direction, update_critic_stepwise
 from macpo.nets.linear import Linear
 from macpo.types import Episodes
 from macpo.weighting.uniform import Config as Uniform
-from tests.support.toys import CANVAS, Canvas, scribble, spoiled
 
 LENGTH = [6, 4, 4, 1]
 BATCH = scribble(CANVAS, LENGTH, [True, False, True, False])

@@ -15,6 +15,7 @@ from macpo.algorithms.iql import Config as Iql
 from macpo.algorithms.qmix import Config as Qmix
 from macpo.algorithms.qtran import Config as Qtran
 from macpo.algorithms.vdn import Config as Vdn
+from macpo.conformance.canvas import CANVAS, Canvas, scribble, spoiled
 from macpo.errors import UsageError
 from macpo.learners.base import LearnerState
 from macpo.learners.value_based import ValueBasedLearner
@@ -24,7 +25,6 @@ from macpo.weighting.cwqmix import Config as Cwqmix
 from macpo.weighting.macpo import Config as Macpo
 from macpo.weighting.uniform import Config as Uniform
 from macpo.weighting.weighting import Product, Weighting, WeightingOutput
-from tests.support.toys import CANVAS, Canvas, scribble, spoiled
 from tests.support.updates import update_then_sync
 
 KEY = jax.random.key(0)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from macpo.conformance.canvas import CANVAS
 from macpo.envs.predator_prey import Config as PredatorPrey
 from macpo.nets.agent import AgentNet, GRUCell, agent_input_size, agent_inputs
-from tests.support.toys import CANVAS
 
 KEY = jax.random.key(0)
 NET = AgentNet(KEY, in_size=3, hidden_size=4, out_size=5)

@@ -14,7 +14,7 @@ from rich.console import Console
 
 import macpo
 from macpo.experiment import Run
-from macpo.runs import best, saving
+from macpo.runs import arrays, best, saving
 from macpo.runs.best import Best
 from macpo.runs.directory import RunDirectory
 from macpo.runs.record.jsonl import extent
@@ -155,6 +155,7 @@ def test_a_longer_run_has_its_own_and_none_meanwhile(whole: Path, tmp_path: Path
     with counting.counting(before), pytest.raises(Broken):
         go_on(whole, steps=1500)
     assert not (whole / "absolute.jsonl").exists()
+    assert not (whole / "best.safetensors").exists()
     with counting.counting():
         go_on(whole, steps=1500)
         begin(tmp_path / "long", replace(EXPERIMENT, run=replace(EXPERIMENT.run, steps=1500)))
@@ -177,6 +178,22 @@ def test_one_that_was_interrupted_in_it_has_it_after_resuming(whole: Path, tmp_p
         assert "already at" not in go_on(tmp_path / "run")
         assert content(tmp_path / "run") == content(whole)
         assert "already at" in go_on(tmp_path / "run")
+
+
+def test_the_best_parameters_are_kept_beside_the_last_ones(whole: Path):
+    """They play best after five chunks of ten, which is at 500 env steps."""
+    best, last = (arrays.read(whole / f"{name}.safetensors") for name in ("best", "model"))
+    assert (best.arrays["chunks"], last.arrays["chunks"]) == ([5], [10])
+    assert best.info["env_steps"] == [500]
+
+
+def test_best_parameters_that_are_lost_are_made_again_by_resuming(whole: Path):
+    file = whole / "best.safetensors"
+    kept = file.read_bytes()
+    file.unlink()
+    with counting.counting():
+        assert "already at" in go_on(whole)
+    assert file.read_bytes() == kept
 
 
 def test_one_that_is_lost_or_torn_is_made_again_by_resuming(whole: Path):

@@ -200,10 +200,12 @@ def test_what_a_killed_process_has_left_of_a_runs_files_is_removed(tmp_path: Pat
 # --- films ----------------------------------------------------------------------------------------
 
 
-def test_films_of_another_environment_have_its_name():
+def test_films_of_another_environment_or_the_best_parameters_have_their_name():
     files = RunDirectory("run")
     assert files.episode == Path("run/episode.gif")
-    assert files.episode_in("module:factory") == Path("run/episode-module.factory.gif")
+    assert files.episode_of("last", "module:factory") == Path("run/episode-module.factory.gif")
+    assert files.episode_of("best", None) == Path("run/episode-best.gif")
+    assert files.episode_of("best", "smac") == Path("run/episode-best-smac.gif")
 
 
 def test_the_command_to_resume_asks_for_trust_where_the_experiment_names_code_of_its_own(

@@ -1,5 +1,6 @@
 """Fresh episodes with trained policies."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from macpo.runs.evaluate import play_in_turns
 from macpo.runs.policy import play
 from macpo.training.trainer import evaluation_metrics
 from macpo.types import Episodes, Rollout
+from tests.runs.conftest import SMALL
 
 
 def test_evaluation_gives_a_row_for_each_trained_seed(whole: Path):
@@ -70,3 +72,9 @@ def test_numbers_of_episodes_and_exploration_are_checked(whole: Path):
         macpo.evaluate(whole, episodes=0)
     with pytest.raises(macpo.UsageError, match="epsilon must be between 0 and 1, not 2"):
         macpo.evaluate(whole, epsilon=2.0)
+
+
+def test_the_best_parameters_are_evaluated_in_a_larger_team(whole: Path):
+    larger = replace(SMALL.env, height=6, width=6, n_predators=5)
+    (row,) = macpo.evaluate(whole, episodes=4, which="best", env=larger)
+    assert row["test_ep_length_mean"] <= 6

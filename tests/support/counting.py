@@ -97,6 +97,7 @@ class CountingTrainer:
     def __init__(self, experiment: Experiment, *, to_play: bool = False) -> None:
         self.sharding = jax.devices("cpu")[0]
         self.init = fresh
+        self.algorithm = None
 
     @property
     def state_shapes(self) -> TrainState:
@@ -149,5 +150,11 @@ def interrupted(directory: Path, at_chunk: int) -> None:
 
 def content(directory: Path) -> dict[str, bytes]:
     """What must be the same however often a run was interrupted."""
-    names = ("experiment.json", "metrics.jsonl", "absolute.jsonl", "model.safetensors")
+    names = (
+        "experiment.json",
+        "metrics.jsonl",
+        "absolute.jsonl",
+        "model.safetensors",
+        "best.safetensors",
+    )
     return {name: (directory / name).read_bytes() for name in names}

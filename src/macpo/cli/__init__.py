@@ -28,10 +28,18 @@ class Command(NamedTuple):
 
 LISTS = ("environments", "algorithms", "weightings", "presets")
 """What `macpo list` knows."""
-CHECK_USAGE = (
-    "ENVIRONMENT is a name of `macpo list environments` or module:factory; "
-    "`macpo check-env ENVIRONMENT --help` shows the flags. Exit status 1: something is wrong."
-)
+
+
+def check_usage(part: str) -> str:
+    """What `macpo check-PART` takes."""
+    noun, own = ("environment", "factory") if part == "env" else (part, "Config")
+    return (
+        f"{noun.upper()} is a name of `macpo list {noun}s` or module:{own}; "
+        f"`macpo check-{part} {noun.upper()} --help` shows the flags. Exit status 1: something is "
+        "wrong."
+    )
+
+
 COMMANDS: Mapping[str, Command] = {
     "train": Command(
         "commands", "Train, then evaluate, draw the learning curve and film an episode."
@@ -62,12 +70,26 @@ COMMANDS: Mapping[str, Command] = {
         "commands",
         "Say whether two methods differ, by how much, and how many more seeds would decide it.",
     ),
-    "export": Command("commands", "Write results for other programs."),
+    "export": Command(
+        "commands", "Write results for other programs, or a policy that acts without macpo and JAX."
+    ),
     "check-env": Command(
         "commands",
         "Play an environment with random actions and report every promise that it breaks.",
         " ENVIRONMENT [flags]",
-        CHECK_USAGE,
+        check_usage("env"),
+    ),
+    "check-weighting": Command(
+        "commands",
+        "Weigh random signals and report every promise that a weighting breaks.",
+        " WEIGHTING [flags]",
+        check_usage("weighting"),
+    ),
+    "check-algorithm": Command(
+        "commands",
+        "Have an algorithm act and learn at random and report every promise that it breaks.",
+        " ALGORITHM [flags]",
+        check_usage("algorithm"),
     ),
     "bench": Command(
         "commands",
@@ -133,7 +155,8 @@ def _call(name: str, command: Command, arguments: list[str]) -> int | None:
 
 
 def _usage() -> str:
-    lines = [f"  {name:<9} {command.summary}" for name, command in COMMANDS.items()]
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}} {command.summary}" for name, command in COMMANDS.items()]
     return "\n".join(
         [
             "macpo: cooperative multi-agent RL with optimised replay weights",

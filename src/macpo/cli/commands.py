@@ -6,7 +6,7 @@ import json
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,7 +22,7 @@ from rich.text import Text
 import macpo
 from macpo import presets, registry
 from macpo.bounds import Fraction, NonNegativeInt, PositiveInt, bounds_of, check_fields
-from macpo.cli import CHECK_USAGE, COMMANDS
+from macpo.cli import COMMANDS, check_usage
 from macpo.errors import (
     MAX_SHOWN,
     UsageError,
@@ -60,7 +60,14 @@ _Trust: TypeAlias = Annotated[
         "files whose author you trust."
     ),
 ]
-
+_Best: TypeAlias = Annotated[
+    bool,
+    tyro.conf.FlagCreatePairsOff,
+    tyro.conf.arg(
+        help="Use the parameters of each seed's best evaluation, which a run keeps at its end, in "
+        "place of the last ones."
+    ),
+]
 
 MAX_MESSAGE = 2_000
 """Characters of a message about flags; a longer one repeats a long word."""
@@ -270,12 +277,15 @@ def _parse_with_env(
     """The flags, and the environment that replaces the run's own (None: it stays)."""
     chosen, rest = _take(arguments, ("env",))
     env = _named("envs", chosen["env"][-1]) if "env" in chosen else None
+    if env is None and any(word.startswith("--env.") for word in rest):
+        env = _env_of_run(rest)
     known = ", ".join(registry.discover("envs"))
     flags = [
         _taken(
             "env",
-            "An environment to play instead of that of the training, of the same sizes: one of "
-            f"{known}, or module:name. Its flags are then --env.*.",
+            "An environment to play instead of that of the training, with observations and actions "
+            f"of the same sizes: one of {known}, or module:name. Its flags are then --env.*; "
+            "without --env, they change the environment of the training.",
         ),
         *([] if env is None else [("env", _flags_of(env), env)]),
     ]
@@ -284,6 +294,19 @@ def _parse_with_env(
     )
     parsed: Any = _parse(both, rest, name, summary)
     return parsed, getattr(parsed, "env", None)
+
+
+def _env_of_run(arguments: list[str]) -> Any:
+    """The environment of the run that is among the arguments; None if only help is asked for."""
+    for word in arguments:
+        if (files := RunDirectory(word or ".")).has_experiment():
+            return files.read_experiment(trust=_trusted("--trust" in arguments)).env
+    require(
+        "--help" in arguments or "-h" in arguments,
+        "--env.* without --env changes the environment of a run, and there is no run directory "
+        "among the arguments; give one, or --env NAME.",
+    )
+    return None
 
 
 def _flags_of(config: object) -> Any:
@@ -569,6 +592,7 @@ class _Evaluate:
     """Seed of the episodes, not of the training."""
     epsilon: Fraction | None = None
     """Act as in training with this exploration; 0 samples from policies. Greedily by default."""
+    best: _Best = False
     trust: _Trust = False
     workers: Workers = field(default_factory=Workers)
 
@@ -581,6 +605,7 @@ def _evaluate(arguments: list[str]) -> None:
         flags.run,
         flags.episodes,
         flags.seed,
+        which="best" if flags.best else "last",
         env=env,
         epsilon=flags.epsilon,
         workers=flags.workers,
@@ -608,10 +633,11 @@ class _Render:
     run: Annotated[Path, tyro.conf.Positional]
     """Run directory."""
     out: Path | None = None
-    """File to write, ending in .gif or .mp4; default: episode.gif in the run directory, or
-    episode-ENV.gif with --env."""
+    """File to write, ending in .gif or .mp4; default: episode.gif in the run directory, with
+    --best or --env episode-best.gif, episode-ENV.gif."""
     seed: NonNegativeInt = 0
     """Seed of the episode."""
+    best: _Best = False
     trust: _Trust = False
 
 
@@ -621,10 +647,11 @@ def _render(arguments: list[str]) -> None:
 
     flags, env = _parse_with_env(_Render, arguments, "macpo render", COMMANDS["render"].summary)
     files = RunDirectory(flags.run)
-    default = files.episode if env is None else files.episode_in(registry.name_of(env))
-    file = flags.out or default
+    which = "best" if flags.best else "last"
+    name_of_env = None if env is None else registry.name_of(env)
+    file = flags.out or files.episode_of(which, name_of_env)
     encoder(file)  # refuses a wrong ending before anything is played
-    policy = macpo.load(flags.run, env=env, trust=_trusted(flags.trust))
+    policy = macpo.load(flags.run, which=which, env=env, trust=_trusted(flags.trust))
     states, actions, rewards = play(policy, flags.seed)
     animate(policy.trainer.env, states, actions, rewards, file)
     name = policy.trainer.env.spec.name
@@ -848,48 +875,64 @@ def _compare(arguments: list[str]) -> int | None:
 @dataclass(frozen=True)
 class _Export:
     paths: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PATH…")]
-    """As for `macpo report`."""
-    marl_eval: Path
-    """File to write, in marl-eval's JSON."""
+    """As for `macpo report`; with --to, one run directory."""
+    marl_eval: Path | None = None
+    """File to write all results to, in marl-eval's JSON."""
+    to: Literal["numpy", "torch"] | None = None
+    """Write the run's policy as one Python file that acts with this library alone."""
+    out: Path | None = None
+    """With --to: the file; default: policy_numpy.py or policy_torch.py in the run directory."""
+    seed: NonNegativeInt | None = None
+    """With --to: the trained seed; default: the run's first."""
+    best: _Best = False
+    trust: _Trust = False
 
 
 def _export(arguments: list[str]) -> None:
+    flags: _Export = _parse(_Export, arguments, "macpo export", COMMANDS["export"].summary)
+    require(
+        (flags.marl_eval is None) != (flags.to is None),
+        "macpo export writes either results (--marl-eval FILE) or a run's policy (--to numpy or "
+        "--to torch); say which.",
+    )
+    if flags.marl_eval is not None:
+        _export_results(flags.paths, flags.marl_eval)
+    else:
+        _export_policy(flags)
+
+
+def _export_results(paths: Sequence[Path], file: Path) -> None:
     from macpo.report.collection import collect
     from macpo.report.export import write_marl_eval
 
-    flags: _Export = _parse(_Export, arguments, "macpo export", COMMANDS["export"].summary)
-    collection = collect(flags.paths)
-    for note in (*collection.notes, *write_marl_eval(collection, flags.marl_eval)):
+    collection = collect(paths)
+    for note in (*collection.notes, *write_marl_eval(collection, file)):
         say(_console, note, "yellow")
-    say(_console, f"marl-eval: {flags.marl_eval}")
+    say(_console, f"marl-eval: {file}")
+
+
+def _export_policy(flags: _Export) -> None:
+    from macpo.runs.standalone import write_policy
+
+    require(len(flags.paths) == 1, f"--to takes one run directory, not {len(flags.paths)} paths.")
+    assert flags.to is not None
+    (directory,) = flags.paths
+    file = flags.out or directory / f"policy_{flags.to}.py"
+    which = "best" if flags.best else "last"
+    policy = macpo.load(directory, flags.seed, which=which, trust=_trusted(flags.trust))
+    write_policy(policy, file, flags.to)
+    say(_console, f"{policy}: {file}")
 
 
 def _check_env(arguments: list[str]) -> int:
     from macpo.envs.host import HostEnvironment
     from macpo.interop import check
 
-    name, *rest = arguments or ["nothing"]
-    if not arguments or name.startswith("-"):
-        raise UsageError(
-            f"macpo check-env needs an environment first, but got {name}. {CHECK_USAGE}"
-        )
-    prepare_jax()
-    default = _named("envs", name)
-    flags = dataclasses.make_dataclass(
-        "CheckEnv",
-        [
-            ("env", type(default), default),
-            ("episodes", Annotated[PositiveInt, tyro.conf.arg(help="Episodes to play.")], 3),
-            (
-                "seed",
-                Annotated[NonNegativeInt, tyro.conf.arg(help="Seed of the first of them.")],
-                0,
-            ),
-        ],
-        frozen=True,
-    )
-    parsed: Any = _parse(flags, rest, f"macpo check-env {name}", COMMANDS["check-env"].summary)
-    check_fields(parsed, "")
+    fields = [
+        ("episodes", Annotated[PositiveInt, tyro.conf.arg(help="Episodes to play.")], 3),
+        ("seed", Annotated[NonNegativeInt, tyro.conf.arg(help="Seed of the first of them.")], 0),
+    ]
+    name, parsed = _parse_part("env", COMMANDS["check-env"].summary, arguments, fields)
     env = parsed.env.make()
     spec, kind = env.spec, "Python" if isinstance(env, HostEnvironment) else "JAX"
     say(
@@ -898,14 +941,63 @@ def _check_env(arguments: list[str]) -> int:
         f"{spec.obs_size} and a state of {spec.state_size} numbers, "
         f"episodes of at most {spec.episode_limit} env steps",
     )
-    wrong = 0
     try:
-        for result in check.examine(env, parsed.episodes, parsed.seed):
-            wrong += bool(result.findings)
-            _print_result(result)
+        wrong = _print_results(check.examine(env, parsed.episodes, parsed.seed))
     finally:
         if isinstance(env, HostEnvironment):
             env.close()
+    return _verdict(wrong)
+
+
+def _check_weighting(arguments: list[str]) -> int:
+    from macpo.conformance.weighting import check_weighting
+
+    _, parsed = _parse_part("weighting", COMMANDS["check-weighting"].summary, arguments)
+    return _verdict(_print_results(check_weighting(parsed.weighting)))
+
+
+def _check_algorithm(arguments: list[str]) -> int:
+    from macpo.conformance.algorithm import check_algorithm
+
+    _, parsed = _parse_part("algorithm", COMMANDS["check-algorithm"].summary, arguments)
+    return _verdict(_print_results(check_algorithm(parsed.algorithm)))
+
+
+def _parse_part(
+    part: str,
+    description: str,
+    arguments: list[str],
+    fields: Sequence[tuple[str, Any, Any]] = (),  # as `dataclasses.make_dataclass` takes them
+) -> tuple[str, Any]:
+    """(name, flags) of `macpo check-PART`, which takes the part's name first, then its flags."""
+    name, *rest = arguments or ["nothing"]
+    noun = registry.NOUN[PARTS[part]]
+    if not arguments or name.startswith("-"):
+        article = "an" if noun[0] in "ae" else "a"
+        raise UsageError(
+            f"macpo check-{part} needs {article} {noun} first, but got {name}. {check_usage(part)}"
+        )
+    prepare_jax()
+    default = _named(PARTS[part], name)
+    flags = dataclasses.make_dataclass(
+        "Checked", [(part, type(default), default), *fields], frozen=True
+    )
+    parsed: Any = _parse(flags, rest, f"macpo check-{part} {name}", description)
+    check_fields(parsed, "")
+    return name, parsed
+
+
+def _print_results(results: Iterable["Result"]) -> int:
+    """Print each result as it comes; how many checks found something."""
+    wrong = 0
+    for result in results:
+        wrong += bool(result.findings)
+        _print_result(result)
+    return wrong
+
+
+def _verdict(wrong: int) -> int:
+    """Print how many checks found something; the exit status."""
     say(_console, f"{wrong or 'nothing'} wrong")
     return 1 if wrong else 0
 
@@ -954,6 +1046,8 @@ RUN: Mapping[str, Callable[[list[str]], int | None]] = {
     "compare": _compare,
     "export": _export,
     "check-env": _check_env,
+    "check-weighting": _check_weighting,
+    "check-algorithm": _check_algorithm,
     "bench": _bench,
     "doctor": _doctor,
 }

@@ -14,6 +14,7 @@ from macpo.lazy import lazy_names
 
 if TYPE_CHECKING:
     from macpo.envs.base import Environment, first_step
+    from macpo.envs.foraging import LevelBasedForaging
     from macpo.envs.host import EnvironmentLost, HostEnvironment
     from macpo.envs.matrix_game import MatrixGame
     from macpo.envs.predator_prey import PredatorPrey
@@ -27,6 +28,7 @@ __all__ = [
     "Environment",
     "EnvironmentLost",
     "HostEnvironment",
+    "LevelBasedForaging",
     "MatrixGame",
     "Observation",
     "PredatorPrey",
@@ -44,6 +46,7 @@ __getattr__, __dir__ = lazy_names(
         "Environment": "macpo.envs.base",
         "EnvironmentLost": "macpo.envs.host",
         "HostEnvironment": "macpo.envs.host",
+        "LevelBasedForaging": "macpo.envs.foraging",
         "MatrixGame": "macpo.envs.matrix_game",
         "Observation": "macpo.types",
         "PredatorPrey": "macpo.envs.predator_prey",

@@ -5,7 +5,9 @@ default, splitting each of the many small products of an update among all cores,
 time (measured on two cores).
 """
 
+import functools
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import jax
@@ -30,7 +32,7 @@ def n_devices(batch_size: int) -> int:
 
 def replicated(batch_size: int) -> NamedSharding:
     """The sharding of arrays that each of those devices holds in full."""
-    return NamedSharding(_mesh(batch_size), PartitionSpec())
+    return NamedSharding(_mesh(n_devices(batch_size)), PartitionSpec())
 
 
 def compiler_options(batch_size: int) -> dict[str, Any]:
@@ -40,18 +42,40 @@ def compiler_options(batch_size: int) -> dict[str, Any]:
     return {"xla_cpu_multi_thread_eigen": False, "xla_cpu_prefer_vector_width": 512}
 
 
+def on_devices_of(batch_size: int, fn: Callable[..., PyTree]) -> Callable[..., PyTree]:
+    """`fn`, within which all batches are shared by the devices of a batch of this size.
+
+    A program runs on one set of devices, whatever other batches it maps over.
+    """
+
+    @functools.wraps(fn)
+    def on_them(*args: Any) -> PyTree:
+        token = _PROGRAM.set(n_devices(batch_size))
+        try:
+            return fn(*args)
+        finally:
+            _PROGRAM.reset(token)
+
+    return on_them
+
+
+_PROGRAM: ContextVar[int | None] = ContextVar("devices", default=None)
+"""How many devices the program that is being traced runs on, where that is known."""
+
+
 def map_over_devices(
     fn: Callable[[PyTree, PyTree], PyTree], constants: PyTree, batch: PyTree
 ) -> Any:
-    """`fn(constants, batch)`, each device computing its share of the batch.
+    """`fn(constants, batch)`, each device computing its share of the batch, if it has one.
 
     Leaves of the batch and of the result are [B, ...]. A share is every n-th episode, so that
     episodes sorted by length stay sorted and all devices have about the same work. Gradients reach
     the constants.
     """
     batch_size = jax.tree.leaves(batch)[0].shape[0]
-    n = n_devices(batch_size)
-    if n == 1:
+    own = n_devices(batch_size)
+    n = _PROGRAM.get() or own
+    if 1 in (n, own) or batch_size % n:
         return fn(constants, batch)
 
     def share(constants: PyTree, batch: PyTree) -> PyTree:
@@ -66,13 +90,12 @@ def map_over_devices(
 
     return jax.shard_map(
         share,
-        mesh=_mesh(batch_size),
+        mesh=_mesh(n),
         in_specs=PartitionSpec(),
         out_specs=PartitionSpec(),
         check_vma=False,  # the loops inside end when a device's own episodes do
     )(constants, batch)
 
 
-def _mesh(batch_size: int) -> Mesh:
-    n = n_devices(batch_size)
+def _mesh(n: int) -> Mesh:
     return Mesh(np.array(jax.devices()[:n]), (_AXIS,))

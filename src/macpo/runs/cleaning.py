@@ -34,7 +34,8 @@ def clean(directory: str | os.PathLike[str], *, force: bool = False) -> Freed:
     """Drop a finished run's checkpoints, and nothing else; with `force` also an unfinished run's.
 
     It can then not be extended or continued. Raises UsageError if the run is not finished, if a
-    process is training there, or if its parameters are not sound, which only a checkpoint can mend.
+    process is training there, or if its last or best parameters are not sound, which only a
+    checkpoint can mend.
     """
     files = RunDirectory(directory)
     files.require_run()
@@ -56,9 +57,9 @@ def _to_free(files: RunDirectory, force: bool) -> Freed:
         "give --force to drop them all the same.",
     )
     found = checkpoint.files(files.checkpoints)
-    if found:
+    for file in [files.model, *([] if force else [files.best])] if found else []:
         try:
-            arrays.read(files.model)
+            arrays.read(file)
         except UsageError as error:
             again = command("macpo", "resume", files.path)
             raise UsageError(

@@ -13,6 +13,7 @@ from macpo.experiment import Experiment, digest, from_dict, needs_trust, to_dict
 from macpo.machine import available_cores
 from macpo.runs.files import (
     disk_errors,
+    is_file,
     read_json,
     remove_leftovers,
     write_atomically,
@@ -70,6 +71,8 @@ class RunDirectory:
         """When, where and by which commands the run was trained."""
         self.model = self.path / "model.safetensors"
         """The networks' parameters at the last checkpoint, of all seeds."""
+        self.best = self.path / "best.safetensors"
+        """Those of each seed's best evaluation, once the run has ended."""
         self.checkpoints = self.path / "checkpoints"
         """The folder of everything needed to continue."""
         self.replay = self.path / "replay"
@@ -104,9 +107,13 @@ class RunDirectory:
                 else:
                     return cls(path)
 
-    def episode_in(self, env: str) -> Path:
-        """The film of an episode in another environment than that of the training."""
-        return self.episode.with_stem(f"{self.episode.stem}-{env.replace(':', '.')}")
+    def episode_of(self, which: str, env: str | None) -> Path:
+        """The film of an episode with the `last` or `best` parameters.
+
+        `env` is another environment than that of the training, if there is one.
+        """
+        others = [*([which] if which != "last" else []), *([env.replace(":", ".")] if env else [])]
+        return self.episode.with_stem("-".join([self.episode.stem, *others]))
 
     def files(self) -> list[Path]:
         """Everything that a run writes, whether it is there or not."""
@@ -178,6 +185,10 @@ class RunDirectory:
         remove_leftovers(self.path, {file.name for file in self.files()})
         remove_leftovers(self.checkpoints)
         remove_leftovers(self.replay)
+
+    def has_experiment(self) -> bool:
+        """Whether this is a run directory; not if the system cannot tell."""
+        return is_file(self.experiment)
 
     def require_run(self) -> None:
         """UsageError if this is not a run directory."""

@@ -11,6 +11,7 @@ from macpo.bounds import Fraction, NonNegativeInt, PositiveInt, checked
 from macpo.experiment import Run
 from macpo.runs.directory import RunDirectory
 from macpo.runs.policy import read_trained
+from macpo.runs.saving import Which
 from macpo.training.host.pool import Workers
 from macpo.training.player import Player, open_player
 from macpo.training.rewards import require_finite
@@ -31,6 +32,7 @@ def evaluate(
     episodes: int = 320,
     seed: int = 0,
     *,
+    which: Which = "last",
     env: Any = None,  # as for `Experiment`
     epsilon: float | None = None,
     workers: Workers | None = None,
@@ -42,12 +44,12 @@ def evaluate(
     exploration: at 0 an algorithm with policies draws from them.
 
     Outcomes that the environment reports (`info`) are among the columns, `test_NAME_mean` each.
-    `env` is another environment than that of the training, and `trust` is as for `load`.
+    `which`, `env` (another environment than that of the training) and `trust` are as for `load`.
     """
     episodes = checked(episodes, PositiveInt, "episodes")
     seed = checked(seed, NonNegativeInt, "seed")
     epsilon = checked(epsilon, Fraction | None, "epsilon")
-    trained = read_trained(RunDirectory(directory), env, trust=trust)
+    trained = read_trained(RunDirectory(directory), env, which, trust=trust)
     run, rows = trained.experiment.run, list[dict[str, float]]()
     with open_player(trained.experiment, trained.trainer, workers) as player:
         for k in range(run.seeds):

@@ -15,6 +15,7 @@ from macpo import registry
 from macpo.errors import UsageError
 from macpo.experiment import Experiment
 from macpo.runs import saving
+from macpo.runs.acting import Acting
 from macpo.runs.best import TIMES, Best, absolute_rows, better_of, evaluations
 from macpo.runs.directory import RunDirectory
 from macpo.runs.files import write_atomically
@@ -47,7 +48,7 @@ class RunLoop:
     """Plays what is left of a run from `state` on, and records it in the run's directory.
 
     The first `metrics_bytes` of metrics.jsonl belong to the state; later rows are overwritten. With
-    the `best` evaluation until then, the absolute metric is told at the end.
+    the `best` evaluation until then, its parameters and the absolute metric are kept at the end.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class RunLoop:
         state: TrainState,
         metrics_bytes: int = 0,
         best: Best | None = None,
+        acting: Acting | None = None,
         *,
         console: Console,
         trackers: Collection[str] = (),
@@ -65,7 +67,7 @@ class RunLoop:
     ) -> None:
         self._replay, self._save_replay = replay, save_replay
         self.experiment, self.directory, self.state = experiment, directory, state
-        self.console, self._best = console, best
+        self.console, self._best, self._acting = console, best, acting
         settings, env_steps = experiment.run, to_numpy(state.env_steps)
         done = int(env_steps.min())
         # first what may be refused, so that the display never stays on the terminal
@@ -97,6 +99,7 @@ class RunLoop:
                     self._save()
             self._save()
             if self._best is not None and not received:
+                saving.save_best(self.directory, self.experiment, self._best, self._acting)
                 self._play_best(player, self._best, received)
         if not received:
             return RunResult(self.directory.path, finished=True)
@@ -195,7 +198,8 @@ class RunLoop:
     def _save(self) -> None:
         rows, state = self._rows.sync(), self.state
         saving.save(
-            self.directory, self.experiment, state, rows, self._best, replay=self._save_replay
+            *(self.directory, self.experiment, state, rows, self._best, self._acting),
+            replay=self._save_replay,
         )
         self._write_timing("checkpoint")
 

@@ -7,25 +7,37 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int, Num
+from jax.core import Tracer
+from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray
 
-from macpo.bounds import NonNegativeInt, checked
+from macpo.bounds import Fraction, NonNegativeInt, checked
 from macpo.errors import require
 from macpo.experiment import Experiment
 from macpo.machine import prepare_jax
+from macpo.runs.acting import Acting, acting_of
 from macpo.runs.directory import RunDirectory
-from macpo.runs.saving import read_model
+from macpo.runs.saving import Which, read_model
 from macpo.training.player import CompiledPlayer, Player, open_player
 from macpo.training.trainer import Trainer, evaluation_key, make_trainer
 from macpo.types import Observation, PyTree, Spec, action_dtype
 
 
-class Policy:
-    """The greedy policy of a trained run. Acts for all agents, one env step after another.
+class PolicyState(NamedTuple):
+    """What the agents of B environments remember from one env step to the next.
 
-    `env`, a name or a configuration, is the environment to play in place of that of the training;
-    UsageError if it differs from it in number of agents or actions or in the size of observations
-    or state.
+    Every leaf begins with B, so that states of several environments can be stacked and taken apart.
+    """
+
+    hidden: PyTree
+    last_action: Int[Array, "B N"]
+
+
+class Policy:
+    """The policy of a trained run. Acts for all agents, greedily unless told to explore.
+
+    `act` remembers the episode until `reset`; `step` is the same as a pure function. `env`, a name
+    or a configuration, is the environment to play in place of that of the training; UsageError if
+    its observations or actions are others, or if the policy cannot act for so many agents.
     """
 
     def __init__(
@@ -33,71 +45,148 @@ class Policy:
         directory: str | os.PathLike[str],
         seed: int | None = None,
         env: Any = None,  # as for `Experiment`
+        which: Which = "last",
         *,
         trust: bool = False,
     ) -> None:
-        trained = read_trained(RunDirectory(directory), env, trust=trust)
+        trained = read_trained(RunDirectory(directory), env, which, trust=trust)
+        self.directory, self.which = os.fspath(directory), which
         self.experiment, self.trainer = trained.experiment, trained.trainer
         run = self.experiment.run
         seed = checked(seed, NonNegativeInt | None, "seed")
-        k = 0 if seed is None else seed - run.seed
+        self.seed: int = run.seed if seed is None else seed
+        """The trained seed whose policy this is."""
+        k = self.seed - run.seed
         require(
             0 <= k < run.seeds,
-            f"{os.fspath(directory)} has seeds {run.seed} to {run.seed + run.seeds - 1}, "
-            f"not {seed}.",
+            f"{self.directory} has seeds {run.seed} to {run.seed + run.seeds - 1}, not {seed}.",
         )
         self.params = trained.params_of(k)
         self._act = jax.jit(self.trainer.algorithm.act)
+        self._key = jax.random.key(0)
         self.reset()
 
-    def reset(self) -> None:
-        """Begin a new episode: forget past observations and actions."""
-        spec = self.trainer.env.spec
-        self._hidden = self.trainer.algorithm.initial_hidden(1)
-        self._last_action = jnp.full((1, spec.n_agents), -1, action_dtype(spec.n_actions))
+    def __repr__(self) -> str:
+        which = "" if self.which == "last" else f", which={self.which!r}"
+        return f"Policy({self.directory!r}, seed={self.seed}{which})"
+
+    # --- one episode after another ----------------------------------------------------------------
+
+    def reset(self, seed: int | None = None) -> None:
+        """Begin a new episode: forget past observations and actions.
+
+        A `seed` also begins the random numbers of exploration anew.
+        """
+        self._state: PolicyState | None = None
+        if seed is not None:
+            self._key = jax.random.key(checked(seed, NonNegativeInt, "seed"))
 
     def act(
         self,
-        obs: Num[Any, "N O"],  # arrays of any library that NumPy understands
-        avail_actions: Bool[Any, "N A"] | None = None,
-    ) -> Int[np.ndarray, " N"]:
-        """Greedy actions of all agents; without `avail_actions` all are taken to be available."""
+        obs: Num[Any, "*B N O"],  # arrays of any library that NumPy understands
+        avail_actions: Bool[Any, "*B N A"] | None = None,
+        epsilon: float | None = None,
+    ) -> Int[np.ndarray, "*B N"]:
+        """Actions of all agents, in one environment or in B that are played side by side.
+
+        Without `avail_actions` all are taken to be available. Without an `epsilon` actions are
+        greedy; with one they are chosen as in training with that exploration: at 0 an algorithm
+        with policies draws from them.
+        """
+        obs = jnp.asarray(obs)
+        avail = None if avail_actions is None else jnp.asarray(avail_actions)
+        is_single = obs.ndim == 2
+        if is_single:
+            obs, avail = obs[None], None if avail is None else avail[None]
+        _check_shape("obs", obs, self.trainer.env.spec)
+        state = self.initial_state(len(obs)) if self._state is None else self._state
+        n = len(state.last_action)
+        require(
+            len(obs) == n,
+            f"act: the episode was begun in {n} environments and cannot go on in {len(obs)}; call "
+            "reset() to begin another.",
+        )
+        key = None
+        if epsilon is not None:
+            epsilon = checked(epsilon, Fraction, "epsilon")
+            self._key, key = jax.random.split(self._key)
+        self._state, actions = self.step(state, obs, avail, epsilon, key)
+        return np.asarray(actions[0] if is_single else actions)
+
+    # --- the same as pure functions ---------------------------------------------------------------
+
+    def initial_state(self, n_envs: int = 1) -> PolicyState:
+        """What agents remember at the start of an episode, in `n_envs` environments."""
+        spec = self.trainer.env.spec
+        none = jnp.full((n_envs, spec.n_agents), -1, action_dtype(spec.n_actions))
+        return PolicyState(self.trainer.algorithm.initial_hidden(n_envs), none)
+
+    def step(
+        self,
+        state: PolicyState,
+        obs: Num[Any, "B N O"],
+        avail_actions: Bool[Any, "B N A"] | None = None,
+        epsilon: Float[Array, ""] | float | None = None,
+        key: PRNGKeyArray | None = None,
+    ) -> tuple[PolicyState, Int[Array, "B N"]]:
+        """One env step in B environments: (next state, actions).
+
+        Pure, for `jax.jit` and `jax.lax.scan` too. An `epsilon` is as for `act`, and needs a `key`.
+        """
         spec = self.trainer.env.spec
         obs = jnp.asarray(obs)
-        avail = jnp.ones((spec.n_agents, spec.n_actions), bool)
+        _check_shape("obs", obs, spec)
+        avail = jnp.ones((len(obs), spec.n_agents, spec.n_actions), bool)
         if avail_actions is not None:
             avail = jnp.asarray(avail_actions).astype(bool)
-        for name, x, size in (
-            ("obs", obs, spec.obs_size),
-            ("avail_actions", avail, spec.n_actions),
-        ):
-            require(
-                x.shape == (spec.n_agents, size),
-                f"act: {name} must have shape ({spec.n_agents}, {size}), not {x.shape}.",
-            )
-        require(bool(avail.any(-1).all()), "act: every agent needs at least one available action.")
-        observation = Observation(obs[None], jnp.zeros((1, spec.state_size)), avail[None])
-        self._hidden, actions = self._act(
-            self.params, jax.random.key(0), self._hidden, observation, self._last_action, None
+        _check_shape("avail_actions", avail, spec)
+        require(
+            isinstance(avail, Tracer) or bool(avail.any(-1).all()),
+            "act: every agent needs at least one available action.",
         )
-        self._last_action = actions
-        return np.asarray(actions[0])
+        require(
+            len(obs) == len(avail) == len(state.last_action),
+            f"act: the state is of {len(state.last_action)} environments, obs of {len(obs)} and "
+            f"avail_actions of {len(avail)}; they must be the same.",
+        )
+        require(
+            epsilon is None or key is not None,
+            "act: an epsilon needs a key (jax.random.key) to draw actions with.",
+        )
+        observation = Observation(obs, jnp.zeros((len(obs), spec.state_size)), avail)
+        key = jax.random.key(0) if key is None else key  # greedy actions draw nothing from it
+        hidden, actions = self._act(
+            self.params, key, state.hidden, observation, state.last_action, epsilon
+        )
+        return PolicyState(hidden, actions), actions
+
+
+def _check_shape(name: str, x: Array, spec: Spec) -> None:
+    """UsageError unless the array, [B, N, …], is as the environment's are."""
+    shape = (spec.n_agents, spec.obs_size if name == "obs" else spec.n_actions)
+    require(
+        x.ndim == 3 and x.shape[1:] == shape,
+        f"act: {name} must have shape {shape}, or (B, {shape[0]}, {shape[1]}) of B environments, "
+        f"not {x.shape if x.ndim != 3 or len(x) != 1 else x.shape[1:]}.",
+    )
 
 
 def load(
     directory: str | os.PathLike[str],
     seed: int | None = None,
     *,
+    which: Which = "last",
     env: Any = None,  # as for `Experiment`
     trust: bool = False,
 ) -> Policy:
     """The trained policy of a run directory.
 
-    `seed` chooses one of several; `env` is another environment of the same sizes, by name or as a
-    configuration; `trust` lets the run's files name code to import that is not registered
-    (SECURITY.md).
+    `seed` chooses one of several; `which` are its parameters, the last ones or those of its best
+    evaluation; `env` is another environment, by name or as a configuration, whose observations and
+    actions are of the same sizes; `trust` lets the run's files name code to import that is not
+    registered (SECURITY.md).
     """
-    return Policy(directory, seed, env, trust=trust)
+    return Policy(directory, seed, env, which, trust=trust)
 
 
 # --- the film of an episode -----------------------------------------------------------------------
@@ -163,27 +252,33 @@ class Trained(NamedTuple):
         return jax.tree.map(lambda x: jnp.asarray(x[k]), self.params)
 
 
-def read_trained(directory: RunDirectory, env: Any = None, *, trust: bool = False) -> Trained:
+def read_trained(
+    directory: RunDirectory, env: Any = None, which: Which = "last", *, trust: bool = False
+) -> Trained:
     """The experiment of a run, its trainer and parameters; with an `env`, for that environment.
 
-    UsageError if there is no checkpoint yet, or if the environment does not fit. `trust` allows
-    names that are not registered (`macpo.experiment.from_dict`).
+    The parameters are those of the training all the same: a mixer of so many agents is not needed
+    to act. UsageError if there is no checkpoint yet, or if the environment does not fit. `trust`
+    allows names that are not registered (`macpo.experiment.from_dict`).
     """
+    which = checked(which, Which, "which")
     experiment = planned = directory.read_experiment(trust=trust)
     prepare_jax()
-    if env is None:
-        trainer = make_trainer(experiment)
-    else:
-        trained_on = experiment.env.make().spec
+    trainer = make_trainer(experiment)
+    params = read_model(directory, planned, trainer.state_shapes.learner.params, which)
+    if env is not None:
+        trained = trainer
         experiment = replace(experiment, env=env)
         trainer = make_trainer(experiment)
-        _check_same_sizes(trained_on, trainer.env.spec)
-    like = trainer.state_shapes.learner.params
-    return Trained(experiment, trainer, read_model(directory, planned, like))
+        check_can_play(trained.env.spec, trainer.env.spec, acting_of(trained.algorithm))
+    return Trained(experiment, trainer, params)
 
 
-def _check_same_sizes(trained_on: Spec, other: Spec) -> None:
-    sizes = ("n_agents", "n_actions", "obs_size", "state_size")
+def check_can_play(trained_on: Spec, other: Spec, acting: Acting | None) -> None:
+    """UsageError unless the agents' network takes what the other environment gives."""
+    sizes = ["n_actions", "obs_size", "obs_last_action", "obs_agent_id"]
+    if acting is None:  # nobody knows what its own way of acting depends on
+        sizes += ["n_agents", "state_size"]
     unlike = [
         f"{name} {getattr(other, name)} for {getattr(trained_on, name)}"
         for name in sizes
@@ -193,4 +288,10 @@ def _check_same_sizes(trained_on: Spec, other: Spec) -> None:
         not unlike,
         f"a policy of {trained_on.name} cannot play {other.name}, which has {', '.join(unlike)}; "
         "choose an environment of the same sizes.",
+    )
+    require(
+        other.n_agents == trained_on.n_agents or not trained_on.obs_agent_id,
+        f"a policy of {trained_on.n_agents} agents cannot play {other.name} with "
+        f"{other.n_agents}: an input of their network is the agent's index, one of "
+        f"{trained_on.n_agents} (obs_agent_id); choose as many agents.",
     )

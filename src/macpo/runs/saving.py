@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import jax
 
@@ -12,6 +12,7 @@ from macpo.errors import UsageError
 from macpo.experiment import Experiment, difference, to_dict
 from macpo.field_types import Settings
 from macpo.runs import arrays, checkpoint
+from macpo.runs.acting import Acting
 from macpo.runs.arrays import Damaged, EarlierFormat, Stored
 from macpo.runs.best import Best, best_like
 from macpo.runs.directory import RunDirectory
@@ -19,6 +20,9 @@ from macpo.runs.files import disk_errors
 from macpo.runs.record.jsonl import Extent, extent
 from macpo.training.trainer import TrainState
 from macpo.types import PyTree
+
+Which: TypeAlias = Literal["last", "best"]
+"""Parameters at the last checkpoint, or of the best evaluation (once the run has ended)."""
 
 
 class RunInfo(NamedTuple):
@@ -51,6 +55,7 @@ def save(
     state: TrainState,
     rows: Extent,
     best: Best | None = None,
+    acting: Acting | None = None,
     *,
     replay: bool = True,
 ) -> None:
@@ -59,29 +64,54 @@ def save(
     These come first, so that they are never older than the newest checkpoint.
     """
     state = jax.device_get(state if replay else state._replace(replay_buffer=(), priorities=()))
-    save_model(directory, experiment, state)
+    save_model(directory, experiment, state, acting)
     info = RunInfo(to_dict(experiment), rows)
     content = _content(state, best)
     checkpoint.save(directory.checkpoints, int(state.iteration.max()), content, info._asdict())
 
 
-def save_model(directory: RunDirectory, experiment: Experiment, state: TrainState) -> None:
-    """Write the parameters on their own."""
-    info = {"experiment": to_dict(experiment)}
+def save_model(
+    directory: RunDirectory,
+    experiment: Experiment,
+    state: TrainState,
+    acting: Acting | None = None,
+) -> None:
+    """Write the parameters on their own; with how they act, where that is known."""
+    info = _about(experiment, acting)
     arrays.write(directory.model, state.learner.params, info)
 
 
-def read_model(directory: RunDirectory, experiment: Experiment, like: PyTree) -> PyTree:
+def save_best(
+    directory: RunDirectory, experiment: Experiment, best: Best, acting: Acting | None = None
+) -> None:
+    """Write the parameters of the best evaluation on their own, and when each seed had it."""
+    info = {**_about(experiment, acting), "env_steps": best.env_steps.tolist()}
+    arrays.write(directory.best, best.params, info)
+
+
+def _about(experiment: Experiment, acting: Acting | None) -> dict[str, Any]:
+    """What is kept along with parameters."""
+    run = experiment.run
+    return {
+        "experiment": to_dict(experiment),
+        "seeds": list(range(run.seed, run.seed + run.seeds)),
+        "acting": acting and acting.explained(),
+    }
+
+
+def read_model(
+    directory: RunDirectory, experiment: Experiment, like: PyTree, which: Which = "last"
+) -> PyTree:
     """The parameters, with the structure of `like`.
 
     Raises UsageError if there are none, or if they are damaged or those of another experiment.
     """
-    file = directory.model
+    file = directory.model if which == "last" else directory.best
     again = f"`{directory.resume_command(experiment)}` makes it again"
     if not os.path.lexists(file):
+        when = "has not reached a checkpoint" if which == "last" else "has not ended"
         raise UsageError(
-            f"{directory.path} has no {file.name} yet: the run has not reached a checkpoint. If it "
-            f"had, {again}."
+            f"{directory.path} has no {file.name} yet: the run {when}. If it had, {again}."
         )
     try:
         stored = arrays.read(file)

@@ -21,6 +21,7 @@ from macpo.errors import UsageError, require, shortened
 from macpo.experiment import Experiment
 from macpo.machine import prepare_jax
 from macpo.runs import checkpoint
+from macpo.runs.acting import acting_of
 from macpo.runs.best import before_any, is_written
 from macpo.runs.checkpoint import is_dropped
 from macpo.runs.claim import claimed
@@ -31,7 +32,7 @@ from macpo.runs.memory import check_memory
 from macpo.runs.record.jsonl import JsonLines
 from macpo.runs.record.replay import Moments, ReplayRecorder
 from macpo.runs.record.trackers import check
-from macpo.runs.saving import last_state, save_model
+from macpo.runs.saving import last_state, save_best, save_model
 from macpo.runs.sessions import FINISHED, begin_session, end_session
 from macpo.runs.story import is_finished, tell
 from macpo.terminal import make_console, say
@@ -80,9 +81,9 @@ def train(
         files.remove_leftovers()
         _begin(files, experiment, replay)
         state = trainer.init()
+        acting, best = acting_of(trainer.algorithm), before_any(state)
         begin = partial(
-            *(RunLoop, experiment, files, state),
-            best=before_any(state),
+            *(RunLoop, experiment, files, state, 0, best, acting),
             replay=replay,
             save_replay=save_replay,
         )
@@ -131,6 +132,7 @@ def resume(
             say(console, f"passed over a checkpoint: {reason}", "yellow")
         check_memory(trainer, console)
         replay = ReplayRecorder.resumed(experiment, trainer, files.replay)
+        acting = acting_of(trainer.algorithm)
         if last.state is None:
             say(console, "no checkpoint yet: starting from the beginning")
             _begin(files, experiment, replay)
@@ -143,15 +145,19 @@ def resume(
                 f"{files.path} has already played {played:,} env steps; to extend it, give more "
                 f"--steps than that, not {new_steps:,}.",
             )
-            save_model(files, experiment, last.state)  # it may be of another checkpoint, or be gone
+            # it may be of another checkpoint, or be gone
+            save_model(files, experiment, last.state, acting)
             best = last.best
             if played >= new_steps and (best is None or is_written(files.absolute)):
                 JsonLines(files.metrics, last.metrics_bytes).close()  # cuts rows behind it
+                if best is not None:
+                    save_best(files, experiment, best, acting)
                 files.write_readme(experiment, tell(files, experiment))
                 say(console, f"already at {played:,} of {new_steps:,} env steps")
                 return RunResult(files.path, finished=True)
-            with disk_errors(files.absolute):
-                files.absolute.unlink(missing_ok=True)  # of the shorter run
+            for file in (files.absolute, files.best):
+                with disk_errors(file):
+                    file.unlink(missing_ok=True)  # of the shorter run
             files.write_experiment(experiment)
             state = last.state
             if not last.has_replay:
@@ -162,7 +168,7 @@ def resume(
                 )
             state = jax.device_put(state, trainer.sharding)
         begin = partial(
-            *(RunLoop, experiment, files, state, last.metrics_bytes, best),
+            *(RunLoop, experiment, files, state, last.metrics_bytes, best, acting),
             replay=replay,
             save_replay=last.has_replay,
         )

@@ -274,7 +274,7 @@ class Trainer:
     @functools.cached_property
     def _update(self) -> Callable[[LearnerState, Batch, PRNGKeyArray], UpdateResult]:
         """The algorithm's update, traced once however often a program uses it."""
-        return jax.jit(self.algorithm.update)
+        return jax.jit(shard.on_devices_of(self.run.batch_size, self.algorithm.update))
 
     def _sample(
         self,

@@ -1,8 +1,7 @@
 """What every algorithm promises; a new file in `macpo/algorithms` is tested without an edit here.
 
-Compilation would be nearly all of the time here. So an algorithm's update is compiled once, for one
-batch that all tests share, and what is computed only once runs operation by operation
-(`jax.disable_jit`): all algorithms and weightings share the small programs of the operations.
+Compilation is nearly all of the time here, so an algorithm's update is compiled once, for batches
+of one size that all tests share.
 """
 
 import dataclasses
@@ -20,17 +19,17 @@ from rich.console import Console
 import macpo
 from macpo import registry
 from macpo.cli import main
+from macpo.conformance.algorithm import LENGTHS, MAX_EPISODES, PROMISES, SPEC, Subject, batch_of
+from macpo.conformance.canvas import Canvas, past_end, scribble
+from macpo.conformance.findings import examine
 from macpo.errors import UsageError
 from macpo.experiment import Experiment, Run
-from macpo.learners.base import About, Algorithm, LearnerState
-from macpo.runs import arrays
+from macpo.learners.base import Algorithm
 from macpo.training.trainer import make_trainer
-from macpo.types import Batch, Episodes, Observation
+from macpo.types import Episodes
 from macpo.weighting.factors import Factor
 from macpo.weighting.weighting import BoltzmannWeighting, Product, Weighting, WeightingOutput
 from tests.support.paths import ROOT
-from tests.support.toys import CANVAS, Canvas, past_end, scribble, spoiled
-from tests.support.updates import update_then_sync
 from tests.support.weighting_kinds import KINDS
 
 ALGORITHMS = list(registry.discover("algorithms"))
@@ -39,10 +38,7 @@ ON_POLICY = [a for a in ALGORITHMS if registry.config_class("algorithms", a).abo
 WITH_REPLAY = [a for a in ALGORITHMS if a not in ON_POLICY]
 
 KEY = jax.random.key(0)
-SPEC = dataclasses.replace(CANVAS, episode_limit=3)
-LENGTH = [3, 2]
-EPISODES = scribble(SPEC, LENGTH, [False, True])
-MOST_EPISODES = 64  # in replay
+EPISODES = scribble(SPEC, LENGTHS, [False, True])
 
 
 def config(name: str) -> Any:
@@ -59,39 +55,9 @@ def make_weighting(name: str) -> Weighting:
 
 
 @functools.cache
-def algorithm(name: str) -> Algorithm:
-    return config(name).make(Canvas(SPEC), make_weighting("uniform"))
-
-
-@functools.cache
-def started(name: str) -> LearnerState:
-    return algorithm(name).init(KEY)
-
-
-@functools.cache
-def update(name: str) -> Any:
-    return jax.jit(update_then_sync(algorithm(name)))
-
-
-def batch_of(learner: Algorithm, episodes: Episodes = EPISODES) -> Batch:
-    """The episodes, which are also the newest ones where the algorithm asks for those."""
-    n = len(episodes.length)
-    batch = Batch(episodes, jnp.ones(n), env_steps=1000)
-    wanted = learner.recent_episodes(n, MOST_EPISODES)
-    if wanted is None:
-        return batch
-    rows = np.sort(np.arange(wanted.n_episodes) % n)  # keeps the longest first
-    return batch._replace(recent=jax.tree.map(lambda x: x[rows], episodes), recent_differs=True)
-
-
-def updated(name: str, episodes: Episodes = EPISODES, sync: bool = False) -> Any:
-    """(state, metrics, |δ|)."""
-    batch = batch_of(algorithm(name), episodes)
-    return update(name)(started(name), batch, KEY, jnp.array(sync))
-
-
-def assert_same(actual: Any, expected: Any) -> None:
-    jax.tree.map(np.testing.assert_array_equal, actual, expected)
+def subject(name: str) -> Subject:
+    """The algorithm, whose update is compiled once for all tests."""
+    return Subject(config(name))
 
 
 def assert_close(actual: Any, expected: Any) -> None:
@@ -103,96 +69,34 @@ def assert_close(actual: Any, expected: Any) -> None:
     jax.tree.map(check, actual, expected)
 
 
-def differ(a: Any, b: Any) -> bool:
-    return any(
-        (np.asarray(x) != y).any() for x, y in zip(*map(jax.tree.leaves, (a, b)), strict=True)
-    )
-
-
-def wild(params: Any, seed: int) -> Any:
-    """Random parameters that saturate whatever they enter."""
-    rng = np.random.default_rng(seed)
-    return jax.tree.map(lambda x: np.float32(1000 * rng.normal(size=x.shape)), params)
-
-
 every_algorithm = pytest.mark.parametrize("name", ALGORITHMS)
 # values and critics, on-policy and with replay, with all networks and statistics that there are
 one_of_each_family = pytest.mark.parametrize("name", ["owqmix", "mappo", "dop"])
 
 
-# --- learning -------------------------------------------------------------------------------------
-
-
-def fitted(metrics: Any) -> float:
-    """The loss; of critics the TD error: a policy's loss need not fall, nor one in moving units."""
-    return float(metrics["td_error_abs" if "loss_critic" in metrics else "loss"])
+# --- its promises ---------------------------------------------------------------------------------
 
 
 @every_algorithm
-def test_updates_on_a_frozen_batch_lower_the_loss(name: str) -> None:
-    state, losses = started(name), []
-    for _ in range(60):
-        batch = batch_of(algorithm(name))
-        state, metrics, _ = update(name)(state, batch, KEY, jnp.array(False))
-        losses.append(fitted(metrics))
-    assert losses[-1] < 0.8 * losses[0]
+def test_it_keeps_every_promise(name: str) -> None:
+    wrong = {r.title: r.findings for r in examine(PROMISES, subject(name)) if r.findings}
+    assert wrong == {}
 
 
-@every_algorithm
-def test_what_padding_holds_changes_nothing(name: str) -> None:
-    clean = updated(name)
-    for garbage in (np.nan, np.inf, 1e30):
-        assert_same(updated(name, spoiled(EPISODES, garbage)), clean)
-
-
-@every_algorithm
-def test_td_errors_are_positive_on_real_steps_and_zero_on_padding(name: str) -> None:
-    td_error_abs = np.asarray(updated(name)[2])
-    padding = past_end(EPISODES.reward, LENGTH)
-    assert (td_error_abs[~padding] > 0).all()
-    assert not td_error_abs[padding].any()
-
-
-@every_algorithm
-def test_targets_change_only_when_a_copy_is_asked_for(name: str) -> None:
-    before, kept, copied = started(name), updated(name)[0], updated(name, sync=True)[0]
-    assert_same(kept.target_networks, before.target_networks)
-    assert_same(copied._replace(target_networks=()), kept._replace(target_networks=()))
-    if jax.tree.leaves(before.target_networks):
-        assert differ(copied.target_networks, before.target_networks)
-
-
-@every_algorithm
-def test_a_truncated_episode_bootstraps_from_its_final_state_and_a_terminated_one_does_not(
-    name: str,
-) -> None:
-    for terminated in (False, True):
-        episodes = scribble(SPEC, LENGTH, [terminated, terminated])
-        final = np.arange(SPEC.episode_limit + 1) == np.array(LENGTH)[:, None]
-        obs, state, avail = episodes.encoded_state
-        elsewhere = Observation(obs + final[..., None, None], state + final[..., None], avail)
-        one, other = (
-            updated(name, e) for e in (episodes, episodes._replace(encoded_state=elsewhere))
-        )
-        if terminated:
-            assert_same(other, one)
-        else:
-            assert fitted(other[1]) != fitted(one[1])
+# --- several seeds --------------------------------------------------------------------------------
 
 
 @one_of_each_family
 def test_seeds_side_by_side_learn_what_each_learns_alone(name: str) -> None:
-    learner = algorithm(name)
+    learner = subject(name).learner
     keys = jax.random.split(KEY, 2)
-    batches = [batch_of(learner, scribble(SPEC, LENGTH, [True, False], seed=i)) for i in range(2)]
+    batches = [batch_of(learner, scribble(SPEC, LENGTHS, [True, False], seed=i)) for i in range(2)]
     stacked = jax.tree.map(lambda *x: jnp.stack(x), *map(_arrays, batches))
     together_init = jax.vmap(learner.init)(keys)
-    together = jax.jit(jax.vmap(update_then_sync(learner), in_axes=(0, 0, 0, None)))(
-        together_init, stacked, keys, jnp.array(True)
-    )
+    together = jax.jit(jax.vmap(learner.update))(together_init, stacked, keys)
     for i, (key, batch) in enumerate(zip(keys, batches, strict=True)):
         state = learner.init(key)
-        alone = update(name)(state, batch, key, jnp.array(True))
+        alone = subject(name).compiled_update(state, batch, key)
         assert_close(jax.tree.map(lambda x: x[i], together_init), state)  # noqa: B023
         assert_close(jax.tree.map(lambda x: x[i], together), alone)  # noqa: B023
 
@@ -202,40 +106,6 @@ def _arrays(tree: Any) -> Any:
 
 
 # --- acting ---------------------------------------------------------------------------------------
-
-SUBSETS = [s for s in itertools.product([False, True], repeat=SPEC.n_actions) if any(s)]
-AVAIL = np.array(list(itertools.product(SUBSETS, repeat=SPEC.n_agents)))  # every case there is
-
-
-def acted(
-    name: str,
-    params: Any,
-    epsilon: float | None,
-    key: jax.Array = KEY,
-    copies: int = 1,
-    steps: int = 1,
-) -> np.ndarray:
-    """The last of some steps of agents with every choice of available actions."""
-    rng = np.random.default_rng(0)
-    avail = jnp.repeat(jnp.asarray(AVAIL), copies, 0)
-    n, learner = len(avail), algorithm(name)
-    hidden, actions = learner.initial_hidden(n), jnp.full((n, SPEC.n_agents), -1, jnp.int8)
-    for t in range(steps):
-        obs = jnp.float32(rng.normal(size=(n, SPEC.n_agents, SPEC.obs_size)))
-        state = jnp.float32(rng.normal(size=(n, SPEC.state_size)))
-        observation, now = Observation(obs, state, avail), jax.random.fold_in(key, t)
-        hidden, actions = learner.act(params, now, hidden, observation, actions, epsilon)
-    return np.asarray(actions)
-
-
-@every_algorithm
-@pytest.mark.parametrize("epsilon", [None, 0.0, 0.5, 1.0])
-def test_an_unavailable_action_is_never_chosen(name: str, epsilon: float | None) -> None:
-    fresh = started(name).params
-    for params in (fresh, *(wild(fresh, seed) for seed in range(3))):
-        for steps in (1, 3):
-            actions = acted(name, params, epsilon, steps=steps).astype(int)
-            assert np.take_along_axis(AVAIL, actions[..., None], -1).all()
 
 
 @every_algorithm
@@ -252,21 +122,6 @@ def test_teams_with_hundreds_of_actions_play_and_learn(name: str) -> None:
     one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), params)
     played = jax.eval_shape(lambda p: trainer.play(p, KEY, n, 0.5, True), one).episodes
     assert played.actions.shape == (n, 6, 2) and played.actions.dtype == jnp.int16
-
-
-@every_algorithm
-def test_exploring_reaches_every_available_action(name: str) -> None:
-    actions = acted(name, started(name).params, epsilon=1.0, copies=64)
-    chosen = actions[..., None] == np.arange(SPEC.n_actions)
-    by_case = chosen.reshape(len(AVAIL), -1, *AVAIL.shape[1:])
-    np.testing.assert_array_equal(by_case.any(1), AVAIL)
-
-
-@every_algorithm
-def test_without_an_epsilon_chance_has_no_part_in_what_is_done(name: str) -> None:
-    params = started(name).params
-    one, other = (acted(name, params, epsilon=None, key=jax.random.key(i)) for i in range(2))
-    np.testing.assert_array_equal(one, other)
 
 
 class ShowsPolicy(Weighting):
@@ -308,19 +163,19 @@ def played(learner: Algorithm, params: Any, episodes: Episodes) -> Episodes:
         )
         hidden, last = learner.act(params, KEY, hidden, observation, last, None)
         actions.append(last)
-    stored = jnp.where(past_end(episodes.reward, LENGTH)[..., None], 0, jnp.stack(actions, 1))
+    stored = jnp.where(past_end(episodes.reward, LENGTHS)[..., None], 0, jnp.stack(actions, 1))
     return episodes._replace(actions=stored.astype(jnp.int8))
 
 
 def observed_update(name: str) -> tuple[Algorithm, Any]:
     """The algorithm as one that reports `pi_taken_mean`, and its update."""
     if name in ON_POLICY:
-        return algorithm(name), update(name)
+        return subject(name).learner, subject(name).compiled_update
     learner = config(name).make(Canvas(SPEC), Showing())
 
     @jax.jit
     def observed(*arguments: Any) -> Any:  # all else is not compiled
-        _, metrics, _ = update_then_sync(learner)(*arguments)
+        _, metrics, _ = learner.update(*arguments)
         return (), {"pi_taken_mean": metrics["pi_taken_mean"]}, ()
 
     return learner, observed
@@ -330,9 +185,9 @@ def observed_update(name: str) -> tuple[Algorithm, Any]:
 def test_learning_recomputes_the_policy_that_acted(name: str) -> None:
     learner, observed = observed_update(name)
     state = learner.init(KEY)
-    state = state._replace(params=wild(state.params, seed=1))
-    episodes = played(learner, state.params, scribble(SPEC, LENGTH, [False, True], seed=1))
-    _, metrics, _ = observed(state, batch_of(learner, episodes), KEY, jnp.array(False))
+    state = state._replace(params=subject(name).wild_params)
+    episodes = played(learner, state.params, scribble(SPEC, LENGTHS, [False, True], seed=1))
+    _, metrics, _ = observed(state, batch_of(learner, episodes), KEY)
     assert metrics["pi_taken_mean"] == pytest.approx(1, abs=1e-3)
 
 
@@ -364,10 +219,11 @@ def test_an_algorithm_trains_with_every_kind_of_weighting_it_accepts(
 ) -> None:
     learner = config(name).make(Canvas(SPEC), make_weighting(weighting))
     before = state = learner.init(KEY)
-    update = jax.jit(update_then_sync(learner))
+    update = jax.jit(learner.update)
     for i in range(2):  # the second one sees what the first has left
         key = jax.random.fold_in(KEY, i)
-        state, metrics, td_error_abs = update(state, batch_of(learner), key, jnp.array(i == 0))
+        state, metrics, td_error_abs = update(state, batch_of(learner, EPISODES), key)
+        state = learner.sync_targets(state) if i == 0 else state
         assert all(np.isfinite(x).all() for x in jax.tree.leaves((metrics, td_error_abs)))
     for path, moved in jax.tree_util.tree_leaves_with_path(
         jax.tree.map(lambda x, y: np.abs(x - y).max(), state.params, before.params)
@@ -413,7 +269,7 @@ def run(name: str, directory: Path, **options: int) -> Path:
     settings = Run(
         **episodes,
         **every,
-        buffer_size=4 if name in ON_POLICY else MOST_EPISODES,
+        buffer_size=4 if name in ON_POLICY else MAX_EPISODES,
         epsilon_anneal_time=HALF,
         **{"steps": 2 * HALF, **options},
     )
@@ -452,22 +308,7 @@ def test_a_run_resumed_from_a_checkpoint_is_the_uninterrupted_one_bit_for_bit(
     ).read_bytes()
 
 
-@every_algorithm
-def test_everything_learned_survives_being_saved(name: str, tmp_path: Path) -> None:
-    state = jax.device_get(updated(name)[0])
-    like = jax.eval_shape(algorithm(name).init, KEY)
-    arrays.write(tmp_path / "state", state)
-    assert_same(arrays.read(tmp_path / "state").tree(like), state)
-
-
 # --- what it says of itself -----------------------------------------------------------------------
-
-
-@every_algorithm
-def test_its_row_of_the_table_is_complete(name: str) -> None:
-    about = registry.config_class("algorithms", name).about
-    assert isinstance(about, About)
-    assert all(text.strip() for text in about if isinstance(text, str))
 
 
 def test_the_list_of_algorithms_shows_every_one(capsys: pytest.CaptureFixture[str]) -> None:
@@ -479,21 +320,8 @@ def test_the_list_of_algorithms_shows_every_one(capsys: pytest.CaptureFixture[st
 
 
 @every_algorithm
-def test_its_own_schedule_makes_a_run(name: str) -> None:
-    trainer = make_trainer(Experiment(env="two-step", algorithm=name))
-    schedule = registry.config_class("algorithms", name).schedule
-    assert {k: getattr(trainer.run, k) for k in schedule} == dict(schedule)
-
-
-@every_algorithm
-def test_it_says_how_much_memory_an_update_takes(name: str) -> None:
-    few, many = (algorithm(name).update_bytes(n) for n in (8, 128))
-    assert 0 < few < many
-
-
-@every_algorithm
 def test_its_metrics_are_scalars_that_the_documentation_explains(name: str) -> None:
     explained = (ROOT / "docs" / "metrics.md").read_text()
-    for metric, value in updated(name)[1].items():
+    for metric, value in subject(name).update(EPISODES).metrics.items():
         assert np.ndim(value) == 0, metric
         assert f"`{metric}`" in explained, metric

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,8 @@ def train_or_trace(
 @pytest.mark.slow
 def test_every_macpo_command_of_the_readme_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
+    for example in (ROOT / "examples").glob("custom_*.py"):
+        shutil.copy(example, tmp_path)
     measured = [Result("memory", 1.0, "MB")]  # tests/bench measures it
     monkeypatch.setitem(bench.SECTIONS, "memory", lambda flags: measured)
     fake = install(monkeypatch)  # tests/study has real sweeps

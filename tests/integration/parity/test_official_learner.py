@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from macpo.algorithms.qmix import Config as Qmix
+from macpo.conformance.canvas import Canvas
 from macpo.learners.base import LearnerState
 from macpo.learners.forward import Networks
 from macpo.learners.value_based import ValueBasedLearner
@@ -26,7 +27,6 @@ from macpo.weighting.macpo import Config as Macpo
 from macpo.weighting.uniform import Config as Uniform
 from macpo.weighting.weighting import Product, WeightingOutput
 from tests.support.paths import DATA
-from tests.support.toys import Canvas
 
 FILE = DATA / "official_learner_golden.npz"
 ORDER = [0, 2, 1, 3]  # longest first

@@ -14,7 +14,7 @@ from macpo.interop.factory import FactoryConfig
 Untyped: TypeAlias = Any
 """Something of another library, which is not imported here."""
 
-_LIMITS = ("max_cycles", "max_steps")
+_LIMITS = ("max_cycles", "max_steps", "max_episode_steps", "_max_episode_steps")
 """What environments call the number of env steps after which they truncate an episode."""
 
 
@@ -69,6 +69,11 @@ def check_size(config: FactoryConfig, what: str, found: int, allowed: range) -> 
         found in allowed,
         f"{config.name}: {what} {found} numbers, but the environment declares {declared}.",
     )
+
+
+def exactly(n: int) -> range:
+    """For `check_size`: this number alone."""
+    return range(n, n + 1)
 
 
 def team_reward(config: FactoryConfig, rewards: Untyped) -> np.float32:
