@@ -126,3 +126,11 @@ def test_a_c_library_without_such_options_is_left_alone(monkeypatch: pytest.Monk
 def test_the_64_bit_mode_of_jax_is_refused_in_a_sentence():
     with jax.enable_x64(True), pytest.raises(UsageError, match="unset JAX_ENABLE_X64"):
         machine.prepare_jax()
+
+
+def test_the_processor_is_called_what_linux_calls_it(monkeypatch: pytest.MonkeyPatch):
+    table = "processor\t: 0\nmodel name\t: EPYC 9\nprocessor\t: 1\nmodel name\t: EPYC 9\n"
+    pretend(monkeypatch, {"/proc/cpuinfo": table})
+    name = machine.processor_name()
+    monkeypatch.undo()
+    assert name == "EPYC 9"

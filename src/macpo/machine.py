@@ -3,6 +3,7 @@
 import ctypes
 import math
 import os
+import platform
 import resource
 import sys
 from contextlib import suppress
@@ -37,6 +38,16 @@ def cores_of_slot(slot: int, size: int) -> list[int]:
     if sys.platform != "linux":
         return []
     return sorted(os.sched_getaffinity(0))[slot * size : (slot + 1) * size]
+
+
+def processor_name() -> str:
+    """What the processor is called; empty if the system does not tell."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            what, _, name = line.partition(":")
+            if what.strip() == "model name":
+                return name.strip()
+    return platform.processor()
 
 
 def signal_at_end_of_parent(number: int) -> None:

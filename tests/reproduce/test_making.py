@@ -34,7 +34,7 @@ def write_records(planned: Plan, directory: StudyDirectory, seeds: tuple[int, ..
             run = PlannedRun(f"{method} {TASK}", seed)
             files = directory.run(run)
             files.make()
-            files.describe(planned.study.experiment(run))
+            files.write_experiment(planned.study.experiment(run))
             rows = [
                 {"kind": "test", "seed": seed, "env_steps": at, "test_return_mean": value + seed}
                 for at in (100_000, 200_000, 300_000)
@@ -112,7 +112,7 @@ def test_runs_of_a_method_with_several_settings_are_refused(planned: Plan, tmp_p
         algorithm = replace(experiment.algorithm, lr=rate)
         files = RunDirectory(tmp_path / "runs" / name)
         files.make()
-        files.describe(replace(experiment, algorithm=algorithm))
+        files.write_experiment(replace(experiment, algorithm=algorithm))
         row = {"kind": "test", "seed": 0, "env_steps": 1000, "test_return_mean": 1.0}
         files.metrics.write_text(json.dumps(row) + "\n")
     with pytest.raises(UsageError, match="hold MAC-PO on punishment=0 with several settings"):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from macpo.errors import UsageError
-from macpo.runs.claim import claimed
+from macpo.runs.claim import claimed, is_claimed
 
 HOLD = """
 import pathlib, sys, time
@@ -78,3 +78,10 @@ def test_file_systems_without_locks_are_used_without(
 def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path):
     with pytest.raises(UsageError, match=r"cannot write .*missing"), claimed(tmp_path / "missing"):
         pytest.fail("held nothing")
+
+
+def test_a_claim_is_seen_while_it_is_held(tmp_path: Path):
+    assert not is_claimed(tmp_path / "missing") and not is_claimed(tmp_path)
+    with claimed(tmp_path):
+        assert is_claimed(tmp_path)
+    assert not is_claimed(tmp_path)

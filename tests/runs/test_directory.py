@@ -157,14 +157,33 @@ def test_a_name_without_a_letter_is_refused():
         RunDirectory("")
 
 
-def test_a_description_is_written_once_and_settings_whenever_they_change(tmp_path: Path):
+def test_a_readme_is_written_again_above_the_notes_of_the_user(tmp_path: Path):
     files = RunDirectory(tmp_path)
-    files.describe(SMALL)
-    assert files.readme.read_text().startswith("# predator-prey qmix uniform\n")
+    files.write_readme(SMALL, "It has begun.")
+    first = files.readme.read_text()
+    assert first.startswith("# predator-prey qmix uniform\n") and "It has begun." in first
+    files.readme.write_text(first + "\nMy notes: It has begun.\n")
+    files.write_readme(SMALL, "It has ended.")
+    second = files.readme.read_text()
+    assert second == first.replace("begun", "ended") + "\nMy notes: It has begun.\n"
+
+
+def test_a_readme_of_the_users_own_is_left_as_it_is(tmp_path: Path):
+    files = RunDirectory(tmp_path)
     files.readme.write_text("with notes")
-    longer = replace(SMALL, run=replace(SMALL.run, steps=4000))
-    files.describe(longer)
+    files.write_readme(SMALL, "It has begun.")
     assert files.readme.read_text() == "with notes"
+    files.readme.unlink()
+    files.readme.symlink_to("nowhere")
+    files.write_readme(SMALL, "It has begun.")
+    assert files.readme.is_symlink()
+
+
+def test_settings_are_written_whenever_they_change(tmp_path: Path):
+    files = RunDirectory(tmp_path)
+    files.write_experiment(SMALL)
+    longer = replace(SMALL, run=replace(SMALL.run, steps=4000))
+    files.write_experiment(longer)
     assert files.read_experiment() == longer
 
 

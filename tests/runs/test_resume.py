@@ -2,6 +2,7 @@
 
 import errno
 import itertools
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -11,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from macpo.errors import UsageError
-from macpo.runs import saving, train
+from macpo.runs import arrays, checkpoint, saving, train
 from macpo.runs.claim import claimed
 from macpo.runs.directory import RunDirectory
 from tests.support.counting import (
@@ -168,6 +170,39 @@ def test_what_is_passed_over_is_told(whole: dict[str, bytes], tmp_path: Path):
     said = go_on(tmp_path / "whole")
     assert f"passed over a checkpoint: {newest} is damaged" in said
     assert content(tmp_path / "whole") == whole
+
+
+# --- without replay -------------------------------------------------------------------------------
+
+
+def test_a_run_that_is_not_interrupted_is_the_same_without_replay_in_its_checkpoints(
+    whole: dict[str, bytes], tmp_path: Path
+):
+    run = tmp_path / "run"
+    train.train(EXPERIMENT, run, console=Console(quiet=True), save_replay=False)
+    assert content(run) == whole
+
+
+def test_a_run_goes_on_with_an_empty_replay_where_it_was_not_saved(
+    whole: dict[str, bytes], tmp_path: Path
+):
+    class Broken(BaseException): ...
+
+    def before(chunk: int) -> None:
+        if chunk == 5:
+            raise Broken
+
+    run = tmp_path / "run"
+    with counting(before), pytest.raises(Broken):
+        train.train(EXPERIMENT, run, console=Console(quiet=True), save_replay=False)
+    assert "saved without replay, which is filled anew" in go_on(run)
+    rows = [json.loads(line) for line in content(run)["metrics.jsonl"].splitlines()]
+    fourth = next(row for row in rows if row["env_steps"] == 400)
+    only_fourth = 4 * sum(range(16))  # each chunk adds its number to all places of replay
+    assert (fourth["chunks"], fourth["replayed"]) == (4, only_fourth)
+    assert content(run)["metrics.jsonl"] != whole["metrics.jsonl"]
+    for file in checkpoint.files(run / "checkpoints"):  # as it was begun
+        assert "replay_buffer" not in arrays.read(file).arrays
 
 
 # --- killed at any moment -------------------------------------------------------------------------

@@ -28,7 +28,7 @@ def run(tmp_path: Path) -> RunDirectory:
     """With checkpoints at iterations 3 and 5, after 30 and 50 bytes of 60."""
     files = RunDirectory(tmp_path / "run")
     files.make()
-    files.describe(EXPERIMENT)
+    files.write_experiment(EXPERIMENT)
     checkpoint.begin(files.checkpoints)
     files.metrics.write_bytes(bytes(range(60)))
     for iteration in (3, 5):
@@ -58,6 +58,16 @@ def newest(run: RunDirectory) -> Path:
 def test_a_run_goes_on_from_its_newest_state_and_the_rows_before_it(run: RunDirectory):
     found = last_state(run)
     assert (iteration_of(found), found.metrics_bytes, found.passed_over) == (5, 50, [])
+
+
+def test_a_checkpoint_without_replay_is_smaller_and_says_so(run: RunDirectory):
+    with_replay = newest(run).stat().st_size
+    assert last_state(run).has_replay
+    saving.save(run, EXPERIMENT, state_at(6), extent(run.metrics, 60), replay=False)
+    assert newest(run).stat().st_size < with_replay
+    found = last_state(run)
+    assert iteration_of(found) == 6 and not found.has_replay
+    assert found.state is not None and found.state.replay_buffer.shape == (1, 16)
 
 
 # --- damage ---------------------------------------------------------------------------------------

@@ -25,7 +25,8 @@ from macpo.report.labels import flat, same, tell_apart
 from macpo.report.records import Curve, Row
 from macpo.report.seeds import IMPORTED, TrainedSeed
 from macpo.runs.directory import RunDirectory
-from macpo.runs.files import disk_errors, is_file, parse_json, read_json
+from macpo.runs.files import disk_errors, is_file, read_json
+from macpo.runs.record.timing import total_seconds
 from macpo.study.directory import PLAN
 
 FrameKind: TypeAlias = Literal["numpy", "pandas", "polars"]
@@ -124,7 +125,7 @@ def collect(paths: Sequence[Path]) -> Collection:
     """
     seeds, notes = dict[Path, list[TrainedSeed]](), list[str]()
     for path in paths:
-        directories = list(_places(path, notes))
+        directories = list(places(path, notes))
         for directory in directories:
             place = directory.resolve()
             if place not in seeds:
@@ -161,7 +162,7 @@ def first_of(notes: Sequence[str], n: int) -> list[str]:
 def signature(paths: Sequence[Path]) -> frozenset[tuple[Path, int, int]]:
     """(file, time, size) of everything that a report on these directories depends on."""
     found: set[tuple[Path, int, int]] = set()
-    for directory in (d for path in paths for d in _places(path, [])):
+    for directory in (d for path in paths for d in places(path, [])):
         for file in (*_files(directory), *_study_files(directory)):
             with suppress(OSError):
                 about = file.stat()
@@ -170,7 +171,7 @@ def signature(paths: Sequence[Path]) -> frozenset[tuple[Path, int, int]]:
 
 
 def _read(place: Path) -> Iterator[TrainedSeed]:
-    other = None if _is_run(place) else format_of(place)
+    other = None if is_run(place) else format_of(place)
     return other.read(place) if other else read_seeds(place)
 
 
@@ -197,7 +198,7 @@ def read_seeds(directory: Path) -> Iterator[TrainedSeed]:
             _curves(trains.get(seed, []), DIAGNOSTICS),
             row["env_steps"],
             row.get("updates", 0),
-            _wall_s(directory),
+            total_seconds(RunDirectory(directory).timing),
             _made_by(directory),
             _arm(directory),
             absolute.get(seed, {}),
@@ -230,8 +231,11 @@ def read_study(directory: Path) -> Study:
 # --- finding --------------------------------------------------------------------------------------
 
 
-def _places(path: Path, notes: list[str]) -> Iterator[Path]:
-    """Those of runs, in order; a study's in that of its arms. Why some cannot be told is noted."""
+def places(path: Path, notes: list[str]) -> Iterator[Path]:
+    """Those of runs, in order; a study's in that of its arms. Why some cannot be told is noted.
+
+    Files and directories of other programs are among them.
+    """
     if is_file(path):
         if format_of(path):
             yield path
@@ -255,7 +259,7 @@ def _places(path: Path, notes: list[str]) -> Iterator[Path]:
     for folder, folders, files in os.walk(path, onerror=refused):
         here = Path(folder)
         folders.sort()
-        if _is_run(here) or (files and format_of(here)):
+        if is_run(here) or (files and format_of(here)):
             yield here
             n_found += 1
             folders.clear()
@@ -267,7 +271,8 @@ def _places(path: Path, notes: list[str]) -> Iterator[Path]:
         notes.append(f"{path} holds no run.")
 
 
-def _is_run(place: Path) -> bool:
+def is_run(place: Path) -> bool:
+    """Whether it is a run's directory, which may be damaged."""
     own = RunDirectory(place)
     return is_file(own.experiment) or is_file(own.metrics)
 
@@ -275,7 +280,7 @@ def _is_run(place: Path) -> bool:
 def _files(place: Path) -> list[Path]:
     """What a report on a run depends on."""
     own = RunDirectory(place)
-    if _is_run(place):
+    if is_run(place):
         files = [own.experiment, own.metrics, own.absolute, own.episode]
         return [*files, *own.replay.glob("*.safetensors")]
     return [place] if is_file(place) else sorted(place.glob("*.json"))
@@ -322,21 +327,6 @@ def _of_studies(seeds: Sequence[TrainedSeed], paths: Sequence[Path]) -> list[str
 
 
 # --- reading --------------------------------------------------------------------------------------
-
-
-def _wall_s(run: Path) -> float:
-    """Seconds that a run has taken; every session begins at 0."""
-    try:
-        lines = RunDirectory(run).timing.read_bytes().splitlines()
-    except OSError:
-        return np.nan
-    total = last = 0.0
-    for line in lines:
-        with suppress(ValueError, TypeError, KeyError):
-            now = float(parse_json(line)["wall_s"])
-            total += last if now < last else 0.0
-            last = now
-    return total + last
 
 
 def _made_by(run: Path) -> str:

@@ -5,9 +5,9 @@ that could not repeat it.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias, cast
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -17,9 +17,9 @@ from macpo.experiment import PARTS, default_of, part_from_dict
 from macpo.field_types import Settings
 from macpo.runs.best import is_written
 from macpo.runs.directory import RunDirectory, read_settings
-from macpo.runs.files import is_file, parse_json
+from macpo.runs.files import is_file
+from macpo.runs.record.reading import Row, has_fields, read_lines, read_rows, to_row
 
-Row: TypeAlias = dict[str, Any]
 Kind: TypeAlias = Literal["train", "test"]
 
 
@@ -39,7 +39,7 @@ def read_metrics(run_dir: Path) -> list[Row]:
 
     Raises UsageError for a missing file and for a broken line, which it names.
     """
-    return _read_rows(RunDirectory(run_dir).metrics)
+    return read_rows(RunDirectory(run_dir).metrics)
 
 
 def read_sound_metrics(run_dir: Path) -> tuple[list[Row], list[str]]:
@@ -48,9 +48,9 @@ def read_sound_metrics(run_dir: Path) -> tuple[list[Row], list[str]]:
     Raises UsageError for a missing file, and if there is no such row.
     """
     rows, reasons = list[Row](), list[str]()
-    for line, where in _read_lines(RunDirectory(run_dir).metrics):
+    for line, where in read_lines(RunDirectory(run_dir).metrics):
         try:
-            rows.append(_row(line, where))
+            rows.append(to_row(line, where))
         except UsageError as error:
             reasons.append(str(error))
     require(bool(rows), reasons[0] if reasons else _NO_METRICS.format(run_dir))
@@ -69,7 +69,7 @@ def read_absolute(run_dir: Path) -> dict[int, Row]:
     if not is_file(file):
         return {}
     require(is_written(file), f"{file} is damaged: it ends in the middle of a line.")
-    return {row["seed"]: row for row in _read_rows(file)}
+    return {row["seed"]: row for row in read_rows(file)}
 
 
 def read_nonempty_metrics(run_dir: Path) -> list[Row]:
@@ -110,7 +110,7 @@ def read_experiment(run_dir: Path) -> dict[str, Any]:
     file = RunDirectory(run_dir).experiment
     data = read_settings(file)
     require(
-        _has(data, dict.fromkeys(PARTS, dict)),
+        has_fields(data, dict.fromkeys(PARTS, dict)),
         f"{file} holds no experiment; it needs {', '.join(PARTS)}, as `macpo train` writes them.",
     )
     return data
@@ -139,55 +139,3 @@ def changed_settings(experiment: Settings) -> list[str]:
             if default_of(field) not in (dataclasses.MISSING, getattr(config, field.name))
         ]
     return changed
-
-
-def _read_rows(file: Path) -> list[Row]:
-    return [_row(line, where) for line, where in _read_lines(file)]
-
-
-def _read_lines(file: Path) -> Iterator[tuple[bytes, str]]:
-    """Every line with where it is; a last one without its newline is left out."""
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise UsageError(
-            f"cannot read {file}: {error.strerror or error}; give the directory of a run that "
-            "`macpo train` made."
-        ) from error
-    for i, line in enumerate(data.split(b"\n")[:-1], 1):
-        yield line, f"line {i} of {file}"
-
-
-def _row(line: bytes, where: str) -> Row:
-    try:
-        row = parse_json(line)
-    except ValueError as error:
-        raise UsageError(
-            f"{where} is not JSON ({error}); remove the line, or take the file from a backup."
-        ) from error
-    require(
-        _has(row, {"kind": str, "seed": int, "env_steps": int}),
-        f"{where} is not a row of metrics; expected an object with kind, seed and env_steps.",
-    )
-    try:
-        # numbers that JSON cannot represent are written as "nan", "inf" or "-inf"
-        return {k: v if type(v) is float or k == "kind" else _number(v) for k, v in row.items()}
-    except (TypeError, ValueError, OverflowError) as error:
-        raise UsageError(f"{where} holds a metric that is not a number ({error}).") from error
-
-
-def _number(value: Any) -> int | float:
-    """The number; TypeError, ValueError or OverflowError for anything else."""
-    if not isinstance(value, int):
-        return float(value)
-    if abs(value) >= 2**63:
-        raise OverflowError("an integer beyond 64 bits")
-    return value
-
-
-def _has(data: Any, fields: Mapping[str, type]) -> bool:
-    """Whether JSON data is an object with these fields, each of its type."""
-    if not isinstance(data, dict):
-        return False
-    values = cast(Row, data)
-    return all(isinstance(values.get(name), kind) for name, kind in fields.items())

@@ -1,7 +1,8 @@
 """Numbered checkpoints in a folder: each one file, whole or not there at all.
 
 The last two are kept. Until the first one has been written, a note in the folder says so: a folder
-with neither a checkpoint nor the note has lost its checkpoints.
+with neither a checkpoint nor the note has lost its checkpoints. Another note says that they have
+been dropped on purpose.
 """
 
 import re
@@ -17,6 +18,8 @@ from macpo.types import PyTree
 KEEP = 2
 NONE_YET = "none-yet"
 """The name of the note."""
+DROPPED = "dropped"
+"""The name of the other note."""
 _NAME = re.compile(r"\d{12}\.safetensors")
 
 
@@ -34,6 +37,22 @@ def none_yet(directory: Path) -> bool:
     return (directory / NONE_YET) in list_directory(directory)
 
 
+def drop(directory: Path) -> None:
+    """Delete all checkpoints of a folder, oldest first, and nothing else; a note is left."""
+    write_atomically(
+        directory / DROPPED,
+        b"The run's checkpoints have been dropped by macpo clean: it cannot be continued.",
+    )
+    for file in reversed(files(directory)):
+        with disk_errors(file):
+            file.unlink(missing_ok=True)
+
+
+def is_dropped(directory: Path) -> bool:
+    """Whether the folder says that its checkpoints have been dropped, and holds none."""
+    return (directory / DROPPED) in list_directory(directory) and not files(directory)
+
+
 def save(directory: Path, number: int, state: PyTree, info: Mapping[str, Any]) -> Path:
     """Save `state`, and JSON along with it, as checkpoint `number`; larger numbers are newer."""
     _make(directory)
@@ -42,7 +61,7 @@ def save(directory: Path, number: int, state: PyTree, info: Mapping[str, Any]) -
     others = files(directory)
     newer = [other for other in others if other.name > file.name]  # passed over by `resume`
     older = [other for other in others if other.name < file.name]
-    for old in (directory / NONE_YET, *newer, *older[KEEP - 1 :]):
+    for old in (directory / NONE_YET, directory / DROPPED, *newer, *older[KEEP - 1 :]):
         with suppress(OSError):  # what is left takes space, and does no harm
             old.unlink(missing_ok=True)
     return file

@@ -32,6 +32,21 @@ def claimed(directory: Path) -> Generator[None]:
         os.close(handle)
 
 
+def is_claimed(directory: Path) -> bool:
+    """Whether a process is training there now; not if the system cannot tell."""
+    try:
+        handle = os.open(directory / LOCK, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
+    finally:
+        os.close(handle)
+    return False
+
+
 def _lock(handle: int, file: Path) -> None:
     with disk_errors(file):
         try:

@@ -27,6 +27,10 @@ _README = """# {experiment.title}
 
 A run of macpo {version} with JAX {jax} on {backend}, {cores} cores, {platform}.
 
+{story}
+
+## Its files
+
 | file | what it holds |
 |---|---|
 | `{run.experiment.name}` | every setting; `{repeat}` repeats the run |
@@ -35,6 +39,7 @@ from greedy episodes; the same bytes whenever the run is repeated on the same ma
 | `{run.absolute.name}` | once the run has ended: for each seed, what the parameters of its best \
 evaluation earn in ten times as many episodes |
 | `{run.timing.name}` | wall time and speed |
+| `{run.sessions.name}` | when, where and by which commands it was trained |
 | `{run.model.name}` | the networks' weights, readable by any safetensors reader |
 | `{run.checkpoints.name}/` | everything needed to continue: `{resume}` |
 | `{run.replay.name}/` | with `--record-weights`: steps of replay and why they weigh what they \
@@ -42,7 +47,10 @@ weigh, which `macpo report` shows |
 | `{run.learning_curve.name}`, `{run.episode.name}` | the result, once the run has ended |
 
 Units: env steps, episodes and updates (gradient steps) are per seed.
+
+{end}
 """
+_END = "<!-- macpo writes what stands above again; what you write below this line stays. -->"
 
 
 class RunDirectory:
@@ -59,6 +67,8 @@ class RunDirectory:
         """The absolute metric of each seed, once the run has ended (`macpo.runs.best`)."""
         self.timing = self.path / "timing.jsonl"
         """Wall time and speed."""
+        self.sessions = self.path / "sessions.json"
+        """When, where and by which commands the run was trained."""
         self.model = self.path / "model.safetensors"
         """The networks' parameters at the last checkpoint, of all seeds."""
         self.best = self.path / "best.safetensors"
@@ -74,7 +84,7 @@ class RunDirectory:
         self.tracker_id = self.path / "tracker_id"
         """By which trackers know the run again."""
         self.readme = self.path / "README.md"
-        """What the files are."""
+        """What the run has come to, how, and what the files are."""
         self.learning_curve = self.path / "learning_curve.png"
         """The picture of a finished run."""
         self.episode = self.path / "episode.gif"
@@ -128,24 +138,42 @@ class RunDirectory:
         with disk_errors(self.path, "create"):
             self.path.mkdir(parents=True, exist_ok=True)
 
-    def describe(self, experiment: Experiment) -> None:
-        """Write experiment.json, and a README unless there is one."""
+    def write_experiment(self, experiment: Experiment) -> None:
+        """Write experiment.json."""
         write_json(self.experiment, to_dict(experiment))
-        if os.path.lexists(self.readme):
+
+    def write_readme(self, experiment: Experiment, story: str) -> None:
+        """Write the README, with what there is to tell of the run; the user's notes in it stay.
+
+        One in which the line above the notes is gone is the user's own, and is left as it is.
+        """
+        notes = self._notes()
+        if notes is None:
             return
-        backend, version = jax.default_backend(), macpo.__version__
         text = _README.format(
             run=self,
             experiment=experiment,
-            version=version,
+            version=macpo.__version__,
             jax=jax.__version__,
-            backend=backend,
+            backend=jax.default_backend(),
             cores=available_cores(),
             platform=platform.platform(),
+            story=story,
             repeat=command("macpo", "train", "--config", self.experiment),
             resume=self.resume_command(experiment),
+            end=_END,
         )
-        write_atomically(self.readme, text.encode())
+        write_atomically(self.readme, text.rstrip("\n").encode() + notes)
+
+    def _notes(self) -> bytes | None:
+        """What stands below the README's own part; None if the file is not to be touched."""
+        if not os.path.lexists(self.readme):
+            return b"\n"
+        try:
+            _, end, notes = self.readme.read_bytes().partition(_END.encode())
+        except OSError:
+            return None
+        return notes if end else None
 
     def resume_command(self, experiment: Experiment) -> str:
         """The command that continues the run."""

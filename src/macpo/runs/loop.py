@@ -63,8 +63,9 @@ class RunLoop:
         console: Console,
         trackers: Collection[str] = (),
         replay: ReplayRecorder | None = None,
+        save_replay: bool = True,
     ) -> None:
-        self._replay = replay
+        self._replay, self._save_replay = replay, save_replay
         self.experiment, self.directory, self.state = experiment, directory, state
         self.console, self._best, self._acting = console, best, acting
         settings, env_steps = experiment.run, to_numpy(state.env_steps)
@@ -114,7 +115,7 @@ class RunLoop:
         return int(to_numpy(self.state.env_steps).min())
 
     def _play_chunk(self, player: Player, until_env_steps: int) -> None:
-        before = to_numpy(self.state.iteration)
+        before, updates = to_numpy(self.state.iteration), to_numpy(self.state.updates)
         try:
             self.state, metrics = player.chunk(self.state, until_env_steps)
         except UsageError as error:  # of an environment that is not JAX; the state is still whole
@@ -126,7 +127,7 @@ class RunLoop:
         n_iterations = to_numpy(self.state.iteration) - before
         self._require_finite_rewards(metrics["rewards_nonfinite"], metrics["env_steps"])
         for row in training_rows(
-            metrics, player.trainer.update_metrics, n_iterations, to_numpy(self.state.seed)
+            metrics, player.trainer.update_metrics, n_iterations, to_numpy(self.state.seed), updates
         ):
             self._write(row)
 
@@ -195,8 +196,11 @@ class RunLoop:
         say(self.console, f"{tracker.name} stopped: {error}", "yellow")
 
     def _save(self) -> None:
-        rows = self._rows.sync()
-        saving.save(self.directory, self.experiment, self.state, rows, self._best, self._acting)
+        rows, state = self._rows.sync(), self.state
+        saving.save(
+            *(self.directory, self.experiment, state, rows, self._best, self._acting),
+            replay=self._save_replay,
+        )
         self._write_timing("checkpoint")
 
     def _write_timing(self, what: str) -> None:

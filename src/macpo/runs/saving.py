@@ -45,6 +45,8 @@ class LastState(NamedTuple):
     """Newer checkpoints that could not be used, each with the reason."""
     best: Best | None = None
     """The best evaluation until then; None if the checkpoint is from a time that kept none."""
+    has_replay: bool = True
+    """If not, the state's replay and priorities are shapes: the checkpoint was saved without."""
 
 
 def save(
@@ -54,12 +56,14 @@ def save(
     rows: Extent,
     best: Best | None = None,
     acting: Acting | None = None,
+    *,
+    replay: bool = True,
 ) -> None:
-    """Write a checkpoint, and its parameters on their own.
+    """Write a checkpoint, with `replay` or without, and its parameters on their own.
 
     These come first, so that they are never older than the newest checkpoint.
     """
-    state = jax.device_get(state)
+    state = jax.device_get(state if replay else state._replace(replay_buffer=(), priorities=()))
     save_model(directory, experiment, state, acting)
     info = RunInfo(to_dict(experiment), rows)
     content = _content(state, best)
@@ -138,10 +142,15 @@ def last_state(
         _require_same(info.experiment, experiment, directory.experiment)
         reasons = [str(error) for error in passed_over]
         shapes = like()
-        has_best = any(name.startswith(f"{_BEST}.") for name in stored.arrays)
-        content = stored.tree(_content(shapes, best_like(shapes) if has_best else None))
+        parts = {name.partition(".")[0] for name in stored.arrays}
+        has_replay = "replay_buffer" in parts
+        saved = shapes if has_replay else shapes._replace(replay_buffer=(), priorities=())
+        content = stored.tree(_content(saved, best_like(shapes) if _BEST in parts else None))
         best = content.pop(_BEST, None)
-        return LastState(TrainState(**content), info.rows.n_bytes, reasons, best)
+        state = TrainState(**content)
+        if not has_replay:
+            state = state._replace(replay_buffer=shapes.replay_buffer, priorities=shapes.priorities)
+        return LastState(state, info.rows.n_bytes, reasons, best, has_replay)
     for error in passed_over:
         if isinstance(error, EarlierFormat):
             raise error
@@ -149,6 +158,11 @@ def last_state(
         raise UsageError(
             f"{directory.path} cannot be continued. {' '.join(map(str, passed_over))} Put the "
             "files back from a copy, or train again with `macpo train`."
+        )
+    if checkpoint.is_dropped(directory.checkpoints):
+        raise UsageError(
+            f"the checkpoints of {directory.path} have been dropped, so that it cannot be extended "
+            "or continued; train again in another directory with `macpo train`."
         )
     if not checkpoint.none_yet(directory.checkpoints) and _size(directory.metrics):
         raise UsageError(

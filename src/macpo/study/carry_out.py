@@ -24,9 +24,14 @@ from macpo.terminal import make_console
 
 
 def carry_out(
-    directory: StudyDirectory, run: PlannedRun, *, console: Console, trust: bool = False
+    directory: StudyDirectory,
+    run: PlannedRun,
+    *,
+    console: Console,
+    trust: bool = False,
+    command_line: Sequence[str] = (),
 ) -> RunResult:
-    """Train what is left of one run of a study.
+    """Train what is left of one run of a study; `command_line` as for `macpo.train`.
 
     Raises UsageError as `macpo.train` and `macpo.resume` do, and if the run's directory holds a run
     of something else.
@@ -34,12 +39,12 @@ def carry_out(
     study = directory.read(trust=trust)
     files, experiment = directory.run(run), study.experiment(run)
     if not os.path.lexists(files.experiment):
-        return train(experiment, files.path, console=console)
+        return train(experiment, files.path, console=console, command_line=command_line)
     require(
         files.read_experiment(trust=trust) == experiment,
         f"{files.path} holds a run of other settings than its study's arm {run.arm}; move it away.",
     )
-    return resume(files.path, console=console, trust=trust)
+    return resume(files.path, console=console, trust=trust, command_line=command_line)
 
 
 def use_cores(cores: int, which: Sequence[int] = ()) -> None:
@@ -63,7 +68,13 @@ def main() -> int:
     console = make_console()
     try:
         directory = StudyDirectory(arguments.study)
-        result = carry_out(directory, run, console=console, trust=arguments.trust)
+        result = carry_out(
+            directory,
+            run,
+            console=console,
+            trust=arguments.trust,
+            command_line=["python", "-m", "macpo.study.carry_out", *sys.argv[1:]],
+        )
     except UsageError as error:
         print(f"macpo: {error}", file=sys.stderr)
         return 2

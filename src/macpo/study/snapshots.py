@@ -66,7 +66,7 @@ def unpack(snapshot: bytes, run: RunDirectory) -> None:
 def _pack(run: RunDirectory) -> bytes:
     data = io.BytesIO()
     files = [*list_directory(run.checkpoints), run.model, run.experiment, run.readme]
-    files += [run.timing, run.metrics, run.absolute]
+    files += [run.timing, run.sessions, run.metrics, run.absolute]
     with tarfile.open(fileobj=data, mode="w") as archive:
         for file in files:
             if file.name.startswith(".") or not (file.exists() or file.parent == run.checkpoints):

@@ -170,7 +170,8 @@ class Trainer:
         state = self._add(state, rollout.episodes)
         # all seeds have played equally many episodes, so they take the same branches
         n_episodes = state.iteration * self.run.batch_size_run
-        ready = _any_seed(n_episodes >= self.run.batch_size)
+        # a run that was resumed without its replay fills it anew
+        ready = _any_seed(state.replay_buffer.n_added >= self.run.batch_size)
         due = n_episodes - state.last_sync >= self.run.target_update_interval
         sync = ready & _any_seed(due)
 

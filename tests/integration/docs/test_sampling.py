@@ -45,7 +45,7 @@ def test_the_mean_step_is_that_of_random_batches() -> None:
 @pytest.mark.slow
 def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("macpo.cli._finish", lambda *_, **__: 0)  # tests/test_cli.py has films
+    monkeypatch.setattr("macpo.cli.commands._finish", lambda *_, **__: 0)  # tests/cli has films
     blocks = re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)
     lines = "".join(blocks).replace("\\\n", " ").splitlines()
     commands = [shlex.split(line) for line in lines]

@@ -124,12 +124,74 @@ def test_without_a_terminal_only_evaluations_are_printed():
     assert console.export_text().count("\n") == 1
 
 
-def test_each_of_several_seeds_is_named():
-    console = Console(file=io.StringIO(), width=200, force_terminal=False, record=True)
-    display = ConsoleDisplay(console, steps=10_000, seeds=2, done=0)
-    display.write(TEST)
-    display.write(TEST | {"seed": 1, "test_return_mean": 3.0})
+# --- several seeds, narrow terminals --------------------------------------------------------------
+
+
+def lines_of(*rows: dict[str, str | int | float], seeds: int, width: int) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, force_terminal=False, record=True)
+    display = ConsoleDisplay(console, steps=1_000_000, seeds=seeds, done=0)
+    for row in rows:
+        display.write(row)
     display.close()
-    first, second = console.export_text().splitlines()
-    assert first.startswith("seed 0 · ") and "test return 12.5" in first
-    assert second.startswith("seed 1 · ") and "test return 3.0" in second
+    return console.export_text().splitlines()
+
+
+def test_an_evaluation_of_several_seeds_is_one_line_with_how_far_apart_they_are():
+    second = TEST | {"seed": 1, "test_return_mean": 3.0, "return_mean": 7.0}
+    (line,) = lines_of(TEST, second, seeds=2, width=200)
+    assert "test return 7.8 (3.0 to 12.5)" in line
+    assert " return 6.0 · " in line and "episodes 8 ·" in line
+
+
+def test_seeds_of_equal_results_have_no_range():
+    (line,) = lines_of(TEST, TEST | {"seed": 1}, seeds=2, width=200)
+    assert "test return 12.5 · " in line
+
+
+def test_nothing_is_printed_before_every_seed_has_been_evaluated():
+    assert lines_of(TEST, TEST, TRAIN | {"seed": 1}, seeds=2, width=200) == []
+    assert len(lines_of(*[TEST, TEST | {"seed": 1}] * 3, seeds=2, width=200)) == 3
+
+
+@pytest.mark.parametrize(
+    ("results", "told"),
+    [
+        (
+            ({"test_return_mean": 11.5}, {"test_return_mean": 12.5}),
+            "12.0 (11.5 to 12.5) · 0:50 left",
+        ),
+        (
+            (
+                {"test_return_mean": 11.5, "test_battle_won_mean": 0.0},
+                {"test_return_mean": 12.5, "test_battle_won_mean": 0.5},
+            ),
+            "12.0 (11.5 to 12.5) · test won 25% (0% to 50%)",
+        ),
+    ],
+    ids=["games", "battles"],
+)
+def test_80_columns_hold_the_results_of_a_long_run_and_the_time_left_if_it_fits(
+    results: tuple[dict[str, float], ...], told: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module.Pace, "speed", lambda *_: 20_000.0)
+    monkeypatch.setattr(module.Pace, "seconds_left", lambda *_: 50.0)
+    rows = [TEST | {"seed": seed, "env_steps": 10**6} | row for seed, row in enumerate(results)]
+    (line,) = lines_of(*rows, seeds=2, width=80)
+    assert line == f"env steps 1,000,000 · test return {told}"
+
+
+@pytest.mark.parametrize(
+    ("width", "expected"),
+    [
+        (45, "env steps 1,600 · test return 12.5"),
+        (55, "env steps 1,600 · return 5.0 · test return 12.5"),
+        (70, "env steps 1,600 · return 5.0 · test return 12.5 · epsilon 0.98"),
+        (10, "env steps 1,600"),
+    ],
+)
+def test_what_matters_least_is_left_out_where_a_line_is_too_narrow(
+    width: int, expected: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module.time, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(module.Pace, "speed", lambda *_: 0.0)
+    assert lines_of(TEST, seeds=1, width=width) == [expected]

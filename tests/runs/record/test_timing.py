@@ -1,6 +1,7 @@
 """timing.jsonl: wall time and speed, as a clock that is set by hand says."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from macpo.errors import UsageError
 from macpo.runs.record import timing
-from macpo.runs.record.timing import Timing
+from macpo.runs.record.timing import Timing, total_seconds
 
 
 @pytest.fixture
@@ -72,3 +73,10 @@ def test_a_disk_that_refuses_is_told_with_the_files_name(tmp_path: Path, clock: 
         sink.write("chunk", env_steps=1, updates=0)
     with pytest.raises(UsageError, match="cannot write /dev/full: No space left on device"):
         sink.close()
+
+
+def test_seconds_are_added_up_over_sessions(tmp_path: Path):
+    file = tmp_path / "timing.jsonl"
+    assert math.isnan(total_seconds(file))
+    file.write_text('{"wall_s": 5}\n{"wall_s": 9}\nnothing\n{"wall_s": 2}\n{"wall_')
+    assert total_seconds(file) == 11

@@ -2,7 +2,10 @@
 
 import math
 import time
+from collections.abc import Sequence
+from typing import NamedTuple
 
+from rich.cells import cell_len
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
@@ -12,29 +15,45 @@ from macpo.runs.record import Row
 from macpo.runs.record.pace import Pace, clock
 from macpo.terminal import say
 
+
+class _Shown(NamedTuple):
+    """A metric as it is shown."""
+
+    name: str
+    metric: str
+    form: str
+    rank: int
+    """In a line too narrow for all, those of the highest rank are left out first."""
+    is_result: bool = False
+    """Whether it is told how far apart the seeds are."""
+
+
 _SHOWN = (
-    ("env steps", "env_steps", "{:,.0f}"),
-    ("episodes", "episodes", "{:,.0f}"),
-    ("updates", "updates", "{:,.0f}"),
-    ("return", "return_mean", "{:.1f}"),
-    ("test return", "test_return_mean", "{:.1f}"),
-    ("won", "battle_won_mean", "{:.0%}"),
-    ("test won", "test_battle_won_mean", "{:.0%}"),
-    ("episodes lost", "lost", "{:,.0f}"),
-    ("epsilon", "epsilon", "{:.2f}"),
-    ("raw weight", "weight_raw_mean", "{:.3f}"),
-    ("TD loss", "loss_td", "{:.3g}"),
+    _Shown("env steps", "env_steps", "{:,.0f}", 0),
+    _Shown("episodes", "episodes", "{:,.0f}", 12),
+    _Shown("updates", "updates", "{:,.0f}", 11),
+    _Shown("return", "return_mean", "{:.1f}", 6),
+    _Shown("test return", "test_return_mean", "{:.1f}", 1, is_result=True),
+    _Shown("won", "battle_won_mean", "{:.0%}", 7),
+    _Shown("test won", "test_battle_won_mean", "{:.0%}", 2, is_result=True),
+    _Shown("episodes lost", "lost", "{:,.0f}", 4),
+    _Shown("epsilon", "epsilon", "{:.2f}", 8),
+    _Shown("raw weight", "weight_raw_mean", "{:.3f}", 10),
+    _Shown("TD loss", "loss_td", "{:.3g}", 9),
 )
+_TIME_LEFT, _SPEED = 3, 5
+"""The ranks of what is told of the run's pace."""
 _LOST = ("episodes_lost", "test_episodes_lost")
 """Added up, and shown as `lost` once the sum is above 0."""
 
 
 class ConsoleDisplay:
-    """One line per seed under a progress bar; without a terminal, a line at each evaluation."""
+    """A line at each evaluation of all seeds; in a terminal, also one per seed under a bar."""
 
     def __init__(self, console: Console, steps: int, seeds: int, done: int) -> None:
         self.console, self.steps, self.seeds = console, steps, seeds
         self._rows: dict[int, Row] = {}
+        self._evaluated: set[int] = set()
         self._not_finite: dict[int, set[str]] = {}
         self._pace = Pace(steps, done, time.monotonic())
         self._progress = Progress(
@@ -50,14 +69,17 @@ class ConsoleDisplay:
             self._live.start()
 
     def write(self, row: Row) -> None:
-        """Show the newest values; print a line for an evaluation and for what became non-finite."""
+        """Show the newest values; tell an evaluation of all seeds, and what became non-finite."""
         seed = int(row["seed"])
         shown = self._rows.get(seed, {})
         lost = sum(int(row.get(key, 0)) for key in _LOST) + int(shown.get("lost", 0))
         self._rows[seed] = shown | row | ({"lost": lost} if lost else {})
         self._tell_non_finite(seed, row)
         if row["kind"] == "test":
-            say(self.console, self._line(seed))
+            self._evaluated.add(seed)
+        if len(self._evaluated) == self.seeds:
+            self._evaluated.clear()
+            say(self.console, self._line())
 
     def refresh(self) -> None:
         """Redraw after a chunk."""
@@ -95,29 +117,57 @@ class ConsoleDisplay:
             say(self.console, f"{where}: not finite: {values}", "yellow")
 
     def _speed(self, done: int) -> str:
+        return _SEPARATOR.join(part for _, part in self._pace_at(done))
+
+    def _pace_at(self, done: int) -> list[tuple[int, str]]:
+        """(rank, words) of speed and time left; none at the beginning."""
         now = time.monotonic()
         speed, left = self._pace.speed(done, now), self._pace.seconds_left(done, now)
         if speed <= 0:
-            return ""
+            return []
         told = "time left not known yet" if left is None else f"{clock(left)} left"
-        return f"{speed * self.seeds:,.0f} env steps/s · {told}"
+        return [(_SPEED, f"{speed * self.seeds:,.0f} env steps/s"), (_TIME_LEFT, told)]
 
     def _name(self, seed: int) -> str:
-        return f"seed {seed} · " if self.seeds > 1 else ""
+        return f"seed {seed}{_SEPARATOR}" if self.seeds > 1 else ""
 
-    def _line(self, seed: int) -> str:
-        row = self._rows[seed]
-        parts = [f"{name} {form.format(row[key])}" for name, key, form in _SHOWN if key in row]
-        parts = filter(None, [*parts, self._speed(int(row["env_steps"]))])
-        return self._name(seed) + " · ".join(parts)
+    def _line(self) -> str:
+        """The newest values of all seeds, as many as fit."""
+        parts: list[tuple[int, str]] = []
+        for shown in _SHOWN:
+            values = [float(r[shown.metric]) for r in self._rows.values() if shown.metric in r]
+            if values:
+                parts.append((shown.rank, f"{shown.name} {_over_seeds(shown, values)}"))
+        done = min(int(row["env_steps"]) for row in self._rows.values())
+        return _fitting([*parts, *self._pace_at(done)], self.console.width)
 
     def _view(self) -> Group:
         table = Table(box=None, pad_edge=False)
         known = {key for row in self._rows.values() for key in row}
-        shown = [column for column in _SHOWN if column[1] in known]
-        for name in ("seed", *(name for name, _, _ in shown)):
+        shown = [column for column in _SHOWN if column.metric in known]
+        for name in ("seed", *(column.name for column in shown)):
             table.add_column(name, justify="right")
         for seed, row in sorted(self._rows.items()):
-            values = [form.format(row[key]) if key in row else "–" for _, key, form in shown]
+            values = [x.form.format(row[x.metric]) if x.metric in row else "–" for x in shown]
             table.add_row(str(seed), *values)
         return Group(self._progress, table)
+
+
+_SEPARATOR = " · "
+
+
+def _over_seeds(shown: _Shown, values: Sequence[float]) -> str:
+    """The mean, and of a result in which seeds differ the smallest and largest value."""
+    mean, low, high = (
+        shown.form.format(x) for x in (sum(values) / len(values), min(values), max(values))
+    )
+    return f"{mean} ({low} to {high})" if shown.is_result and low != high else mean
+
+
+def _fitting(parts: Sequence[tuple[int, str]], width: int) -> str:
+    """The parts beside each other, without those of the highest ranks if they are too many."""
+    for last in sorted((rank for rank, _ in parts), reverse=True):
+        line = _SEPARATOR.join(words for rank, words in parts if rank <= last)
+        if cell_len(line) <= width:
+            return line
+    return parts[0][1]

@@ -121,9 +121,14 @@ class ReplayRecorder:
         end = self.experiment.run.steps
         number = self.plan.passed(now, end)
         if number > self.plan.passed(before, end) and int(state.updates[0]):
-            write_moment(moment_file(folder, number), self._look(state, number))
+            moment = self._look(state, number)
+            if moment is not None:
+                write_moment(moment_file(folder, number), moment)
 
-    def _look(self, state: TrainState, number: int) -> Moment:
+    def _look(self, state: TrainState, number: int) -> Moment | None:
+        """None while replay, which a run was resumed without, holds no whole batch again."""
+        if int(np.asarray(state.replay_buffer.n_added)[0]) < self.experiment.run.batch_size:
+            return None
         if self._explain is None:
             self._explain = self._lowered.compile()
         batch: ExplainedBatch = jax.device_get(self._explain(state))

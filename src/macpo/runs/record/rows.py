@@ -16,18 +16,22 @@ def training_rows(
     update_metrics: Collection[str],
     n_iterations: Int[np.ndarray, " K"],
     seeds: Int[np.ndarray, " K"],
+    updates_before: Int[np.ndarray, " K"],
 ) -> Iterator[Row]:
     """A row for each of the iterations a seed has made; metrics are [K, M].
 
-    `update_metrics` are the names of those that updates give: rows before the first leave them out.
+    `update_metrics` are the names of those that updates give: rows of iterations without updates
+    leave them out. Before the first iteration a seed had made `updates_before`.
     """
     host = jax.device_get(metrics)
     for k, seed in enumerate(seeds):
+        before = int(updates_before[k])
         for i in range(int(n_iterations[k])):
             row: Row = {"kind": "train", "seed": int(seed)}
             for name in ("env_steps", "episodes", "updates"):
                 row[name] = int(host[name][k, i])
-            unknown = () if row["updates"] else update_metrics
+            now = int(host["updates"][k, i])
+            unknown, before = () if now > before else update_metrics, now
             for name in sorted(set(host) - set(row) - set(unknown)):
                 row[name] = host[name][k, i].item()
             yield row

@@ -1,10 +1,12 @@
 """timing.jsonl: wall time, kept apart from the metrics because it differs between equal runs."""
 
 import json
+import math
 import time
+from contextlib import suppress
 from pathlib import Path
 
-from macpo.runs.files import disk_errors
+from macpo.runs.files import disk_errors, parse_json
 
 
 class Timing:
@@ -36,3 +38,21 @@ class Timing:
         """Close the file."""
         with disk_errors(self.file):
             self._handle.close()
+
+
+def total_seconds(file: Path) -> float:
+    """Seconds that a run has taken, every session of which begins at 0; NaN if they are not known.
+
+    Lines that cannot be read are passed over.
+    """
+    try:
+        lines = file.read_bytes().splitlines()
+    except OSError:
+        return math.nan
+    total = last = 0.0
+    for line in lines:
+        with suppress(ValueError, TypeError, KeyError):
+            now = float(parse_json(line)["wall_s"])
+            total += last if now < last else 0.0
+            last = now
+    return total + last

@@ -1,4 +1,4 @@
-"""The command line: `macpo COMMAND --help` explains each command and every flag."""
+"""What the commands do: they read their flags, call the library and show what it returns."""
 
 import dataclasses
 import io
@@ -11,7 +11,7 @@ from contextlib import redirect_stderr
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 
 import tyro
 import tyro.constructors
@@ -22,18 +22,16 @@ from rich.text import Text
 import macpo
 from macpo import presets, registry
 from macpo.bounds import Fraction, NonNegativeInt, PositiveInt, bounds_of, check_fields
+from macpo.cli import COMMANDS, check_usage
 from macpo.errors import (
     MAX_SHOWN,
     UsageError,
-    is_out_of_memory,
-    nearest,
     needed,
     require,
     shortened,
     shown,
 )
 from macpo.experiment import PARTS, SETTINGS, Experiment, Run
-from macpo.learners.base import About
 from macpo.machine import available_cores, prepare_jax
 from macpo.replay.priority import Replay
 from macpo.reproduce.figures import BudgetName, EnvName
@@ -45,7 +43,7 @@ from macpo.study import grid
 from macpo.study.directory import StudyDirectory
 from macpo.study.file import StudyFile
 from macpo.study.file import read as read_study
-from macpo.terminal import lasting_output, say
+from macpo.terminal import say
 from macpo.training.host.pool import Workers
 
 if TYPE_CHECKING:
@@ -75,65 +73,6 @@ MAX_MESSAGE = 2_000
 """Characters of a message about flags; a longer one repeats a long word."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command; exit status 0, 2 for bad input, 128 + n when signal n stopped a run."""
-    with lasting_output():
-        _run(list(sys.argv[1:] if arguments is None else arguments))
-
-
-def _run(arguments: list[str]) -> None:
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(_usage())
-        return
-    if arguments[0] == "--version":
-        print(f"macpo {macpo.__version__}")
-        return
-    name, *rest = arguments
-    command = COMMANDS.get(name)
-    try:
-        if command is None:
-            hint = nearest(name, COMMANDS)
-            raise UsageError(f"unknown command {shown(name)}; {hint} See `macpo --help`.")
-        if command.usage and rest[:1] in (["-h"], ["--help"]):
-            print(f"usage: macpo {name}{command.usage}")
-            status = 0
-        else:
-            status = command.run(rest)
-    except UsageError as error:
-        print(f"macpo: {error}", file=sys.stderr)
-        sys.exit(2)
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        words = f"memory ran out: {shortened(str(error))}"
-        print(f"macpo: {words} Choose a smaller environment or batch.", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    sys.exit(status or 0)
-
-
-def _usage() -> str:
-    lines = [f"  {name:<9} {_summary(command.run)}" for name, command in COMMANDS.items()]
-    return "\n".join(
-        [
-            "macpo: cooperative multi-agent RL with optimised replay weights",
-            "",
-            "usage: macpo COMMAND [flags]",
-            "",
-            *lines,
-            "",
-            "`macpo COMMAND --help` explains a command and all its flags. Try:",
-            "  macpo train --env predator-prey --env.punishment -2 --algorithm qmix "
-            "--weighting macpo --seeds 4 --steps 1000000",
-        ]
-    )
-
-
-def _summary(function: Callable[..., Any]) -> str:
-    return (function.__doc__ or "").split("\n")[0]
-
-
 def _named(kind: registry.Kind, name: str) -> Any:
     """The configuration that the user named; their own module may be in the current folder."""
     if registry.is_import_path(name):
@@ -158,7 +97,6 @@ def _import_from_current_folder() -> None:
 
 
 def _train(arguments: list[str]) -> int | None:
-    """Train, then evaluate, draw the learning curve and film an episode."""
     experiment, flags = _parse_experiment(
         arguments, _TrainFlags, "macpo train", _train_help(), trust="--trust" in arguments
     )
@@ -169,6 +107,8 @@ def _train(arguments: list[str]) -> int | None:
         trackers=_chosen_trackers(flags.trackers),
         workers=flags.workers,
         record_weights=flags.record_weights,
+        save_replay=flags.checkpoint.replay,
+        command_line=["macpo", "train", *arguments],
     )
     return _finish(result, trust=True)  # the names in its files are those of this command
 
@@ -196,6 +136,15 @@ def _chosen_trackers(switches: Any) -> list[str]:
 
 
 @dataclass(frozen=True)
+class _Checkpoint:
+    """What checkpoints hold."""
+
+    replay: bool = True
+    """Replay, by far the largest part. Without it a run that is interrupted cannot be continued
+    exactly: replay is then empty, and filled anew before the next update."""
+
+
+@dataclass(frozen=True)
 class _TrainFlags:
     """What `train` takes besides the experiment."""
 
@@ -208,6 +157,7 @@ class _TrainFlags:
     them. Some 30 kB a moment and 24 encoded states."""
     trust: _Trust = False
     workers: Workers = field(default_factory=Workers)
+    checkpoint: _Checkpoint = field(default_factory=_Checkpoint)
 
 
 def _parse_experiment(
@@ -267,7 +217,7 @@ def _take(arguments: list[str], names: Sequence[str]) -> tuple[dict[str, list[st
 def _train_help() -> str:
     return "\n\n".join(
         [
-            _summary(_train),
+            COMMANDS["train"].summary,
             "Choose the parts with --env, --algorithm and --weighting; the flags below are those "
             "of the chosen ones.",
             "Without --algorithm it is QMIX with MAC-PO's weights. An algorithm that is named is "
@@ -490,7 +440,6 @@ class _Sweep:
 
 
 def _sweep(arguments: list[str]) -> int | None:
-    """Train every combination of settings with several seeds; resume what was begun."""
     from macpo.report.writing import write_report
 
     own, rest = _own_flags(arguments, _Sweep)
@@ -554,7 +503,7 @@ def _experiments(arms: Sequence[grid.Arm], trust: bool) -> dict[str, Experiment]
 def _sweep_help() -> str:
     return "\n\n".join(
         [
-            _summary(_sweep),
+            COMMANDS["sweep"].summary,
             "The flags of `macpo train` that describe an experiment describe the arms (see its "
             "--help), and each may have several values: every combination of them is an arm. "
             "Trackers and --record-weights belong to single runs of `macpo train`.",
@@ -618,8 +567,7 @@ class _Resume:
 
 
 def _resume(arguments: list[str]) -> int | None:
-    """Continue a run that was stopped or killed, or extend a finished one."""
-    flags: _Resume = _parse(_Resume, arguments, "macpo resume", _summary(_resume))
+    flags: _Resume = _parse(_Resume, arguments, "macpo resume", COMMANDS["resume"].summary)
     return _finish(
         macpo.resume(
             flags.run,
@@ -628,6 +576,7 @@ def _resume(arguments: list[str]) -> int | None:
             trackers=_chosen_trackers(flags.trackers),
             workers=flags.workers,
             trust=_trusted(flags.trust),
+            command_line=["macpo", "resume", *arguments],
         ),
         trust=flags.trust,
     )
@@ -649,8 +598,9 @@ class _Evaluate:
 
 
 def _evaluate(arguments: list[str]) -> None:
-    """Play fresh episodes with a trained run; print their returns and other outcomes."""
-    flags, env = _parse_with_env(_Evaluate, arguments, "macpo evaluate", _summary(_evaluate))
+    flags, env = _parse_with_env(
+        _Evaluate, arguments, "macpo evaluate", COMMANDS["evaluate"].summary
+    )
     rows = macpo.evaluate(
         flags.run,
         flags.episodes,
@@ -692,11 +642,10 @@ class _Render:
 
 
 def _render(arguments: list[str]) -> None:
-    """Film a greedy episode of a trained run."""
     from macpo.render.frames import animate, encoder, has_picture
     from macpo.runs.policy import play
 
-    flags, env = _parse_with_env(_Render, arguments, "macpo render", _summary(_render))
+    flags, env = _parse_with_env(_Render, arguments, "macpo render", COMMANDS["render"].summary)
     files = RunDirectory(flags.run)
     which = "best" if flags.best else "last"
     name_of_env = None if env is None else registry.name_of(env)
@@ -728,10 +677,9 @@ class _Report:
 
 
 def _report(arguments: list[str]) -> None:
-    """Compare runs: a page to look at, figures, tables and statistics."""
     from macpo.report.writing import Written, watch, write_report
 
-    flags: _Report = _parse(_Report, arguments, "macpo report", _summary(_report))
+    flags: _Report = _parse(_Report, arguments, "macpo report", COMMANDS["report"].summary)
     if flags.watch:
         for event in watch(flags.paths, flags.out, metric=flags.metric, films=flags.films):
             said = f"report: {event.files.page}" if isinstance(event, Written) else str(event)
@@ -754,6 +702,53 @@ def _show_report(written: "Written") -> None:
     for note in first_of(report.notes, 10):  # the page has them all
         say(_console, note, "yellow")
     say(_console, f"report: {files.page}")
+
+
+@dataclass(frozen=True)
+class _Runs:
+    folder: Annotated[Path, tyro.conf.Positional] = Path("runs")
+    """A folder that holds runs at any depth: runs, a study, or several of either."""
+
+
+def _runs(arguments: list[str]) -> None:
+    from macpo.report.listing import list_runs, runs_table
+    from macpo.report.tables import print_table
+
+    flags: _Runs = _parse(_Runs, arguments, "macpo runs", COMMANDS["runs"].summary)
+    runs, notes = list_runs(flags.folder)
+    print_table(_console, runs_table(runs, f"Runs in {flags.folder}"))
+    for note in notes:
+        say(_console, note, "yellow")
+
+
+@dataclass(frozen=True)
+class _Clean:
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN…")]
+    """Run directories. Only files in their checkpoints/ are deleted: what a run has recorded, its
+    parameters and pictures stay, and it can be evaluated, filmed and reported on as before. It can
+    not be extended any more."""
+    dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Only show what would be freed."""
+    force: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Drop the checkpoints of a run that is not finished as well: what it has learned beyond its
+    parameters is lost, and it can not be continued."""
+
+
+def _clean(arguments: list[str]) -> None:
+    from macpo.runs.cleaning import clean, to_free
+
+    flags: _Clean = _parse(_Clean, arguments, "macpo clean", COMMANDS["clean"].summary)
+    require(bool(flags.runs), "macpo clean needs at least one run directory.")
+    for run in flags.runs:  # a run that is refused leaves all as they are
+        to_free(run, force=flags.force)
+    total = 0
+    for run in flags.runs:
+        freed = (to_free if flags.dry_run else clean)(run, force=flags.force)
+        total += freed.n_bytes
+        files = f"{freed.n_files} checkpoint{'s' * (freed.n_files != 1)}"
+        say(_console, f"{run}: {files}, {freed.n_bytes / 1e6:,.1f} MB")
+    what = "would be freed; the runs could" if flags.dry_run else "freed; the runs can"
+    say(_console, f"{total / 1e6:,.1f} MB {what} not be extended any more")
 
 
 @dataclass(frozen=True)
@@ -784,12 +779,13 @@ class _Reproduce:
 
 
 def _reproduce(arguments: list[str]) -> int | None:
-    """Make a figure of the paper: train its study, draw it, judge its claims."""
     from macpo.report.tables import print_table
     from macpo.reproduce import making
     from macpo.reproduce.figures import plan
 
-    flags: _Reproduce = _parse(_Reproduce, arguments, "macpo reproduce", _summary(_reproduce))
+    flags: _Reproduce = _parse(
+        _Reproduce, arguments, "macpo reproduce", COMMANDS["reproduce"].summary
+    )
     check_fields(flags, "")
     if flags.figure == "table2":
         print_table(_console, making.table_2())
@@ -840,13 +836,12 @@ class _Compare:
 
 
 def _compare(arguments: list[str]) -> int | None:
-    """Say whether two methods differ, by how much, and how many more seeds would decide it."""
     from macpo.report import arms
     from macpo.report.compare import compare_paths
     from macpo.report.comparison import print_comparison
     from macpo.report.plain import to_json
 
-    flags: _Compare = _parse(_Compare, arguments, "macpo compare", _summary(_compare))
+    flags: _Compare = _parse(_Compare, arguments, "macpo compare", COMMANDS["compare"].summary)
     check_fields(flags, "")
     n = len(flags.what)
     require(n in (2, 3), f"macpo compare takes A B or STUDY ARM ARM, not {n} names.")
@@ -894,8 +889,7 @@ class _Export:
 
 
 def _export(arguments: list[str]) -> None:
-    """Write results for other programs, or a policy that acts without macpo and JAX."""
-    flags: _Export = _parse(_Export, arguments, "macpo export", _summary(_export))
+    flags: _Export = _parse(_Export, arguments, "macpo export", COMMANDS["export"].summary)
     require(
         (flags.marl_eval is None) != (flags.to is None),
         "macpo export writes either results (--marl-eval FILE) or a run's policy (--to numpy or "
@@ -930,48 +924,7 @@ def _export_policy(flags: _Export) -> None:
     say(_console, f"{policy}: {file}")
 
 
-_LISTS: Mapping[str, Callable[[], Mapping[str, Any]]] = {  # of configurations, or of presets
-    "environments": lambda: registry.discover("envs"),
-    "algorithms": lambda: registry.discover("algorithms"),
-    "weightings": lambda: registry.discover("weighting"),
-    "presets": presets.known,
-}
-
-
-def _list(arguments: list[str]) -> None:
-    """Show all environments, algorithms, weightings and presets."""
-    for word in arguments:
-        if word not in _LISTS:
-            raise UsageError(
-                f"macpo list has no {shown(word)}; {nearest(word, _LISTS)} "
-                f"Known: {', '.join(_LISTS)}."
-            )
-    for title in arguments or _LISTS:
-        table = Table(title=title, title_justify="left", box=None)
-        table.add_column("name", no_wrap=True)
-        if title == "algorithms":
-            for column in ("learns", "agents", "critic", "mixer", "extra networks", "paper"):
-                table.add_column(column)
-        else:
-            table.add_column("what it is")
-        for name, plugin in _LISTS[title]().items():
-            if title == "algorithms":
-                cells = _row_of_algorithm(plugin.about)
-            else:
-                cells = (registry.summary(plugin),)
-            table.add_row(*map(Text, (name, *cells)))
-        if title == "environments":
-            table.add_row("module:factory", "One of your own, or of another library.")
-        _console.print(table)
-
-
-def _row_of_algorithm(about: About) -> tuple[str, ...]:
-    learns = "on-policy" if about.on_policy else "from replay"
-    return learns, about.agents, about.critic, about.mixer, about.extra, about.paper
-
-
 def _check_env(arguments: list[str]) -> int:
-    """Play an environment with random actions and report every promise that it breaks."""
     from macpo.envs.host import HostEnvironment
     from macpo.interop import check
 
@@ -979,7 +932,7 @@ def _check_env(arguments: list[str]) -> int:
         ("episodes", Annotated[PositiveInt, tyro.conf.arg(help="Episodes to play.")], 3),
         ("seed", Annotated[NonNegativeInt, tyro.conf.arg(help="Seed of the first of them.")], 0),
     ]
-    name, parsed = _parse_part("env", _summary(_check_env), arguments, fields)
+    name, parsed = _parse_part("env", COMMANDS["check-env"].summary, arguments, fields)
     env = parsed.env.make()
     spec, kind = env.spec, "Python" if isinstance(env, HostEnvironment) else "JAX"
     say(
@@ -997,18 +950,16 @@ def _check_env(arguments: list[str]) -> int:
 
 
 def _check_weighting(arguments: list[str]) -> int:
-    """Weigh random signals and report every promise that a weighting breaks."""
     from macpo.conformance.weighting import check_weighting
 
-    _, parsed = _parse_part("weighting", _summary(_check_weighting), arguments)
+    _, parsed = _parse_part("weighting", COMMANDS["check-weighting"].summary, arguments)
     return _verdict(_print_results(check_weighting(parsed.weighting)))
 
 
 def _check_algorithm(arguments: list[str]) -> int:
-    """Have an algorithm act and learn at random and report every promise that it breaks."""
     from macpo.conformance.algorithm import check_algorithm
 
-    _, parsed = _parse_part("algorithm", _summary(_check_algorithm), arguments)
+    _, parsed = _parse_part("algorithm", COMMANDS["check-algorithm"].summary, arguments)
     return _verdict(_print_results(check_algorithm(parsed.algorithm)))
 
 
@@ -1024,7 +975,7 @@ def _parse_part(
     if not arguments or name.startswith("-"):
         article = "an" if noun[0] in "ae" else "a"
         raise UsageError(
-            f"macpo check-{part} needs {article} {noun} first, but got {name}. {_check_usage(part)}"
+            f"macpo check-{part} needs {article} {noun} first, but got {name}. {check_usage(part)}"
         )
     prepare_jax()
     default = _named(PARTS[part], name)
@@ -1051,15 +1002,6 @@ def _verdict(wrong: int) -> int:
     return 1 if wrong else 0
 
 
-def _check_usage(part: str) -> str:
-    noun, own = registry.NOUN[PARTS[part]], "factory" if part == "env" else "Config"
-    return (
-        f"{noun.upper()} is a name of `macpo list {noun}s` or module:{own}; "
-        f"`macpo check-{part} {noun.upper()} --help` shows the flags. Exit status 1: something is "
-        "wrong."
-    )
-
-
 _MAX_FINDINGS = 3
 """Shown of each check."""
 
@@ -1075,15 +1017,13 @@ def _print_result(result: "Result") -> None:
 
 
 def _bench(arguments: list[str]) -> None:
-    """Measure speed and memory on this machine, as ratios to the references of the repository."""
     from macpo.bench import Bench, run_bench
 
-    flags: Bench = _parse(Bench, arguments, "macpo bench", _summary(_bench))
+    flags: Bench = _parse(Bench, arguments, "macpo bench", COMMANDS["bench"].summary)
     run_bench(flags, _console)
 
 
 def _doctor(arguments: list[str]) -> None:
-    """Show what this installation can do, and how to get what is missing."""
     from macpo.doctor import print_report
 
     if arguments:
@@ -1093,37 +1033,22 @@ def _doctor(arguments: list[str]) -> None:
     print_report(_console)
 
 
-class Command(NamedTuple):
-    """What `macpo NAME` does."""
-
-    run: Callable[[list[str]], int | None]
-    """Takes the other arguments, gives the exit status."""
-    usage: str | None = None
-    """What --help shows after the name if the command reads its arguments without tyro."""
-
-
-COMMANDS: Mapping[str, Command] = {
-    "train": Command(_train),
-    "resume": Command(_resume),
-    "sweep": Command(_sweep),
-    "evaluate": Command(_evaluate),
-    "render": Command(_render),
-    "report": Command(_report),
-    "reproduce": Command(_reproduce),
-    "compare": Command(_compare),
-    "export": Command(_export),
-    "check-env": Command(
-        _check_env, f" ENVIRONMENT [flags]\n\n{_summary(_check_env)}\n{_check_usage('env')}"
-    ),
-    "check-weighting": Command(
-        _check_weighting,
-        f" WEIGHTING [flags]\n\n{_summary(_check_weighting)}\n{_check_usage('weighting')}",
-    ),
-    "check-algorithm": Command(
-        _check_algorithm,
-        f" ALGORITHM [flags]\n\n{_summary(_check_algorithm)}\n{_check_usage('algorithm')}",
-    ),
-    "bench": Command(_bench),
-    "list": Command(_list, f" [{' | '.join(_LISTS)}]\n\n{_summary(_list)}"),
-    "doctor": Command(_doctor, f"\n\n{_summary(_doctor)}"),
+RUN: Mapping[str, Callable[[list[str]], int | None]] = {
+    "train": _train,
+    "resume": _resume,
+    "sweep": _sweep,
+    "evaluate": _evaluate,
+    "render": _render,
+    "runs": _runs,
+    "clean": _clean,
+    "report": _report,
+    "reproduce": _reproduce,
+    "compare": _compare,
+    "export": _export,
+    "check-env": _check_env,
+    "check-weighting": _check_weighting,
+    "check-algorithm": _check_algorithm,
+    "bench": _bench,
+    "doctor": _doctor,
 }
+"""What each command does: it takes the other arguments, and gives the exit status."""

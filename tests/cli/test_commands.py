@@ -16,15 +16,16 @@ import jax
 import pytest
 
 import macpo
-from macpo import cli, registry
+from macpo import registry
 from macpo.bounds import Bounds, bounds_of
-from macpo.cli import COMMANDS, main
+from macpo.cli import COMMANDS, commands, lists, main
 from macpo.experiment import PARTS, Experiment, Run, to_dict
 from macpo.render import frames
 from macpo.report import curves, table, writing
 from macpo.runs import policy
 from macpo.runs.directory import RunDirectory
 from macpo.training.host.pool import Workers
+from tests.support.counting import begin, counting, interrupted
 from tests.support.synthetic_runs import write_runs
 
 
@@ -51,6 +52,8 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]):
         "resume",
         "evaluate",
         "render",
+        "runs",
+        "clean",
         "report",
         "check-env",
         "bench",
@@ -225,6 +228,9 @@ def test_bounds_add_no_flag_and_take_none_away(plug_in: str, capsys: pytest.Capt
         ),
         (["train", "--env", "two-step", "--env.reward-scale", "1e308"], "must be at most 3.4"),
         (["evaluate", "nowhere", "--episodes", "9" * 400], "episodes must be at most"),
+        (["clean"], "needs at least one run directory"),
+        (["clean", "nowhere"], "nowhere is not a run directory"),
+        (["runs", "nowhere"], "There is no directory nowhere."),
         (["list", "weighting"], "did you mean 'weightings'?"),
         (["doctor", "now"], "takes no arguments"),
     ],
@@ -289,7 +295,7 @@ def test_flags_of_an_environment_that_is_not_named_change_that_of_the_run(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     env = macpo.envs.PredatorPrey(n_prey=5)
-    RunDirectory(tmp_path).describe(macpo.Experiment(env=env))
+    RunDirectory(tmp_path).write_experiment(macpo.Experiment(env=env))
     assert run(command, str(tmp_path), "--env.n-predators", "6", "--help") == 0
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "they move at random. (default: 5;" in text
@@ -326,7 +332,7 @@ def test_a_finished_run_is_told_and_drawn_with_the_largest_return(
     run = RunDirectory(tmp_path / name)
     run.path.mkdir(parents=True)
     run.metrics.touch()
-    assert cli._finish(macpo.RunResult(run.path, finished=True), trust=False) is None
+    assert commands._finish(macpo.RunResult(run.path, finished=True), trust=False) is None
     assert drawn == [(run.path, run.learning_curve, env.spec.return_bounds)]
     assert env.spec.return_bounds is not None and env.spec.return_bounds[1] == 40
     assert capsys.readouterr().out.splitlines() == [
@@ -334,6 +340,21 @@ def test_a_finished_run_is_told_and_drawn_with_the_largest_return(
         f"episode: {run.episode}",
         f"everything else: {run.readme}",
     ]
+
+
+@pytest.mark.parametrize("words", [["train", "--steps", "10"], ["resume", "my run"]])
+def test_a_run_is_told_the_command_that_asks_for_it(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    told = list[list[str]]()
+
+    def act(*args: object, command_line: list[str], **options: object) -> macpo.RunResult:
+        told.append(command_line)
+        return macpo.RunResult(tmp_path, finished=True)
+
+    monkeypatch.setattr(macpo, words[0], act)
+    assert run(*words) == 0
+    assert told == [["macpo", *words]]
 
 
 def test_list_explains_every_plugin_in_a_line(capsys: pytest.CaptureFixture[str]):
@@ -433,7 +454,7 @@ def test_memory_that_runs_out_is_told_in_a_sentence(
     def fail(_: list[str]) -> int:
         raise error
 
-    monkeypatch.setitem(COMMANDS, "list", cli.Command(fail))
+    monkeypatch.setitem(lists.RUN, "list", fail)
     said = complaint(capsys, "list")
     assert said.startswith("macpo: memory ran out: ")
     assert said.rstrip().endswith("Choose a smaller environment or batch.")
@@ -469,3 +490,25 @@ def test_ctrl_c_ends_a_watched_report(tmp_path: Path, monkeypatch: pytest.Monkey
     out = tmp_path / "report"
     assert run("report", "--watch", str(tmp_path / "runs"), "--out", str(out)) == 130
     assert (out / "index.html").exists()
+
+
+# --- clean ----------------------------------------------------------------------------------------
+
+
+def test_a_run_that_is_refused_leaves_the_checkpoints_of_all_that_are_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    with counting():
+        begin(tmp_path / "first")
+    interrupted(tmp_path / "second", at_chunk=4)
+    both = [str(tmp_path / name) for name in ("first", "second")]
+    assert "second is not finished" in complaint(capsys, "clean", *both)
+    assert len([*tmp_path.glob("*/checkpoints/*.safetensors")]) == 3
+    assert run("clean", *both, "--force") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line.rsplit(":", 1)[1].split(",")[0] for line in said[:2]] == [
+        " 2 checkpoints",
+        " 1 checkpoint",
+    ]
+    assert said[2].endswith(" MB freed; the runs can not be extended any more")
+    assert not [*tmp_path.glob("*/checkpoints/*.safetensors")]

@@ -1,0 +1,172 @@
+"""The command line: `macpo COMMAND --help` explains each command and every flag.
+
+Importing what trains takes seconds; here is only what is said without it. The module of a command
+is imported when the command is called.
+"""
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import macpo
+from macpo.errors import UsageError, is_out_of_memory, nearest, shortened, shown
+from macpo.terminal import lasting_output
+
+
+class Command(NamedTuple):
+    """What `macpo NAME` does."""
+
+    module: Literal["commands", "lists"]
+    """Whose `RUN` has it."""
+    summary: str
+    arguments: str | None = None
+    """What --help shows after the name if the command reads its arguments without tyro."""
+    more: str = ""
+    """What it says then below the summary."""
+
+
+LISTS = ("environments", "algorithms", "weightings", "presets")
+"""What `macpo list` knows."""
+
+
+def check_usage(part: str) -> str:
+    """What `macpo check-PART` takes."""
+    noun, own = ("environment", "factory") if part == "env" else (part, "Config")
+    return (
+        f"{noun.upper()} is a name of `macpo list {noun}s` or module:{own}; "
+        f"`macpo check-{part} {noun.upper()} --help` shows the flags. Exit status 1: something is "
+        "wrong."
+    )
+
+
+COMMANDS: Mapping[str, Command] = {
+    "train": Command(
+        "commands", "Train, then evaluate, draw the learning curve and film an episode."
+    ),
+    "resume": Command(
+        "commands", "Continue a run that was stopped or killed, or extend a finished one."
+    ),
+    "sweep": Command(
+        "commands", "Train every combination of settings with several seeds; resume what was begun."
+    ),
+    "evaluate": Command(
+        "commands",
+        "Play fresh episodes with a trained run; print their returns and other outcomes.",
+    ),
+    "render": Command("commands", "Film a greedy episode of a trained run."),
+    "runs": Command(
+        "commands",
+        "List the runs of a folder: what, how far, last return, finished or not; newest first.",
+    ),
+    "clean": Command("commands", "Drop the checkpoints of finished runs, which are large."),
+    "report": Command(
+        "commands", "Compare runs: a page to look at, figures, tables and statistics."
+    ),
+    "reproduce": Command(
+        "commands", "Make a figure of the paper: train its study, draw it, judge its claims."
+    ),
+    "compare": Command(
+        "commands",
+        "Say whether two methods differ, by how much, and how many more seeds would decide it.",
+    ),
+    "export": Command(
+        "commands", "Write results for other programs, or a policy that acts without macpo and JAX."
+    ),
+    "check-env": Command(
+        "commands",
+        "Play an environment with random actions and report every promise that it breaks.",
+        " ENVIRONMENT [flags]",
+        check_usage("env"),
+    ),
+    "check-weighting": Command(
+        "commands",
+        "Weigh random signals and report every promise that a weighting breaks.",
+        " WEIGHTING [flags]",
+        check_usage("weighting"),
+    ),
+    "check-algorithm": Command(
+        "commands",
+        "Have an algorithm act and learn at random and report every promise that it breaks.",
+        " ALGORITHM [flags]",
+        check_usage("algorithm"),
+    ),
+    "bench": Command(
+        "commands",
+        "Measure speed and memory on this machine, as ratios to the references of the repository.",
+    ),
+    "list": Command(
+        "lists",
+        "Show all environments, algorithms, weightings and presets.",
+        f" [{' | '.join(LISTS)}]",
+    ),
+    "doctor": Command(
+        "commands", "Show what this installation can do, and how to get what is missing.", ""
+    ),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command; exit status 0, 2 for bad input, 128 + n when signal n stopped a run."""
+    with lasting_output():
+        _run(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(arguments: list[str]) -> None:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_usage())
+        return
+    if arguments[0] == "--version":
+        print(f"macpo {macpo.__version__}")
+        return
+    name, *rest = arguments
+    command = COMMANDS.get(name)
+    try:
+        if command is None:
+            hint = nearest(name, COMMANDS)
+            raise UsageError(f"unknown command {shown(name)}; {hint} See `macpo --help`.")
+        status = _explain(name, command) if _asks(command, rest) else _call(name, command, rest)
+    except UsageError as error:
+        print(f"macpo: {error}", file=sys.stderr)
+        sys.exit(2)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        words = f"memory ran out: {shortened(str(error))}"
+        print(f"macpo: {words} Choose a smaller environment or batch.", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(status or 0)
+
+
+def _asks(command: Command, arguments: Sequence[str]) -> bool:
+    """Whether help is wanted that tyro does not give."""
+    return command.arguments is not None and arguments[:1] in (["-h"], ["--help"])
+
+
+def _explain(name: str, command: Command) -> None:
+    words = [f"usage: macpo {name}{command.arguments}\n\n{command.summary}", command.more]
+    print("\n".join(filter(None, words)))
+
+
+def _call(name: str, command: Command, arguments: list[str]) -> int | None:
+    return importlib.import_module(f"{__name__}.{command.module}").RUN[name](arguments)
+
+
+def _usage() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}} {command.summary}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "macpo: cooperative multi-agent RL with optimised replay weights",
+            "",
+            "usage: macpo COMMAND [flags]",
+            "",
+            *lines,
+            "",
+            "`macpo COMMAND --help` explains a command and all its flags. Try:",
+            "  macpo train --env predator-prey --env.punishment -2 --algorithm qmix "
+            "--weighting macpo --seeds 4 --steps 1000000",
+        ]
+    )

@@ -1,0 +1,87 @@
+"""What `macpo list` shows; weightings are listed without importing JAX."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from macpo import registry
+from macpo.cli import LISTS
+from macpo.errors import UsageError, nearest, shown
+
+MAX_CELL = 24
+"""Columns of a terminal that a cell takes; a longer one goes on in the next line."""
+_console = Console()
+_PLUGINS: Mapping[str, registry.Kind] = {
+    "environments": "envs",
+    "algorithms": "algorithms",
+    "weightings": "weighting",
+}
+
+
+def _list(arguments: list[str]) -> None:
+    for word in arguments:
+        if word not in LISTS:
+            raise UsageError(
+                f"macpo list has no {shown(word)}; {nearest(word, LISTS)} "
+                f"Known: {', '.join(LISTS)}."
+            )
+    for title in arguments or LISTS:
+        if title == "algorithms":
+            _print_algorithms()
+            continue
+        table = _table(title)
+        table.add_column("what it is")
+        for name, plugin in _known(title).items():
+            table.add_row(Text(name), Text(registry.summary(plugin)))
+        if title == "environments":
+            table.add_row("module:factory", "One of your own, or of another library.")
+        _console.print(table)
+
+
+def _known(title: str) -> Mapping[str, Any]:
+    """Configurations by their names, or presets."""
+    if title in _PLUGINS:
+        return registry.discover(_PLUGINS[title])
+    from macpo import presets
+
+    return presets.known()
+
+
+def _print_algorithms() -> None:
+    """Columns that do not fit beside the others follow after the same names."""
+    from macpo.report.table import fitting
+
+    head = ("learns", "agents", "critic", "mixer", "extra networks", "paper")
+    rows = [
+        (name, *_cells_of_algorithm(plugin.about)) for name, plugin in _known("algorithms").items()
+    ]
+    names = max(len(name) for name, *_ in rows)
+    columns = zip(head, *(cells for _, *cells in rows), strict=True)
+    widths = [min(max(map(cell_len, column)), MAX_CELL) for column in columns]
+    for i, part in enumerate(fitting(names, widths, _console.width)):
+        table = _table(None if i else "algorithms")
+        for j in part:
+            table.add_column(head[j], width=widths[j])
+        for name, *cells in rows:
+            table.add_row(*map(Text, (name, *(cells[j] for j in part))))
+        _console.print(table)
+
+
+def _cells_of_algorithm(about: Any) -> tuple[str, ...]:
+    learns = "on-policy" if about.on_policy else "from replay"
+    return learns, about.agents, about.critic, about.mixer, about.extra, about.paper
+
+
+def _table(title: str | None) -> Table:
+    """With a column of names, and no rows yet."""
+    table = Table(title=title, title_justify="left", box=None)
+    table.add_column("name", no_wrap=True)
+    return table
+
+
+RUN: Mapping[str, Callable[[list[str]], int | None]] = {"list": _list}
+"""As in `macpo.cli.commands`."""

@@ -1,0 +1,87 @@
+"""Rows of metrics read back from JSON lines: each is checked, and an error names its line."""
+
+import os
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+from macpo.errors import UsageError, require
+from macpo.runs.files import parse_json
+
+Row: TypeAlias = dict[str, Any]
+"""As `macpo.runs.record.Row`; what JSON holds beside numbers and words is refused."""
+
+
+def read_rows(file: Path) -> list[Row]:
+    """All rows of a file in the order written; UsageError, which names it, for a broken line."""
+    return [to_row(line, where) for line, where in read_lines(file)]
+
+
+def read_lines(file: Path) -> Iterator[tuple[bytes, str]]:
+    """Every line with where it is; a last one without its newline is left out."""
+    with _told(file):
+        data = file.read_bytes()
+    for i, line in enumerate(data.split(b"\n")[:-1], 1):
+        yield line, f"line {i} of {file}"
+
+
+def read_end(file: Path, n_bytes: int) -> tuple[list[Row], bool]:
+    """(the rows within the last `n_bytes` of a file, whether these are all of them)
+
+    Raises UsageError as `read_rows` does.
+    """
+    with _told(file), file.open("rb") as handle:
+        size = handle.seek(0, os.SEEK_END)
+        handle.seek(max(size - n_bytes, 0))
+        lines = handle.read().split(b"\n")
+    is_whole, where = size <= n_bytes, f"a line near the end of {file}"
+    whole_lines = lines[:-1] if is_whole else lines[1:-1]
+    return [to_row(line, where) for line in whole_lines], is_whole
+
+
+def to_row(line: bytes, where: str) -> Row:
+    """The row in a line; UsageError, which tells where it is, for anything else."""
+    try:
+        row = parse_json(line)
+    except ValueError as error:
+        raise UsageError(
+            f"{where} is not JSON ({error}); remove the line, or take the file from a backup."
+        ) from error
+    require(
+        has_fields(row, {"kind": str, "seed": int, "env_steps": int}),
+        f"{where} is not a row of metrics; expected an object with kind, seed and env_steps.",
+    )
+    try:
+        # numbers that JSON cannot represent are written as "nan", "inf" or "-inf"
+        return {k: v if type(v) is float or k == "kind" else _number(v) for k, v in row.items()}
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UsageError(f"{where} holds a metric that is not a number ({error}).") from error
+
+
+def _number(value: Any) -> int | float:
+    """The number; TypeError, ValueError or OverflowError for anything else."""
+    if not isinstance(value, int):
+        return float(value)
+    if abs(value) >= 2**63:
+        raise OverflowError("an integer beyond 64 bits")
+    return value
+
+
+def has_fields(data: Any, fields: Mapping[str, type]) -> bool:
+    """Whether JSON data is an object with these fields, each of its type."""
+    if not isinstance(data, dict):
+        return False
+    values = cast(Row, data)
+    return all(isinstance(values.get(name), kind) for name, kind in fields.items())
+
+
+@contextmanager
+def _told(file: Path) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"cannot read {file}: {error.strerror or error}; give the directory of a run that "
+            "`macpo train` made."
+        ) from error

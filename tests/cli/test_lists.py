@@ -1,0 +1,38 @@
+"""What `macpo list` shows."""
+
+import io
+from itertools import groupby
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from macpo import registry
+from macpo.cli import lists
+
+
+def shown(monkeypatch: pytest.MonkeyPatch, title: str) -> list[str]:
+    """The lines in a terminal of 80 columns."""
+    console = Console(width=80, record=True, file=io.StringIO())
+    monkeypatch.setattr(lists, "_console", console)
+    lists.RUN["list"]([title])
+    return console.export_text().splitlines()
+
+
+@pytest.mark.parametrize("title", lists.LISTS)
+def test_a_list_fits_80_columns(title: str, monkeypatch: pytest.MonkeyPatch):
+    assert max(map(cell_len, shown(monkeypatch, title))) <= 80
+
+
+def test_the_algorithms_take_two_lines_each_at_most(monkeypatch: pytest.MonkeyPatch):
+    title, *lines = shown(monkeypatch, "algorithms")
+    assert title.strip() == "algorithms"
+    more = [line.startswith("  ") for line in lines]
+    assert max(len([*group]) for wraps, group in groupby(more) if wraps) == 1
+
+
+def test_no_word_of_an_algorithm_is_lost_in_80_columns(monkeypatch: pytest.MonkeyPatch):
+    text = " ".join(" ".join(shown(monkeypatch, "algorithms")).split())
+    for name, config in registry.discover("algorithms").items():
+        assert text.count(f" {name} ") == 2
+        assert all(word in text for cell in config.about[:5] for word in str(cell).split())
