@@ -17,13 +17,13 @@ from macpo.terminal import lasting_output
 class Command(NamedTuple):
     """What `macpo NAME` does."""
 
-    module: Literal["commands", "lists"]
-    """Whose `RUN` has it."""
     summary: str
     arguments: str | None = None
     """What --help shows after the name if the command reads its arguments without tyro."""
     more: str = ""
     """What it says then below the summary."""
+    module: Literal["commands", "lists"] = "commands"
+    """Whose `RUN` has it."""
 
 
 LISTS = ("environments", "algorithms", "weightings", "presets")
@@ -41,68 +41,51 @@ def check_usage(part: str) -> str:
 
 
 COMMANDS: Mapping[str, Command] = {
-    "train": Command(
-        "commands", "Train, then evaluate, draw the learning curve and film an episode."
-    ),
-    "resume": Command(
-        "commands", "Continue a run that was stopped or killed, or extend a finished one."
-    ),
+    "train": Command("Train, then evaluate, draw the learning curve and film an episode."),
+    "resume": Command("Continue a run that was stopped or killed, or extend a finished one."),
     "sweep": Command(
-        "commands", "Train every combination of settings with several seeds; resume what was begun."
+        "Train every combination of settings with several seeds; resume what was begun."
     ),
     "evaluate": Command(
-        "commands",
         "Play fresh episodes with a trained run; print their returns and other outcomes.",
     ),
-    "render": Command("commands", "Film a greedy episode of a trained run."),
+    "render": Command("Film a greedy episode of a trained run."),
     "runs": Command(
-        "commands",
         "List the runs of a folder: what, how far, last return, finished or not; newest first.",
     ),
-    "clean": Command("commands", "Drop the checkpoints of finished runs, which are large."),
-    "report": Command(
-        "commands", "Compare runs: a page to look at, figures, tables and statistics."
-    ),
-    "reproduce": Command(
-        "commands", "Make a figure of the paper: train its study, draw it, judge its claims."
-    ),
+    "clean": Command("Drop the checkpoints of finished runs, which are large."),
+    "report": Command("Compare runs: a page to look at, figures, tables and statistics."),
+    "reproduce": Command("Make a figure of the paper: train its study, draw it, judge its claims."),
     "compare": Command(
-        "commands",
         "Say whether two methods differ, by how much, and how many more seeds would decide it.",
     ),
     "export": Command(
-        "commands", "Write results for other programs, or a policy that acts without macpo and JAX."
+        "Write results for other programs, or a policy that acts without macpo and JAX."
     ),
     "check-env": Command(
-        "commands",
         "Play an environment with random actions and report every promise that it breaks.",
         " ENVIRONMENT [flags]",
         check_usage("env"),
     ),
     "check-weighting": Command(
-        "commands",
         "Weigh random signals and report every promise that a weighting breaks.",
         " WEIGHTING [flags]",
         check_usage("weighting"),
     ),
     "check-algorithm": Command(
-        "commands",
         "Have an algorithm act and learn at random and report every promise that it breaks.",
         " ALGORITHM [flags]",
         check_usage("algorithm"),
     ),
     "bench": Command(
-        "commands",
         "Measure speed and memory on this machine, as ratios to the references of the repository.",
     ),
     "list": Command(
-        "lists",
         "Show all environments, algorithms, weightings and presets.",
         f" [{' | '.join(LISTS)}]",
+        module="lists",
     ),
-    "doctor": Command(
-        "commands", "Show what this installation can do, and how to get what is missing.", ""
-    ),
+    "doctor": Command("Show what this installation can do, and how to get what is missing.", ""),
 }
 
 
