@@ -111,7 +111,7 @@ def test_weights_are_constants():
 # --- signals --------------------------------------------------------------------------------------
 
 
-def test_signals_of_the_team_are_repeated_for_every_critic():
+def test_signals_of_the_team_are_repeated_for_every_critic_of_an_episode():
     seen = weigh(exposing(Per()), output(FIRST, SECOND)).metrics
     for name, first, second in (
         ("q", FIRST, SECOND),
@@ -119,7 +119,8 @@ def test_signals_of_the_team_are_repeated_for_every_critic():
         ("target", TARGET, TARGET),
         ("mask", MASK, MASK),
     ):
-        np.testing.assert_array_equal(seen[name], np.concatenate([first, second]), name)
+        of_episodes = [row for rows in zip(first, second, strict=True) for row in rows]
+        np.testing.assert_array_equal(seen[name], of_episodes, name)
 
 
 def test_a_joint_action_is_greedy_if_it_is_the_policies_likeliest_one():
