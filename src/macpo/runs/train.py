@@ -16,7 +16,6 @@ from functools import partial
 import jax
 from rich.console import Console
 
-from macpo.bounds import checked
 from macpo.errors import UsageError, require, shortened
 from macpo.experiment import Experiment
 from macpo.machine import prepare_jax
@@ -30,7 +29,7 @@ from macpo.runs.files import disk_errors
 from macpo.runs.loop import RunLoop, RunResult
 from macpo.runs.memory import check_memory
 from macpo.runs.record.jsonl import JsonLines
-from macpo.runs.record.replay import Moments, ReplayRecorder
+from macpo.runs.record.replay import MAX_MOMENTS, ReplayRecorder
 from macpo.runs.record.trackers import check
 from macpo.runs.saving import last_state, save_best, save_model
 from macpo.runs.sessions import FINISHED, begin_session, end_session
@@ -65,7 +64,10 @@ def train(
     console = console or make_console()
     trackers = [*["tensorboard"] * tensorboard, *trackers]
     check(trackers)  # what can be known at once is said before anything is made
-    moments = checked(record_weights, Moments, "record_weights")
+    require(
+        record_weights in range(MAX_MOMENTS + 1),
+        f"record_weights must be between 0 and {MAX_MOMENTS}, not {record_weights}.",
+    )
     chosen = None if directory is None else RunDirectory(directory)
     if chosen is not None:
         chosen.require_unused()
@@ -73,7 +75,7 @@ def train(
     trainer = make_trainer(experiment, to_play=True)
     check_memory(trainer, console)  # first: what is far too large takes long to trace
     trainer.check()  # a mistake in a custom algorithm leaves no run behind
-    replay = ReplayRecorder.planned(experiment, trainer, moments)
+    replay = ReplayRecorder.planned(experiment, trainer, record_weights)
     files = chosen or RunDirectory.new(experiment)
     files.make()
     with claimed(files.path):
