@@ -5,6 +5,7 @@ import ctypes
 import gc
 import os
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import jax
@@ -50,6 +51,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     is_worker = hasattr(session.config, "workerinput")
     if not is_worker and sum(x.stat().st_size for x in PROGRAMS.glob("*")) > MAX_PROGRAMS:
         shutil.rmtree(PROGRAMS)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that have most slow tests, so that no worker is left with one of them
+    at the end."""
+    n_slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -n_slow[item.path])
 
 
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import macpo
-from macpo.algorithms import COMA, DOP, FOP, IQL, MAPPO, QMIX
+from macpo.algorithms import DOP, MAPPO, QMIX
 from macpo.cli import main
 from macpo.envs import MatrixGame
 from macpo.runs.policy import Policy, play
@@ -25,11 +25,8 @@ RUN = replace(SMALL.run, steps=60, batch_size=3, buffer_size=64, test_nepisode=2
 ALGORITHMS = {
     "qmix": QMIX(rnn_hidden_dim=8, mixing_embed_dim=4, hypernet_embed=8),
     "clamped": QMIX(rnn_hidden_dim=8, utility_clamp=(-0.01, 0.01)),
-    "iql": IQL(rnn_hidden_dim=8),
     "mappo": MAPPO(rnn_hidden_dim=8),
-    "coma": COMA(rnn_hidden_dim=8),
     "dop": DOP(rnn_hidden_dim=8),
-    "fop": FOP(rnn_hidden_dim=8),
 }
 
 

@@ -92,5 +92,5 @@ def test_a_film_of_another_environment_leaves_that_of_the_run(trained_on_the_mod
 
 
 def test_an_environment_of_other_sizes_is_refused(trained_on_the_model: Path):
-    with pytest.raises(UsageError, match="cannot play predator-prey, which has n_agents 8 for 5"):
+    with pytest.raises(UsageError, match="cannot play predator-prey, which has n_actions 6 for 12"):
         macpo.load(trained_on_the_model, env=predator_prey.Config())
