@@ -14,17 +14,18 @@ import optax
 import pytest
 
 from macpo import registry
-from macpo.algorithms import DOP, FOP, IQL, QMIX, QPLEX, QTRAN, VDN
+from macpo.algorithms import DOP, FOP, IQL, QMIX, QPLEX, QTRAN
 from macpo.envs import MatrixGame
 from macpo.errors import UsageError
 from macpo.experiment import Experiment, Run
 from macpo.learners.base import LearnerState
 from macpo.replay import priority
 from macpo.replay.priority import Replay
-from macpo.training.trainer import Trainer, make_trainer
+from macpo.training.trainer import Trainer, _raw_weights, make_trainer
 from macpo.types import Batch, Episodes
 from macpo.weighting import PER, MacPO, Uniform
 from macpo.weighting.explained import EXPLANATION
+from macpo.weighting.weighting import Explanation
 from tests.support.quiet import Quiet
 from tests.support.weighting_kinds import KINDS
 
@@ -54,21 +55,25 @@ def test_absolute_errors_as_weights_are_absolute_errors_as_priorities() -> None:
     assert len(np.unique(one[1])) > 4
 
 
-def test_equal_weights_draw_every_episode_equally_often() -> None:
-    t = trainer(Uniform(), replace(BY_WEIGHTS, aggregate="mean"))
-    state, _ = t.chunk(t.init(), jnp.array(10**6), 6)
-    assert np.unique(state.priorities.value[0]).tolist() == [0, 1]  # 0: rows without an episode
+def explained(mask: Any, weights: Any, log_raw: Any = None) -> Explanation:
+    arrays = [None if x is None else jnp.asarray(x) for x in (mask, weights, log_raw)]
+    return Explanation(arrays[0], None, None, None, {}, arrays[2], arrays[1])
 
 
-def test_rows_of_agents_and_weights_of_agents_are_averaged_to_one_number_a_step() -> None:
-    for weighting, algorithm in (
-        (ABSOLUTE_ERRORS, IQL(rnn_hidden_dim=4)),
-        (registry.make_config("weighting", "differ"), VDN(rnn_hidden_dim=4)),
-    ):
-        t = trainer(weighting, algorithm=algorithm)
-        state, _ = t.chunk(t.init(), jnp.array(10**6), 3)
-        drawn = state.priorities.value[0]
-        assert np.isfinite(drawn).all() and len(np.unique(drawn)) > 4
+def test_raw_weights_decide_and_not_those_that_the_loss_would_have() -> None:
+    why = explained(np.ones((2, 1)), [[1.0], [1.0]], np.log([[3.0], [5.0]]))
+    assert _raw_weights(why, 2).tolist() == [[pytest.approx(3)], [pytest.approx(5)]]
+
+
+def test_weights_of_a_weighting_whose_raw_ones_are_not_known_are_taken_as_they_are() -> None:
+    assert _raw_weights(explained(np.ones((2, 1)), [[2.0], [4.0]]), 2).tolist() == [[2], [4]]
+
+
+def test_rows_of_an_episode_and_weights_of_agents_are_averaged_to_one_number_a_step() -> None:
+    rows = explained(np.ones((4, 2)), [[1.0, 2], [3, 6], [5, 5], [7, 9]])
+    assert _raw_weights(rows, 2).tolist() == [[2, 4], [6, 7]]
+    agents = explained(np.ones((2, 1)), [[[1.0, 3.0]], [[4.0, 8.0]]])
+    assert _raw_weights(agents, 2).tolist() == [[2], [6]]
 
 
 @pytest.mark.parametrize("weighting", KINDS)

@@ -8,7 +8,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import pytest
 
@@ -16,10 +15,9 @@ import macpo
 from macpo import bench, registry
 from macpo.bench.measure import Result
 from macpo.cli import main
-from macpo.runs.train import train
-from macpo.training.trainer import make_trainer
 from tests.support.fake_engine import install
 from tests.support.paths import ROOT
+from tests.support.tracing import train_or_trace
 
 README = (ROOT / "README.md").read_text()
 SMALL = shlex.split("--steps 100 --batch-size 8 --test-interval 50 --test-nepisode 2")
@@ -55,17 +53,6 @@ def small(command: list[str]) -> list[str]:
     buffer = ["--buffer-size", "8" if config.about.on_policy else "64"]
     size = SMALL_MAP if "smac-jax" in command else SMALL_GRID
     return [*command, *SMALL, *size, *buffer, *widths]
-
-
-def train_or_trace(
-    experiment: macpo.Experiment, directory: str | None, **options: Any
-) -> macpo.RunResult:
-    """Train where later commands read the run; elsewhere trace all that would be compiled."""
-    if directory is not None:
-        return train(experiment, directory, **options)
-    trainer = make_trainer(experiment, to_play=True)
-    jax.eval_shape(trainer.chunk, trainer.state_shapes, 0, 1)
-    return macpo.RunResult(Path("nothing"), finished=True)
 
 
 @pytest.mark.slow
