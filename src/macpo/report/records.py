@@ -18,7 +18,7 @@ from macpo.field_types import Settings
 from macpo.runs.best import is_written
 from macpo.runs.directory import RunDirectory, read_settings
 from macpo.runs.files import is_file
-from macpo.runs.record.reading import Row, has_fields, read_lines, read_rows, to_row
+from macpo.runs.record.reading import Row, has_fields, read_rows, read_sound_rows
 
 Kind: TypeAlias = Literal["train", "test"]
 
@@ -47,12 +47,7 @@ def read_sound_metrics(run_dir: Path) -> tuple[list[Row], list[str]]:
 
     Raises UsageError for a missing file, and if there is no such row.
     """
-    rows, reasons = list[Row](), list[str]()
-    for line, where in read_lines(RunDirectory(run_dir).metrics):
-        try:
-            rows.append(to_row(line, where))
-        except UsageError as error:
-            reasons.append(str(error))
+    rows, reasons = read_sound_rows(RunDirectory(run_dir).metrics)
     require(bool(rows), reasons[0] if reasons else _NO_METRICS.format(run_dir))
     return rows, reasons
 

@@ -15,7 +15,7 @@ from macpo.runs.best import SCORES, is_written
 from macpo.runs.checkpoint import is_dropped
 from macpo.runs.directory import RunDirectory
 from macpo.runs.record.pace import clock
-from macpo.runs.record.reading import Row, read_lines, read_rows, to_row
+from macpo.runs.record.reading import Row, read_rows, read_sound_rows
 from macpo.runs.record.timing import total_seconds
 from macpo.runs.sessions import FINISHED, Session, read_sessions
 from macpo.terminal import command
@@ -57,9 +57,7 @@ def read_results(files: RunDirectory) -> dict[int, Result]:
     """Of each seed that has rows; lines that cannot be read are passed over."""
     rows, absolute = list[Row](), dict[int, Row]()
     with suppress(UsageError):
-        for line, where in read_lines(files.metrics):
-            with suppress(UsageError):
-                rows.append(to_row(line, where))
+        rows, _ = read_sound_rows(files.metrics)
     with suppress(UsageError):
         if is_written(files.absolute):
             absolute = {row["seed"]: row for row in read_rows(files.absolute)}

@@ -96,8 +96,8 @@ def test_episodes_begin_as_the_original_s_do() -> None:
     keys = jax.random.split(jax.random.key(0), n)
     ours = jax.device_get(jax.vmap(lambda key: env.reset(key)[0])(keys))
     levels, cells = np.zeros(5), np.zeros((8, 8))
+    theirs = original("Foraging-8x8-2p-2f-v3")
     for seed in range(n):
-        theirs = original("Foraging-8x8-2p-2f-v3") if seed == 0 else theirs
         theirs.reset(seed=seed)
         levels += np.bincount(theirs.field[theirs.field > 0], minlength=5)
         cells += theirs.field > 0

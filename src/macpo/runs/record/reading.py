@@ -15,10 +15,24 @@ Row: TypeAlias = dict[str, Any]
 
 def read_rows(file: Path) -> list[Row]:
     """All rows of a file in the order written; UsageError, which names it, for a broken line."""
-    return [to_row(line, where) for line, where in read_lines(file)]
+    return [to_row(line, where) for line, where in _lines(file)]
 
 
-def read_lines(file: Path) -> Iterator[tuple[bytes, str]]:
+def read_sound_rows(file: Path) -> tuple[list[Row], list[str]]:
+    """The rows that can be read, and a sentence about each of the others.
+
+    Raises UsageError if the file cannot be read.
+    """
+    rows, reasons = list[Row](), list[str]()
+    for line, where in _lines(file):
+        try:
+            rows.append(to_row(line, where))
+        except UsageError as error:
+            reasons.append(str(error))
+    return rows, reasons
+
+
+def _lines(file: Path) -> Iterator[tuple[bytes, str]]:
     """Every line with where it is; a last one without its newline is left out."""
     with _told(file):
         data = file.read_bytes()
