@@ -23,6 +23,7 @@ from macpo.runs.interrupts import noted_signals
 from macpo.runs.record import Row
 from macpo.runs.record.console import ConsoleDisplay
 from macpo.runs.record.jsonl import JsonLines, to_line
+from macpo.runs.record.reading import read_sound_rows
 from macpo.runs.record.replay import ReplayRecorder
 from macpo.runs.record.rows import evaluation_rows, training_rows
 from macpo.runs.record.timing import Timing
@@ -74,7 +75,8 @@ class RunLoop:
         self._trackers = [Tracker(name, directory, experiment) for name in trackers]
         self._rows = JsonLines(directory.metrics, metrics_bytes)
         self._timing = Timing(directory.timing, int(env_steps.sum()))
-        self._display = ConsoleDisplay(console, settings.steps, settings.seeds, done)
+        earlier = read_sound_rows(directory.metrics)[0] if metrics_bytes else []
+        self._display = ConsoleDisplay(console, settings.steps, settings.seeds, done, earlier)
 
     def run(self, player: Player) -> RunResult:
         """Play to the end, or until a signal comes; the run is saved in both cases."""

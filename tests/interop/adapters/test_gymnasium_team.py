@@ -98,6 +98,34 @@ def test_a_state_in_the_info_is_taken() -> None:
     assert env.reset(0).observation.state.tolist() == [4, 5]
 
 
+class PymarlTrio(Trio):
+    """With what SMAClite has of PyMARL's interface."""
+
+    def get_state(self) -> Any:
+        return np.array([[self.t, 8.0]])
+
+    def get_avail_actions(self) -> Any:
+        return [[1, 0, 0], [0, 1], [1, int(self.t < 2), 1]]
+
+
+def test_pymarl_s_own_masks_and_state_are_asked_for_behind_wrappers() -> None:
+    env = adapted(TimeLimit(PymarlTrio(), 4))
+    assert env.spec.state_size == 2
+    observations = [env.reset(0).observation]
+    observations += [env.step(np.zeros(3, int)).observation for _ in range(2)]
+    assert [o.state.tolist() for o in observations] == [[0, 8], [1, 8], [2, 8]]
+    first, _, last = (o.avail_actions.astype(int).tolist() for o in observations)
+    assert first == [[1, 0, 0], [0, 1, 0], [1, 1, 1]]
+    assert last == [[1, 0, 0], [0, 1, 0], [1, 0, 1]]
+
+
+def test_what_the_info_says_is_believed_before_what_methods_say() -> None:
+    env = adapted(PymarlTrio(state=[4.0], avail_actions=[[0, 1, 1], [1, 0], [0, 0, 1]]))
+    observation = env.reset(0).observation
+    assert observation.state.tolist() == [4]
+    assert observation.avail_actions[0].astype(int).tolist() == [0, 1, 1]
+
+
 @pytest.mark.parametrize(("how", "reward"), [("sum", 9), ("mean", 3)])
 def test_rewards_are_combined_as_asked(how: str, reward: float) -> None:
     env = adapted(Trio(), team_reward=how)

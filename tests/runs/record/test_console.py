@@ -6,6 +6,7 @@ import math
 import pytest
 from rich.console import Console
 
+from macpo.runs.record import Row
 from macpo.runs.record import console as module
 from macpo.runs.record.console import ConsoleDisplay
 from tests.runs.record.conftest import TEST, TRAIN
@@ -195,3 +196,45 @@ def test_what_matters_least_is_left_out_where_a_line_is_too_narrow(
     monkeypatch.setattr(module.time, "monotonic", lambda: 0.0)
     monkeypatch.setattr(module.Pace, "speed", lambda *_: 0.0)
     assert lines_of(TEST, seeds=1, width=width) == [expected]
+
+
+# --- the live view --------------------------------------------------------------------------------
+
+
+def viewed(width: int, returns: dict[int, list[float]], **options: list[Row]) -> list[str]:
+    """The lines of the live view after these evaluations of each seed."""
+    console = Console(file=io.StringIO(), width=width, force_terminal=False)
+    display = ConsoleDisplay(console, 10_000, len(returns), 0, **options)
+    for seed, values in returns.items():
+        for value in values:
+            display.write(TRAIN | TEST | {"seed": seed, "test_return_mean": value})
+    shown = Console(file=io.StringIO(), width=width, record=True)
+    shown.print(display.view())
+    display.close()
+    return shown.export_text().splitlines()
+
+
+def test_a_line_per_seed_shows_the_way_of_its_greedy_return():
+    _, head, first, second = viewed(200, {0: [0.0, 10.0, 20.0, 30.0], 1: [30.0, 0.0, 30.0]})
+    assert head.rstrip().endswith("from 0.0 to 30.0")
+    assert first.rstrip().endswith("▁▃▆█")
+    assert second.rstrip().endswith("█▁█")
+
+
+def test_the_way_of_a_run_that_goes_on_begins_where_the_run_did():
+    earlier: list[Row] = [TEST | {"test_return_mean": x} for x in (0.0, 30.0)]
+    line = viewed(200, {0: [15.0]}, earlier=[*earlier, TRAIN])[2]
+    assert line.rstrip().endswith("▁█▅")
+
+
+def test_no_way_is_shown_before_the_first_evaluation():
+    assert "from" not in "".join(viewed(200, {0: []}))
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_in_a_narrow_terminal_columns_are_left_out_and_none_is_cut(width: int):
+    lines = viewed(width, {0: [0.0, 30.0], 1: [10.0, 20.0]})
+    assert len(lines) == 4 and max(map(len, lines)) <= width
+    assert "test return" in lines[1]
+    assert "…" not in "".join(lines)
+    assert ("▁█" in lines[2]) == (width >= 60)

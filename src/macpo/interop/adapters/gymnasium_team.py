@@ -1,12 +1,12 @@
-"""Gymnasium environments whose spaces are tuples with an entry for each agent: LBF, RWARE, others.
+"""Gymnasium environments whose spaces are tuples with an entry for each agent: LBF, SMAClite, …
 
 | here | there |
 |---|---|
 | agents | the entries of `action_space`, a Tuple of Discrete |
 | `obs` | the entries of the observation, flattened as Gymnasium does and padded |
-| `avail_actions` | `info["action_mask"]` or `info["avail_actions"]`, a row for each agent; \
-otherwise all of an agent's actions |
-| `state` | `info["state"]` if `reset` gives it, otherwise all of `obs` |
+| `avail_actions` | `info["action_mask"]` or `info["avail_actions"]`, a row for each agent, or \
+`get_avail_actions()`; otherwise all of an agent's actions |
+| `state` | `info["state"]` if `reset` gives it, or `get_state()`; otherwise all of `obs` |
 | `reward` | the sum of the agents' rewards, or their mean (`team_reward`) |
 | `terminated` | `step`'s flag, or those of all agents, but for an end in the last allowed step: \
 LBF and RWARE say `terminated` when time is up |
@@ -25,7 +25,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from macpo.envs.host import HostEnvironment, availability, numpy_time_step
 from macpo.errors import require
@@ -66,10 +66,13 @@ class GymnasiumTeam(HostEnvironment):
         self._n_actions = [common.n_actions(config, i, space) for i, space in enumerate(spaces)]
         self._first_actions = [int(space.start) for space in spaces]
         obs_size = max(self._flatten.flatdim(space) for space in self._obs_spaces)
+        # what SMAClite keeps of PyMARL's interface; Gymnasium's wrappers do not pass it on
+        self._get_state = getattr(env.unwrapped, "get_state", None)
+        self._get_avail_actions = getattr(env.unwrapped, "get_avail_actions", None)
         _, info = env.reset()
-        state = info.get("state")
-        self._has_state = state is not None
-        state_size = common.flat(state).size if self._has_state else obs_size * len(spaces)
+        self._state_in_info = info.get("state") is not None
+        state = self._state(info)
+        state_size = obs_size * len(spaces) if state is None else state.size
         registered = common.as_limit(getattr(env.spec, "max_episode_steps", None))
         self._own_limit = registered or common.own_limit(config, env)
         self.spec = Spec(
@@ -81,7 +84,8 @@ class GymnasiumTeam(HostEnvironment):
             episode_limit=common.episode_limit(config, self._own_limit),
             truncation_is_terminal=bool(config.truncation_is_terminal),
         )
-        where = 'info["state"]' if self._has_state else 'all observations, without info["state"]'
+        own = 'info["state"]' if self._state_in_info else "get_state()"
+        where = 'all observations, without info["state"] or get_state()' if state is None else own
         self.assumptions = (f"the global state is {where}",)
         self._t = 0
 
@@ -125,7 +129,8 @@ class GymnasiumTeam(HostEnvironment):
             for space, row in zip(self._obs_spaces, obs, strict=True)
         ]
         all_obs = padded(rows, spec.obs_size)
-        state = common.flat(info["state"]) if self._has_state else all_obs.reshape(-1)
+        own_state = self._state(info)
+        state = all_obs.reshape(-1) if own_state is None else own_state
         common.check_size(self._config, "the state has", state.size, exactly(spec.state_size))
         return numpy_time_step(
             all_obs,
@@ -137,8 +142,16 @@ class GymnasiumTeam(HostEnvironment):
             common.numbers(self._config.info or (), info),
         )
 
+    def _state(self, info: Mapping[str, Untyped]) -> Float[np.ndarray, " S"] | None:
+        """The environment's own; None if it has none."""
+        if self._state_in_info:
+            return common.flat(info["state"])
+        return None if self._get_state is None else common.flat(self._get_state())
+
     def _available(self, info: Mapping[str, Untyped]) -> Bool[np.ndarray, "N A"]:
         masks = next((info[name] for name in _MASKS if info.get(name) is not None), None)
+        if masks is None and self._get_avail_actions is not None:
+            masks = self._get_avail_actions()
         if masks is None:
             return padded([np.ones(n, bool) for n in self._n_actions], self.spec.n_actions)
         return padded([availability(row) for row in masks], self.spec.n_actions)

@@ -1,4 +1,4 @@
-"""SMAC and environments with its interface, PyMARL's: SMACv2, SMAClite, LBF, RWARE and others.
+"""SMAC and environments with its interface, PyMARL's: SMACv2 and others.
 
 | here | there |
 |---|---|

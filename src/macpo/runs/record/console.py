@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from rich.cells import cell_len
@@ -13,6 +14,7 @@ from rich.table import Table
 
 from macpo.runs.record import Row
 from macpo.runs.record.pace import Pace, clock
+from macpo.runs.record.spark import spark_line
 from macpo.terminal import say
 
 
@@ -45,14 +47,25 @@ _TIME_LEFT, _SPEED = 3, 5
 """The ranks of what is told of the run's pace."""
 _LOST = ("episodes_lost", "test_episodes_lost")
 """Added up, and shown as `lost` once the sum is above 0."""
+_CURVE, _CURVE_RANK, _CURVE_WIDTH = "test_return_mean", 3, 20
+"""The metric whose way until now is shown, the rank of that column, and its characters."""
+_UNLIMITED = 1_000  # columns of a terminal that has room for everything
 
 
 class ConsoleDisplay:
-    """A line at each evaluation of all seeds; in a terminal, also one per seed under a bar."""
+    """A line at each evaluation of all seeds; in a terminal, also one per seed under a bar.
 
-    def __init__(self, console: Console, steps: int, seeds: int, done: int) -> None:
+    A run that goes on has `earlier` rows, whose evaluations begin the curves of the seeds.
+    """
+
+    def __init__(
+        self, console: Console, steps: int, seeds: int, done: int, earlier: Iterable[Row] = ()
+    ) -> None:
         self.console, self.steps, self.seeds = console, steps, seeds
         self._rows: dict[int, Row] = {}
+        self._curves: defaultdict[int, list[float]] = defaultdict(list)
+        for row in earlier:
+            self._add_to_curve(row)
         self._evaluated: set[int] = set()
         self._not_finite: dict[int, set[str]] = {}
         self._pace = Pace(steps, done, time.monotonic())
@@ -64,7 +77,7 @@ class ConsoleDisplay:
             console=console,
         )
         self._task = self._progress.add_task("", total=steps, completed=done, speed="")
-        self._live = Live(self._view(), console=console, transient=True, refresh_per_second=4)
+        self._live = Live(self.view(), console=console, transient=True, refresh_per_second=4)
         if console.is_terminal:
             self._live.start()
 
@@ -75,6 +88,7 @@ class ConsoleDisplay:
         lost = sum(int(row.get(key, 0)) for key in _LOST) + int(shown.get("lost", 0))
         self._rows[seed] = shown | row | ({"lost": lost} if lost else {})
         self._tell_non_finite(seed, row)
+        self._add_to_curve(row)
         if row["kind"] == "test":
             self._evaluated.add(seed)
         if len(self._evaluated) == self.seeds:
@@ -88,19 +102,23 @@ class ConsoleDisplay:
         self._pace.note(done, learns, time.monotonic())
         self._progress.update(self._task, completed=min(done, self.steps), speed=self._speed(done))
         if self.console.is_terminal:
-            self._live.update(self._view())
+            self._live.update(self.view())
 
     def show_absolute(self, done: int, times: int) -> None:
         """Show how many evaluations of the absolute metric are done."""
         told = f"evaluating the best parameters: {done} of {times}"
         self._progress.update(self._task, speed=told)
         if self.console.is_terminal:
-            self._live.update(self._view())
+            self._live.update(self.view())
 
     def close(self) -> None:
         """Leave the terminal as it was."""
         if self._live.is_started:
             self._live.stop()
+
+    def _add_to_curve(self, row: Row) -> None:
+        if _CURVE in row:
+            self._curves[int(row["seed"])].append(float(row[_CURVE]))
 
     def _tell_non_finite(self, seed: int, row: Row) -> None:
         """Say of each metric once that it is not finite."""
@@ -141,16 +159,35 @@ class ConsoleDisplay:
         done = min(int(row["env_steps"]) for row in self._rows.values())
         return _fitting([*parts, *self._pace_at(done)], self.console.width)
 
-    def _view(self) -> Group:
-        table = Table(box=None, pad_edge=False)
+    def view(self) -> Group:
+        """The bar, and under it as many columns as fit."""
+        tables = map(self._table, sorted({_CURVE_RANK, *(x.rank for x in _SHOWN)}, reverse=True))
+        unlimited = self.console.options.update_width(_UNLIMITED)
+        fitting = (
+            table
+            for table in tables
+            if self.console.measure(table, options=unlimited).maximum <= self.console.width
+        )
+        return Group(self._progress, next(fitting, self._table(0)))
+
+    def _table(self, last: int) -> Table:
+        """A row for each seed, with the columns up to a rank."""
         known = {key for row in self._rows.values() for key in row}
-        shown = [column for column in _SHOWN if column.metric in known]
+        shown = [x for x in _SHOWN if x.metric in known and x.rank <= last]
+        table = Table(box=None, pad_edge=False)
         for name in ("seed", *(column.name for column in shown)):
-            table.add_column(name, justify="right")
+            table.add_column(name, justify="right", no_wrap=True)
+        told = [x for curve in self._curves.values() for x in curve if math.isfinite(x)]
+        has_curves = bool(told) and last >= _CURVE_RANK
+        if has_curves:
+            table.add_column(f"from {min(told):.1f} to {max(told):.1f}", no_wrap=True)
         for seed, row in sorted(self._rows.items()):
             values = [x.form.format(row[x.metric]) if x.metric in row else "–" for x in shown]
+            if has_curves:
+                curve = self._curves[seed]
+                values.append(spark_line(curve, min(told), max(told), _CURVE_WIDTH))
             table.add_row(str(seed), *values)
-        return Group(self._progress, table)
+        return table
 
 
 _SEPARATOR = " · "
