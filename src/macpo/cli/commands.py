@@ -404,7 +404,8 @@ def _finish(result: macpo.RunResult, *, trust: bool) -> int | None:
     policy = macpo.load(files.path, trust=trust)
     env = policy.trainer.env
     draw_learning_curve(files.path, files.learning_curve, env.spec.return_bounds)
-    animate(env, *play(policy), files.episode)
+    states, actions, rewards, *_ = play(policy)
+    animate(env, states, actions, rewards, files.episode)
     say(_console, f"curve: {files.learning_curve}")
     say(_console, f"episode: {files.episode}")
     say(_console, f"everything else: {files.readme}")
@@ -662,11 +663,11 @@ def _render(arguments: list[str]) -> None:
     encoder(file)  # refuses a wrong ending before anything is played
     policy = macpo.load(flags.run, which=which, env=env, trust=_trusted(flags.trust))
     check_options(policy.trainer.env.spec, options)
-    states, actions, rewards = play(policy, flags.seed)
+    states, actions, rewards, why = play(policy, flags.seed)
     animate(policy.trainer.env, states, actions, rewards, file, options=options)
     name = policy.trainer.env.spec.name
-    if not has_picture(name):
-        say(_console, f"{name} has no picture: its frames show numbers")
+    if not has_picture(name, states[0]):
+        say(_console, f"{name} has no picture{f' ({why})' * bool(why)}: its frames show numbers")
     say(_console, f"{file}: {len(rewards)} env steps, return {rewards.sum():g}")
 
 
