@@ -10,6 +10,8 @@ from macpo.envs.smac_jax.maps import MAPS
 from macpo.render.battle import BattleEpisode
 from macpo.render.camera import GLIDE, MIN_HEIGHT, ROOM, View, follow, ground_of
 from macpo.render.panel import USUAL_WIDTH, panel_of
+from macpo.render.signs import extent
+from macpo.render.smac_jax import BARS
 from tests.render.test_battle import MARINES, recorded, start
 
 PER_STEP = 4
@@ -67,6 +69,16 @@ def test_every_living_unit_is_inside_every_view_with_room_around_it(name: str) -
         # nothing but the ground is shown
         assert low[0] - 1e-3 <= left and right <= high[0] + 1e-3
         assert low[1] - 0.1 <= bottom and top <= high[1] + 0.1
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_the_room_around_a_unit_holds_its_sign_and_its_bars(name: str) -> None:
+    env = Config(name).make()
+    episode = recorded(env, start(env))
+    low, high = ground_of(episode)
+    cell = field_of(episode)[0] / (high[0] - low[0])  # the smallest
+    for sign, kind in zip(episode.kinds, episode.map.kinds, strict=True):
+        assert kind.radius * extent(sign, (0.0, 1.0)) * cell + BARS <= ROOM * cell
 
 
 def test_two_in_a_corner_of_a_large_map_are_seen_from_as_near_as_anybody_is() -> None:

@@ -6,11 +6,10 @@ import pytest
 from macpo.render.labels import apart
 
 FIELD = (600, 400)
-NO_BARS = np.zeros((0, 4), int)
 
 
-def placed(homes: np.ndarray, bars: np.ndarray = NO_BARS) -> np.ndarray:
-    return apart(homes, np.tile([16, 12], (len(homes), 1)), bars, FIELD)
+def placed(homes: np.ndarray) -> np.ndarray:
+    return apart(homes, np.tile([16, 12], (len(homes), 1)), FIELD)
 
 
 def overlaps(places: np.ndarray, width: int = 16, height: int = 12) -> int:
@@ -45,16 +44,9 @@ def test_numbers_of_units_at_the_same_place_do_not_overlap(n: int) -> None:
 def test_numbers_of_a_crowd_do_not_overlap_and_stay_in_the_field(spread: int) -> None:
     rng = np.random.default_rng(0)
     homes = np.array([40, 40]) + rng.integers(0, spread, (40, 2))
-    bars = np.tile(homes, 2) + np.array([-16, -22, 16, -17])
-    places = placed(homes, bars)
+    places = placed(homes)
     assert overlaps(places) == 0
     assert (places >= [8, 6]).all() and (places <= [592, 394]).all()
-
-
-def test_a_number_leaves_a_bar_free_that_lies_on_its_unit() -> None:
-    ((x, y),) = placed(np.array([[100, 100]]), np.array([[90, 103, 110, 108]]))
-    assert x == 100
-    assert 90 < y <= 103 - 6  # above the bar, which is nearer than below
 
 
 def test_a_number_hardly_moves_if_units_hardly_move() -> None:

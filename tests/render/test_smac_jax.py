@@ -266,7 +266,7 @@ def written(env: SMACJaxEnv, state: State) -> list[Any]:
     episode = recorded(env, state)
     field = panel_of(episode, USUAL_WIDTH, None).field
     places = [episode.place(i, 0.0) for i in range(len(episode.kinds))]
-    return numbers(first_view(episode), episode, range(len(places)), places, [], field)
+    return numbers(first_view(episode), episode, range(len(places)), places, field)
 
 
 def test_the_number_of_a_unit_that_stands_alone_is_in_its_middle() -> None:

@@ -57,7 +57,6 @@ ROCK = "#CFC8B8"
 FADE_STEPS, FADES = 12, 4  # env steps in which the mark of a dead unit fades; its tones
 SHOT_LOOPS = 3.5  # loops for which a shot that has struck stays visible
 
-Box = tuple[int, int, int, int]
 Corners = tuple[tuple[float, float], tuple[float, float]]
 
 
@@ -124,15 +123,14 @@ def draw(episode: BattleEpisode, stage: Stage, view: View, time: float) -> Image
     units = sorted(standing, key=lambda i: (episode.map.kinds[i].flies, -places[i][1]))
     for i in units:
         _draw_unit(pen, episode, i, places[i])
-    bars = [bar for i in units for bar in _bars(view, episode, i, places[i], loop)]
-    for bar in bars:
-        pen.bar(*bar)
+    for i in units:
+        _draw_bars(pen, episode, i, places[i], loop)
     if stage.agent is not None and alive[stage.agent]:
         kind = episode.map.kinds[stage.agent]
         rim = kind.radius * view.cell * extent(episode.kinds[stage.agent], (0.0, 1.0))
         draw_ring(pen, places[stage.agent], rim)
     _draw_shots(pen, episode, loop)
-    names = numbers(view, episode, units, places, [bar.box for bar in bars], stage.panel.field)
+    names = numbers(view, episode, units, places, stage.panel.field)
     for i, home, at, tagged in names:
         if tagged:
             pen.thread(home, at, _side(episode, i))
@@ -183,32 +181,23 @@ def _draw_unit(pen: Pen, episode: BattleEpisode, i: int, place: Point) -> None:
     draw_kind(pen, kind, place, radius, _side(episode, i))
 
 
-class Bar(NamedTuple):
-    """A bar to be drawn, in pixels of the field."""
-
-    box: Box
-    share: float
-    color: str
-
-
-def _bars(view: View, episode: BattleEpisode, i: int, place: Point, loop: float) -> list[Bar]:
+def _draw_bars(pen: Pen, episode: BattleEpisode, i: int, place: Point, loop: float) -> None:
     """Health, above it the shield, below the unit a healer's energy."""
     b, kind = episode.battle, episode.map.kinds[i]
-    (x, y), radius = view.pixel(place), kind.radius * view.cell
+    (x, y), radius = pen.view.pixel(place), kind.radius * pen.view.cell
     width = round(max(2 * radius, 16)) + 2
     rise = round(radius * extent(episode.kinds[i], (0.0, 1.0))) + 3
 
-    def bar(top: int, share: float, color: str) -> Bar:
-        return Bar((x - width // 2, y + top, x - width // 2 + width, y + top + 5), share, color)
+    def bar(top: int, share: float, color: str) -> None:
+        left = x - width // 2
+        pen.bar((left, y + top, left + width, y + top + 5), share, color)
 
     share = float(episode.at(b.health, loop)[i]) / kind.health
-    color = HEALTH if share > 0.6 else HURT if share > 0.3 else DYING
-    bars = [bar(-rise, share, color)]
+    bar(-rise, share, HEALTH if share > 0.6 else HURT if share > 0.3 else DYING)
     if kind.shield:
-        bars.append(bar(-rise - 4, float(episode.at(b.shield, loop)[i]) / kind.shield, SHIELD))
+        bar(-rise - 4, float(episode.at(b.shield, loop)[i]) / kind.shield, SHIELD)
     if kind.heals:
-        bars.append(bar(rise - 2, float(episode.at(b.energy, loop)[i]) / ENERGY_MAX, ENERGY))
-    return bars
+        bar(rise - 2, float(episode.at(b.energy, loop)[i]) / ENERGY_MAX, ENERGY)
 
 
 class Number(NamedTuple):
@@ -227,7 +216,6 @@ def numbers(
     episode: BattleEpisode,
     units: Sequence[int],
     places: Sequence[Point],
-    bars: Sequence[Box],
     field: tuple[int, int],
 ) -> list[Number]:
     """The numbers of units, which come as they are drawn one after another; none is on another."""
@@ -239,7 +227,7 @@ def numbers(
         number_size(episode.names[i], _letters(radius))
         for i, radius in zip(units, radii, strict=True)
     ]
-    at = apart(np.array(homes), np.array(sizes), np.reshape(bars, (-1, 4)), field)
+    at = apart(np.array(homes), np.array(sizes), field)
     places_of = [(int(x), int(y)) for x, y in at]
     tagged = [
         math.dist(home, place) > radius / 2
