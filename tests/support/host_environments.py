@@ -1,6 +1,7 @@
 """Plain Python environments small enough to compute by hand."""
 
 import os
+import time
 from typing import Any, Literal
 
 import numpy as np
@@ -46,7 +47,7 @@ class HostDrawn(HostCounting):
 
     def __init__(
         self,
-        draws: Literal["bar", "grey", "raises", "dies"] = "bar",
+        draws: Literal["bar", "grey", "raises", "dies", "hangs"] = "bar",
         render_mode: str | None = None,
     ) -> None:
         super().__init__()
@@ -59,6 +60,8 @@ class HostDrawn(HostCounting):
             raise OSError("no display")
         if self.draws == "dies":
             os._exit(3)
+        if self.draws == "hangs":
+            time.sleep(1000)
         picture = np.full((20, 60, 3), 255, np.uint8)
         picture[5:15, : 10 * self.t] = (200, 30, 30)
         return picture[..., 0] if self.draws == "grey" else picture

@@ -14,8 +14,10 @@ from macpo import registry
 from macpo.algorithms.vdn import Config as Vdn
 from macpo.envs.host import HostEnvStub, checked_picture
 from macpo.errors import UsageError
+from macpo.experiment import to_dict
 from macpo.render.frames import animate, has_picture, text_frame
 from macpo.runs.policy import FilmedEpisode, Seen, play
+from macpo.training.host.pool import NoPictures, Pool, Workers
 from macpo.training.trainer import make_trainer
 
 RED = (200, 30, 30)
@@ -87,6 +89,21 @@ def test_one_that_cannot_draw_is_shown_in_numbers_and_says_why(
     size = text_frame(HostEnvStub(spec), episode.states[0], "").size
     with Image.open(animated(episode, tmp_path / "a.gif")) as film:
         assert film.size == size
+
+
+def test_one_that_does_not_come_back_from_drawing_is_given_up():
+    policy = untrained(draws="hangs", render_mode="rgb_array")
+    task, spec = to_dict(policy.experiment)["env"], policy.trainer.env.spec
+    with Pool(task, spec, 1, Workers(count=1)) as pool:
+        while not pool.idle():
+            pool.wait()
+        (worker,) = pool.workers
+        pool.reset(worker, 1)
+        pool.wait()
+        pool._options = Workers(timeout=0.2)
+        with pytest.raises(NoPictures, match="its render did not return"):
+            pool.view(worker)
+        assert worker.status == "down"
 
 
 @pytest.mark.parametrize(
