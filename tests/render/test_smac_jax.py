@@ -26,6 +26,7 @@ from macpo.render.smac_jax import (
     WIDTHS,
     film,
     numbers,
+    shifts_of,
 )
 from tests.render.test_battle import MARINES, MEDICS, STALKERS, recorded, start
 
@@ -266,7 +267,9 @@ def written(env: SMACJaxEnv, state: State) -> list[Any]:
     episode = recorded(env, state)
     field = panel_of(episode, USUAL_WIDTH, None).field
     places = [episode.place(i, 0.0) for i in range(len(episode.kinds))]
-    return numbers(first_view(episode), episode, range(len(places)), places, field)
+    view = first_view(episode)
+    (shifts,) = shifts_of(episode, [view], field)
+    return numbers(view, episode, range(len(places)), places, shifts, field)
 
 
 def test_the_number_of_a_unit_that_stands_alone_is_in_its_middle() -> None:
@@ -281,6 +284,18 @@ def test_numbers_of_units_on_each_other_are_apart_and_tagged() -> None:
     assert len({number.home for number in found}) == 1
     assert len({number.at for number in found}) == 6
     assert sum(number.tagged for number in found) >= 5
+
+
+def test_numbers_move_by_and_by_as_units_come_together() -> None:
+    together = FAR | {1: 5.0}
+    episode = recorded(
+        MARINES, start(MARINES, **SPREAD), start(MARINES, **SPREAD | {"x": together})
+    )
+    view, field = first_view(episode), panel_of(episode, USUAL_WIDTH, None).field
+    shifts = shifts_of(episode, [view, view], field)
+    assert not shifts[0].any()
+    assert shifts[1, :2].any(1).all() and not shifts[1, 2:].any()
+    np.testing.assert_allclose(episode.at(shifts, 4.0), shifts[1] / 2)
 
 
 def test_a_number_under_a_flying_unit_is_tagged() -> None:

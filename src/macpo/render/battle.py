@@ -93,7 +93,7 @@ class BattleEpisode:
             if self.map.kinds[i].heals and (at := self._aim(step, i, LOOPS_PER_STEP)) != NOBODY
         ]
 
-    def at(self, values: Float[Any, "T1 U"], loop: float) -> Float[np.ndarray, " U"]:
+    def at(self, values: Float[Any, "T1 U *k"], loop: float) -> Float[np.ndarray, "U *k"]:
         """Values interpolated between two states."""
         step = min(int(loop) // LOOPS_PER_STEP, len(values) - 1)
         share = loop / LOOPS_PER_STEP - step

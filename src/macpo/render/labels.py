@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 
 GAP = 1
 """Pixels between two numbers."""
@@ -13,7 +13,7 @@ _GOLDEN = math.pi * (3 - math.sqrt(5))
 
 
 def apart(
-    homes: Int[np.ndarray, "n 2"], sizes: Int[np.ndarray, "n 2"], field: tuple[int, int]
+    homes: Num[np.ndarray, "n 2"], sizes: Int[np.ndarray, "n 2"], field: tuple[int, int]
 ) -> Int[np.ndarray, "n 2"]:
     """The middle of every number in pixels: its home, or a place near to it.
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from PIL import Image, ImageDraw
 
 from macpo.envs.smac_jax.dynamics import NOBODY, beginning
@@ -68,6 +68,8 @@ class Stage(NamedTuple):
     """The picture before anything is drawn that changes."""
     agent: int | None
     """The one whose actions are shown."""
+    shifts: Float[np.ndarray, "T1 U 2"]
+    """Of units' numbers in each state (`shifts_of`)."""
 
 
 def film(
@@ -81,10 +83,11 @@ def film(
     width = USUAL_WIDTH if options.width is None else options.width
     episode = battle_episode(env, states, actions, captions)
     panel = panel_of(episode, width, options.agent)
-    stage = Stage(panel, empty_page(episode, panel), options.agent)
     per_step = PICTURES_PER_STEP * (SLOWER if options.slow else 1)
     times = [i / per_step for i in range(per_step * (len(states) - 1) + 1)]
     views = follow(episode, panel.field, times)
+    shifts = shifts_of(episode, views[::per_step], panel.field)
+    stage = Stage(panel, empty_page(episode, panel), options.agent, shifts)
     return [partial(draw, episode, stage, *at) for at in zip(views, times, strict=True)]
 
 
@@ -130,7 +133,8 @@ def draw(episode: BattleEpisode, stage: Stage, view: View, time: float) -> Image
         rim = kind.radius * view.cell * extent(episode.kinds[stage.agent], (0.0, 1.0))
         draw_ring(pen, places[stage.agent], rim)
     _draw_shots(pen, episode, loop)
-    names = numbers(view, episode, units, places, stage.panel.field)
+    shifts = episode.at(stage.shifts, loop)
+    names = numbers(view, episode, units, places, shifts, stage.panel.field)
     for i, home, at, tagged in names:
         if tagged:
             pen.thread(home, at, _side(episode, i))
@@ -211,30 +215,49 @@ class Number(NamedTuple):
     """Whether it is not on its own unit, or another unit is on that."""
 
 
+def shifts_of(
+    episode: BattleEpisode, views: Sequence[View], field: tuple[int, int]
+) -> Float[np.ndarray, "T1 U 2"]:
+    """The pixels by which units' numbers are moved in each state, so that none is on another.
+
+    In between they move from one to the other, which is calmer than a choice for each picture.
+    """
+    found = np.zeros((len(views), len(episode.kinds), 2))
+    for step, view in enumerate(views):
+        found[step] = found[max(step - 1, 0)]  # of those who die on the way
+        units = np.flatnonzero(episode.battle.health[step] > 0).tolist()
+        homes = [view.pixel(episode.place(i, step * LOOPS_PER_STEP)) for i in units]
+        at = apart(np.reshape(homes, (-1, 2)), _sizes(episode, units, view), field)
+        found[step, units] = at - np.reshape(homes, (-1, 2))
+    return found
+
+
 def numbers(
     view: View,
     episode: BattleEpisode,
     units: Sequence[int],
     places: Sequence[Point],
+    shifts: Float[np.ndarray, "U 2"],
     field: tuple[int, int],
 ) -> list[Number]:
     """The numbers of units, which come as they are drawn one after another; none is on another."""
-    if not units:
-        return []
     homes = [view.pixel(places[i]) for i in units]
     radii = [episode.map.kinds[i].radius * view.cell for i in units]
-    sizes = [
-        number_size(episode.names[i], _letters(radius))
-        for i, radius in zip(units, radii, strict=True)
-    ]
-    at = apart(np.array(homes), np.array(sizes), field)
-    places_of = [(int(x), int(y)) for x, y in at]
+    moved = np.reshape(homes, (-1, 2)) + shifts[list(units)]
+    at = [(int(x), int(y)) for x, y in apart(moved, _sizes(episode, units, view), field)]
     tagged = [
         math.dist(home, place) > radius / 2
         or any(math.dist(home, homes[j]) < radii[j] for j in range(k + 1, len(units)))
-        for k, (home, place, radius) in enumerate(zip(homes, places_of, radii, strict=True))
+        for k, (home, place, radius) in enumerate(zip(homes, at, radii, strict=True))
     ]
-    return [Number(*each) for each in zip(units, homes, places_of, tagged, strict=True)]
+    return [Number(*each) for each in zip(units, homes, at, tagged, strict=True)]
+
+
+def _sizes(episode: BattleEpisode, units: Sequence[int], view: View) -> Int[np.ndarray, "n 2"]:
+    """Of units' numbers, in pixels."""
+    letters = [_letters(episode.map.kinds[i].radius * view.cell) for i in units]
+    names = [episode.names[i] for i in units]
+    return np.reshape([*map(number_size, names, letters)], (-1, 2))
 
 
 def _letters(radius: float) -> int:
