@@ -11,6 +11,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray
 
 from macpo.bounds import Fraction, NonNegativeInt, checked
+from macpo.envs.host import HostEnvStub
 from macpo.errors import require
 from macpo.experiment import Experiment
 from macpo.interop.factory import FactoryConfig
@@ -219,8 +220,8 @@ def play(policy: Policy, seed: int = 0) -> FilmedEpisode:
     `Seen`, else observations.
     """
     seed = checked(seed, NonNegativeInt, "seed")
-    experiment = policy.experiment
-    if isinstance(experiment.env, FactoryConfig):
+    experiment, is_host = policy.experiment, isinstance(policy.trainer.env, HostEnvStub)
+    if is_host and isinstance(experiment.env, FactoryConfig):
         experiment = replace(experiment, env=experiment.env.filmed())
     with open_player(experiment, policy.trainer, n_parallel=1) as player:
         # A player keeps encoded states, from which pictures cannot be drawn. So a JAX environment
