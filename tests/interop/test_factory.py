@@ -47,6 +47,14 @@ def nothing():
     pass
 
 
+def painted(render_mode=None):
+    return HostCounting()
+
+
+def anything(**options):
+    return HostCounting(**options)
+
+
 class Own:
     def __new__(cls, *args, **options):
         return Counting(*args, **options)
@@ -242,3 +250,25 @@ def test_an_environment_that_cannot_be_adapted_is_reported(theirs: str) -> None:
         UsageError, match="a SMAC-style environment that cannot be adapted: KeyError"
     ):
         factory.config_class("games:silent", Silent)().make()
+
+
+# --- for films ------------------------------------------------------------------------------------
+
+
+def test_for_films_a_factory_is_asked_for_pictures_if_it_takes_a_render_mode(theirs: str) -> None:
+    assert made(f"{theirs}:painted").filmed().options == {"render_mode": "rgb_array"}
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("skirmish", {"length": 2}),  # takes none
+        ("anything", {"episode_limit": 2}),  # takes all, but fails with it
+        ("painted", {"render_mode": "human"}),  # has been told already
+    ],
+)
+def test_for_films_other_factories_are_called_as_ever(
+    theirs: str, name: str, options: dict[str, Any]
+) -> None:
+    config = made(f"{theirs}:{name}", options=options)
+    assert config.filmed() == config

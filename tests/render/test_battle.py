@@ -11,7 +11,7 @@ import pytest
 
 from macpo.envs.smac_jax.dynamics import NOBODY, Battle
 from macpo.envs.smac_jax.environment import Config, SMACJaxEnv, State
-from macpo.envs.smac_jax.features import EAST, NO_OP, STOP
+from macpo.envs.smac_jax.features import EAST, NO_OP, NORTH, STOP, WEST
 from macpo.render.battle import BattleEpisode, Shot, battle_episode
 
 MARINES = Config("3m").make()
@@ -169,3 +169,40 @@ def test_in_a_battle_all_harm_that_agents_do_is_explained_by_a_strike() -> None:
     for t, enemy in harmed:  # when in a step a shot falls is known to two loops
         strikes = [shot.end for shot in film.shots if shot.at == 3 + enemy]
         assert any(8 * t - 2 <= end <= 8 * t + 8 + 2 for end in strikes), (t, enemy)
+
+
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [
+        (NO_OP, "does nothing"),
+        (STOP, "stops"),
+        (NORTH, "moves north"),
+        (WEST, "moves west"),
+        (6 + 2, "attacks enemy 2"),
+    ],
+)
+def test_what_an_agent_does_is_said_in_words(action: int, words: str) -> None:
+    episode = recorded(MARINES, start(MARINES), start(MARINES), action=action)
+    assert episode.doing(0, 0) == words
+    assert episode.doing(0, 1) == ""  # the episode is over
+
+
+def test_a_healer_heals_an_ally() -> None:
+    assert (
+        recorded(MEDICS, start(MEDICS), start(MEDICS), action=6 + 2).doing(9, 0) == "heals ally 2"
+    )
+
+
+def test_the_dead_do_nothing() -> None:
+    dead = start(MARINES, health={1: 0.0})
+    assert recorded(MARINES, dead, dead, action=NO_OP).doing(1, 0) == "dead"
+
+
+@pytest.mark.parametrize("permuted", [False, True])
+@pytest.mark.parametrize("name", ["3m", "MMM"])
+def test_available_actions_are_those_of_the_environment(name: str, permuted: bool) -> None:
+    env = Config(name, permute_enemies_on_reset=permuted).make()
+    state = start(env, x={0: 14.0, env.map.n_agents: 16.0}, health={1: 0.0})
+    np.testing.assert_array_equal(
+        recorded(env, state).available(0), np.asarray(env.observe(state).avail_actions)
+    )

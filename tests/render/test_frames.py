@@ -9,19 +9,26 @@ import pytest
 from PIL import Image, ImageColor
 
 from macpo.envs import two_step
+from macpo.envs.base import Environment
 from macpo.envs.predator_prey import CATCH, MOVES, Config, State
+from macpo.envs.smac_jax.environment import SMACJax
 from macpo.errors import UsageError
 from macpo.render import predator_prey
 from macpo.render.frames import (
+    FPS,
     animate,
     captions,
+    check_options,
     drawer,
     has_picture,
+    pictures_of,
     stored_picture,
     text_frame,
 )
+from macpo.render.options import SLOWER, FilmOptions
 
 ENV = Config(3, 4, n_predators=2, n_prey=1).make()
+BATTLE = SMACJax("3m").make()
 REWARDS = np.array([0.0, -0.5, 10.0], np.float32)
 
 
@@ -169,6 +176,46 @@ def test_the_ending_decides_in_capitals_too(tmp_path: Path) -> None:
 def test_impossible_speeds_are_refused(tmp_path: Path, fps: int) -> None:
     with pytest.raises(UsageError, match="fps must be between 1 and 50"):
         filmed(tmp_path / "a.gif", fps)
+
+
+def test_a_slow_film_of_one_picture_a_state_shows_fewer_a_second() -> None:
+    states, actions = march()
+    usual = pictures_of(ENV, states, actions, [""] * 4)
+    slow = pictures_of(ENV, states, actions, [""] * 4, FilmOptions(slow=True))
+    assert (len(usual[0]), usual[1]) == (4, FPS)
+    assert (len(slow[0]), slow[1]) == (4, FPS // SLOWER)
+
+
+def test_the_chosen_agent_is_marked_in_every_picture() -> None:
+    states, actions = march()
+    shown, _ = pictures_of(ENV, states, actions, [""] * 4, FilmOptions(agent=1))
+    for t in range(3):
+        pixels = np.asarray(shown[t]().crop(predator_prey.cell_box(ENV, 8 + t)))
+        assert (pixels == ImageColor.getrgb(predator_prey.CHOSEN)).all(-1).mean() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("env", "options", "said"),
+    [
+        (ENV, FilmOptions(agent=2), "predator-prey has agents 0 to 1, so none to show .* 2"),
+        (ENV, FilmOptions(width=960), "films of predator-prey have a width of their own"),
+        (BATTLE, FilmOptions(agent=3), "smac-jax has agents 0 to 2"),
+        (BATTLE, FilmOptions(width=100), "720 to 1920 pixels wide, not 100"),
+        (two_step.Config().make(), FilmOptions(agent=0), "films of two-step do not show the acti"),
+        (two_step.Config().make(), FilmOptions(width=960), "films of two-step have a width of"),
+    ],
+)
+def test_what_pictures_cannot_show_is_refused(
+    env: Environment, options: FilmOptions, said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        check_options(env.spec, options)
+
+
+@pytest.mark.parametrize("asked", [{"agent": -1}, {"width": 0}])
+def test_impossible_options_are_refused(asked: dict[str, int]) -> None:
+    with pytest.raises(UsageError, match="must be at least"):
+        FilmOptions(**asked)
 
 
 def test_states_actions_and_rewards_must_belong_together(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from PIL import Image, ImageColor
 from macpo.envs.predator_prey import CATCH, RIGHT, STAY, Config, PredatorPreyEnv, State
 from macpo.render.predator_prey import (
     CATCHING,
+    CHOSEN,
     FIELD,
     FIELD_DARK,
     PREDATOR,
@@ -78,6 +79,23 @@ def test_who_catches_wears_a_ring_and_holds_the_prey_in_reach() -> None:
 def test_without_actions_nobody_is_lit() -> None:
     image = frame(ENV, scene(), "")
     assert all(share(image, CATCHING, *divmod(cell, 5)) == 0 for cell in range(25))
+
+
+def test_the_chosen_agent_is_marked_and_its_action_is_said_below() -> None:
+    def shown(act: int) -> Image.Image:
+        return frame(ENV, scene(), "", np.array([act, STAY, STAY]), agent=0)
+
+    plain = frame(ENV, scene(), "")
+    below = (0, plain.height, plain.width, shown(STAY).height)
+    assert len({shown(act).crop(below).tobytes() for act in range(6)}) == 6
+    assert share(shown(STAY), CHOSEN, 0, 0) > 0.1
+    assert all(share(shown(STAY), CHOSEN, *divmod(cell, 5)) == 0 for cell in range(1, 25))
+
+
+def test_a_chosen_agent_that_is_gone_is_not_marked() -> None:
+    gone = scene(agent_active=np.array([False, True, True]))
+    image = frame(ENV, gone, "", np.array([STAY, STAY, STAY]), agent=0)
+    assert all(share(image, CHOSEN, *divmod(cell, 5)) == 0 for cell in range(25))
 
 
 def test_a_move_points_its_way() -> None:

@@ -11,46 +11,49 @@ from PIL import Image, ImageColor
 from macpo.envs.smac_jax.environment import Config, SMACJaxEnv, State
 from macpo.envs.smac_jax.features import EAST, MOVES, NORTH, SOUTH, STOP, WEST
 from macpo.envs.smac_jax.maps import MAPS
-from macpo.render.battle import Point, battle_episode
+from macpo.render.battle import BattleEpisode, Point
+from macpo.render.camera import View, follow
 from macpo.render.frames import animate, captions, drawer, stored_picture, text_frame
 from macpo.render.ink import FIELD, FIELD_DARK, MARGIN
+from macpo.render.options import SLOWER, FilmOptions
+from macpo.render.panel import TOP, USUAL_WIDTH, panel_of
+from macpo.render.signs import ALLY, CHOSEN, ENEMY, ENERGY, HEALTH, HURT, SHIELD, SHOTS
 from macpo.render.smac_jax import (
-    ALLY,
-    ENEMY,
-    ENERGY,
     FADE_STEPS,
     FPS,
-    HEALTH,
-    HURT,
     PICTURES_PER_STEP,
     ROCK,
-    SHIELD,
-    SHOTS,
-    TOP,
+    WIDTHS,
     film,
-    view_of,
+    numbers,
+    shifts_of,
 )
-from tests.render.test_battle import MARINES, MEDICS, STALKERS, start
+from tests.render.test_battle import MARINES, MEDICS, STALKERS, recorded, start
 
 FAR = {0: 5.0, 1: 11.0, 2: 14.0, 3: 17.0, 4: 20.0, 5: 23.0}
 SPREAD: dict[str, Any] = {"x": FAR, "y": dict.fromkeys(FAR, 16.0)}
 """Three Marines on either side, three cells apart."""
 
 
-def pictures(env: SMACJaxEnv, *states: State, action: int = STOP) -> list[Image.Image]:
+def pictures(
+    env: SMACJaxEnv, *states: State, action: int = STOP, **asked: Any
+) -> list[Image.Image]:
     """All of an episode; everybody chooses the same action."""
     actions = np.full((len(states) - 1, env.spec.n_agents), action)
-    return [draw() for draw in film(env, states, actions, captions(np.zeros(len(actions))))]
+    said, options = captions(np.zeros(len(actions))), FilmOptions(**asked)
+    return [draw() for draw in film(env, states, actions, said, options)]
+
+
+def first_view(episode: BattleEpisode) -> View:
+    """Of a battle too short for a glide: that of all its pictures."""
+    return follow(episode, panel_of(episode, USUAL_WIDTH, None).field, [0.0])[0]
 
 
 def around(
     image: Image.Image, env: SMACJaxEnv, states: tuple[State, ...], place: Point, cells: float = 0.9
 ) -> np.ndarray:
     """The pixels [H, W, 3] of a square around a place; `cells` is half its side."""
-    episode = battle_episode(
-        env, states, np.zeros((len(states) - 1, env.spec.n_agents)), [""] * len(states)
-    )
-    view = view_of(episode.map, episode.battle)
+    view = first_view(recorded(env, *states))
     x, y = view.pixel(place)
     r = round(cells * view.cell)
     return np.asarray(image.crop((MARGIN + x - r, TOP + y - r, MARGIN + x + r, TOP + y + r)))
@@ -184,8 +187,7 @@ def test_a_beak_points_where_an_agent_is_to_go(action: int) -> None:
     )
     new = (np.asarray(going) != np.asarray(resting)).any(-1)
     (x, y), (row, column) = MOVES[action - NORTH], np.argwhere(new).mean(0)
-    episode = battle_episode(MARINES, [state], np.zeros((0, 3)), [""])
-    left, top = view_of(episode.map, episode.battle).pixel((10.0, 16.0))  # the middle of the agents
+    left, top = first_view(recorded(MARINES, state)).pixel((10.0, 16.0))  # the agents' middle
     off = (column - MARGIN - left) * x - (row - TOP - top) * y
     assert off > 10
 
@@ -200,12 +202,109 @@ def test_dots_lead_to_whom_an_agent_attacks() -> None:
 
 
 @pytest.mark.parametrize("dead", [(3, 4, 5), (0, 1, 2)])
-def test_only_the_last_picture_shows_how_it_ended(dead: tuple[int, ...]) -> None:
+def test_only_the_last_picture_shows_how_it_ended_and_shows_it_beside_the_field(
+    dead: tuple[int, ...],
+) -> None:
     end = start(MARINES, health=dict.fromkeys(dead, 0.0))
     color = {3: "#2B8A4B", 0: "#D7263D"}[dead[0]]
     *others, last = pictures(MARINES, start(MARINES), end)
-    assert count(last, color) > 1000
-    assert max(count(other, color) for other in others) < 200
+    width, height = panel_of(recorded(MARINES, end), USUAL_WIDTH, None).field
+    field = last.crop((MARGIN, TOP, MARGIN + width, TOP + height))
+    assert count(last, color) > 500
+    assert count(field, color) == 0
+    assert max(count(other, color) for other in others) < 100  # bars of the dying
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_pictures_are_as_wide_as_asked_and_not_too_high(name: str) -> None:
+    env = Config(name).make()
+    for width, limit in ((WIDTHS[0], 720), (960, 720), (WIDTHS[-1], 1440)):
+        (image,) = pictures(env, start(env), width=width, agent=0)
+        assert image.width == width
+        assert image.height <= limit
+
+
+def test_a_slow_film_has_more_pictures_of_the_same_steps() -> None:
+    states = start(MARINES, **SPREAD), start(MARINES, **SPREAD | {"x": FAR | {0: 6.0}})
+    usual, slow = (pictures(MARINES, *states, slow=slow) for slow in (False, True))
+    assert len(slow) == SLOWER * PICTURES_PER_STEP + 1
+    assert [image.tobytes() for image in slow[::SLOWER]] == [image.tobytes() for image in usual]
+
+
+# --- a chosen agent -------------------------------------------------------------------------------
+
+
+def test_only_the_chosen_agent_is_ringed() -> None:
+    state = start(MARINES, **SPREAD)
+    (image,) = pictures(MARINES, state, agent=1)
+    rings = [count(around(image, MARINES, (state,), (x, 16.0)), CHOSEN) for x in FAR.values()]
+    assert rings[1] > 50
+    assert sum(rings) == rings[1]
+    assert count(pictures(MARINES, state)[0], CHOSEN) == 0
+
+
+def test_a_fallen_agent_is_not_ringed() -> None:
+    (image,) = pictures(MARINES, start(MARINES, health={1: 0.0}), agent=1)
+    assert count(image, CHOSEN) == 0
+
+
+def test_what_the_chosen_agent_does_is_highlighted_beside_the_field() -> None:
+    state = start(MARINES, **SPREAD)
+    left = panel_of(recorded(MARINES, state), USUAL_WIDTH, 0).left
+    panels = [
+        pictures(MARINES, state, state, action=action, agent=0)[0].crop((left, TOP, 960, 480))
+        for action in (STOP, NORTH, 6)
+    ]
+    assert len({panel.tobytes() for panel in panels}) == 3
+    plain = pictures(MARINES, state, state)[0].crop((left, TOP, 960, 480))
+    assert all(count(panel, ALLY) > count(plain, ALLY) + 100 for panel in panels)
+
+
+# --- numbers --------------------------------------------------------------------------------------
+
+
+def written(env: SMACJaxEnv, state: State) -> list[Any]:
+    episode = recorded(env, state)
+    field = panel_of(episode, USUAL_WIDTH, None).field
+    places = [episode.place(i, 0.0) for i in range(len(episode.kinds))]
+    view = first_view(episode)
+    (shifts,) = shifts_of(episode, [view], field)
+    return numbers(view, episode, range(len(places)), places, shifts, field)
+
+
+def test_the_number_of_a_unit_that_stands_alone_is_in_its_middle() -> None:
+    for number in written(MARINES, start(MARINES, **SPREAD)):
+        assert number.at == number.home
+        assert not number.tagged
+
+
+def test_numbers_of_units_on_each_other_are_apart_and_tagged() -> None:
+    at = dict.fromkeys(range(6), 12.0)
+    found = written(MARINES, start(MARINES, x=at, y=at))
+    assert len({number.home for number in found}) == 1
+    assert len({number.at for number in found}) == 6
+    assert sum(number.tagged for number in found) >= 5
+
+
+def test_numbers_move_by_and_by_as_units_come_together() -> None:
+    together = FAR | {1: 5.0}
+    episode = recorded(
+        MARINES, start(MARINES, **SPREAD), start(MARINES, **SPREAD | {"x": together})
+    )
+    view, field = first_view(episode), panel_of(episode, USUAL_WIDTH, None).field
+    shifts = shifts_of(episode, [view, view], field)
+    assert not shifts[0].any()
+    assert shifts[1, :2].any(1).all() and not shifts[1, 2:].any()
+    np.testing.assert_allclose(episode.at(shifts, 4.0), shifts[1] / 2)
+
+
+def test_a_number_under_a_flying_unit_is_tagged() -> None:
+    state = start(MEDICS, x={9: 9.3, 0: 9.0}, y={9: 9.0, 0: 9.0})
+    found = {number.unit: number for number in written(MEDICS, state)}
+    assert found[0].tagged
+
+
+# --- the whole film -------------------------------------------------------------------------------
 
 
 def test_a_film_that_stops_before_the_end_names_none() -> None:
@@ -224,18 +323,6 @@ def test_the_caption_is_written_above() -> None:
     assert plain.crop(rest).tobytes() == captioned.crop(rest).tobytes()
 
 
-@pytest.mark.parametrize("name", MAPS)
-def test_everybody_stays_within_the_picture_on_every_map(name: str) -> None:
-    here = MAPS[name]
-    (left, right), (bottom, top) = here.walkable
-    for x, y in ([left, left + 3], [bottom, bottom + 3]), ([left, right], [bottom, top]):
-        battle: Any = start(MARINES).battle._replace(x=np.array(x), y=np.array(y))
-        view = view_of(here, battle)
-        for place in zip(x, y, strict=True):
-            assert 0 <= view.pixel(place)[0] <= view.size[0] <= 620
-            assert 0 <= view.pixel(place)[1] <= view.size[1] <= 620
-
-
 def test_battles_are_filmed_and_not_shown_as_text(tmp_path: Path) -> None:
     assert drawer("smac-jax") is text_frame  # a state alone
     states = [start(MARINES, **SPREAD), start(MARINES, **SPREAD | {"x": FAR | {0: 6.0}})]
@@ -247,7 +334,7 @@ def test_battles_are_filmed_and_not_shown_as_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_hundred_steps_of_a_large_battle_take_less_than_five_megabytes(tmp_path: Path) -> None:
+def test_two_hundred_steps_of_a_large_battle_take_less_than_six_megabytes(tmp_path: Path) -> None:
     env = Config("MMM2").make()
     rng = np.random.default_rng(0)
     state = jax.tree.map(np.asarray, env.reset(jax.random.key(0))[0])
@@ -259,7 +346,7 @@ def test_two_hundred_steps_of_a_large_battle_take_less_than_five_megabytes(tmp_p
         states.append(state._replace(battle=b))
     file = tmp_path / "long.gif"
     animate(env, states, rng.integers(1, 6, (200, 10)), np.zeros(200), file)
-    assert file.stat().st_size < 5_000_000
+    assert file.stat().st_size < 6_000_000
 
 
 @pytest.mark.parametrize("env", [MARINES, STALKERS, MEDICS], ids=lambda env: env.config.map)
@@ -268,5 +355,6 @@ def test_a_battle_in_replay_is_drawn_as_it_was(env: SMACJaxEnv) -> None:
     encoded = env.encode(state)
     actions = np.full(env.spec.n_agents, STOP)
     stored = stored_picture(env, (encoded, encoded), 0, actions, "step 0")
-    (drawn, *_) = film(env, [state, state], actions[None], ["step 0", "step 0"])
+    small = FilmOptions(width=WIDTHS[0])
+    (drawn, *_) = film(env, [state, state], actions[None], ["step 0", "step 0"], small)
     assert stored.tobytes() == drawn().tobytes()

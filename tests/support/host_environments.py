@@ -1,5 +1,9 @@
 """Plain Python environments small enough to compute by hand."""
 
+import os
+import time
+from typing import Any, Literal
+
 import numpy as np
 from jaxtyping import Int
 
@@ -36,3 +40,28 @@ class HostCounting(HostEnvironment):
             truncated,
             {"clock": self.t},
         )
+
+
+class HostDrawn(HostCounting):
+    """Draws a bar as long as the number of env steps, ten pixels each, if it is made to."""
+
+    def __init__(
+        self,
+        draws: Literal["bar", "grey", "raises", "dies", "hangs"] = "bar",
+        render_mode: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.draws, self.render_mode = draws, render_mode
+
+    def render(self) -> Any:
+        if self.render_mode != "rgb_array":
+            return None
+        if self.draws == "raises":
+            raise OSError("no display")
+        if self.draws == "dies":
+            os._exit(3)
+        if self.draws == "hangs":
+            time.sleep(1000)
+        picture = np.full((20, 60, 3), 255, np.uint8)
+        picture[5:15, : 10 * self.t] = (200, 30, 30)
+        return picture[..., 0] if self.draws == "grey" else picture

@@ -404,7 +404,8 @@ def _finish(result: macpo.RunResult, *, trust: bool) -> int | None:
     policy = macpo.load(files.path, trust=trust)
     env = policy.trainer.env
     draw_learning_curve(files.path, files.learning_curve, env.spec.return_bounds)
-    animate(env, *play(policy), files.episode)
+    states, actions, rewards, *_ = play(policy)
+    animate(env, states, actions, rewards, files.episode)
     say(_console, f"curve: {files.learning_curve}")
     say(_console, f"episode: {files.episode}")
     say(_console, f"everything else: {files.readme}")
@@ -634,29 +635,39 @@ class _Render:
     """Run directory."""
     out: Path | None = None
     """File to write, ending in .gif or .mp4; default: episode.gif in the run directory, with
-    --best or --env episode-best.gif, episode-ENV.gif."""
+    --best, --env, --slow or --agent episode-best.gif, episode-ENV.gif, and so on."""
     seed: NonNegativeInt = 0
     """Seed of the episode."""
+    slow: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Play it at a quarter of the speed; battles with as many more pictures."""
+    agent: NonNegativeInt | None = None
+    """An agent to mark, with its actions in words, where the pictures can show it."""
+    width: PositiveInt | None = None
+    """Pixels of a picture from left to right, where the pictures can be enlarged; default: 960 of
+    battles."""
     best: _Best = False
     trust: _Trust = False
 
 
 def _render(arguments: list[str]) -> None:
-    from macpo.render.frames import animate, encoder, has_picture
+    from macpo.render.frames import animate, check_options, encoder, has_picture
+    from macpo.render.options import FilmOptions
     from macpo.runs.policy import play
 
     flags, env = _parse_with_env(_Render, arguments, "macpo render", COMMANDS["render"].summary)
     files = RunDirectory(flags.run)
     which = "best" if flags.best else "last"
     name_of_env = None if env is None else registry.name_of(env)
-    file = flags.out or files.episode_of(which, name_of_env)
+    options = FilmOptions(flags.width, flags.agent, flags.slow)
+    file = flags.out or files.episode_of(which, name_of_env, *options.words())
     encoder(file)  # refuses a wrong ending before anything is played
     policy = macpo.load(flags.run, which=which, env=env, trust=_trusted(flags.trust))
-    states, actions, rewards = play(policy, flags.seed)
-    animate(policy.trainer.env, states, actions, rewards, file)
+    check_options(policy.trainer.env.spec, options)
+    states, actions, rewards, why = play(policy, flags.seed)
+    animate(policy.trainer.env, states, actions, rewards, file, options=options)
     name = policy.trainer.env.spec.name
-    if not has_picture(name):
-        say(_console, f"{name} has no picture: its frames show numbers")
+    if not has_picture(name, states[0]):
+        say(_console, f"{name} has no picture{f' ({why})' * bool(why)}: its frames show numbers")
     say(_console, f"{file}: {len(rewards)} env steps, return {rewards.sum():g}")
 
 

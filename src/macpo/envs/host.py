@@ -12,12 +12,15 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Int, PRNGKeyArray, UInt8
 from numpy.typing import ArrayLike
 
 from macpo.envs.base import Environment, first_step
 from macpo.errors import UsageError, require
 from macpo.types import Observation, Spec, TimeStep
+
+MAX_SIDE = 4096
+"""Pixels of a picture's side."""
 
 
 class HostEnvironment(ABC):
@@ -48,6 +51,13 @@ class HostEnvironment(ABC):
 
         Raises EnvironmentLost if the episode cannot continue.
         """
+
+    def render(self) -> Any:  # whatever a renderer returns; `checked_picture` looks at it
+        """A picture of the current state for films: RGB, [H, W, 3] of uint8; None if there is none.
+
+        It is asked for after every time step of an episode that is filmed, and never else.
+        """
+        return None
 
     def close(self) -> None:  # noqa: B027 (nothing to release by default)
         """Release games, windows and connections. May be called more than once."""
@@ -125,6 +135,22 @@ def checked_time_step(returned: object) -> TimeStep:
         "number, the team's.",
     )
     return returned
+
+
+def checked_picture(returned: Any) -> UInt8[np.ndarray, "H W 3"]:
+    """What `render` returned; UsageError unless it is an RGB picture."""
+    picture = np.asarray(returned)
+    require(
+        picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3,
+        f"its render returned {picture.dtype} of shape {picture.shape}, not an RGB picture "
+        "[height, width, 3] of uint8",
+    )
+    require(
+        all(1 <= side <= MAX_SIDE for side in picture.shape[:2]),
+        f"its render returned a picture of {picture.shape[1]} by {picture.shape[0]} pixels; sides "
+        f"must have 1 to {MAX_SIDE}",
+    )
+    return picture
 
 
 def availability(mask: ArrayLike) -> Bool[np.ndarray, "*B"]:

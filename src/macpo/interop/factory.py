@@ -10,8 +10,9 @@ import functools
 import importlib
 import inspect
 import pkgutil
+import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from types import ModuleType
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias, cast
 
@@ -24,6 +25,8 @@ from macpo.field_types import Settings
 Made: TypeAlias = Any
 """What a factory returns: any object, recognised by its class or by its attributes."""
 Factory: TypeAlias = Callable[..., Made]
+RGB_ARRAY = "rgb_array"
+"""Gymnasium's `render_mode` of environments that return their pictures."""
 
 
 class Adapter(Protocol):
@@ -67,6 +70,21 @@ class FactoryConfig:
         """For pickle, which cannot find a class that is made at run time."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}
         return _rebuild, (self.name, type(self).factory, values)
+
+    def filmed(self) -> "FactoryConfig":
+        """The same with `render_mode="rgb_array"`, if the factory takes it and it has none yet."""
+        if "render_mode" in self.options or not _takes(type(self).factory, "render_mode"):
+            return self
+        config = replace(self, options={**self.options, "render_mode": RGB_ARRAY})
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of Gymnasium, where it has no such mode
+                made = config.make()
+        except UsageError:
+            return self
+        if isinstance(made, HostEnvironment):
+            made.close()
+        return config
 
     def make(self) -> Environment | HostEnvironment:
         """Call the factory and adapt the result; UsageError if it fails or its kind is unknown."""
@@ -147,6 +165,15 @@ def _config_class(name: str, factory: Factory) -> type[FactoryConfig]:
 
 def _rebuild(name: str, factory: Factory, values: Settings) -> FactoryConfig:
     return config_class(name, factory)(**values)
+
+
+def _takes(factory: Factory, name: str) -> bool:
+    """Whether a factory can be called with a keyword argument of that name."""
+    try:
+        parameters = inspect.signature(factory).parameters
+    except (TypeError, ValueError):
+        return False
+    return name in parameters or any(p.kind == p.VAR_KEYWORD for p in parameters.values())
 
 
 def signature(factory: Factory) -> str:

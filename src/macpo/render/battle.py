@@ -14,17 +14,19 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from macpo.envs.smac_jax.dynamics import JITTER, NOBODY, Battle
 from macpo.envs.smac_jax.environment import SMACJaxEnv, State
-from macpo.envs.smac_jax.features import Units, outcome
+from macpo.envs.smac_jax.features import NO_OP, STOP, Units, available_actions, outcome
 from macpo.envs.smac_jax.maps import N_ACTIONS_NO_ATTACK, BattleMap
 from macpo.envs.smac_jax.units import ENERGY_MAX, ENERGY_REGENERATION, LOOPS_PER_STEP, UnitType
 
 Point: TypeAlias = tuple[float, float]
 """(x, y) in cells of the map, y upwards."""
 Ending: TypeAlias = Literal["VICTORY", "DEFEAT", "TIME OUT"]
+ACTIONS = ("no-op", "stop", "north", "south", "east", "west")
+"""Those without a target."""
 
 
 class Shot(NamedTuple):
@@ -47,8 +49,8 @@ class BattleEpisode:
     actions: Int[np.ndarray, "T N"]
     ordered: Int[np.ndarray, "T N"]
     """The unit each agent chose to attack or heal, or `NOBODY`."""
-    names: tuple[str, ...]
-    """[U] the numbers of agents, and those of enemies in the agents' actions."""
+    enemy_order: Int[np.ndarray, " e"]
+    """The enemy behind each number that the agents use."""
     captions: Sequence[str]
     ending: Ending | None
     """None if the last state does not end the episode."""
@@ -57,6 +59,11 @@ class BattleEpisode:
     def n(self) -> int:
         """Number of agents, which are the first units."""
         return self.map.n_agents
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """[U] the numbers of agents, and those of enemies in the agents' actions."""
+        return tuple(str(int(i)) for i in (*range(self.n), *np.argsort(self.enemy_order)))
 
     @cached_property
     def kinds(self) -> tuple[str, ...]:
@@ -86,7 +93,7 @@ class BattleEpisode:
             if self.map.kinds[i].heals and (at := self._aim(step, i, LOOPS_PER_STEP)) != NOBODY
         ]
 
-    def at(self, values: Float[Any, "T1 U"], loop: float) -> Float[np.ndarray, " U"]:
+    def at(self, values: Float[Any, "T1 U *k"], loop: float) -> Float[np.ndarray, "U *k"]:
         """Values interpolated between two states."""
         step = min(int(loop) // LOOPS_PER_STEP, len(values) - 1)
         share = loop / LOOPS_PER_STEP - step
@@ -98,6 +105,25 @@ class BattleEpisode:
             float(self.at(self.battle.x, loop)[unit]),
             float(self.at(self.battle.y, loop)[unit]),
         )
+
+    def available(self, step: int) -> Bool[np.ndarray, "N A"]:
+        """Which actions each agent may take in a state."""
+        numbered = np.concatenate([np.arange(self.n), self.n + self.enemy_order])
+        b = self.battle
+        rows = (b.x, b.y, b.health, b.shield, b.energy, b.cooldown)
+        return available_actions(self.map, Units(*(row[step][numbered] for row in rows)))
+
+    def doing(self, agent: int, step: int) -> str:
+        """What an agent does in an env step, in words; nothing after the last one."""
+        if self.battle.health[step, agent] <= 0:
+            return "dead"
+        if step == len(self.actions):
+            return ""
+        action = int(self.actions[step, agent])
+        if action >= len(ACTIONS):
+            heals = self.map.kinds[agent].heals
+            return f"{'heals ally' if heals else 'attacks enemy'} {action - len(ACTIONS)}"
+        return {NO_OP: "does nothing", STOP: "stops"}.get(action, f"moves {ACTIONS[action]}")
 
     def _aim(self, step: int, i: int, loop: float) -> int:
         """The target of a unit at a loop of a step: the one before the step or the one after.
@@ -159,13 +185,12 @@ def battle_episode(
     number = actions - N_ACTIONS_NO_ATTACK
     heals = np.array([kind.heals for kind in env.map.kinds[:n]])
     ordered = np.where(heals, number, n + order[np.clip(number, 0, e - 1)])
-    names = [*range(n), *np.argsort(order)]
     return BattleEpisode(
         env.map,
         stacked.battle,
         actions,
         np.where(number < 0, NOBODY, ordered),
-        tuple(str(int(name)) for name in names),
+        order,
         captions,
         _ending(env, states[-1]),
     )

@@ -1,11 +1,14 @@
 """An episode as a film, for any environment.
 
 An environment `my-env` is drawn by the module `macpo.render.my_env`: by its `frame(env, state,
-caption, actions)`, one picture per state, or by its `film(env, states, actions, captions)` at `FPS`
-pictures a second. Other environments are shown as text.
+caption, actions)`, one picture per state, or by its `film(env, states, actions, captions, options)`
+at `FPS` pictures a second. A module says what its pictures can show besides: `WIDTHS`, the range of
+their widths in pixels, and `SHOWS_AGENT`, whether they take an `agent` to mark. Environments that
+are not JAX may draw themselves (`macpo.runs.policy.Seen`). Others are shown as text.
 """
 
 import importlib
+import io
 import pkgutil
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -24,12 +27,16 @@ from macpo.envs.host import HostEnvStub
 from macpo.errors import UsageError, require, shortened
 from macpo.render import gif
 from macpo.render.ink import INK, MARGIN, PAPER, Picture, draw_caption, font
+from macpo.render.options import SLOWER, USUAL, FilmOptions
 from macpo.runs.files import write_atomically
-from macpo.types import PyTree
+from macpo.runs.policy import Seen
+from macpo.types import PyTree, Spec
 
 FIGURE_SPACE = "\u2007"  # as wide as a digit, so that captions do not shift
 FPS = 8  # of films with one picture per state
 TEXT_SIZE, TEXT_LINES = (600, 360), 16
+CAPTION = 48  # pixels above a picture
+MIN_SEEN, MAX_SEEN = 400, 720  # pixels of the longer side of what an environment draws itself
 
 Encode: TypeAlias = Callable[[Sequence[Picture], int], bytes]
 """(pictures, pictures a second) → the contents of the file."""
@@ -52,11 +59,13 @@ def animate(
     rewards: Float[np.ndarray, " T"],
     file: Path,
     fps: int | None = None,
+    options: FilmOptions = USUAL,
 ) -> None:
     """Write an episode of T env steps (T+1 states) as a film; its last picture stays longer.
 
     The ending of `file`, .gif or .mp4, chooses the format; `fps` is in pictures a second and by
-    default depends on the environment. UsageError for another ending, or if writing fails.
+    default depends on the environment. UsageError for another ending, for options that the
+    environment's pictures do not take, or if writing fails.
     """
     encode = encoder(file)
     require(
@@ -64,7 +73,7 @@ def animate(
         f"an episode of T steps has T+1 states, T actions and T rewards, not {len(states)}, "
         f"{len(actions)} and {len(rewards)}.",
     )
-    pictures, usual_fps = pictures_of(env, states, np.asarray(actions), captions(rewards))
+    pictures, usual_fps = pictures_of(env, states, np.asarray(actions), captions(rewards), options)
     fps = usual_fps if fps is None else fps
     require(1 <= fps <= 50, f"fps must be between 1 and 50 pictures a second, not {fps}.")
     write_atomically(file, encode(pictures, fps))
@@ -93,14 +102,48 @@ def pictures_of(
     states: Sequence[PyTree],
     actions: Int[np.ndarray, "T N"],
     captions: Sequence[str],
+    options: FilmOptions = USUAL,
 ) -> tuple[list[Picture], int]:
     """The pictures of an episode, and how many to show per second."""
+    check_options(env.spec, options)
+    fps = FPS // SLOWER if options.slow else FPS
+    if isinstance(states[0], Seen):
+        pngs = [seen.png for seen in states]
+        size = _canvas(pngs)
+        return [partial(seen_frame, *each, size) for each in zip(pngs, captions, strict=True)], fps
     module = _module(env.spec.name)
     if module is not None and hasattr(module, "film"):
-        return module.film(env, states, actions, captions), module.FPS
-    draw = drawer(env.spec.name)
+        return module.film(env, states, actions, captions, options), module.FPS
+    draw: Any = drawer(env.spec.name)  # some take an agent as well
+    if options.agent is not None:
+        draw = partial(draw, agent=options.agent)
     frames = zip(states, captions, [*actions, None], strict=True)
-    return [partial(draw, env, *frame) for frame in frames], FPS
+    return [partial(draw, env, *frame) for frame in frames], fps
+
+
+def check_options(spec: Spec, options: FilmOptions) -> None:
+    """UsageError for what the pictures of an environment do not take."""
+    module = _module(spec.name)
+    if options.agent is not None:
+        require(
+            getattr(module, "SHOWS_AGENT", False),
+            f"films of {spec.name} do not show the actions of a chosen agent; leave out the agent.",
+        )
+        require(
+            options.agent < spec.n_agents,
+            f"{spec.name} has agents 0 to {spec.n_agents - 1}, so none to show with the number "
+            f"{options.agent}.",
+        )
+    if options.width is not None:
+        widths: range = getattr(module, "WIDTHS", range(0))
+        require(
+            bool(widths), f"films of {spec.name} have a width of their own; leave out the width."
+        )
+        require(
+            options.width in widths,
+            f"films of {spec.name} are {widths[0]} to {widths[-1]} pixels wide, not "
+            f"{options.width}.",
+        )
 
 
 def stored_picture(
@@ -119,7 +162,9 @@ def stored_picture(
     if module is None or not hasattr(module, "stored_state"):
         return text_frame(HostEnvStub(env.spec), env.decode(encoded[0]), caption, actions)
     states = [module.stored_state(env, x, t + i) for i, x in enumerate(encoded)]
-    return pictures_of(env, states, actions[None], [caption, caption])[0][0]()
+    widths: range = getattr(module, "WIDTHS", range(0))
+    small = FilmOptions(width=widths[0] if widths else None)
+    return pictures_of(env, states, actions[None], [caption, caption], small)[0][0]()
 
 
 def drawer(name: str) -> Drawer:
@@ -134,10 +179,44 @@ def _module(name: str) -> ModuleType | None:
     return importlib.import_module(f"macpo.render.{module}")
 
 
-def has_picture(name: str) -> bool:
-    """Whether a module draws the environment called `name`: its states, or an episode at once."""
+def has_picture(name: str, state: PyTree = None) -> bool:
+    """Whether a module draws the environment called `name`: its states, or an episode at once; or
+    whether such a state of it has been drawn."""
     module = _module(name)
-    return hasattr(module, "frame") or hasattr(module, "film")
+    return isinstance(state, Seen) or hasattr(module, "frame") or hasattr(module, "film")
+
+
+def seen_frame(png: bytes, caption: str, size: tuple[int, int]) -> Image.Image:
+    """What an environment has drawn itself, below the caption; `size` is that of the room for it.
+
+    Small pictures are enlarged by a whole number, large ones reduced.
+    """
+    with Image.open(io.BytesIO(png)) as opened:
+        picture = opened.convert("RGB")
+    picture = picture.resize(_fitted(picture.size), Image.Resampling.BOX)
+    image = Image.new("RGB", (size[0] + 2 * MARGIN, size[1] + CAPTION + MARGIN), PAPER)
+    draw_caption(ImageDraw.Draw(image), caption)
+    image.paste(picture, (MARGIN, CAPTION))
+    return image
+
+
+def _canvas(pngs: Sequence[bytes]) -> tuple[int, int]:
+    """The room that the largest of an episode's pictures takes, and a caption above it."""
+    sizes = list[tuple[int, int]]()
+    for png in pngs:
+        with Image.open(io.BytesIO(png)) as picture:
+            sizes.append(_fitted(picture.size))
+    widths, heights = zip(*sizes, strict=True)
+    return max(MIN_SEEN, *widths), max(heights)
+
+
+def _fitted(size: tuple[int, int]) -> tuple[int, int]:
+    """The size at which a picture is shown."""
+    longer = max(size)
+    if longer > MAX_SEEN:
+        return max(size[0] * MAX_SEEN // longer, 1), max(size[1] * MAX_SEEN // longer, 1)
+    times = max(MIN_SEEN // longer, 1)
+    return size[0] * times, size[1] * times
 
 
 def captions(rewards: Float[np.ndarray, " T"]) -> list[str]:

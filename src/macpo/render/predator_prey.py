@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from macpo.envs.predator_prey import CATCH, MOVES, PredatorPreyEnv, State
 from macpo.render.ink import (
@@ -20,10 +20,13 @@ from macpo.render.ink import (
     font,
 )
 
-PREDATOR, PREY, CATCHING = "#2F4B7C", "#F2A93B", "#D7263D"
+PREDATOR, PREY, CATCHING, CHOSEN = "#2F4B7C", "#F2A93B", "#D7263D", "#FFD23F"
+SHOWS_AGENT = True
+"""Whether the actions of an agent can be shown."""
+DOES = ("moves right", "moves down", "moves left", "moves up", "stays", "catches")
 BOARD = 400  # pixels of the board's longer side, as far as MIN_CELL and MAX_CELL allow
 MIN_CELL, MAX_CELL = 12, 56
-TOP, BOTTOM, MIN_WIDTH = 48, 44, 392
+TOP, BOTTOM, WORDS, MIN_WIDTH = 48, 44, 28, 392
 FINE = 4  # shapes are drawn larger by this factor and reduced, which smooths their edges
 
 
@@ -32,8 +35,12 @@ def frame(
     state: State,
     caption: str,
     actions: Int[np.ndarray, " N"] | None = None,
+    agent: int | None = None,
 ) -> Image.Image:
-    """One state; with `actions`, also what each predator does next."""
+    """One state; with `actions`, also what each predator does next.
+
+    An `agent` is marked, and what it does is said in words.
+    """
     agents, prey = _cells(state.agent_cell), _cells(state.prey_cell)
     acts = [None] * len(agents) if actions is None else [int(a) for a in np.asarray(actions)]
     height, width = env.config.height, env.config.width
@@ -41,6 +48,9 @@ def frame(
     image = _board(height, width).copy()
     draw = ImageDraw.Draw(image)
     draw_caption(draw, caption)
+    if agent is not None and agents[agent] != env.gone:
+        left, top, right, bottom = cell_box(env, agents[agent])
+        draw.rectangle((left, top, right - 1, bottom - 1), CHOSEN)
     for cell, act in zip(agents, acts, strict=True):
         if act == CATCH and cell != env.gone:
             for other in prey:
@@ -55,6 +65,23 @@ def frame(
             sprite = _predator(size, str(i), act)
             image.paste(sprite, cell_box(env, cell), sprite)
     _draw_legend(image, sum(c != env.gone for c in agents), sum(c != env.gone for c in prey))
+    if agent is None:
+        return image
+    return _said(image, f"agent {agent} {_does(env, agents[agent], acts[agent])}")
+
+
+def _does(env: PredatorPreyEnv, cell: int, act: int | None) -> str:
+    """What an agent does, in words."""
+    if cell == env.gone:
+        return "is gone"
+    return "is there at the end" if act is None else DOES[act]
+
+
+def _said(image: Image.Image, words: str) -> Image.Image:
+    """The picture with a line of words below it."""
+    image = ImageOps.expand(image, (0, 0, 0, WORDS), PAPER)
+    at = (MARGIN, image.height - WORDS // 2 - 6)
+    ImageDraw.Draw(image).text(at, words, fill=PREDATOR, font=font(14, bold=True), anchor="lm")
     return image
 
 

@@ -24,7 +24,7 @@ from macpo.report.tables import Table
 
 DASHES = ("", "9 4", "2 3", "9 3 2 3")
 """Of the legend's lines, as the charts have them."""
-MAX_FILM = 3 * 2**20
+MAX_FILM = 5 * 2**20
 MAX_FILMS = 24 * 2**20
 """Bytes of one film, and of all in a page."""
 _NUMBER = re.compile(r"[^A-Za-z]*[\d–][^A-Za-z]*")

@@ -107,12 +107,14 @@ class RunDirectory:
                 else:
                     return cls(path)
 
-    def episode_of(self, which: str, env: str | None) -> Path:
+    def episode_of(self, which: str, env: str | None, *asked: str) -> Path:
         """The film of an episode with the `last` or `best` parameters.
 
-        `env` is another environment than that of the training, if there is one.
+        `env` is another environment than that of the training, if there is one; `asked` is what
+        else tells it from the run's own.
         """
-        others = [*([which] if which != "last" else []), *([env.replace(":", ".")] if env else [])]
+        others = [which] if which != "last" else []
+        others += [*([env.replace(":", ".")] if env else []), *asked]
         return self.episode.with_stem("-".join([self.episode.stem, *others]))
 
     def files(self) -> list[Path]:

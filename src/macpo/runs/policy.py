@@ -11,13 +11,17 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray
 
 from macpo.bounds import Fraction, NonNegativeInt, checked
+from macpo.envs.host import HostEnvStub
 from macpo.errors import require
 from macpo.experiment import Experiment
+from macpo.interop.factory import FactoryConfig
 from macpo.machine import prepare_jax
 from macpo.runs.acting import Acting, acting_of
 from macpo.runs.directory import RunDirectory
 from macpo.runs.saving import Which, read_model
-from macpo.training.player import CompiledPlayer, Player, open_player
+from macpo.training.host.player import HostPlayer
+from macpo.training.host.pool import NoPictures
+from macpo.training.player import open_player
 from macpo.training.trainer import Trainer, evaluation_key, make_trainer
 from macpo.types import Observation, PyTree, Spec, action_dtype
 
@@ -192,23 +196,40 @@ def load(
 # --- the film of an episode -----------------------------------------------------------------------
 
 
+class Seen(NamedTuple):
+    """A state of an environment that is not JAX and draws its pictures itself."""
+
+    observation: Observation
+    png: bytes
+
+
 class FilmedEpisode(NamedTuple):
     """An episode of T env steps with the states it went through, final one included."""
 
     states: list[PyTree]
     actions: Int[np.ndarray, "T N"]
     rewards: Float[np.ndarray, " T"]
+    no_pictures: str = ""
+    """Why an environment did not draw its pictures, which it else would."""
 
 
 def play(policy: Policy, seed: int = 0) -> FilmedEpisode:
-    """One greedy episode; its states are T+1."""
+    """One greedy episode; its states are T+1.
+
+    An environment that is not JAX is made so that it draws itself, if it can; its states are then
+    `Seen`, else observations.
+    """
     seed = checked(seed, NonNegativeInt, "seed")
-    with open_player(policy.experiment, policy.trainer, n_parallel=1) as player:
+    experiment, is_host = policy.experiment, isinstance(policy.trainer.env, HostEnvStub)
+    if is_host and isinstance(experiment.env, FactoryConfig):
+        experiment = replace(experiment, env=experiment.env.filmed())
+    with open_player(experiment, policy.trainer, n_parallel=1) as player:
         # A player keeps encoded states, from which pictures cannot be drawn. So a JAX environment
-        # is stepped here, state by state; of one in a worker only observations are known anyway.
-        if isinstance(player, CompiledPlayer):
-            return _stepped(policy, seed)
-        return _observed(policy, player, seed)
+        # is stepped here, state by state; of one in a worker only observations are known anyway,
+        # and what it draws.
+        if isinstance(player, HostPlayer):
+            return _observed(policy, player, seed)
+        return _stepped(policy, seed)
 
 
 def _stepped(policy: Policy, seed: int) -> FilmedEpisode:
@@ -228,12 +249,21 @@ def _stepped(policy: Policy, seed: int) -> FilmedEpisode:
     return FilmedEpisode(states, np.stack(actions), np.asarray(rewards, np.float32))
 
 
-def _observed(policy: Policy, player: Player, seed: int) -> FilmedEpisode:
-    episodes = player.play(policy.params, evaluation_key(seed), 1, keep_states=True).episodes
+def _observed(policy: Policy, player: HostPlayer, seed: int) -> FilmedEpisode:
+    key, pictures, why = evaluation_key(seed), list[bytes](), ""
+    try:
+        rollout, pictures = player.film(policy.params, key)
+    except NoPictures as error:
+        rollout, why = player.play(policy.params, key, 1, keep_states=True), str(error)
+    episodes = rollout.episodes
     length = int(episodes.length[0])
     states = [Observation(*(x[0, t] for x in episodes.encoded_state)) for t in range(length + 1)]
-    rewards = np.asarray(episodes.reward[0, :length])
-    return FilmedEpisode(states, np.asarray(episodes.actions[0, :length]), rewards)
+    return FilmedEpisode(
+        [Seen(*each) for each in zip(states, pictures, strict=True)] if pictures else states,
+        np.asarray(episodes.actions[0, :length]),
+        np.asarray(episodes.reward[0, :length]),
+        why,
+    )
 
 
 # --- what a run has learned -----------------------------------------------------------------------

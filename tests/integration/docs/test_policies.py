@@ -89,5 +89,6 @@ def test_the_commands_work_and_those_that_cannot_are_refused(
         else:
             assert stop.value.code == 0, said.err
     official = run / "runs" / "official"
+    assert (official / "episode-agent1-slow.gif").exists()
     assert (official / "episode-best.gif").exists()
     assert (official / "episode-predator-prey.gif").exists()

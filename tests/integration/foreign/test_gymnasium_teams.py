@@ -11,6 +11,7 @@ import macpo
 from macpo import registry
 from macpo.algorithms import VDN
 from macpo.interop import check
+from macpo.runs.policy import Seen, play
 
 NAMES = {"lbforaging": "Foraging-5x5-2p-1f-v3", "rware": "rware-tiny-2ag-v2"}
 MODULES = [
@@ -79,3 +80,5 @@ def test_a_run_plays_and_learns(module: str, tmp_path: Path) -> None:
     observation = made(module).reset(0).observation
     actions = policy.act(observation.obs, observation.avail_actions)
     assert ((actions >= 0) & (actions < 6)).all()
+    filmed = play(policy)  # its renderer needs a display
+    assert isinstance(filmed.states[0], Seen) or "its render raised" in filmed.no_pictures

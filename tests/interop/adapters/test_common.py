@@ -15,6 +15,7 @@ from macpo.interop.adapters.common import (
     n_actions,
     numbers,
     own_limit,
+    picture,
     team_reward,
 )
 from macpo.interop.factory import FactoryConfig
@@ -116,3 +117,47 @@ def test_the_team_receives_the_sum_or_the_mean(how: Any, reward: float):
 
 def test_numbers_that_are_missing_are_zero_and_others_are_left_out():
     assert numbers(["won", "kills"], {"kills": 3, "map": 7}) == {"won": 0, "kills": 3}
+
+
+class Painter:
+    """Draws what it was made for, as Gymnasium's environments do."""
+
+    def __init__(self, render_mode: str | None) -> None:
+        self.render_mode = render_mode
+
+    def render(self) -> str:
+        return f"drawn as {self.render_mode}"
+
+
+class OldPainter:
+    """Is told in the call what to draw."""
+
+    def render(self, mode: str = "human") -> str:
+        return f"drawn as {mode}"
+
+
+class Wrapped:
+    """A wrapper, which does not pass the mode on."""
+
+    render_mode = None
+
+    def __init__(self, env: Any) -> None:
+        self.unwrapped = env
+
+    def render(self) -> str:
+        return "by the wrapper"
+
+
+@pytest.mark.parametrize(
+    ("env", "drawn"),
+    [
+        (Painter("rgb_array"), "drawn as rgb_array"),
+        (Painter("human"), None),
+        (Painter(None), None),
+        (OldPainter(), "drawn as rgb_array"),
+        (Wrapped(OldPainter()), "drawn as rgb_array"),
+        (object(), None),
+    ],
+)
+def test_only_what_is_made_to_return_pictures_is_asked_for_them(env: Any, drawn: str | None):
+    assert picture(env) == drawn

@@ -192,3 +192,14 @@ def test_observations_of_another_number_of_agents_are_told() -> None:
 
     with pytest.raises(UsageError, match="observations of 2 numbers, but the environment declares"):
         adapted(Forgetful()).reset(0)
+
+
+def test_it_draws_itself_if_it_was_made_to() -> None:
+    class Drawn(Trio):
+        def render(self) -> Any:
+            return "a picture"
+
+    env = Drawn()
+    assert adapted(env).render() is None
+    env.render_mode = "rgb_array"
+    assert adapted(TimeLimit(env, 3)).render() == "a picture"

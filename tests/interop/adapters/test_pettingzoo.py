@@ -346,3 +346,14 @@ def test_what_is_taken_for_the_state_is_told() -> None:
     assert adapted(Relay()).assumptions == (
         "the global state is all observations, since there is no state()",
     )
+
+
+def test_it_draws_itself_if_it_was_made_to() -> None:
+    class Drawn(Relay):
+        render_mode: Any = "rgb_array"
+
+        def render(self) -> Any:
+            return "a picture"
+
+    assert adapted(Relay()).render() is None
+    assert adapted(Drawn()).render() == "a picture"

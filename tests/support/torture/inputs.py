@@ -196,6 +196,8 @@ def _wrong_flag_of_a_run(rng: np.random.Generator, run: str) -> list[str]:
         "render": [
             ("--out", ("", "film", "film.avi", "a_file/film.gif", "a_folder", "x" * 300 + ".gif")),
             ("--seed", NOT_INTEGERS),
+            ("--agent", (*NOT_INTEGERS, "-1", "1000000")),
+            ("--width", (*NOT_INTEGERS, "0", "960")),
             ("--env", (*NOT_PLUGINS, "predator-prey", "matrix-game")),
         ],
     }

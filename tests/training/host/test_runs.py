@@ -144,7 +144,7 @@ def test_evaluation_with_an_epsilon_explores(whole: Path):
 
 def test_a_loaded_policy_plays_an_episode(whole: Path):
     policy = macpo.load(whole, trust=True)
-    states, actions, rewards = play(policy)
+    states, actions, rewards, _ = play(policy)
     assert len(states) == len(actions) + 1 == len(rewards) + 1
     policy.reset()
     for state, action in zip(states, actions, strict=False):

@@ -1,5 +1,6 @@
 """What the adapters share."""
 
+import inspect
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
@@ -9,7 +10,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from macpo.errors import UsageError, require
-from macpo.interop.factory import FactoryConfig
+from macpo.interop.factory import RGB_ARRAY, FactoryConfig
 
 Untyped: TypeAlias = Any
 """Something of another library, which is not imported here."""
@@ -84,3 +85,18 @@ def team_reward(config: FactoryConfig, rewards: Untyped) -> np.float32:
 def numbers(names: Iterable[str], info: Mapping[str, Untyped]) -> dict[str, Untyped]:
     """The entries of `info` called `names`; 0 for missing ones."""
     return {name: info.get(name, 0) for name in names}
+
+
+def picture(env: Untyped) -> Untyped:
+    """What the environment's own `render` draws as an RGB array; None if it was not made to.
+
+    Gymnasium's draws what `render_mode` says; older ones are told the mode in the call, which
+    wrappers do not pass on.
+    """
+    inner = getattr(env, "unwrapped", env)
+    draw = getattr(inner, "render", None)
+    if draw is None:
+        return None
+    if "mode" in inspect.signature(draw).parameters:
+        return draw(mode=RGB_ARRAY)
+    return env.render() if getattr(env, "render_mode", None) == RGB_ARRAY else None

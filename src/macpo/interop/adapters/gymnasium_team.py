@@ -110,6 +110,10 @@ class GymnasiumTeam(HostEnvironment):
             obs, common.team_reward(self._config, reward), terminated, truncated, info
         )
 
+    def render(self) -> Untyped:
+        """What the environment draws, if it was made with `render_mode="rgb_array"`."""
+        return common.picture(self._env)
+
     def close(self) -> None:
         """Close the environment."""
         self._env.close()

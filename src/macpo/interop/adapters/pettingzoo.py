@@ -121,6 +121,10 @@ class PettingZoo(HostEnvironment):
         self._count_agents()
         return self._time_step(obs, infos, rewards)
 
+    def render(self) -> Untyped:
+        """What the environment draws, if it was made with `render_mode="rgb_array"`."""
+        return common.picture(self._env)
+
     def close(self) -> None:
         """Close the environment."""
         self._env.close()

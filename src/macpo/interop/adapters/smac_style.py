@@ -102,6 +102,10 @@ class SmacStyle(HostEnvironment):
         except Exception as error:
             raise _lost(error) from error
 
+    def render(self) -> Untyped:
+        """What the environment draws, if it was made with `render_mode="rgb_array"`."""
+        return common.picture(self._env)
+
     def close(self) -> None:
         """Close the environment, once."""
         if self._open:

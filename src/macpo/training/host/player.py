@@ -84,6 +84,12 @@ class HostPlayer:
         """Fresh episodes; lost ones are played again."""
         return self.collect(params, key, n_episodes, epsilon, keep_states)[0]
 
+    def film(self, params: PyTree, key: PRNGKeyArray) -> tuple[Rollout, list[bytes]]:
+        """One greedy episode, and a PNG of each of its states; NoPictures if they are not drawn."""
+        pictures: dict[int, bytes] = {}
+        rollout, _ = self.collect(params, key, 1, pictures=pictures)
+        return rollout, [pictures[t] for t in range(int(rollout.episodes.length[0]) + 1)]
+
     def collect(
         self,
         params: PyTree,
@@ -91,8 +97,11 @@ class HostPlayer:
         n_episodes: int,
         epsilon: Float[Array, ""] | float | None = None,
         keep_states: bool = True,
+        pictures: dict[int, bytes] | None = None,
     ) -> tuple[Rollout, int]:
         """Episodes as NumPy arrays, and how many were lost and played again with a new seed.
+
+        `pictures` is filled with those of the states of a single episode.
 
         The policy answers all workers that wait for it as soon as no other message is there. So it
         works while the others take their step, and the slower it is, the more it answers at once.
@@ -120,6 +129,8 @@ class HostPlayer:
                     queue.appendleft(playing.pop(worker))
                 else:
                     writer.add(row, worker.slot, event.outcome)
+                    if pictures is not None:
+                        pictures[int(writer.t[row])] = self.pool.view(worker)
                     if event.outcome is not None:
                         del playing[worker]
             if writer.waiting.any():

@@ -22,11 +22,13 @@ from macpo.training.host.slot import (
     FAULT,
     LAST_TIMESTEP,
     LOST,
+    PICTURE,
     QUIT,
     RESET,
     SPEC,
     STEP,
     TIMESTEP,
+    VIEW,
     Slot,
     to_json,
 )
@@ -64,6 +66,10 @@ class TimeStepReady(NamedTuple):
 
 class EpisodeLost(NamedTuple):
     """The worker's episode cannot go on."""
+
+
+class NoPictures(Exception):
+    """A worker cannot draw its environment, and why; without words if that never has pictures."""
 
 
 Event: TypeAlias = TimeStepReady | EpisodeLost
@@ -126,6 +132,27 @@ class Pool:
         """Take an env step; `wait` returns once it is done."""
         worker.slot.actions[:] = actions
         self._request(worker, STEP)
+
+    def view(self, worker: "Worker") -> bytes:
+        """The state that a worker's environment is in, as PNG.
+
+        NoPictures if there is none; the worker's episode is then given up.
+        """
+        worker.seat.send(VIEW)
+        deadline = time.monotonic() + self._options.timeout
+        while worker.seat not in self._engine.wait(max(deadline - time.monotonic(), 0)):
+            if time.monotonic() >= deadline:
+                self._lose(worker, why := "its render did not return")
+                raise NoPictures(why)
+        try:
+            message = worker.seat.receive()
+        except EOFError as error:
+            self._lose(worker, why := "its render ended the process")
+            raise NoPictures(why) from error
+        if message[:1] == PICTURE:
+            return message[1:]
+        worker.status = "idle"
+        raise NoPictures(message[1:].decode())
 
     def wait(self) -> list[tuple["Worker", Event]]:
         """What happened, as soon as something did; empty if a worker merely became idle."""

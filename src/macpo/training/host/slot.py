@@ -13,13 +13,16 @@ from jaxtyping import Bool, Float, Int
 from macpo.types import Spec
 
 # messages of the main process, told apart by their first byte
-RESET, STEP, QUIT = b"r", b"s", b"q"
-"""Begin an episode with the seed that follows; step with the actions in the slot; end."""
+RESET, STEP, VIEW, QUIT = b"r", b"s", b"v", b"q"
+"""Begin an episode with the seed that follows; step with the actions in the slot; draw the current
+state; end."""
 
 # messages of a worker
 SPEC, TIMESTEP, LAST_TIMESTEP, LOST, FAULT = b"p", b"s", b"o", b"l", b"f"
 """The environment's spec, once; a time step is in the slot; so is the last one of the episode, and
 its `info` follows; the episode is lost, and why; the environment has a fault, and which."""
+PICTURE, NO_PICTURE = b"i", b"n"
+"""The current state as PNG; why it has no picture, empty if the environment never has any."""
 
 
 class Slot(NamedTuple):

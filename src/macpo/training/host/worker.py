@@ -6,6 +6,7 @@ has started.
 """
 
 import dataclasses
+import io
 import json
 import os
 import signal
@@ -16,25 +17,30 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from macpo.envs.host import (
     EnvironmentLost,
     HostEnvironment,
     availability,
+    checked_picture,
     checked_time_step,
     reported,
 )
-from macpo.errors import UsageError, require
+from macpo.errors import UsageError, require, shortened
 from macpo.experiment import part_from_dict
 from macpo.machine import signal_at_end_of_parent
 from macpo.training.host.slot import (
     FAULT,
     LAST_TIMESTEP,
     LOST,
+    NO_PICTURE,
+    PICTURE,
     QUIT,
     RESET,
     SPEC,
     TIMESTEP,
+    VIEW,
     Slot,
     slot_in,
     to_json,
@@ -82,6 +88,9 @@ def _end_with(lifeline: int) -> None:
 def _serve(link: "Connection[Any, Any]", slot: Slot, env: HostEnvironment) -> None:
     seed, t = 0, 0
     while (message := link.recv_bytes())[:1] != QUIT:
+        if message[:1] == VIEW:
+            link.send_bytes(_view(env))
+            continue
         if message[:1] == RESET:
             seed, t = int(message[1:]), 0
             timestep = checked_time_step(env.reset(seed))
@@ -124,6 +133,23 @@ def write(slot: Slot, timestep: TimeStep, spec: Spec, where: str) -> None:
     )
     slot.reward[0] = timestep.reward
     slot.terminated[0], slot.truncated[0] = bool(timestep.terminated), bool(timestep.truncated)
+
+
+def _view(env: HostEnvironment) -> bytes:
+    """The answer to the question for a picture; an environment that cannot draw goes on."""
+    try:
+        returned = env.render()
+        if returned is None:
+            return NO_PICTURE
+        picture = Image.fromarray(checked_picture(returned))
+    except UsageError as error:
+        return NO_PICTURE + str(error).encode()
+    except Exception as error:
+        words = " ".join(f"{type(error).__name__}: {error}".split())
+        return NO_PICTURE + f"its render raised {shortened(words)}".encode()
+    png = io.BytesIO()
+    picture.save(png, "PNG", compress_level=1)
+    return PICTURE + png.getvalue()
 
 
 def _describe(error: Exception) -> str:
