@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 STEPS ?= 300000
 
-.PHONY: train test test-fast torture lint foreign bench clean
+.PHONY: train test pytest test-fast torture lint foreign bench clean
 
 train: .venv/installed
 	$(BIN)/macpo train --env predator-prey --weighting macpo --steps $(STEPS)
@@ -11,7 +11,9 @@ train: .venv/installed
 # One more than there are cores: tests of processes that are killed, hang or start wait a lot.
 WORKERS := $(shell echo $$(( $$($(PYTHON) -c 'import os; print(os.cpu_count())') + 1 )))
 
-test: lint
+test: lint pytest
+
+pytest: .venv/installed-dev
 	@echo "all tests: about half an hour on two cores, less once programs are compiled; make test-fast runs the quick parts"
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
