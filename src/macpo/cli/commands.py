@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import os
 import sys
 import types
 import typing
@@ -727,7 +728,8 @@ def _runs(arguments: list[str]) -> None:
 
     flags: _Runs = _parse(_Runs, arguments, "macpo runs", COMMANDS["runs"].summary)
     runs, notes = list_runs(flags.folder)
-    print_table(_console, runs_table(runs, f"Runs in {flags.folder}"))
+    table = runs_table(runs, f"Runs in {flags.folder}")
+    print_table(_console, table, max_name=_console.width // 2)  # names are there to be copied
     for note in notes:
         say(_console, note, "yellow")
 
@@ -750,10 +752,11 @@ def _clean(arguments: list[str]) -> None:
 
     flags: _Clean = _parse(_Clean, arguments, "macpo clean", COMMANDS["clean"].summary)
     require(bool(flags.runs), "macpo clean needs at least one run directory.")
-    for run in flags.runs:  # a run that is refused leaves all as they are
+    runs = {os.path.realpath(run): run for run in flags.runs}.values()  # each once
+    for run in runs:  # a run that is refused leaves all as they are
         to_free(run, force=flags.force)
     total = 0
-    for run in flags.runs:
+    for run in runs:
         freed = (to_free if flags.dry_run else clean)(run, force=flags.force)
         total += freed.n_bytes
         files = f"{freed.n_files} checkpoint{'s' * (freed.n_files != 1)}"
