@@ -495,6 +495,27 @@ def test_ctrl_c_ends_a_watched_report(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (out / "index.html").exists()
 
 
+# --- evaluate -------------------------------------------------------------------------------------
+
+
+def test_outcomes_of_battles_stand_whole_in_80_columns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    outcomes = {"battle_won": 0.25, "dead_allies": 4.0, "dead_enemies": 2.5}
+    means = {f"test_{name}_mean": value for name, value in outcomes.items()}
+    row = {"seed": 0, "episodes": 320, "test_return_mean": 19.5, "test_return_sem": 0.25}
+    monkeypatch.setattr(
+        "macpo.evaluate", lambda *_, **__: [{**row, "test_ep_length_mean": 25.5, **means}]
+    )
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run("evaluate", str(tmp_path)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    words = " ".join(lines).split()
+    assert {*outcomes, "320", "25.5", "0.25", "4", "2.5"} <= {*words}
+    assert [line for line in lines if "19.50 ± 0.25" in line]
+
+
 # --- runs -----------------------------------------------------------------------------------------
 
 

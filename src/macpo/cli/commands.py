@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 import tyro
 import tyro.constructors
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 import macpo
 from macpo import presets, registry
@@ -49,6 +47,7 @@ from macpo.training.host.pool import Workers
 
 if TYPE_CHECKING:
     from macpo.interop.check import Result
+    from macpo.report.tables import Table
     from macpo.report.writing import Written
 
 _console = Console()
@@ -600,6 +599,8 @@ class _Evaluate:
 
 
 def _evaluate(arguments: list[str]) -> None:
+    from macpo.report.tables import print_table
+
     flags, env = _parse_with_env(
         _Evaluate, arguments, "macpo evaluate", COMMANDS["evaluate"].summary
     )
@@ -613,21 +614,28 @@ def _evaluate(arguments: list[str]) -> None:
         workers=flags.workers,
         trust=_trusted(flags.trust),
     )
-    shown = ("test_return_mean", "test_ep_length_mean")
-    outcomes = [name for name in rows[0] if name.endswith("_mean") and name not in shown]
+    print_table(_console, _evaluated(rows, f"Fresh episodes of {flags.run}"))
+
+
+def _evaluated(rows: Sequence[Mapping[str, float]], title: str) -> "Table":
+    """What each trained seed has come to."""
+    from macpo.report.tables import Table
+
+    own = ("test_return_mean", "test_ep_length_mean")
+    outcomes = [name for name in rows[0] if name.endswith("_mean") and name not in own]
     heads = [name.removeprefix("test_").removesuffix("_mean") for name in outcomes]
-    table = Table()
-    for head in ("trained seed", "episodes", "return ± s.e.", "episode length", *heads):
-        table.add_column(Text(head))
-    for row in rows:
-        table.add_row(
+    head = ("trained seed", "episodes", "return ± s.e.", "episode length", *heads)
+    cells = [
+        (
             f"{row['seed']:.0f}",
             f"{row['episodes']:.0f}",
             f"{row['test_return_mean']:.2f} ± {row['test_return_sem']:.2f}",
             f"{row['test_ep_length_mean']:.1f}",
             *(f"{row[name]:.3g}" for name in outcomes),
         )
-    _console.print(table)
+        for row in rows
+    ]
+    return Table(title, head, cells)
 
 
 @dataclass(frozen=True)
