@@ -253,6 +253,15 @@ def test_an_import_path_that_leads_nowhere_is_refused(td_power: str) -> None:
         weighting.make(f"{td_power}uration")
 
 
+def test_a_module_that_ends_the_program_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a_script.py").write_text("raise SystemExit(5)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UsageError, match=r"'a_script:Config': its module raised SystemExit: 5"):
+        registry.make_config("weighting", "a_script:Config")
+
+
 @pytest.mark.parametrize("path", ["dataclasses:dataclass", "macpo.experiment:Run", "math:pi"])
 def test_an_import_path_to_something_else_is_refused(path: str) -> None:
     with pytest.raises(UsageError, match=f"'{path}' is not a weighting"):

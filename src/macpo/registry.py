@@ -143,7 +143,7 @@ def import_object(name: str, noun: str, form: str) -> Any:
         raise UsageError(
             f"cannot import the {noun} {shown(name)}: {shortened(str(error))}; {advice}"
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script may end itself
         raise UsageError(
             f"cannot import the {noun} {shown(name)}: its module raised "
             f"{describe_exception(error)}."

@@ -233,6 +233,7 @@ def test_bounds_add_no_flag_and_take_none_away(plug_in: str, capsys: pytest.Capt
         (["clean"], "needs at least one run directory"),
         (["clean", "nowhere"], "nowhere is not a run directory"),
         (["runs", "nowhere"], "There is no directory nowhere."),
+        (["runs", __file__], "is a file; `macpo runs` lists the runs of a folder"),
         (["list", "weighting"], "did you mean 'weightings'?"),
         (["doctor", "now"], "takes no arguments"),
     ],
@@ -494,6 +495,43 @@ def test_ctrl_c_ends_a_watched_report(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (out / "index.html").exists()
 
 
+# --- evaluate -------------------------------------------------------------------------------------
+
+
+def test_outcomes_of_battles_stand_whole_in_80_columns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    outcomes = {"battle_won": 0.25, "dead_allies": 4.0, "dead_enemies": 2.5}
+    means = {f"test_{name}_mean": value for name, value in outcomes.items()}
+    row = {"seed": 0, "episodes": 320, "test_return_mean": 19.5, "test_return_sem": 0.25}
+    monkeypatch.setattr(
+        "macpo.evaluate", lambda *_, **__: [{**row, "test_ep_length_mean": 25.5, **means}]
+    )
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run("evaluate", str(tmp_path)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    words = " ".join(lines).split()
+    assert {*outcomes, "320", "25.5", "0.25", "4", "2.5"} <= {*words}
+    assert [line for line in lines if "19.50 ± 0.25" in line]
+
+
+# --- runs -----------------------------------------------------------------------------------------
+
+
+def test_the_names_of_runs_can_be_copied_from_80_columns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    write_runs(tmp_path, ["macpo"], n_seeds=1, n_evaluations=2)
+    name = "predator-prey_qmix_macpo_216981e2c845"
+    (tmp_path / "macpo-seed0").rename(tmp_path / name)
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run("runs", str(tmp_path)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith(f" {name} ")]
+    assert max(map(len, lines)) <= 80
+
+
 # --- clean ----------------------------------------------------------------------------------------
 
 
@@ -514,3 +552,14 @@ def test_a_run_that_is_refused_leaves_the_checkpoints_of_all_that_are_given(
     ]
     assert said[2].endswith(" MB freed; the runs can not be extended any more")
     assert not [*tmp_path.glob("*/checkpoints/*.safetensors")]
+
+
+def test_a_run_that_is_given_twice_is_counted_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    with counting():
+        begin(tmp_path / "first")
+    capsys.readouterr()
+    same = str(tmp_path / "first"), str(tmp_path / "first" / ".." / "first")
+    assert run("clean", *same, "--dry-run") == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2

@@ -36,6 +36,16 @@ def test_neither_jax_nor_the_reader_of_flags_is_imported_for(arguments: list[str
     assert (done.returncode, done.stderr) == (0, "") and done.stdout
 
 
+def test_the_commands_are_explained_in_80_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("COLUMNS", "80")
+    main(["--help"])
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    assert all(command.summary in " ".join(text.split()) for command in COMMANDS.values())
+
+
 def test_an_unknown_command_is_refused_without_them():
     done = run_without_jax("from macpo.cli import main; main(['trian'])")
     assert done.returncode == 2 and "did you mean 'train'?" in done.stderr

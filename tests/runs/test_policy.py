@@ -36,6 +36,23 @@ def test_a_policy_refuses_arrays_of_another_shape(whole: Path):
         policy.act(np.zeros((2, 7)))
     with pytest.raises(macpo.UsageError, match="at least one available action"):
         policy.act(np.zeros((2, 75)), np.zeros((2, 6)))
+    wrong = r"avail_actions must have shape \(3, 2, 6\) in 3 environments, not \(2, 6\)"
+    with pytest.raises(macpo.UsageError, match=wrong):
+        policy.act(some_observations(3), np.ones((2, 6)))
+
+
+@pytest.mark.parametrize("obs", ["here", None, [[1, 2], [3]]])
+def test_a_policy_refuses_what_is_no_array_of_numbers(whole: Path, obs: Any):
+    with pytest.raises(macpo.UsageError, match="obs must be an array of numbers"):
+        macpo.load(whole).act(obs)
+
+
+def test_a_policy_plays_in_one_environment_at_least(whole: Path):
+    policy = macpo.load(whole)
+    with pytest.raises(macpo.UsageError, match="n_envs must be at least 1, not 0"):
+        policy.initial_state(0)
+    with pytest.raises(macpo.UsageError, match="n_envs must be at least 1, not 0"):
+        policy.act(some_observations(0))
 
 
 def some_observations(n_envs: int) -> np.ndarray:
@@ -107,8 +124,12 @@ def test_a_step_can_be_compiled_with_others(whole: Path):
 
 def test_a_step_refuses_what_does_not_belong_together(whole: Path):
     policy, obs = macpo.load(whole), some_observations(3)
-    with pytest.raises(macpo.UsageError, match="state is of 2 environments, obs of 3"):
+    wrong = r"obs must have shape \(2, 2, 75\) in 2 environments, not \(3, 2, 75\)"
+    with pytest.raises(macpo.UsageError, match=wrong):
         policy.step(policy.initial_state(2), obs)
+    wrong = r"obs must have shape \(3, 2, 75\) in 3 environments, not \(2, 75\)"
+    with pytest.raises(macpo.UsageError, match=wrong):
+        policy.step(policy.initial_state(3), obs[0])
     with pytest.raises(macpo.UsageError, match="an epsilon needs a key"):
         policy.step(policy.initial_state(3), obs, epsilon=0.1)
 

@@ -9,6 +9,8 @@ from hypothesis import given
 
 from macpo import weighting
 from macpo.errors import UsageError
+from macpo.weighting import Signals
+from macpo.weighting.signals import check_shapes
 from tests.support import weighting_libraries as libraries
 from tests.support.weighting_samples import Arrays, fixture, one_step, quick, raw, signals, weigh
 
@@ -87,6 +89,12 @@ def test_a_missing_signal_is_named_together_with_what_it_is_and_all_that_are_nee
         "weighting 'macpo' needs the signal 'target' ([B, T] the target that this value is trained "
         "towards) and did not get it; pass q=…, target=…, q_star=…, pi_taken=… and mask=…"
     )
+
+
+def test_a_signal_that_a_weighting_asks_for_and_nobody_knows_is_named() -> None:
+    known = Signals(mask=np.ones((1, 2)))
+    with pytest.raises(UsageError, match=r"'mine' asks for 'q_sta', which is no .*mean 'q_star'"):
+        check_shapes("mine", known, ("q_sta",))
 
 
 def test_an_unknown_signal_is_refused_by_name() -> None:

@@ -5,7 +5,9 @@ is imported when the command is called.
 """
 
 import importlib
+import shutil
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
@@ -138,8 +140,16 @@ def _call(name: str, command: Command, arguments: list[str]) -> int | None:
 
 
 def _usage() -> str:
-    width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}} {command.summary}" for name, command in COMMANDS.items()]
+    names = max(map(len, COMMANDS)) + 2
+    columns = shutil.get_terminal_size().columns
+    lines = [
+        textwrap.fill(
+            f"  {name:<{names}}{command.summary}",
+            max(columns, 2 * names),
+            subsequent_indent=" " * (names + 2),
+        )
+        for name, command in COMMANDS.items()
+    ]
     return "\n".join(
         [
             "macpo: cooperative multi-agent RL with optimised replay weights",
@@ -149,7 +159,6 @@ def _usage() -> str:
             *lines,
             "",
             "`macpo COMMAND --help` explains a command and all its flags. Try:",
-            "  macpo train --env predator-prey --env.punishment -2 --algorithm qmix "
-            "--weighting macpo --seeds 4 --steps 1000000",
+            "  macpo train --env predator-prey --env.punishment -2 --seeds 4",
         ]
     )

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import os
 import sys
 import types
 import typing
@@ -16,8 +17,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 import tyro
 import tyro.constructors
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 import macpo
 from macpo import presets, registry
@@ -48,6 +47,7 @@ from macpo.training.host.pool import Workers
 
 if TYPE_CHECKING:
     from macpo.interop.check import Result
+    from macpo.report.tables import Table
     from macpo.report.writing import Written
 
 _console = Console()
@@ -599,6 +599,8 @@ class _Evaluate:
 
 
 def _evaluate(arguments: list[str]) -> None:
+    from macpo.report.tables import print_table
+
     flags, env = _parse_with_env(
         _Evaluate, arguments, "macpo evaluate", COMMANDS["evaluate"].summary
     )
@@ -612,21 +614,28 @@ def _evaluate(arguments: list[str]) -> None:
         workers=flags.workers,
         trust=_trusted(flags.trust),
     )
-    shown = ("test_return_mean", "test_ep_length_mean")
-    outcomes = [name for name in rows[0] if name.endswith("_mean") and name not in shown]
+    print_table(_console, _evaluated(rows, f"Fresh episodes of {flags.run}"))
+
+
+def _evaluated(rows: Sequence[Mapping[str, float]], title: str) -> "Table":
+    """What each trained seed has come to."""
+    from macpo.report.tables import Table
+
+    own = ("test_return_mean", "test_ep_length_mean")
+    outcomes = [name for name in rows[0] if name.endswith("_mean") and name not in own]
     heads = [name.removeprefix("test_").removesuffix("_mean") for name in outcomes]
-    table = Table()
-    for head in ("trained seed", "episodes", "return ± s.e.", "episode length", *heads):
-        table.add_column(Text(head))
-    for row in rows:
-        table.add_row(
+    head = ("trained seed", "episodes", "return ± s.e.", "episode length", *heads)
+    cells = [
+        (
             f"{row['seed']:.0f}",
             f"{row['episodes']:.0f}",
             f"{row['test_return_mean']:.2f} ± {row['test_return_sem']:.2f}",
             f"{row['test_ep_length_mean']:.1f}",
             *(f"{row[name]:.3g}" for name in outcomes),
         )
-    _console.print(table)
+        for row in rows
+    ]
+    return Table(title, head, cells)
 
 
 @dataclass(frozen=True)
@@ -727,7 +736,8 @@ def _runs(arguments: list[str]) -> None:
 
     flags: _Runs = _parse(_Runs, arguments, "macpo runs", COMMANDS["runs"].summary)
     runs, notes = list_runs(flags.folder)
-    print_table(_console, runs_table(runs, f"Runs in {flags.folder}"))
+    table = runs_table(runs, f"Runs in {flags.folder}")
+    print_table(_console, table, max_name=_console.width // 2)  # names are there to be copied
     for note in notes:
         say(_console, note, "yellow")
 
@@ -750,10 +760,11 @@ def _clean(arguments: list[str]) -> None:
 
     flags: _Clean = _parse(_Clean, arguments, "macpo clean", COMMANDS["clean"].summary)
     require(bool(flags.runs), "macpo clean needs at least one run directory.")
-    for run in flags.runs:  # a run that is refused leaves all as they are
+    runs = {os.path.realpath(run): run for run in flags.runs}.values()  # each once
+    for run in runs:  # a run that is refused leaves all as they are
         to_free(run, force=flags.force)
     total = 0
-    for run in flags.runs:
+    for run in runs:
         freed = (to_free if flags.dry_run else clean)(run, force=flags.force)
         total += freed.n_bytes
         files = f"{freed.n_files} checkpoint{'s' * (freed.n_files != 1)}"

@@ -17,6 +17,7 @@ from macpo.report.table import NOTHING
 from macpo.report.tables import Table, number
 from macpo.runs.claim import is_claimed
 from macpo.runs.directory import RunDirectory
+from macpo.runs.files import is_file
 from macpo.runs.record.reading import read_end
 from macpo.runs.sessions import read_sessions
 from macpo.runs.story import is_finished
@@ -49,8 +50,9 @@ class ListedRun(NamedTuple):
 def list_runs(folder: Path) -> tuple[list[ListedRun], list[str]]:
     """(the runs at any depth of a folder, newest first, a sentence about each that is left out)
 
-    Raises UsageError if there is none.
+    Raises UsageError if there is none, or no folder.
     """
+    require(not is_file(folder), f"{folder} is a file; `macpo runs` lists the runs of a folder.")
     found, notes = list[ListedRun](), list[str]()
     for place in places(folder, notes):
         try:

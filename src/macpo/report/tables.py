@@ -280,9 +280,9 @@ MAX_NAME = 24
 """Columns of a terminal that a name takes; a longer one goes on in the next line."""
 
 
-def print_table(console: Console, table: Table) -> None:
+def print_table(console: Console, table: Table, max_name: int = MAX_NAME) -> None:
     """Print a table, no number cut; columns that do not fit follow after the same names."""
-    names = min(max(map(cell_len, [table.head[0], *(row[0] for row in table.rows)])), MAX_NAME)
+    names = min(max(map(cell_len, [table.head[0], *(row[0] for row in table.rows)])), max_name)
     heads, rows = table.head[1:], [row[1:] for row in table.rows]
     widths = [
         max(map(cell_len, [*head.split(), *(row[j] for row in rows)]))

@@ -41,6 +41,7 @@ evaluation earn in ten times as many episodes |
 | `{run.timing.name}` | wall time and speed |
 | `{run.sessions.name}` | when, where and by which commands it was trained |
 | `{run.model.name}` | the networks' weights, readable by any safetensors reader |
+| `{run.best.name}` | once the run has ended: those of each seed's best evaluation |
 | `{run.checkpoints.name}/` | everything needed to continue: `{resume}` |
 | `{run.replay.name}/` | with `--record-weights`: steps of replay and why they weigh what they \
 weigh, which `macpo report` shows |

@@ -10,9 +10,9 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray
 
-from macpo.bounds import Fraction, NonNegativeInt, checked
+from macpo.bounds import Fraction, NonNegativeInt, PositiveInt, checked
 from macpo.envs.host import HostEnvStub
-from macpo.errors import require
+from macpo.errors import UsageError, require
 from macpo.experiment import Experiment
 from macpo.interop.factory import FactoryConfig
 from macpo.machine import prepare_jax
@@ -97,12 +97,12 @@ class Policy:
         greedy; with one they are chosen as in training with that exploration: at 0 an algorithm
         with policies draws from them.
         """
-        obs = jnp.asarray(obs)
-        avail = None if avail_actions is None else jnp.asarray(avail_actions)
-        is_single = obs.ndim == 2
+        obs = _array("obs", obs)
+        avail = None if avail_actions is None else _array("avail_actions", avail_actions)
+        is_single, batch = obs.ndim == 2, obs.shape[:-2][:1]  # [] or [B]
+        self._check_shapes(obs, avail, batch)
         if is_single:
             obs, avail = obs[None], None if avail is None else avail[None]
-        _check_shape("obs", obs, self.trainer.env.spec)
         state = self.initial_state(len(obs)) if self._state is None else self._state
         n = len(state.last_action)
         require(
@@ -121,7 +121,7 @@ class Policy:
 
     def initial_state(self, n_envs: int = 1) -> PolicyState:
         """What agents remember at the start of an episode, in `n_envs` environments."""
-        spec = self.trainer.env.spec
+        n_envs, spec = checked(n_envs, PositiveInt, "n_envs"), self.trainer.env.spec
         none = jnp.full((n_envs, spec.n_agents), -1, action_dtype(spec.n_actions))
         return PolicyState(self.trainer.algorithm.initial_hidden(n_envs), none)
 
@@ -137,21 +137,15 @@ class Policy:
 
         Pure, for `jax.jit` and `jax.lax.scan` too. An `epsilon` is as for `act`, and needs a `key`.
         """
-        spec = self.trainer.env.spec
-        obs = jnp.asarray(obs)
-        _check_shape("obs", obs, spec)
-        avail = jnp.ones((len(obs), spec.n_agents, spec.n_actions), bool)
+        spec, n = self.trainer.env.spec, len(state.last_action)
+        obs = _array("obs", obs)
+        avail = jnp.ones((n, spec.n_agents, spec.n_actions), bool)
         if avail_actions is not None:
-            avail = jnp.asarray(avail_actions).astype(bool)
-        _check_shape("avail_actions", avail, spec)
+            avail = _array("avail_actions", avail_actions).astype(bool)
+        self._check_shapes(obs, avail, (n,))
         require(
             isinstance(avail, Tracer) or bool(avail.any(-1).all()),
             "act: every agent needs at least one available action.",
-        )
-        require(
-            len(obs) == len(avail) == len(state.last_action),
-            f"act: the state is of {len(state.last_action)} environments, obs of {len(obs)} and "
-            f"avail_actions of {len(avail)}; they must be the same.",
         )
         require(
             epsilon is None or key is not None,
@@ -164,15 +158,25 @@ class Policy:
         )
         return PolicyState(hidden, actions), actions
 
+    def _check_shapes(self, obs: Array, avail: Array | None, batch: tuple[int, ...]) -> None:
+        """UsageError unless the arrays are as those of `batch` such environments."""
+        spec = self.trainer.env.spec
+        _check_shape("obs", obs, (*batch, spec.n_agents, spec.obs_size))
+        if avail is not None:
+            _check_shape("avail_actions", avail, (*batch, spec.n_agents, spec.n_actions))
 
-def _check_shape(name: str, x: Array, spec: Spec) -> None:
-    """UsageError unless the array, [B, N, …], is as the environment's are."""
-    shape = (spec.n_agents, spec.obs_size if name == "obs" else spec.n_actions)
-    require(
-        x.ndim == 3 and x.shape[1:] == shape,
-        f"act: {name} must have shape {shape}, or (B, {shape[0]}, {shape[1]}) of B environments, "
-        f"not {x.shape if x.ndim != 3 or len(x) != 1 else x.shape[1:]}.",
-    )
+
+def _array(name: str, x: Any) -> Array:  # of any library that NumPy understands
+    """The numbers as an array; UsageError if they are none."""
+    try:
+        return jnp.asarray(x)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"act: {name} must be an array of numbers: {error}") from error
+
+
+def _check_shape(name: str, x: Array, shape: tuple[int, ...]) -> None:
+    env = "one environment" if len(shape) == 2 else f"{shape[0]} environments"
+    require(x.shape == shape, f"act: {name} must have shape {shape} in {env}, not {x.shape}.")
 
 
 def load(

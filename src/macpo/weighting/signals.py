@@ -5,7 +5,7 @@ from typing import NamedTuple
 from array_api_compat import array_namespace, is_numpy_array, is_torch_array
 from jaxtyping import Bool, Float
 
-from macpo.errors import UsageError, require
+from macpo.errors import UsageError, nearest, require
 from macpo.weighting.arrays import (
     Array,
     Namespace,
@@ -114,6 +114,11 @@ def check_shapes(weighting: str, signals: Signals, needs: tuple[str, ...]) -> No
     shape = shape_of(weighting, "mask", signals.mask)
     n_agents: dict[str, tuple[int, ...]] = {}
     for name in needs:
+        require(
+            name in MEANING,
+            f"weighting {weighting!r} asks for {name!r}, which is no signal; "
+            f"{nearest(name, MEANING)} Known: {', '.join(MEANING)}.",
+        )
         x = getattr(signals, name)
         if x is None:
             raise UsageError(

@@ -114,6 +114,14 @@ def test_the_page_names_every_weighting_that_needs_no_q_star() -> None:
     assert {*names_of(section)} == able
 
 
+def test_the_page_says_what_the_weighting_that_draws_needs_besides() -> None:
+    (words,) = re.findall(r"`(uniform_noise=.*)` as well", PAGE)
+    noise = eval(f"dict({words})", {"torch": torch})
+    ones, pi = torch.ones(B, T, 1), torch.ones(B, T, N)
+    weigh = macpo.weighting.make("laber")
+    assert weigh(q=ones, target=2 * ones, pi_taken=pi, mask=ones, **noise).shape == (B, T, 1)
+
+
 @pytest.mark.parametrize("name", ["per", "macpo-no-value"])
 def test_a_learner_without_q_star_learns_with_the_lines(name: str) -> None:
     learner, replayed = made(Learner(), name), batch()
