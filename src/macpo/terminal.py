@@ -4,7 +4,7 @@ import codecs
 import os
 import shlex
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
@@ -28,6 +28,25 @@ def say(console: Console, text: str, style: str = "") -> None:
 def command(*words: str | os.PathLike[str]) -> str:
     """A command to copy: its words quoted for the shell."""
     return shlex.join(os.fspath(word) for word in words)
+
+
+def fitting(names: int, columns: Sequence[int], width: int) -> list[list[int]]:
+    """Which columns, given by their widths, stand beside the names in each of several tables.
+
+    No table is wider than `width`, unless a single column makes it so.
+
+    >>> fitting(6, [5, 5, 5], width=22)
+    [[0, 1], [2]]
+    """
+    gap = 2
+    parts, left = list[list[int]](), 0
+    for j, column in enumerate(columns):
+        if not parts or left < column + gap:
+            parts.append([])
+            left = width - names - gap
+        parts[-1].append(j)
+        left -= column + gap
+    return parts
 
 
 def make_console() -> Console:

@@ -614,7 +614,7 @@ def _evaluate(arguments: list[str]) -> None:
         workers=flags.workers,
         trust=_trusted(flags.trust),
     )
-    print_table(_console, _evaluated(rows, f"Fresh episodes of {flags.run}"))
+    print_table(_console, _evaluated(rows, "fresh episodes"))
 
 
 def _evaluated(rows: Sequence[Mapping[str, float]], title: str) -> "Table":

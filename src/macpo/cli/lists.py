@@ -1,4 +1,4 @@
-"""What `macpo list` shows; weightings are listed without importing JAX."""
+"""What `macpo list` shows, without importing JAX."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,7 +10,9 @@ from rich.text import Text
 
 from macpo import registry
 from macpo.cli import LISTS
+from macpo.cli.described import Described, described_plugins, described_presets
 from macpo.errors import UsageError, nearest, shown
+from macpo.terminal import fitting
 
 MAX_CELL = 24
 """Columns of a terminal that a cell takes; a longer one goes on in the next line."""
@@ -35,30 +37,21 @@ def _list(arguments: list[str]) -> None:
             continue
         table = _table(title)
         table.add_column("what it is")
-        for name, plugin in _known(title).items():
-            table.add_row(Text(name), Text(registry.summary(plugin)))
+        for name, each in _known(title).items():
+            table.add_row(Text(name), Text(each.summary))
         if title == "environments":
             table.add_row("module:factory", "One of your own, or of another library.")
         _console.print(table)
 
 
-def _known(title: str) -> Mapping[str, Any]:
-    """Configurations by their names, or presets."""
-    if title in _PLUGINS:
-        return registry.discover(_PLUGINS[title])
-    from macpo import presets
-
-    return presets.known()
+def _known(title: str) -> Mapping[str, Described]:
+    return described_plugins(_PLUGINS[title]) if title in _PLUGINS else described_presets()
 
 
 def _print_algorithms() -> None:
     """Columns that do not fit beside the others follow after the same names."""
-    from macpo.report.table import fitting
-
     head = ("learns", "agents", "critic", "mixer", "extra networks", "paper")
-    rows = [
-        (name, *_cells_of_algorithm(plugin.about)) for name, plugin in _known("algorithms").items()
-    ]
+    rows = [(name, *_cells_of_algorithm(each.about)) for name, each in _known("algorithms").items()]
     names = max(len(name) for name, *_ in rows)
     columns = zip(head, *(cells for _, *cells in rows), strict=True)
     widths = [min(max(map(cell_len, column)), MAX_CELL) for column in columns]
@@ -71,9 +64,9 @@ def _print_algorithms() -> None:
         _console.print(table)
 
 
-def _cells_of_algorithm(about: Any) -> tuple[str, ...]:
-    learns = "on-policy" if about.on_policy else "from replay"
-    return learns, about.agents, about.critic, about.mixer, about.extra, about.paper
+def _cells_of_algorithm(about: Mapping[str, Any]) -> tuple[str, ...]:
+    learns = "on-policy" if about.get("on_policy") else "from replay"
+    return learns, *(about[name] for name in ("agents", "critic", "mixer", "extra", "paper"))
 
 
 def _table(title: str | None) -> Table:

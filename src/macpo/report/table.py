@@ -15,6 +15,7 @@ from rich.text import Text
 
 from macpo.report import records
 from macpo.report.records import Row, series
+from macpo.terminal import fitting
 
 LAST_EVALUATIONS = 3
 LAST_ITERATIONS = 10
@@ -79,25 +80,6 @@ def _beside(names: _Column, columns: Sequence[_Column], width: int) -> list[Tabl
     """Tables of at most this width if possible, each beginning with the names."""
     parts = fitting(names.width, [column.width for column in columns], width)
     return [_table([names, *(columns[j] for j in part)]) for part in parts]
-
-
-def fitting(names: int, columns: Sequence[int], width: int) -> list[list[int]]:
-    """Which columns, given by their widths, stand beside the names in each of several tables.
-
-    No table is wider than `width`, unless a single column makes it so.
-
-    >>> fitting(6, [5, 5, 5], width=22)
-    [[0, 1], [2]]
-    """
-    gap = 2
-    parts, left = list[list[int]](), 0
-    for j, column in enumerate(columns):
-        if not parts or left < column + gap:
-            parts.append([])
-            left = width - names - gap
-        parts[-1].append(j)
-        left -= column + gap
-    return parts
 
 
 def _table(columns: Sequence[_Column]) -> Table:

@@ -15,8 +15,9 @@ from rich.text import Text
 
 from macpo.report.labels import in_words
 from macpo.report.summary import LEVEL, Estimate, Report, Scores, TaskReport
-from macpo.report.table import LAST_EVALUATIONS, NOTHING, fitting
+from macpo.report.table import LAST_EVALUATIONS, NOTHING
 from macpo.runs.files import write_atomically
+from macpo.terminal import fitting
 
 _TEX = str.maketrans(
     {
