@@ -13,7 +13,7 @@ from macpo.envs.base import Environment
 from macpo.envs.predator_prey import CATCH, MOVES, Config, State
 from macpo.envs.smac_jax.environment import SMACJax
 from macpo.errors import UsageError
-from macpo.render import predator_prey
+from macpo.render import board, predator_prey
 from macpo.render.frames import (
     FPS,
     animate,
@@ -77,8 +77,8 @@ def test_frames_show_their_state_in_its_colours(tmp_path: Path) -> None:
         for t in range(3):
             film.seek(t)
             pixels = np.asarray(film.convert("RGB").crop(predator_prey.cell_box(ENV, t)))
-            blue = (pixels == ImageColor.getrgb(predator_prey.PREDATOR)).all(-1).mean()
-            red = (pixels == ImageColor.getrgb(predator_prey.CATCHING)).all(-1).mean()
+            blue = (pixels == ImageColor.getrgb(board.DISC)).all(-1).mean()
+            red = (pixels == ImageColor.getrgb(board.RING)).all(-1).mean()
             assert blue > 0.2
             assert (red > 0.05) == (t == 2)  # actions belong to the state they are taken in
 
@@ -191,7 +191,7 @@ def test_the_chosen_agent_is_marked_in_every_picture() -> None:
     shown, _ = pictures_of(ENV, states, actions, [""] * 4, FilmOptions(agent=1))
     for t in range(3):
         pixels = np.asarray(shown[t]().crop(predator_prey.cell_box(ENV, 8 + t)))
-        assert (pixels == ImageColor.getrgb(predator_prey.CHOSEN)).all(-1).mean() > 0.1
+        assert (pixels == ImageColor.getrgb(board.CHOSEN)).all(-1).mean() > 0.1
 
 
 @pytest.mark.parametrize(
