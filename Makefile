@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 STEPS ?= 300000
 
-.PHONY: train test pytest test-fast torture lint foreign bench clean
+.PHONY: train test pytest test-fast torture lint foreign bench docs clean
 
 train: .venv/installed
 	$(BIN)/macpo train --env predator-prey --weighting macpo --steps $(STEPS)
@@ -46,6 +46,11 @@ foreign: .venv/installed-dev
 bench: .venv/installed-dev
 	$(BIN)/macpo bench
 
+# The documentation site, in build/site.
+docs: .venv/installed-dev
+	$(BIN)/python -m pip install --quiet --group docs
+	$(BIN)/python docs/site/build.py
+
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
@@ -60,4 +65,4 @@ bench: .venv/installed-dev
 	touch $@
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache
+	rm -rf .venv .pytest_cache .ruff_cache build
