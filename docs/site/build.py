@@ -54,7 +54,6 @@ def api_page(package: str) -> str:
 
 def commands_page() -> str:
     """What `macpo COMMAND --help` prints, for each command."""
-    os.environ["COLUMNS"] = COLUMNS
     parts = ["# Commands"]
     for name, command in COMMANDS.items():
         printed = io.StringIO()
@@ -70,6 +69,7 @@ def commands_page() -> str:
 
 def build() -> None:
     """Make the site in `build/site`."""
+    os.environ["COLUMNS"] = COLUMNS  # of what --help prints
     stage()
     shutil.rmtree(SITE, ignore_errors=True)
     zensical = Path(sys.executable).with_name("zensical")

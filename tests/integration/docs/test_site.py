@@ -85,7 +85,7 @@ def test_a_doctest_without_a_fence_gets_one() -> None:
 
 
 @pytest.mark.slow
-def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
+def test_the_site_is_built_without_a_warning() -> None:
     pytest.importorskip("zensical", reason="needs the group docs: make docs")
     subprocess.run([sys.executable, ROOT / "docs" / "site" / "build.py"], check=True)
     assert "macpo train" in (ROOT / "build" / "site" / "index.html").read_text()
