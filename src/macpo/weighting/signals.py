@@ -114,11 +114,11 @@ def check_shapes(weighting: str, signals: Signals, needs: tuple[str, ...]) -> No
     shape = shape_of(weighting, "mask", signals.mask)
     n_agents: dict[str, tuple[int, ...]] = {}
     for name in needs:
-        require(
-            name in MEANING,
-            f"weighting {weighting!r} asks for {name!r}, which is no signal; "
-            f"{nearest(name, MEANING)} Known: {', '.join(MEANING)}.",
-        )
+        if name not in MEANING:  # no `require`: torch.compile cannot follow `nearest`
+            raise UsageError(
+                f"weighting {weighting!r} asks for {name!r}, which is no signal; "
+                f"{nearest(name, MEANING)} Known: {', '.join(MEANING)}."
+            )
         x = getattr(signals, name)
         if x is None:
             raise UsageError(
