@@ -4,11 +4,10 @@ import numpy as np
 from PIL import Image, ImageColor
 
 from macpo.envs.predator_prey import CATCH, RIGHT, STAY, Config, PredatorPreyEnv, State
-from macpo.render.board import CHOSEN
 from macpo.render.board import DIAMOND as PREY
 from macpo.render.board import DISC as PREDATOR
 from macpo.render.board import RING as CATCHING
-from macpo.render.ink import FIELD, FIELD_DARK
+from macpo.render.ink import CHOSEN, FIELD, FIELD_DARK
 from macpo.render.predator_prey import cell_box, frame
 
 ENV = Config(5, 5, n_predators=3, n_prey=2).make()

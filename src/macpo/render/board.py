@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageOps
 
-from macpo.render.ink import FIELD, FIELD_DARK, INK, MARGIN, PAPER, QUIET, font
+from macpo.render.ink import CHOSEN, FIELD, FIELD_DARK, INK, MARGIN, PAPER, QUIET, font
 
-DISC, DIAMOND, RING, CHOSEN = "#2F4B7C", "#F2A93B", "#D7263D", "#FFD23F"
+DISC, DIAMOND, RING = "#2F4B7C", "#F2A93B", "#D7263D"
 LONGER = 400
 """Pixels of the board's longer side, as far as `MIN_CELL` and `MAX_CELL` allow."""
 MIN_CELL, MAX_CELL = 12, 56

@@ -12,6 +12,7 @@ Picture: TypeAlias = Callable[[], Image.Image]
 """Draws one picture of a film on demand: the pictures of a whole episode would fill memory."""
 
 PAPER, INK, QUIET = "#FBFAF7", "#22272E", "#5B6470"
+CHOSEN = "#FFD23F"  # of the agent whose actions are shown
 FIELD, FIELD_DARK = "#EFECE4", "#E6E2D7"  # a chequered floor makes cells countable
 LAST_PICTURE_SECONDS = 2.0
 MARGIN = 16

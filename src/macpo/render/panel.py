@@ -27,6 +27,7 @@ from macpo.render.signs import (
     draw_heal,
     draw_kind,
     draw_shot,
+    side_color,
 )
 
 TOP, WIDTH, MAX_HEIGHT = 46, 264, 640
@@ -104,7 +105,7 @@ def empty_page(episode: BattleEpisode, panel: Panel) -> Image.Image:
     for y, members in _kinds(episode, panel):
         kind = episode.kinds[members[0]]
         place = 9 / LEGEND_CELL, -y / LEGEND_CELL
-        draw_kind(pen, kind, place, 8 if kind in OUTLINES else 7, _side(episode, members[0]))
+        draw_kind(pen, kind, place, 8 if kind in OUTLINES else 7, side_color(episode, members[0]))
     for k, line in enumerate(panel.lines):
         for x, sign, _ in line:
             sign(pen, (x / LEGEND_CELL, -(panel.legend + k * ROW) / LEGEND_CELL))
@@ -139,10 +140,6 @@ def draw_panel(
 # --- teams and outcome ----------------------------------------------------------------------------
 
 
-def _side(episode: BattleEpisode, i: int) -> str:
-    return ALLY if i < episode.n else ENEMY
-
-
 def _sides(episode: BattleEpisode) -> tuple[range, range]:
     return range(episode.n), range(episode.n, len(episode.kinds))
 
@@ -170,7 +167,7 @@ def _draw_teams(
     now = episode.at(episode.battle.health + episode.battle.shield, loop)
     kinds = _kinds(episode, panel)
     for side, name in zip(_sides(episode), ("allies", "enemies"), strict=True):
-        color = _side(episode, side[0])
+        color = side_color(episode, side[0])
         y = min(kind.y for kind in kinds if kind.members[0] in side) - ROW
         page.text((panel.left, y), name, color, font(13, bold=True), anchor="lm")
         left = panel.left + TITLE

@@ -2,13 +2,12 @@
 
 import math
 
-from macpo.render.battle import Point
-from macpo.render.ink import FIELD, INK
+from macpo.render.battle import BattleEpisode, Point
+from macpo.render.ink import CHOSEN, FIELD, INK
 from macpo.render.pen import Pen, between, mixed
 
 ALLY, ENEMY = "#2F4B7C", "#C8472F"
 HEALTH, HURT, DYING, SHIELD, ENERGY = "#3BA55D", "#F2A93B", "#D7263D", "#46B1E1", "#9B5DE5"
-CHOSEN = "#FFD23F"
 SHOTS = {"marine": "#E07B00", "marauder": "#3A3F47", "stalker": "#0093B8", "zealot": "#B5179E"}
 OTHER_SHOT = INK
 BLOWS = {"marauder": "grenade", "stalker": "bolt", "zealot": "blades"}
@@ -27,6 +26,11 @@ OUTLINES: dict[str, tuple[Point, ...]] = {
     ),
 }
 """In radii; the other kinds are discs."""
+
+
+def side_color(episode: BattleEpisode, i: int) -> str:
+    """The colour of a unit's side."""
+    return ALLY if i < episode.n else ENEMY
 
 
 def draw_kind(pen: Pen, kind: str, place: Point, radius: float, color: str) -> None:

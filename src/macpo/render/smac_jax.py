@@ -31,7 +31,6 @@ from macpo.render.pen import FINE, Pen, between, mixed, number_size, written
 from macpo.render.signs import (
     ALLY,
     DYING,
-    ENEMY,
     ENERGY,
     HEALTH,
     HURT,
@@ -44,6 +43,7 @@ from macpo.render.signs import (
     draw_ring,
     draw_shot,
     extent,
+    side_color,
 )
 
 PICTURES_PER_STEP = 4
@@ -56,8 +56,6 @@ BARS = 9  # pixels above the sign of a unit
 ROCK = "#CFC8B8"
 FADE_STEPS, FADES = 12, 4  # env steps in which the mark of a dead unit fades; its tones
 SHOT_LOOPS = 3.5  # loops for which a shot that has struck stays visible
-
-Corners = tuple[tuple[float, float], tuple[float, float]]
 
 
 class Stage(NamedTuple):
@@ -137,11 +135,11 @@ def draw(episode: BattleEpisode, stage: Stage, view: View, time: float) -> Image
     names = numbers(view, episode, units, places, shifts, stage.panel.field)
     for i, home, at, tagged in names:
         if tagged:
-            pen.thread(home, at, _side(episode, i))
+            pen.thread(home, at, side_color(episode, i))
     field = pen.finished()
     for i, _, at, tagged in names:
         size = _letters(episode.map.kinds[i].radius * view.cell)
-        text = written(episode.names[i], size, _side(episode, i), tagged)
+        text = written(episode.names[i], size, side_color(episode, i), tagged)
         field.paste(text, (at[0] - text.width // 2, at[1] - text.height // 2), text)
     image = stage.page.copy()
     image.paste(field, (MARGIN, TOP))
@@ -150,7 +148,7 @@ def draw(episode: BattleEpisode, stage: Stage, view: View, time: float) -> Image
 
 
 @lru_cache(maxsize=4)
-def _ground(walkable: Corners, view: View, size: tuple[int, int]) -> Image.Image:
+def _ground(walkable: tuple[Point, Point], view: View, size: tuple[int, int]) -> Image.Image:
     """Walkable ground and the rock around it, drawn large."""
     (west, east), (south, north) = walkable
     image = Image.new("RGB", (size[0] * FINE, size[1] * FINE), ROCK)
@@ -172,17 +170,13 @@ def _ground(walkable: Corners, view: View, size: tuple[int, int]) -> Image.Image
 # --- units ----------------------------------------------------------------------------------------
 
 
-def _side(episode: BattleEpisode, i: int) -> str:
-    return ALLY if i < episode.n else ENEMY
-
-
 def _draw_unit(pen: Pen, episode: BattleEpisode, i: int, place: Point) -> None:
     kind, radius = episode.kinds[i], episode.map.kinds[i].radius * pen.view.cell
     if episode.map.kinds[i].flies:
         shadow = (place[0] + 0.25, place[1] - 0.35)
         draw_kind(pen, kind, shadow, radius, mixed(FIELD_DARK, INK, 0.25))
     draw_kind(pen, kind, place, radius + 1, PAPER)
-    draw_kind(pen, kind, place, radius, _side(episode, i))
+    draw_kind(pen, kind, place, radius, side_color(episode, i))
 
 
 def _draw_bars(pen: Pen, episode: BattleEpisode, i: int, place: Point, loop: float) -> None:
@@ -270,7 +264,7 @@ def _draw_fallen(pen: Pen, episode: BattleEpisode, places: Sequence[Point], loop
     for i in map(int, np.flatnonzero(episode.fell <= loop)):
         age = (loop - episode.fell[i]) / LOOPS_PER_STEP / FADE_STEPS
         pale = min(int(age * FADES), FADES - 1) / FADES
-        draw_cross(pen, places[i], mixed(_side(episode, i), FIELD, pale))
+        draw_cross(pen, places[i], mixed(side_color(episode, i), FIELD, pale))
 
 
 def _draw_choices(

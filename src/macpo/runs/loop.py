@@ -75,7 +75,8 @@ class RunLoop:
         self._trackers = [Tracker(name, directory, experiment) for name in trackers]
         self._rows = JsonLines(directory.metrics, metrics_bytes)
         self._timing = Timing(directory.timing, int(env_steps.sum()))
-        earlier = read_sound_rows(directory.metrics)[0] if metrics_bytes else []
+        shows_curves = metrics_bytes > 0 and console.is_terminal
+        earlier = read_sound_rows(directory.metrics)[0] if shows_curves else []
         self._display = ConsoleDisplay(console, settings.steps, settings.seeds, done, earlier)
 
     def run(self, player: Player) -> RunResult:

@@ -17,7 +17,6 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from macpo.envs.host import (
     EnvironmentLost,
@@ -137,6 +136,8 @@ def write(slot: Slot, timestep: TimeStep, spec: Spec, where: str) -> None:
 
 def _view(env: HostEnvironment) -> bytes:
     """The answer to the question for a picture; an environment that cannot draw goes on."""
+    from PIL import Image  # of no use to a worker that trains
+
     try:
         returned = env.render()
         if returned is None:
