@@ -66,7 +66,7 @@ dist: $(VENV)/pyvenv.cfg
 
 # The wheel alone, in an environment of its own: the quick start, shortened.
 smoke: dist
-	$(BIN)/python tests/support/installed.py dist/*.whl
+	$(BIN)/python -P tests/support/installed.py dist/*.whl
 
 # For a release's workflow: the tag is v and the version of what was built.
 tag-fits:
