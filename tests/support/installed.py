@@ -60,7 +60,7 @@ def main(wheel: Path) -> None:
         folder = Path(temporary)
         python = environment(folder / "env", wheel.resolve())
         for command in QUICK_START:
-            print(f"\n$ macpo {command}", flush=True)
+            print(f"\n$ macpo {' '.join(command.split())}", flush=True)
             done = run(python, "-m", "macpo", *command.split(), folder=folder)
             print(done.stdout + done.stderr, flush=True)
             if done.returncode:
