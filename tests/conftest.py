@@ -12,13 +12,10 @@ import jax
 import pytest
 
 from macpo.kernels import shard
-from tests.support.compilation import FOR_USERS
+from tests.support.compilation import CHEAP, FOR_USERS
 from tests.support.paths import ROOT
 
-# Compilation is most of the time of small tests, and most of that is LLVM's optimiser and MLIR.
-os.environ.setdefault(
-    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
-)
+os.environ.setdefault("XLA_FLAGS", CHEAP)
 # What one worker has compiled serves the other workers, the processes that tests start, and the
 # next run of the tests.
 PROGRAMS = ROOT / ".pytest_cache" / "programs"

@@ -2,13 +2,17 @@
 
 import ast
 import importlib
+import importlib.metadata
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 import macpo
+from tests.support.paths import ROOT
 
 PACKAGES = [
     "macpo",
@@ -59,3 +63,19 @@ def test_importing_macpo_imports_no_jax() -> None:
     code = "import sys, macpo; print(macpo.__version__, 'jax' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [macpo.__version__, "False"]
+
+
+def test_the_package_its_citation_and_the_changelog_tell_the_version_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    citation = re.search(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(), re.M)
+    released = re.search(r"^## \[?(\d[^\] ]*)", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert citation is not None and released is not None
+    assert macpo.__version__ == citation[1] == released[1] == project["version"]
+
+
+def test_sources_that_are_not_installed_have_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert macpo.__version__ == "unknown"

@@ -10,7 +10,7 @@ Names are imported when they are first used, so that `macpo.weighting` alone, wh
 and torch arrays too, does not import JAX.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from macpo.lazy import lazy_names
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from macpo.study.study import Study
     from macpo.study.sweep import SweepResult, sweep
 
-__version__ = "0.1.0"
+    __version__: str
 
 __all__ = [
     "Environment",
@@ -54,7 +54,7 @@ __all__ = [
     "weighting",
 ]
 
-__getattr__, __dir__ = lazy_names(
+_lazy, __dir__ = lazy_names(
     __name__,
     {
         "Environment": "macpo.envs.base",
@@ -79,3 +79,15 @@ __getattr__, __dir__ = lazy_names(
         "weighting": "macpo.weighting",
     },
 )
+
+
+def __getattr__(name: str) -> Any:
+    """`__version__` of what is installed, "unknown" of sources that are not; else a lazy name."""
+    if name != "__version__":
+        return _lazy(name)
+    import importlib.metadata
+
+    try:
+        return importlib.metadata.version("macpo")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"

@@ -4,7 +4,6 @@ import ctypes
 import math
 import os
 import platform
-import resource
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -117,6 +116,8 @@ def peak_bytes() -> int:
     """The peak resident size of this process, in bytes."""
     if (own := _from_table(Path("/proc/self/status"), "VmHWM")) is not None:
         return own  # getrusage's figure would include that of the process that started this one
+    import resource  # Windows has none
+
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 

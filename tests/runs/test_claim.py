@@ -85,3 +85,11 @@ def test_a_claim_is_seen_while_it_is_held(tmp_path: Path):
     with claimed(tmp_path):
         assert is_claimed(tmp_path)
     assert not is_claimed(tmp_path)
+
+
+def test_where_the_system_has_no_such_locks_whoever_trains_takes_care_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, "fcntl", None)  # as on Windows
+    with claimed(tmp_path), claimed(tmp_path):
+        assert not is_claimed(tmp_path)

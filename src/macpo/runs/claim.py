@@ -1,7 +1,6 @@
 """The claim on a run's directory: one process at a time trains there."""
 
 import errno
-import fcntl
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -39,7 +38,7 @@ def is_claimed(directory: Path) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        _flock(handle, exclusive=False)
     except OSError as error:
         return isinstance(error, BlockingIOError)
     finally:
@@ -50,7 +49,7 @@ def is_claimed(directory: Path) -> bool:
 def _lock(handle: int, file: Path) -> None:
     with disk_errors(file):
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _flock(handle, exclusive=True)
         except BlockingIOError as error:
             raise UsageError(
                 f"another process is training in {file.parent}; wait until it has ended, or choose "
@@ -59,3 +58,12 @@ def _lock(handle: int, file: Path) -> None:
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
+
+
+def _flock(handle: int, *, exclusive: bool) -> None:
+    """Lock an open file, or raise BlockingIOError; without effect on Windows, which cannot."""
+    try:
+        import fcntl
+    except ModuleNotFoundError:
+        return
+    fcntl.flock(handle, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)

@@ -38,7 +38,7 @@ class StudyFile(NamedTuple):
 def read(file: Path) -> StudyFile:
     """The study in a file, its arms as flags; UsageError, which names the file, without one."""
     try:
-        data = tomllib.loads(file.read_text())
+        data = tomllib.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"cannot read a study from {file}: {why}.") from error
