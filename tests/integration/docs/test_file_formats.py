@@ -226,9 +226,8 @@ def test_a_study_writes_the_files_of_the_table(
     assert [*json.loads(directory.plan.read_text())] == named("A study's directory", 1)
     (outcome,) = json.loads(directory.outcomes.read_text())
     assert [*outcome] == named("A study's directory", 2) == [*Outcome._fields]
-    assert re.findall(r"`decision\.json` has `(\w+)` \(of seeds\) and `(\w+)`", PAGE) == [
-        Plan._fields
-    ]
+    (fixed,) = re.findall(r"`decision\.json` has `(\w+)` \(of seeds\) and `(\w+)`", PAGE)
+    assert fixed == Plan._fields
 
 
 OBJECTS = {
