@@ -14,9 +14,13 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 import macpo
+from macpo.bench.measure import Result
 from macpo.cli import main
 from macpo.experiment import to_dict
-from macpo.report import microscope, records, summary, writing
+from macpo.report import compare, microscope, records, summary, writing
+from macpo.report.arms import Arms, Plan
+from macpo.report.compare import Comparison
+from macpo.reproduce.making import CLAIMS, VERDICTS
 from macpo.runs import checkpoint
 from macpo.runs.arrays import FORMAT
 from macpo.runs.claim import LOCK
@@ -212,14 +216,18 @@ def test_a_study_writes_the_files_of_the_table(
     study = macpo.Study("one", {"arm": macpo.Experiment()}, seeds=1)
     macpo.sweep(study, tmp_path / "study", jobs=1, console=Console(quiet=True))
     directory, planned = StudyDirectory(tmp_path / "study"), PlannedRun("ARM", 7)
-    places = [f"{directory.run(planned).path}/", f"{directory.log(planned)}"]
+    places = [f"{directory.run(planned).path}", f"{directory.log(planned)}"]
     patterns = {place.removeprefix(f"{directory.path}/").replace("-7", "-K") for place in places}
     at_the_top = {name for name in written(directory.path) if "/" not in name}
-    told = {*named("A study's directory")}
-    assert told == patterns | at_the_top | {"report/", JOURNAL}
+    two = Arms(directory, "A", "B")
+    of_tests = {f"{place.relative_to(directory.path)}" for place in (two.further.path, two.plan)}
+    told = {name.removesuffix("/") for name in named("A study's directory")}
+    assert told == patterns | at_the_top | of_tests | {"report", JOURNAL}
     assert [*json.loads(directory.plan.read_text())] == named("A study's directory", 1)
     (outcome,) = json.loads(directory.outcomes.read_text())
     assert [*outcome] == named("A study's directory", 2) == [*Outcome._fields]
+    (fixed,) = re.findall(r"`decision\.json` has `(\w+)` \(of seeds\) and `(\w+)`", PAGE)
+    assert fixed == Plan._fields
 
 
 OBJECTS = {
@@ -275,6 +283,18 @@ def test_exported_results_are_as_told(tmp_path: Path) -> None:
     returns = [run[f"step_{i}"]["test_return_mean"] for i in range(4)]
     last = np.mean([value for (value,) in returns[1:]])
     assert run["absolute_metrics"]["test_return_mean"] == [pytest.approx(last)]
+
+
+def test_the_files_that_a_command_is_asked_for_are_told() -> None:
+    export, comparison, bench, reproduce = rows("Files that a command is asked for")
+    assert [f"RUN/policy_{library}.py" for library in ("numpy", "torch")] == quoted(export[1])[::2]
+    assert quoted(comparison[1]) == [field.name for field in dataclasses.fields(Comparison)]
+    results = [field.name for field in dataclasses.fields(Result)]
+    assert quoted(bench[1]) == ["machine", "results", *results]
+    assert quoted(reproduce[1])[:2] == [f"{name}.md" for name in (CLAIMS, VERDICTS)]
+    versions = {row[0].strip(): row[1] for row in rows("Files of other versions")}
+    formats = quoted(versions["`data.json`, a comparison's"])
+    assert formats == ["format", summary.FORMAT, compare.FORMAT]
 
 
 # --- other versions -------------------------------------------------------------------------------
