@@ -54,7 +54,6 @@ bench: $(VENV)/installed-dev
 
 # The documentation site, in build/site.
 docs: $(VENV)/installed-dev
-	$(BIN)/python -m pip install --quiet --group docs
 	$(BIN)/python docs/site/build.py
 
 # What is published, in dist/: the sources and the wheel.

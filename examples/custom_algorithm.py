@@ -4,7 +4,8 @@
     PYTHONPATH=examples macpo train --algorithm custom_algorithm:Config
 
 A value-based algorithm is a mixer; everything else (targets, weights, replay, seeds, resume) is
-there. The entry point group is `macpo.algorithms`.
+there. docs/own_algorithm.md arrives at this file step by step. The entry point group is
+`macpo.algorithms`.
 """
 
 import sys
@@ -16,11 +17,12 @@ import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 import macpo
+from macpo.bounds import PositiveInt
 from macpo.learners import About, ValueBased, ValueBasedLearner
 from macpo.nets import MLP, Extras
 
 
-class AttentionMixer(eqx.Module):
+class StateMixer(eqx.Module):
     """N times the convex combination of the utilities that the state chooses, plus a value."""
 
     needs: ClassVar[tuple[str, ...]] = ()  # of the extras: this mixer reads none
@@ -28,10 +30,10 @@ class AttentionMixer(eqx.Module):
     attention: MLP
     value: MLP
 
-    def __init__(self, key: PRNGKeyArray, n_agents: int, state_size: int) -> None:
+    def __init__(self, key: PRNGKeyArray, n_agents: int, state_size: int, width: int) -> None:
         a, v = jax.random.split(key)
-        self.attention = MLP(a, state_size, 32, n_agents)
-        self.value = MLP(v, state_size, 32, 1)
+        self.attention = MLP(a, state_size, width, n_agents)
+        self.value = MLP(v, state_size, width, 1)
 
     def __call__(
         self,
@@ -52,13 +54,17 @@ class Config(ValueBased):
         agents="utilities", critic="–", mixer="attention", extra="–", paper="an example"
     )
 
+    width: PositiveInt = 32
+    """Of the hidden layers of the mixer's networks."""
+
     def make(
         self, env: macpo.Environment, weighting: macpo.weighting.Weighting
     ) -> ValueBasedLearner:
         """The learner."""
+        spec = env.spec
 
-        def mixer(key: PRNGKeyArray) -> AttentionMixer:
-            return AttentionMixer(key, env.spec.n_agents, env.spec.state_size)
+        def mixer(key: PRNGKeyArray) -> StateMixer:
+            return StateMixer(key, spec.n_agents, spec.state_size, self.width)
 
         return ValueBasedLearner(env, self, weighting, mixer)
 

@@ -100,6 +100,16 @@ def test_a_display_goes_on_without_its_terminal(error: Exception, monkeypatch: p
         pass
 
 
+def test_a_pipe_is_not_drawn_over_although_a_notebook_asks_for_colours(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(sys, "stdout", printed := io.StringIO())
+    with make_console().status("compiling"):
+        say(make_console(), "a line", style="bold")
+    assert printed.getvalue() == "a line\n"
+
+
 def test_writing_goes_on_once_there_is_space_again():
     class Disk(io.StringIO):
         full = True

@@ -1,14 +1,16 @@
 """Build the documentation site: `make docs`, or `python docs/site/build.py` with the group `docs`.
 
 Its pages are the repository's Markdown files under their own paths, so that links between them hold
-in both places, and the reference, which is written here: the Python API from docstrings, and every
-command with its flags from `--help`.
+in both places; the files that these link to, Python as pages; and the reference, which is written
+here: the Python API from docstrings, and every command with its flags from `--help`.
 """
 
 import contextlib
+import functools
 import importlib
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,27 +23,56 @@ BUILD = ROOT / "build"
 SOURCE, SITE = BUILD / "site-source", BUILD / "site"
 PAGES = (
     *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "benchmarks/README.md"),
-    *("docs/**/*.md", "docs/**/*.png", "docs/**/*.gif", "docs/**/*.svg"),
-    *("results/**/*.md", "results/**/*.png", "results/*.csv", "results/studies/*.toml"),
-    *("examples/*.py", "CITATION.cff", "LICENSE"),
+    *("docs/**/*.md", "results/**/*.md"),
 )
+LINK = re.compile(r"(\]\(|\]: )([^)#\s:]+)")
+"""To a file: `](FILE`, or `]: FILE` of a link that stands elsewhere; none has a scheme."""
 PACKAGES = ("macpo", "macpo.weighting", "macpo.algorithms", "macpo.envs", "macpo.statistics")
 COLUMNS = "100"
+ASSETS = Path("assets")
+SHIM = "https://unpkg.com/iframe-worker/shim"
+"""What the offline plugin takes from elsewhere; ours stands in its place."""
 
 
 def stage() -> None:
-    """Copy the pages, and write those of the reference."""
+    """Copy the pages and what they link to, and write those of the reference."""
     shutil.rmtree(SOURCE, ignore_errors=True)
-    for pattern in PAGES:
-        for file in ROOT.glob(pattern):
-            copy = SOURCE / file.relative_to(ROOT)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(file, copy)
+    for page in (page for pattern in PAGES for page in ROOT.glob(pattern)):
+        text = page.read_text(encoding="utf-8")
+        _write(page, LINK.sub(functools.partial(_followed, page), text))
     reference = SOURCE / "reference"
     reference.mkdir()
     for package in PACKAGES:
         (reference / f"{package}.md").write_text(api_page(package), encoding="utf-8")
     (reference / "commands.md").write_text(commands_page(), encoding="utf-8")
+    (SOURCE / ASSETS).mkdir()
+    for name in ("extra.css", "frame_worker.js"):
+        shutil.copy(Path(__file__).with_name(name), SOURCE / ASSETS)
+
+
+def _followed(page: Path, link: re.Match[str]) -> str:
+    """The link, once its file is there too: a program is a page, for browsers only download it."""
+    file = page.parent / link[2]
+    if file.suffix == ".md" or not file.is_file():
+        return link[0]
+    file = file.resolve()
+    if file.suffix != ".py":
+        _write(file)
+        return link[0]
+    code = file.read_text(encoding="utf-8")
+    name = file.relative_to(ROOT)
+    _write(Path(f"{file}.md"), f"# `{name.as_posix()}`\n\n```python\n{code}```\n")
+    return f"{link[0]}.md"
+
+
+def _write(file: Path, text: str | None = None) -> None:
+    """Put a file of the repository under its own path, with another text if one is given."""
+    copy = SOURCE / file.relative_to(ROOT)
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    if text is None:
+        shutil.copy(file, copy)
+    else:
+        copy.write_text(text, encoding="utf-8")
 
 
 def api_page(package: str) -> str:
@@ -76,6 +107,11 @@ def build() -> None:
     with_extensions = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     words = [zensical, "build", "--strict", "-f", ROOT / "zensical.toml"]
     subprocess.run(words, check=True, env=with_extensions)
+    (SITE / "404.html").unlink()  # its links hold at the root of a server only
+    for page in SITE.rglob("*.html"):
+        ours = os.path.relpath(SITE / ASSETS / "frame_worker.js", page.parent)
+        html = page.read_text(encoding="utf-8").replace(SHIM, Path(ours).as_posix())
+        page.write_text(html, encoding="utf-8")
 
 
 if __name__ == "__main__":

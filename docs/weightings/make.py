@@ -224,8 +224,7 @@ def main(check: bool) -> None:
         "",
         wrapped(
             "One page each, here with the signals that each needs besides `mask`. "
-            "`macpo list weightings` has the same names; "
-            "[how to add one](../../examples/custom_weighting.py)."
+            "`macpo list weightings` has the same names; [how to add one](../own_weighting.md)."
         ),
         "",
     ]

@@ -14,6 +14,12 @@ class UsageError(ValueError):
     """Bad input, described in one sentence: what was wrong, what was expected, what to do.
 
     The command line prints the sentence alone and exits with status 2.
+
+    >>> import macpo
+    >>> macpo.Run(steps=-1)
+    Traceback (most recent call last):
+    ...
+    macpo.errors.UsageError: steps must be at least 1, not -1.
     """
 
 

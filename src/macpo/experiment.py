@@ -23,7 +23,11 @@ NonFiniteRewards: TypeAlias = Literal["refuse", "zero"]
 
 @dataclass(frozen=True)
 class Run:
-    """How an experiment is run; PyMARL's names where its users know them, units in the text."""
+    """How an experiment is run; PyMARL's names where its users know them, units in the text.
+
+    >>> Run(steps=1_000_000, seeds=4).batch_size
+    128
+    """
 
     steps: PositiveInt = 300_000
     """Env steps per seed (PyMARL: t_max)."""
@@ -89,6 +93,10 @@ class Experiment:
 
     What can be constructed can be written to experiment.json and read back. Raises UsageError for
     settings that a file cannot hold and for configurations that it cannot name.
+
+    >>> experiment = Experiment(env="two-step", algorithm="vdn", weighting="per")
+    >>> experiment.weighting.alpha, experiment.run.steps
+    (1.0, 300000)
     """
 
     env: EnvConfig

@@ -91,6 +91,9 @@ def make_env(name: str, **options: Any) -> Any:
     It is an `Environment` or a `HostEnvironment`; which one depends on the name, hence `Any`.
 
     Raises UsageError for a name or an option that does not exist.
+
+    >>> make_env("predator-prey", punishment=-2).spec.n_agents
+    8
     """
     return make_config("envs", name, **options).make()
 

@@ -50,8 +50,21 @@ def fitting(names: int, columns: Sequence[int], width: int) -> list[list[int]]:
 
 
 def make_console() -> Console:
-    """A console on stdout, whose failures end nothing (see `LastingStream`)."""
-    return Console() if sys.stdout is None else Console(file=_file_like(LastingStream(sys.stdout)))
+    """A console on stdout, whose failures end nothing (see `LastingStream`).
+
+    Only a terminal is drawn over, also where FORCE_COLOR asks for colours, as it does in notebooks.
+    """
+    if sys.stdout is None:
+        return Console()
+    terminal = None if _is_terminal(sys.stdout) else False  # None: as its kind allows
+    return Console(file=_file_like(LastingStream(sys.stdout)), force_terminal=terminal)
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    try:
+        return stream.isatty()
+    except ValueError:  # closed
+        return False
 
 
 @contextmanager

@@ -27,7 +27,11 @@ def action_dtype(n_actions: int) -> type[np.int8 | np.int16]:
 
 @dataclass(frozen=True)
 class Spec:
-    """The sizes and conventions that an environment promises to keep."""
+    """The sizes and conventions that an environment promises to keep.
+
+    >>> Spec("doors", n_agents=2, n_actions=3, obs_size=4, state_size=5, episode_limit=50).n_agents
+    2
+    """
 
     name: str
     n_agents: int
@@ -47,7 +51,14 @@ class Spec:
 
 
 class Observation(NamedTuple):
-    """Each agent's view of one state, the global state and the available actions."""
+    """Each agent's view of one state, the global state and the available actions.
+
+    >>> import jax
+    >>> from macpo.envs import PredatorPrey
+    >>> state, step = PredatorPrey().make().reset(jax.random.key(0))
+    >>> step.observation.obs.shape, step.observation.avail_actions.shape
+    ((8, 75), (8, 6))
+    """
 
     obs: Num[Array, "*B N O"]
     state: Num[Array, "*B S"]
@@ -55,7 +66,14 @@ class Observation(NamedTuple):
 
 
 class TimeStep(NamedTuple):
-    """What `reset` and `step` return; a reset never replaces an episode's final observation."""
+    """What `reset` and `step` return; a reset never replaces an episode's final observation.
+
+    >>> import jax
+    >>> from macpo.envs import PredatorPrey
+    >>> state, step = PredatorPrey().make().reset(jax.random.key(0))
+    >>> float(step.reward), bool(step.terminated), bool(step.truncated)
+    (0.0, False, False)
+    """
 
     observation: Observation
     reward: Float[Array, "*B"]

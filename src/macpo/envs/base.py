@@ -31,6 +31,14 @@ class Environment(ABC):
 
     `info` has the same names in every time step; a number that is not known yet is NaN, and is left
     out of means.
+
+    >>> import jax
+    >>> from macpo.envs import TwoStep
+    >>> env = TwoStep().make()
+    >>> state, step = env.reset(jax.random.key(0))
+    >>> state, step = env.step(jax.random.key(1), state, jax.numpy.array([0, 0]))
+    >>> float(step.reward), bool(step.terminated)
+    (0.0, False)
     """
 
     spec: Spec
@@ -64,7 +72,14 @@ class Environment(ABC):
 
 
 def first_step(observation: Observation, **info: Array) -> TimeStep:
-    """The time step of a fresh episode."""
+    """The time step of a fresh episode.
+
+    >>> import jax.numpy as jnp
+    >>> from macpo.envs import Observation
+    >>> seen = Observation(jnp.zeros((2, 3)), jnp.zeros(4), jnp.ones((2, 5), bool))
+    >>> bool(first_step(seen).terminated)
+    False
+    """
     false = jnp.zeros((), bool)
     return TimeStep(observation, jnp.zeros((), jnp.float32), false, false, info)
 

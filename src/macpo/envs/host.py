@@ -24,7 +24,20 @@ MAX_SIDE = 4096
 
 
 class HostEnvironment(ABC):
-    """A plain Python environment. Constructing one is cheap and starts nothing."""
+    """A plain Python environment. Constructing one is cheap and starts nothing.
+
+    >>> import numpy as np
+    >>> from macpo.envs import HostEnvironment, Observation, Spec, TimeStep
+    >>> seen = Observation(np.zeros((1, 1)), np.zeros(1), np.ones((1, 2), bool))
+    >>> class Once(HostEnvironment):
+    ...     spec = Spec("once", 1, 2, obs_size=1, state_size=1, episode_limit=1)
+    ...     def reset(self, seed):
+    ...         return TimeStep(seen, np.float32(0), np.False_, np.False_, {})
+    ...     def step(self, actions):
+    ...         return TimeStep(seen, np.float32(actions[0]), np.True_, np.False_, {})
+    >>> float(Once().step(np.array([1])).reward)
+    1.0
+    """
 
     spec: Spec
     assumptions: tuple[str, ...] = ()
@@ -64,7 +77,13 @@ class HostEnvironment(ABC):
 
 
 class EnvironmentLost(RuntimeError):
-    """The episode cannot continue, and the user is not at fault: a crash, a lost connection."""
+    """The episode cannot continue, and the user is not at fault: a crash, a lost connection.
+
+    >>> raise EnvironmentLost("the game does not answer")
+    Traceback (most recent call last):
+    ...
+    macpo.envs.host.EnvironmentLost: the game does not answer
+    """
 
 
 class HostEnvStub(Environment):

@@ -31,7 +31,14 @@ Infos: TypeAlias = dict[str, dict[str, np.ndarray | float]]
 
 
 def to_pettingzoo(env: Environment | HostEnvironment) -> Untyped:
-    """The environment as a PettingZoo `ParallelEnv`; UsageError if PettingZoo is missing."""
+    """The environment as a PettingZoo `ParallelEnv`; UsageError if PettingZoo is missing.
+
+    >>> import macpo
+    >>> env = macpo.to_pettingzoo(macpo.make_env("two-step"))
+    >>> observations, infos = env.reset(seed=0)
+    >>> sorted(observations)
+    ['agent_0', 'agent_1']
+    """
     try:
         base = importlib.import_module("pettingzoo").ParallelEnv
         spaces = importlib.import_module("gymnasium.spaces")

@@ -45,6 +45,14 @@ def evaluate(
 
     Outcomes that the environment reports (`info`) are among the columns, `test_NAME_mean` each.
     `which`, `env` (another environment than that of the training) and `trust` are as for `load`.
+
+    >>> import macpo
+    >>> small = macpo.Run(steps=64, batch_size=8, test_interval=64, test_nepisode=8)
+    >>> run = macpo.train(macpo.Experiment(env="matrix-game", run=small))
+    memory planned: ...
+    >>> (row,) = macpo.evaluate(run.directory, episodes=16)
+    >>> row["seed"], row["episodes"], row["test_ep_length_mean"]
+    (0, 16, 1.0)
     """
     episodes = checked(episodes, PositiveInt, "episodes")
     seed = checked(seed, NonNegativeInt, "seed")

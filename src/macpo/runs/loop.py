@@ -37,7 +37,15 @@ from macpo.types import Metrics
 
 @dataclass(frozen=True)
 class RunResult:
-    """Where a run is and how it ended."""
+    """Where a run is and how it ended.
+
+    >>> import macpo
+    >>> small = macpo.Run(steps=64, batch_size=8, test_interval=64, test_nepisode=8)
+    >>> run = macpo.train(macpo.Experiment(env="matrix-game", run=small))
+    memory planned: ...
+    >>> run.finished, (run.directory / "metrics.jsonl").exists()
+    (True, True)
+    """
 
     directory: Path
     finished: bool

@@ -42,6 +42,16 @@ class Policy:
     `act` remembers the episode until `reset`; `step` is the same as a pure function. `env`, a name
     or a configuration, is the environment to play in place of that of the training; UsageError if
     its observations or actions are others, or if the policy cannot act for so many agents.
+
+    >>> import macpo
+    >>> small = macpo.Run(steps=64, batch_size=8, test_interval=64, test_nepisode=8)
+    >>> run = macpo.train(macpo.Experiment(env="matrix-game", run=small))
+    memory planned: ...
+    >>> import jax
+    >>> policy = macpo.Policy(run.directory, seed=0)
+    >>> state, step = policy.experiment.env.make().reset(jax.random.key(0))
+    >>> policy.act(step.observation.obs).shape  # an action for each agent
+    (2,)
     """
 
     def __init__(
@@ -193,6 +203,13 @@ def load(
     evaluation; `env` is another environment, by name or as a configuration, whose observations and
     actions are of the same sizes; `trust` lets the run's files name code to import that is not
     registered (SECURITY.md).
+
+    >>> import macpo
+    >>> small = macpo.Run(steps=64, batch_size=8, test_interval=64, test_nepisode=8)
+    >>> run = macpo.train(macpo.Experiment(env="matrix-game", run=small))
+    memory planned: ...
+    >>> macpo.load(run.directory).seed
+    0
     """
     return Policy(directory, seed, env, which, trust=trust)
 

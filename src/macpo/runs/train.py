@@ -60,6 +60,13 @@ def train(
     command that has asked for the run are its `command_line`, which the run's README tells; without
     any it tells of a call from Python. Raises UsageError if the plan does not fit into memory, or
     if the directory holds anything that a run would write over.
+
+    >>> import macpo
+    >>> small = macpo.Run(steps=64, batch_size=8, test_interval=64, test_nepisode=8)
+    >>> run = macpo.train(macpo.Experiment(env="matrix-game", run=small))
+    memory planned: ...
+    >>> run.directory.parent.name
+    'runs'
     """
     console = console or make_console()
     trackers = [*["tensorboard"] * tensorboard, *trackers]
@@ -113,6 +120,14 @@ def resume(
     `command_line` is as for `train`. Raises UsageError if the directory holds no run, if another
     process is training there, if the run's files have been changed, or if it has played as many
     `steps` before.
+
+    >>> import macpo
+    >>> small = macpo.Run(steps=64, batch_size=8, test_interval=64, test_nepisode=8)
+    >>> run = macpo.train(macpo.Experiment(env="matrix-game", run=small))
+    memory planned: ...
+    >>> macpo.resume(run.directory, steps=80).finished
+    memory planned: ...
+    True
     """
     console = console or make_console()
     trackers = [*["tensorboard"] * tensorboard, *trackers]

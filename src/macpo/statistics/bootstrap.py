@@ -54,14 +54,25 @@ Statistic: TypeAlias = Callable[..., Any]
 
 
 class Interval(NamedTuple):
-    """Both ends; NaN where there is none."""
+    """Both ends; NaN where there is none.
+
+    >>> from macpo.statistics import interval
+    >>> low, high = interval([[1.0], [2.0], [3.0]], reps=1000)
+    >>> 1 <= low < high <= 3
+    True
+    """
 
     low: float
     high: float
 
 
 class Difference(NamedTuple):
-    """A statistic of one method minus that of another, and its interval."""
+    """A statistic of one method minus that of another, and its interval.
+
+    >>> from macpo.statistics import difference
+    >>> difference([[3.0], [4.0]], [[1.0], [2.0]], paired=False).value
+    2.0
+    """
 
     value: float
     low: float
@@ -124,7 +135,12 @@ def profile_interval(
     reps: int = REPS,
     seed: int = 0,
 ) -> tuple[Float[np.ndarray, " thresholds"], Float[np.ndarray, " thresholds"]]:
-    """(low, high) of a performance profile at each threshold; NaN and errors as for `interval`."""
+    """(low, high) of a performance profile at each threshold; NaN and errors as for `interval`.
+
+    >>> low, high = profile_interval([[0.0], [1.0], [1.0]], thresholds=[0.5], reps=1000)
+    >>> low, high
+    (array([0.]), array([1.]))
+    """
     array, limits = as_scores(scores), as_thresholds(thresholds)
     check_draws(level, reps, seed)
     if fewest_runs(array) < 2:

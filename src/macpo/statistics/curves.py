@@ -20,7 +20,12 @@ Points: TypeAlias = tuple[ArrayLike, ArrayLike]
 
 
 class Curve(NamedTuple):
-    """The IQM over seeds at each of `env_steps`, and its interval."""
+    """The IQM over seeds at each of `env_steps`, and its interval.
+
+    >>> from macpo.statistics import iqm_curve
+    >>> iqm_curve([([0, 10], [1.0, 3.0]), ([0, 10], [2.0, 4.0])], reps=1000).iqm
+    array([1.5, 3.5])
+    """
 
     env_steps: Float[np.ndarray, " T"]
     iqm: Float[np.ndarray, " T"]
@@ -77,6 +82,13 @@ def aligned(
     at the env steps of the seed with the fewest evaluations there, and at both ends of the span.
 
     Raises UsageError for no curve, for curves without a common env step, and as `area_under_curve`.
+
+    >>> env_steps, values = aligned([([0, 10], [0.0, 10.0]), ([5, 15], [1.0, 2.0])])
+    >>> env_steps
+    array([ 5., 10.])
+    >>> values
+    array([[ 5. , 10. ],
+           [ 1. ,  1.5]])
     """
     points = [_as_points(curve) for curve in curves]
     require(bool(points), "there is no curve; give the evaluations of at least one seed.")

@@ -49,7 +49,11 @@ Verdict: TypeAlias = Literal["different", "undecided", "no difference seen"]
 
 
 class Decision(NamedTuple):
-    """What the pairs so far say."""
+    """What the pairs so far say.
+
+    >>> Decision("undecided", n_pairs=3).n_pairs
+    3
+    """
 
     verdict: Verdict
     n_pairs: int
@@ -57,7 +61,11 @@ class Decision(NamedTuple):
 
 
 class Forecast(NamedTuple):
-    """What further pairs would say, if they are like those so far."""
+    """What further pairs would say, if they are like those so far.
+
+    >>> Forecast(more_pairs=7, chance=1.0).more_pairs
+    7
+    """
 
     more_pairs: int | None
     """Half of the futures show a difference with so many more, or fewer; None if fewer than half

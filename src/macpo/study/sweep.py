@@ -28,7 +28,13 @@ _PAUSE = 0.5
 
 @dataclass(frozen=True)
 class SweepResult:
-    """Where a study is, and how its runs have ended."""
+    """Where a study is, and how its runs have ended.
+
+    >>> from pathlib import Path
+    >>> from macpo import SweepResult
+    >>> SweepResult(Path("studies/weights"), outcomes=(), signal=2).finished
+    False
+    """
 
     directory: Path
     outcomes: tuple[Outcome, ...]
@@ -59,6 +65,13 @@ def sweep(
     this machine; without either, what is fastest here is measured, and a cluster's runs have a core
     each. Raises UsageError for a directory that holds something else, an arm that cannot be trained
     and a cluster that cannot be reached.
+
+    >>> import macpo
+    >>> small = macpo.Run(steps=64, batch_size=8, test_interval=64, test_nepisode=8)
+    >>> arms = {"qmix": macpo.Experiment(env="matrix-game", algorithm="qmix", run=small)}
+    >>> macpo.sweep(macpo.Study("small", arms, seeds=1), jobs=1, cores=1).finished
+    small: ...
+    True
     """
     engines.require_known(engine)  # before anything is made
     console = console or make_console()

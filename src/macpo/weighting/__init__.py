@@ -87,10 +87,17 @@ def make(name: str, **options: Any) -> Weighting:
     """The weighting called `name` (see `macpo list weightings`) with these options.
 
     Raises UsageError for a name or an option that does not exist, or a value out of bounds.
+
+    >>> make("macpo", value_temperature=10.0).value_temperature
+    10.0
     """
     return registry.make_config("weighting", name, **options)
 
 
 def available() -> tuple[str, ...]:
-    """The names that `make` knows."""
+    """The names that `make` knows.
+
+    >>> "macpo" in available()
+    True
+    """
     return tuple(registry.discover("weighting"))

@@ -29,6 +29,11 @@ def taken_probs(
     `avail_actions` holds numbers other than 0 and 1.
 
     Source: MAC-PO, section 4.1 and Eq. (6).
+
+    >>> import numpy as np
+    >>> utilities, avail_actions = np.zeros((2, 3)), np.array([[1, 1, 0], [0, 0, 1]])
+    >>> taken_probs(utilities, np.array([0, 2]), avail_actions)
+    array([0.5, 1. ])
     """
     given = [x for x in (utilities, actions, avail_actions) if x is not None]
     xp = array_namespace(*given)

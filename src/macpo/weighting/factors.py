@@ -15,7 +15,14 @@ Likelihood: TypeAlias = Literal["paper", "additive", "joint", "none"]
 
 
 class Factor(NamedTuple):
-    """A named part of a weight."""
+    """A named part of a weight.
+
+    >>> import numpy as np
+    >>> from macpo.weighting import Signals, factors
+    >>> signals = Signals(np.ones((1, 1)), q=np.array([[4.0]]), target=np.array([[0.0]]))
+    >>> float(np.exp(factors.bellman(0.5).log(signals, np))[0, 0])
+    2.0
+    """
 
     name: str
     needs: tuple[str, ...]

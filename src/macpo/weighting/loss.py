@@ -21,6 +21,11 @@ def weighted_loss(
     have the shape of `loss`, or broadcast to it.
 
     Raises UsageError if they do not, or if the mask holds numbers other than 0 and 1.
+
+    >>> import numpy as np
+    >>> loss, weights = np.array([1.0, 2.0, 9.0]), np.array([0.5, 1.5, 1.0])
+    >>> float(weighted_loss(loss, weights, mask=np.array([1, 1, 0])))
+    1.75
     """
     xp = array_namespace(loss, weights, mask)
     for name, x in (("weights", weights), ("mask", mask)):

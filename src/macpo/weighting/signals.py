@@ -17,7 +17,13 @@ from macpo.weighting.arrays import (
 
 
 class Signals(NamedTuple):
-    """Arrays of one library. All but `mask` may be None; `MEANING` explains each."""
+    """Arrays of one library. All but `mask` may be None; `MEANING` explains each.
+
+    >>> import numpy as np
+    >>> from macpo.weighting import Signals
+    >>> Signals(np.ones((1, 2)), q=np.array([[1.0, 2.0]]), target=np.zeros((1, 2))).td_error
+    array([[1., 2.]])
+    """
 
     mask: Bool[Array, "B T"]
     q: Float[Array, "B T"] = None

@@ -33,7 +33,12 @@ SCALE_RATE = 0.01
 
 
 class RunningMean(NamedTuple):
-    """A running mean: x ← x + rate · (observed − x), once per batch."""
+    """A running mean: x ← x + rate · (observed − x), once per batch.
+
+    >>> from macpo.weighting import make
+    >>> [mean.name for mean in make("discor-net").running_means()]
+    ['temperature']
+    """
 
     name: str
     initial: float
@@ -45,7 +50,16 @@ class RunningMean(NamedTuple):
 
 
 class WeightingOutput(NamedTuple):
-    """The weights of a batch, and the state for the next one."""
+    """The weights of a batch, and the state for the next one.
+
+    >>> import numpy as np
+    >>> from macpo.weighting import Signals, make
+    >>> weigh = make("per", alpha=1, beta=0, epsilon=0)
+    >>> q, mask = np.array([[1.0, 3.0]]), np.ones((1, 2))
+    >>> output = weigh.apply({}, Signals(mask, q=q, target=0 * q))
+    >>> output.weights
+    array([[0.5, 1.5]])
+    """
 
     weights: Float[Array, "B T"]
     """[B, T, N] for weightings per agent."""
@@ -81,6 +95,15 @@ class Weighting(ABC):
 
     A subclass has options of its own and says in `factors` what its weights are made of; see
     `macpo.weighting.macpo`. Options are checked against the bounds in their types (`macpo.bounds`).
+
+    >>> import numpy as np
+    >>> from macpo.weighting import Weighting, factors
+    >>> class Root(Weighting):
+    ...     def factors(self):
+    ...         return (factors.bellman(0.5),)
+    >>> q, target = np.array([[4.0, 9.0]]), np.zeros((1, 2))
+    >>> Root(normalise="none")(q=q, target=target, mask=np.ones((1, 2)))
+    array([[2., 3.]])
     """
 
     normalise: Normalise = "mean"
@@ -281,7 +304,17 @@ class Weighting(ABC):
 
 @dataclass(frozen=True)
 class BoltzmannWeighting(Weighting):
-    """A weighting that depends on the agents' policies, Boltzmann policies of their utilities."""
+    """A weighting that depends on the agents' policies, Boltzmann policies of their utilities.
+
+    >>> import numpy as np
+    >>> from macpo.weighting import BoltzmannWeighting, factors
+    >>> class Joint(BoltzmannWeighting):
+    ...     def factors(self):
+    ...         return (factors.joint(),)
+    >>> pi_taken = np.array([[[0.5, 0.5], [0.0, 1.0]]])  # [B, T, N]
+    >>> Joint(normalise="none")(pi_taken=pi_taken, mask=np.ones((1, 2)))
+    array([[1.5, 2. ]])
+    """
 
     policy_temperature: Positive = 1.0
     """Temperature of the Boltzmann policies; 1 in the paper."""
@@ -336,7 +369,12 @@ class Product(Weighting):
 
 
 def effective_sample_size(weights: Float[Array, "*B"], mask: Bool[Array, "*B"]) -> Float[Array, ""]:
-    """(Σw)² / Σw² over valid steps: how many equally weighted steps this batch is worth."""
+    """(Σw)² / Σw² over valid steps: how many equally weighted steps this batch is worth.
+
+    >>> import numpy as np
+    >>> float(effective_sample_size(np.array([1.0, 1.0, 0.0, 9.0]), np.array([1, 1, 1, 0])))
+    2.0
+    """
     xp = array_namespace(weights, mask)
     valid = as_flags(mask, "effective_sample_size: mask")
     w = xp.where(valid, weights, xp.zeros_like(weights))

@@ -1,6 +1,8 @@
 """The examples of docs/environments.md run as printed."""
 
+import dataclasses
 import importlib.util
+import itertools
 import re
 import shlex
 import sys
@@ -10,7 +12,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from macpo import registry
 from macpo.cli import main
+from macpo.types import Observation, Spec, TimeStep
+from tests.support.growing import installed
 from tests.support.paths import ROOT
 
 PAGE = (ROOT / "docs" / "environments.md").read_text()
@@ -66,6 +71,33 @@ def test_the_commands_of_an_example_work(example: Example, folder: Path) -> None
         with pytest.raises(SystemExit) as stop:
             main(small(command))
         assert stop.value.code == 0, command
+
+
+def test_the_parts_of_an_environment_are_told() -> None:
+    steps = PAGE.partition("\n## From an empty file\n")[2].partition("\n## ")[0]
+    first, second = re.findall(r"(?:^ +\|.*\n)+", steps, re.M)
+    names = [re.findall(r"`(\w+)`", line.split("|")[1]) for line in first.splitlines()]
+    assert [*itertools.chain(*names)] == [field.name for field in dataclasses.fields(Spec)]
+    names = [re.findall(r"`(\w+)`", line.split("|")[1]) for line in second.splitlines()]
+    assert [*itertools.chain(*names)] == [*TimeStep._fields]
+    assert f"`Observation({', '.join(Observation._fields)})`" in second
+    told = {"truncation_is_terminal": "no", "obs_agent_id": "yes", "obs_last_action": "yes"}
+    defaults = {field.name: field.default for field in dataclasses.fields(Spec)}
+    for name, word in told.items():
+        (line,) = (line for line in first.splitlines() if f"`{name}`" in line)
+        assert f"({word})" in line and defaults[name] is (word == "yes")
+
+
+def test_an_entry_point_gives_an_environment_its_name(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (doors,) = (example for example in EXAMPLES if example.module == "my_doors")
+    (folder / "my_doors.py").write_text(doors.source)
+    monkeypatch.syspath_prepend(folder)
+    with installed(PAGE, folder):
+        config = registry.make_config("envs", "doors", options={"n": 4})
+        assert registry.name_of(config) == "doors"
+        assert config.make().spec.n_actions == 4
 
 
 def test_the_snippet_of_the_way_back_runs() -> None:

@@ -126,9 +126,22 @@ def test_the_claims_are_judged_on_the_records(figure: str, monkeypatch: pytest.M
     assert written == (RESULTS / "claims" / figure / "claims.md").read_text()
 
 
-def test_the_readme_shows_the_claims_as_they_were_judged():
-    shown = {table.strip() for table in tables((ROOT / "README.md").read_text())}
-    assert {claims(figure) for figure in CLAIMS} <= shown
+def test_the_pages_show_the_claims_as_they_were_judged():
+    front, results = (
+        {table.strip() for table in tables(page.read_text())}
+        for page in (ROOT / "README.md", RESULTS / "README.md")
+    )
+    assert claims("fig2") in front
+    assert {claims(figure) for figure in CLAIMS} <= front | results
+
+
+def test_the_front_page_has_the_return_of_each_method_at_each_punishment():
+    (table,) = (table for table in tables((ROOT / "README.md").read_text()) if "| QPLEX |" in table)
+    names, _, *rows = map(cells, table.splitlines())
+    assert len(rows) == 4
+    for punishment, *returns in rows:
+        final = scores("algorithms", f"predator-prey-punishment{punishment.replace('−', '-')}")
+        assert returns == [final[name].split()[0] for name in names[1:]]
 
 
 def test_the_readme_tells_the_returns_of_the_tables():

@@ -1,30 +1,19 @@
 """The documentation site, as far as it can be told without building it."""
 
-import importlib.util
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from macpo.cli import COMMANDS
 from tests.support.paths import ROOT
+from tests.support.site import script
 
 CONFIG: dict[str, Any] = tomllib.loads((ROOT / "zensical.toml").read_text())["project"]
 ELSEWHERE = {"docs/status.md"}
 """Pages that are for contributors, and that others link to."""
-
-
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / "site" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def pages(entries: Any) -> Iterator[str]:
@@ -84,8 +73,25 @@ def test_a_doctest_without_a_fence_gets_one() -> None:
     assert html.count("<pre>") == 2 and "<blockquote>" not in html
 
 
-@pytest.mark.slow
-def test_the_site_is_built_without_a_warning() -> None:
-    pytest.importorskip("zensical", reason="needs the group docs: make docs")
-    subprocess.run([sys.executable, ROOT / "docs" / "site" / "build.py"], check=True)
-    assert "macpo train" in (ROOT / "build" / "site" / "index.html").read_text()
+def test_a_formula_becomes_mathml_and_code_stays() -> None:
+    markdown = pytest.importorskip("markdown", reason="needs the group docs: make docs")
+    pytest.importorskip("latex2mathml", reason="needs the group docs: make docs")
+    html = markdown.markdown(
+        "Weigh $\\mathbf u_1$ but not `$OUT`, for 5 $ or 6 $.\n\n$$x = 1$$",
+        extensions=[script("mathml").Formulas()],
+    )
+    assert html.count("<math") == 2 and html.count('display="block"') == 1
+    assert "<mi>𝐮</mi>" in html and "<code>$OUT</code>" in html and "5 $ or 6 $." in html
+
+
+def test_a_program_that_a_page_links_to_is_a_page_too(source: Path) -> None:
+    text = (source / "docs" / "method.md").read_text(encoding="utf-8")
+    assert "](../src/macpo/weighting/factors.py.md)" in text
+    page = (source / "src" / "macpo" / "weighting" / "factors.py.md").read_text(encoding="utf-8")
+    assert page.startswith("# `src/macpo/weighting/factors.py`") and "def joint_probability" in page
+
+
+def test_diagrams_are_as_their_script_draws_them() -> None:
+    diagrams = script("diagrams", ROOT / "docs" / "images")
+    for name, draw in diagrams.DIAGRAMS.items():
+        assert (ROOT / "docs" / "images" / name).read_text(encoding="utf-8") == draw()
