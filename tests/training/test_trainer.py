@@ -155,7 +155,9 @@ def test_updates_are_told_the_epsilon_that_the_newest_episodes_were_played_with(
     _, metrics = as_published()
     learned = metrics["updates"] > 0
     assert len(set(metrics["epsilon"][learned].tolist())) > 1
-    np.testing.assert_array_equal(metrics["batch_epsilon"][learned], metrics["epsilon"][learned])
+    # the same sum twice in a program may be rounded twice
+    told, played = metrics["batch_epsilon"][learned], metrics["epsilon"][learned]
+    np.testing.assert_allclose(told, played, rtol=1e-6)
 
 
 def test_there_is_no_update_before_a_whole_batch_has_been_played():
