@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from macpo.terminal import LastingStream, command, lasting_output, make_console, say
+from macpo.terminal import (
+    LastingStream,
+    command,
+    lasting_output,
+    make_console,
+    say,
+    stdout_console,
+)
 
 MARKUP = "a[seed1]b [/x] [red]c[/red] :smile: http://x.y/" + "long" * 50
 
@@ -105,9 +112,10 @@ def test_a_pipe_is_not_drawn_over_although_a_notebook_asks_for_colours(
 ):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setattr(sys, "stdout", printed := io.StringIO())
-    with make_console().status("compiling"):
-        say(make_console(), "a line", style="bold")
-    assert printed.getvalue() == "a line\n"
+    for console in (make_console(), stdout_console()):
+        with console.status("compiling"):
+            say(console, "a line", style="bold")
+    assert printed.getvalue() == "a line\na line\n"
 
 
 def test_writing_goes_on_once_there_is_space_again():

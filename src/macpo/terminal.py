@@ -6,7 +6,7 @@ import shlex
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 from rich.console import Console
 from rich.text import Text
@@ -49,20 +49,26 @@ def fitting(names: int, columns: Sequence[int], width: int) -> list[list[int]]:
     return parts
 
 
-def make_console() -> Console:
-    """A console on stdout, whose failures end nothing (see `LastingStream`).
+def stdout_console() -> Console:
+    """A console on whatever stdout is when it prints.
 
     Only a terminal is drawn over, also where FORCE_COLOR asks for colours, as it does in notebooks.
     """
+    return Console(force_terminal=_unless_terminal(sys.stdout))
+
+
+def make_console() -> Console:
+    """A console on stdout as it is now, whose failures end nothing (see `LastingStream`)."""
     if sys.stdout is None:
         return Console()
-    terminal = None if _is_terminal(sys.stdout) else False  # None: as its kind allows
-    return Console(file=_file_like(LastingStream(sys.stdout)), force_terminal=terminal)
+    stream = _file_like(LastingStream(sys.stdout))
+    return Console(file=stream, force_terminal=_unless_terminal(sys.stdout))
 
 
-def _is_terminal(stream: TextIO) -> bool:
+def _unless_terminal(stream: TextIO | None) -> Literal[False] | None:
+    """For `force_terminal`: None, as its kind allows, for a terminal; False for all else."""
     try:
-        return stream.isatty()
+        return None if stream is not None and stream.isatty() else False
     except ValueError:  # closed
         return False
 

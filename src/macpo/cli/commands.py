@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 
 import tyro
 import tyro.constructors
-from rich.console import Console
 
 import macpo
 from macpo import presets, registry
@@ -42,7 +41,7 @@ from macpo.study import grid
 from macpo.study.directory import StudyDirectory
 from macpo.study.file import StudyFile
 from macpo.study.file import read as read_study
-from macpo.terminal import say
+from macpo.terminal import say, stdout_console
 from macpo.training.host.pool import Workers
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
     from macpo.report.tables import Table
     from macpo.report.writing import Written
 
-_console = Console()
+_console = stdout_console()
 _Flags = TypeVar("_Flags")
 _Trust: TypeAlias = Annotated[
     bool,

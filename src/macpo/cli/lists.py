@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -12,11 +11,11 @@ from macpo import registry
 from macpo.cli import LISTS
 from macpo.cli.described import Described, described_plugins, described_presets
 from macpo.errors import UsageError, nearest, shown
-from macpo.terminal import fitting
+from macpo.terminal import fitting, stdout_console
 
 MAX_CELL = 24
 """Columns of a terminal that a cell takes; a longer one goes on in the next line."""
-_console = Console()
+_console = stdout_console()
 _PLUGINS: Mapping[str, registry.Kind] = {
     "environments": "envs",
     "algorithms": "algorithms",

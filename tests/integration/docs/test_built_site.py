@@ -99,6 +99,11 @@ def test_formulas_are_drawn_without_a_script(site: Path) -> None:
     assert "<mi>𝐮</mi>" in html and "<mi>ℬ</mi>" in html and "$" not in html
 
 
+def test_the_star_of_q_star_is_no_emphasis(site: Path) -> None:
+    html = (site / "docs" / "algorithms.html").read_text(encoding="utf-8")
+    assert "an unrestricted Q*" in html and "<em>" not in html
+
+
 def test_every_page_opens_on_a_telephone_without_a_complaint(
     browser: Browser, pages: dict[Path, Page]
 ) -> None:
