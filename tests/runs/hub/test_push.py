@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import macpo
+from macpo.cli import main
 from macpo.errors import UsageError
 from macpo.experiment import to_dict
 from macpo.runs.claim import claimed
@@ -73,6 +74,16 @@ def test_a_private_repository_is_made_private(files: RunDirectory, hub: Hub):
     assert hub.repos[REPO].private
 
 
+def test_the_command_takes_what_the_function_takes(
+    files: RunDirectory, hub: Hub, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit) as stop:
+        main(["push", str(files.path), REPO, "--private", "--message", "as it was"])
+    assert stop.value.code == 0 and hub.repos[REPO].private
+    assert hub.repos[REPO].messages[-1] == "as it was"
+    assert capsys.readouterr().out.endswith(f"pushed: {hub.address}/{REPO}\n")
+
+
 def test_nothing_is_uploaded_to_a_public_repository_that_is_to_be_private(
     files: RunDirectory, hub: Hub
 ):
@@ -120,6 +131,17 @@ def test_a_run_with_damaged_or_no_parameters_is_refused(files: RunDirectory, hub
         macpo.push(files.path, REPO)
     files.model.unlink()
     with pytest.raises(UsageError, match=r"no model.safetensors: it has not reached a checkpoint"):
+        macpo.push(files.path, REPO)
+    assert hub.asked == []
+
+
+def test_a_link_which_could_publish_any_file_is_refused(
+    files: RunDirectory, hub: Hub, tmp_path: Path
+):
+    (tmp_path / "secret").write_text("secret")
+    files.episode.unlink()
+    files.episode.symlink_to(tmp_path / "secret")
+    with pytest.raises(UsageError, match=r"episode.gif is a link, and links are not published"):
         macpo.push(files.path, REPO)
     assert hub.asked == []
 

@@ -99,6 +99,10 @@ def push(
 
 
 def _read(file: Path, most_bytes: int) -> bytes:
+    require(
+        not file.is_symlink(),  # a run of somebody else's could publish any file of yours
+        f"{file} is a link, and links are not published; put the file itself there, or remove it.",
+    )
     with disk_errors(file, "read"):
         content = file.read_bytes()
     require(
