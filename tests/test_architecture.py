@@ -101,6 +101,18 @@ def test_other_projects_environments_are_imported_by_nobody_who_does_not_use_the
     assert [p for p in MODULES if imported(p) & theirs] == []
 
 
+def test_the_hubs_client_is_imported_where_something_is_pushed_or_pulled_and_only_then():
+    theirs = {
+        p: text
+        for p in MODULES
+        if ":huggingface_hub" in imported(p)
+        for text in [(SOURCE / p).read_text()]
+    }
+    assert {p.parent for p in theirs} == {Path("runs/hub")}
+    at_once = re.compile(r"^(from|import) huggingface_hub", re.M)
+    assert [str(p) for p, text in theirs.items() if at_once.search(text)] == []
+
+
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
 def test_the_pages_tell_the_same_order(page: str):
     told = re.search(r"errors[ ,→]+field_types.*?\bcli\b", (ROOT / page).read_text(), re.DOTALL)

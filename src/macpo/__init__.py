@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from macpo.interop.to_pettingzoo import to_pettingzoo
     from macpo.registry import make_env
     from macpo.runs.evaluate import evaluate
+    from macpo.runs.hub.pull import pull
+    from macpo.runs.hub.push import push
     from macpo.runs.loop import RunResult
     from macpo.runs.policy import Policy, load
     from macpo.runs.train import resume, train
@@ -46,6 +48,8 @@ __all__ = [
     "evaluate",
     "load",
     "make_env",
+    "pull",
+    "push",
     "resume",
     "statistics",
     "sweep",
@@ -71,6 +75,8 @@ _lazy, __dir__ = lazy_names(
         "evaluate": "macpo.runs.evaluate",
         "load": "macpo.runs.policy",
         "make_env": "macpo.registry",
+        "pull": "macpo.runs.hub.pull",
+        "push": "macpo.runs.hub.push",
         "resume": "macpo.runs.train",
         "statistics": "macpo.statistics",
         "sweep": "macpo.study.sweep",

@@ -20,6 +20,7 @@ _EXTRAS = {
     "tensorboardX": "TensorBoard files: pip install 'macpo[tensorboard]'",
     "wandb": "metrics in Weights & Biases: pip install 'macpo[wandb]'",
     "trackio": "metrics in trackio: pip install 'macpo[trackio]'",
+    "huggingface_hub": "macpo push and pull: pip install 'macpo[hub]'",
     "av": "films as MP4: pip install 'macpo[video]'",
     "torch": "the PyTorch contender of `macpo bench`: pip install 'macpo[bench]'",
     "pettingzoo": "environments of PettingZoo, and ours as such: pip install 'macpo[pettingzoo]'",

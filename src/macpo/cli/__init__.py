@@ -64,6 +64,10 @@ COMMANDS: Mapping[str, Command] = {
     "export": Command(
         "Write results for other programs, or a policy that acts without macpo and JAX."
     ),
+    "push": Command(
+        "Publish a trained run on the Hugging Face Hub, with a model card of its numbers."
+    ),
+    "pull": Command("Fetch a published run; `macpo evaluate` and others take it as any run."),
     "check-env": Command(
         "Play an environment with random actions and report every promise that it breaks.",
         " ENVIRONMENT [flags]",

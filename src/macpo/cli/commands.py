@@ -41,7 +41,7 @@ from macpo.study import grid
 from macpo.study.directory import StudyDirectory
 from macpo.study.file import StudyFile
 from macpo.study.file import read as read_study
-from macpo.terminal import say, stdout_console
+from macpo.terminal import command, say, stdout_console
 from macpo.training.host.pool import Workers
 
 if TYPE_CHECKING:
@@ -945,6 +945,60 @@ def _export_policy(flags: _Export) -> None:
     say(_console, f"{policy}: {file}")
 
 
+@dataclass(frozen=True)
+class _Push:
+    run: Annotated[Path, tyro.conf.Positional]
+    """Run directory, finished or stopped. Uploaded are experiment.json, metrics.jsonl,
+    absolute.jsonl, model.safetensors, best.safetensors, learning_curve.png and episode.gif, as far
+    as they are there, and a model card as README.md. Never uploaded are checkpoints, replay, the
+    run's own README with your notes, and sessions.json, which holds your commands."""
+    repo: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="OWNER/NAME")]
+    """The repository; made if there is none, else it gets another commit."""
+    private: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Make it private; one that is there and public is refused."""
+    message: str | None = None
+    """Of the commit; default: `macpo push OWNER/NAME`."""
+    dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Only show what would be uploaded."""
+    trust: _Trust = False
+
+
+def _push(arguments: list[str]) -> None:
+    from macpo.runs.hub.push import to_push
+
+    flags: _Push = _parse(_Push, arguments, "macpo push", COMMANDS["push"].summary)
+    trust = _trusted(flags.trust)
+    uploads, notes = to_push(flags.run, flags.repo, trust=trust)
+    for upload in uploads:
+        say(_console, f"{len(upload.content):>13,} bytes  {upload.name}")
+    for note in notes:
+        say(_console, note, "yellow")
+    if flags.dry_run:
+        say(_console, f"to {flags.repo}; nothing has been uploaded")
+        return
+    address = macpo.push(
+        flags.run, flags.repo, private=flags.private, message=flags.message, trust=trust
+    )
+    say(_console, f"pushed: {address}")
+
+
+@dataclass(frozen=True)
+class _Pull:
+    repo: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="OWNER/NAME")]
+    """A repository that `macpo push` has made."""
+    revision: str | None = None
+    """A branch, tag or commit; default: the newest commit."""
+    out: Path | None = None
+    """The run's directory, new or empty; default: runs/NAME."""
+
+
+def _pull(arguments: list[str]) -> None:
+    flags: _Pull = _parse(_Pull, arguments, "macpo pull", COMMANDS["pull"].summary)
+    with _console.status(f"fetching {flags.repo}"):
+        directory = macpo.pull(flags.repo, flags.out, revision=flags.revision)
+    say(_console, f"pulled: {directory}; try `{command('macpo', 'evaluate', directory)}`")
+
+
 def _check_env(arguments: list[str]) -> int:
     from macpo.envs.host import HostEnvironment
     from macpo.interop import check
@@ -1066,6 +1120,8 @@ RUN: Mapping[str, Callable[[list[str]], int | None]] = {
     "reproduce": _reproduce,
     "compare": _compare,
     "export": _export,
+    "push": _push,
+    "pull": _pull,
     "check-env": _check_env,
     "check-weighting": _check_weighting,
     "check-algorithm": _check_algorithm,

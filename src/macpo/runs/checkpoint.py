@@ -39,9 +39,11 @@ def none_yet(directory: Path) -> bool:
 
 def drop(directory: Path) -> None:
     """Delete all checkpoints of a folder, oldest first, and nothing else; a note is left."""
+    _make(directory)
     write_atomically(
         directory / DROPPED,
-        b"The run's checkpoints have been dropped by macpo clean: it cannot be continued.",
+        b"The run's checkpoints have been dropped by macpo clean, or left where it was trained by "
+        b"macpo push: it cannot be continued.",
     )
     for file in reversed(files(directory)):
         with disk_errors(file):

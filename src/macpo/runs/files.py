@@ -39,7 +39,7 @@ def write_atomically(file: Path, *parts: bytes | memoryview) -> None:
                 handle.flush()
                 sync(handle.fileno())
             temporary.replace(file)
-            _sync_directory(file.parent)
+            sync_directory(file.parent)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -118,7 +118,8 @@ def sync(handle: int) -> None:
             raise
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Have the names in a directory written to the disk, where its file system can do that."""
     try:
         handle = os.open(directory, os.O_RDONLY)
     except PermissionError:  # one may write into a directory that one may not read

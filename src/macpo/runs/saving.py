@@ -162,7 +162,8 @@ def last_state(
     if checkpoint.is_dropped(directory.checkpoints):
         raise UsageError(
             f"the checkpoints of {directory.path} have been dropped, so that it cannot be extended "
-            "or continued; train again in another directory with `macpo train`."
+            "or continued (a run that was pulled never has any); train again in another directory "
+            "with `macpo train`."
         )
     if not checkpoint.none_yet(directory.checkpoints) and _size(directory.metrics):
         raise UsageError(

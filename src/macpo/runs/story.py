@@ -40,7 +40,7 @@ def tell(files: RunDirectory, experiment: Experiment) -> str:
     parts = [
         "## What has come of it",
         _state(files, experiment, sessions, results),
-        *_table(results),
+        *results_table(results),
         "## How it came about",
         *_history(files, sessions),
     ]
@@ -111,7 +111,8 @@ def _state(
     )
 
 
-def _table(results: Mapping[int, Result]) -> list[str]:
+def results_table(results: Mapping[int, Result]) -> list[str]:
+    """A line of Markdown for each seed, and what the columns are; nothing without seeds."""
     if not results:
         return []
     head = ("seed", "env steps", "last evaluation", "best evaluation", "absolute metric")

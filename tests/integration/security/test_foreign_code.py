@@ -84,6 +84,7 @@ COMMANDS: dict[str, list[str]] = {
     "render elsewhere": ["render", "run", "--env", "two-step"],
     "resume": ["resume", "run"],
     "resume on": ["resume", "run", "--steps", "10"],
+    "push": ["push", "run", "me/run"],
     "train": ["train", "--config", "run/experiment.json"],
     "train with a preset": ["train", "--config", "run/experiment.json", "--preset", "pymarl"],
     "sweep": ["sweep", "study"],
