@@ -140,7 +140,7 @@ def test_a_long_word_is_cut_in_the_message(command: list[str], capsys: pytest.Ca
 def test_help_shows_the_bounds_of_settings(capsys: pytest.CaptureFixture[str]):
     assert run("train", "--algorithm", "coma", "--help") == 0
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    assert "Env steps per seed (PyMARL: t_max). (default: 300000; at least 1)" in text
+    assert "a run that learns offline. (default: 300000; at least 0)" in text
     assert "Exploration once annealed. (default: 0.01; between 0 and 1)" in text
     for flag, bounds in flags_with_bounds("coma").items():
         _, described = text.split(f" {flag} ", 1)

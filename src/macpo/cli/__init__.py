@@ -64,6 +64,9 @@ COMMANDS: Mapping[str, Command] = {
     "export": Command(
         "Write results for other programs, or a policy that acts without macpo and JAX."
     ),
+    "export-replay": Command(
+        "Write the episodes in a run's replay as a file to read elsewhere or to learn from.",
+    ),
     "check-env": Command(
         "Play an environment with random actions and report every promise that it breaks.",
         " ENVIRONMENT [flags]",
