@@ -14,22 +14,26 @@ from rich.console import Console
 
 import macpo
 from macpo import Experiment, Run, UsageError, read_replay, write_replay
+from macpo.algorithms import VDN
 from macpo.envs import PredatorPrey
 from macpo.replay import Replay
 from macpo.runs.cleaning import clean
 from macpo.runs.directory import RunDirectory
 from macpo.runs.offline import filled, pinned, read_episodes
+from macpo.runs.record.moment import moment_files, read_moment
 from macpo.runs.replay_file import read_about
 from macpo.runs.saving import last_state
+from macpo.training.host.pool import Workers
 from macpo.training.player import CompiledPlayer
 from macpo.training.trainer import TrainState, make_trainer
 from tests.runs.conftest import SMALL, rows, train
+from tests.support.sums import Config as Sums
 
 
 def state_of(directory: Path) -> TrainState:
     """Of the run's last checkpoint."""
     files = RunDirectory(directory)
-    experiment = files.read_experiment()
+    experiment = files.read_experiment(trust=True)
     state = last_state(files, experiment, lambda: make_trainer(experiment).state_shapes).state
     assert state is not None
     return state
@@ -244,6 +248,37 @@ def test_all_seeds_begin_with_the_same_episodes(file: Path, tmp_path: Path, lear
     assert [line for line in lines if line["seed"] == 0] == alone[:11]
 
 
+@pytest.mark.slow
+def test_replay_is_recorded_at_moments_counted_in_updates(file: Path, tmp_path: Path):
+    experiment = offline(file, updates=20)
+    quiet = Console(quiet=True)
+    macpo.train(experiment, tmp_path / "run", console=quiet, record_weights=2)
+    moments = [read_moment(x) for x in moment_files(tmp_path / "run" / "replay")]
+    assert [(m.about.env_steps, m.about.updates) for m in moments] == [(0, 10), (0, 20)]
+
+
+@pytest.mark.slow
+def test_an_environment_that_workers_play_is_learned_offline_too(tmp_path: Path):
+    options = {"batch_size_run": 4, "batch_size": 8, "buffer_size": 64, "test_nepisode": 4}
+    played = Experiment(
+        env=Sums(), algorithm=VDN(rnn_hidden_dim=8), run=Run(steps=60, test_interval=30, **options)
+    )
+    quiet, workers = Console(quiet=True), Workers(count=2)
+    macpo.train(played, tmp_path / "played", console=quiet, workers=workers)
+    macpo.export_replay(tmp_path / "played", tmp_path / "sums.npz", trust=True)
+    assert not next(read_replay(tmp_path / "sums.npz")).encoded  # replay holds observations
+    learned = replace(
+        played,
+        replay=Replay(from_file=str(tmp_path / "sums.npz")),
+        run=Run(steps=0, updates=20, test_interval=10, **options),
+    )
+    macpo.train(learned, tmp_path / "learned", console=quiet, workers=workers)
+    lines = [json.loads(line) for line in rows(tmp_path / "learned").splitlines()]
+    assert [x["updates"] for x in lines if x["kind"] == "test"] == [10, 20]
+    same = [state_of(tmp_path / name).replay_buffer for name in ("played", "learned")]
+    jax.tree.map(np.testing.assert_array_equal, *same)
+
+
 # --- learning on ----------------------------------------------------------------------------------
 
 
@@ -288,6 +323,7 @@ def test_a_file_must_be_the_one_that_was_noted(file: Path, tmp_path: Path):
         ({"algorithm": "vdac"}, "vdac learns on-policy, from the episodes that it has just played"),
         ({"algorithm": "dop"}, "dop with weighting uniform also learns from the newest episodes"),
         ({"weighting": "remern-net"}, "qmix with weighting remern-net also learns from the newest"),
+        ({"replay": Replay(from_file="/dev/zero")}, "/dev/zero is no regular file"),
         ({"replay": Replay(from_file="nowhere.npz")}, "cannot read .*nowhere.npz"),
     ],
     ids=str,

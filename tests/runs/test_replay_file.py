@@ -323,6 +323,8 @@ def test_a_file_that_is_no_archive_or_not_there_is_refused(tmp_path: Path):
     (tmp_path / "text.npz").write_text("no archive")
     with pytest.raises(UsageError, match="is no file of episodes"):
         read_replay(tmp_path / "text.npz")
+    with pytest.raises(UsageError, match="/dev/zero is no regular file"):
+        read_replay("/dev/zero")
     with pytest.raises(UsageError, match=r"cannot read .*nowhere.npz"):
         read_replay(tmp_path / "nowhere.npz")
 

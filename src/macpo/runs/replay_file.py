@@ -10,6 +10,7 @@ import io
 import json
 import math
 import os
+import stat
 import tokenize
 import zipfile
 import zlib
@@ -277,8 +278,19 @@ def read_chunks(file: Path, about: About) -> Iterator[Chunk]:
 
 def sha256_of(file: Path) -> str:
     """The checksum of a file's content."""
-    with disk_errors(file, "read"), file.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+    with disk_errors(file, "read"):
+        _require_regular(file)
+        with file.open("rb") as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _require_regular(file: Path) -> None:
+    """UsageError for a folder, and for a device or a pipe, which might never end."""
+    require(
+        stat.S_ISREG(file.stat().st_mode),
+        f"{file} is no regular file; name one that `macpo export-replay` or macpo.write_replay has "
+        "made.",
+    )
 
 
 _DAMAGE = (
@@ -299,6 +311,7 @@ _DAMAGE = (
 def _opened(file: Path) -> Generator[zipfile.ZipFile]:
     """A file's archive; whatever is wrong with it is raised as UsageError."""
     with disk_errors(file, "read"):
+        _require_regular(file)
         with file.open("rb") as handle:
             require(
                 handle.read(4) == b"PK\x03\x04",
