@@ -28,8 +28,8 @@ class Run:
     steps: NonNegativeInt = 300_000
     """Env steps per seed (PyMARL: t_max); 0 for a run that learns offline."""
     updates: NonNegativeInt = 0
-    """Gradient steps of a run that learns offline, from the episodes of --replay.from alone, with
-    --steps 0. Its intervals are counted in updates too (docs/offline.md)."""
+    """Gradient steps of a run that learns offline: with steps 0, from the episodes of replay.from
+    alone. Its intervals are counted in updates too (docs/offline.md)."""
     seeds: PositiveInt = 1
     """How many seeds are trained at once, in one compiled program."""
     seed: NonNegativeInt = 0

@@ -16,6 +16,7 @@ from macpo.runs import replay_file
 from macpo.runs.episodes import CHUNK
 from macpo.runs.replay_file import read_about
 from macpo.types import Spec
+from tests.support.torture.damage import VALUES
 
 SPEC = Spec("my-game", n_agents=2, n_actions=3, obs_size=4, state_size=5, episode_limit=6)
 
@@ -317,6 +318,32 @@ def test_a_file_that_is_not_what_it_says_is_refused(tmp_path: Path, what: str):
     file = changed(written(tmp_path / "damaged.npz"), change)
     with pytest.raises(UsageError, match=message):
         list(read_replay(file))
+
+
+def test_whatever_a_file_says_of_itself_is_refused_in_a_sentence_or_does_not_matter(
+    tmp_path: Path,
+):
+    file = written(tmp_path / "odd.npz")
+    about = json.loads(members(file)["about.json"])
+    odd = [about | {name: value} for name in about for value in VALUES]
+    for name, field in about["fields"].items():
+        for key in field:
+            odd += [
+                about | {"fields": about["fields"] | {name: field | {key: value}}}
+                for value in VALUES
+            ]
+    odd += [about | {"environment": about["environment"] | {"obs_size": x}} for x in VALUES]
+    n_refused = 0
+    for each in odd:
+        changed(file, about_with(**each))
+        try:
+            (found,) = read_replay(file)
+        except UsageError as error:
+            assert len(str(error)) < 1000 and "\n" not in str(error)
+            n_refused += 1
+        else:
+            assert_same(found, episode())
+    assert n_refused > len(odd) // 2
 
 
 def test_a_file_that_is_no_archive_or_not_there_is_refused(tmp_path: Path):

@@ -7,7 +7,7 @@ macpo.train(Experiment(env="predator-prey", replay=replay, run=run))
 
 import os
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from rich.console import Console
 from macpo import registry
 from macpo.bounds import NonNegativeInt, checked
 from macpo.envs.base import Environment
-from macpo.errors import UsageError, require, shown
+from macpo.errors import UsageError, require, shortened, shown
 from macpo.experiment import Experiment, difference, to_dict
 from macpo.machine import prepare_jax
 from macpo.replay import buffer
@@ -205,11 +205,11 @@ def filled(
 
 def _check_fits(about: About, file: Path, trainer: Trainer, experiment: Experiment) -> None:
     """UsageError unless the run's environment and replay can take these episodes."""
-    own, run = Sizes.of(trainer.env.spec), experiment.run
+    run, given, own = experiment.run, asdict(about.environment), asdict(Sizes.of(trainer.env.spec))
     other = [
-        f"{field.name} {getattr(about.environment, field.name)}, not {getattr(own, field.name)}"
-        for field in fields(Sizes)
-        if getattr(about.environment, field.name) != getattr(own, field.name)
+        f"{name} {shortened(str(given[name]))}, not {own[name]}"
+        for name in own
+        if given[name] != own[name]
     ]
     require(
         not other,
@@ -232,7 +232,7 @@ def _other_settings(about: About, experiment: Experiment) -> list[str]:
     before, now = (about.experiment or {}).get("env"), to_dict(experiment)["env"]
     if not isinstance(before, dict):
         return []
-    return difference({"env": before}, {"env": now})
+    return [*map(shortened, difference({"env": before}, {"env": now}))]
 
 
 def read_episodes(file: Path, about: About, env: Environment) -> Episodes:
