@@ -336,6 +336,15 @@ def test_equal_experiments_have_equal_digests() -> None:
     assert digest(Experiment(env="two-step")) == digest(Experiment(env=make("envs", "two_step")))
 
 
+def test_what_is_in_a_file_of_episodes_names_an_experiment_and_not_where_it_lies() -> None:
+    def with_file(name: str | None, sha256: str | None = None) -> str:
+        return digest(Experiment(replay=Replay(from_file=name, from_sha256=sha256)))
+
+    assert with_file(None) == digest(Experiment())
+    assert with_file("a.npz") != digest(Experiment())
+    assert with_file("a.npz", "1f") == with_file("b.npz", "1f") != with_file("a.npz", "2f")
+
+
 def test_a_digest_survives_json() -> None:
     whole = Experiment(env=make("envs", "predator-prey", punishment=-2))
     assert digest(from_dict(json.loads(json.dumps(to_dict(whole))))) == digest(whole)
@@ -424,3 +433,36 @@ def test_the_buffer_must_hold_a_batch_and_an_iteration(name: str) -> None:
     sizes = {"batch_size": 1, "batch_size_run": 1, "buffer_size": 10} | {name: 11}
     with pytest.raises(UsageError, match=rf"{name} \(11 episodes\) is larger than buffer_size"):
         Run(**sizes)
+
+
+# --- learning offline -----------------------------------------------------------------------------
+
+
+def test_an_offline_run_counts_updates_and_plays_no_episodes() -> None:
+    online, offline = Run(steps=100, batch_size_run=4), Run(steps=0, updates=60)
+    assert (online.end, online.unit, online.episodes(3)) == (100, "env steps", 12)
+    assert (offline.end, offline.unit, offline.episodes(3)) == (60, "updates", 0)
+
+
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        ({"steps": 0}, "steps must be at least 1, not 0, unless a run learns offline"),
+        ({"updates": 5}, r"updates \(5\) are given to a run that learns offline, with steps 0"),
+        (
+            {"steps": 0, "updates": 5, "updates_per_iteration": 2},
+            r"updates \(5\) must be a multiple of updates_per_iteration \(2\)",
+        ),
+        ({"steps": 0, "updates": 5}, "5 updates without env steps need episodes to learn from"),
+    ],
+)
+def test_an_end_that_cannot_be_reached_is_refused(run: dict[str, int], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Experiment(run=Run(**run))
+
+
+def test_a_checksum_is_that_of_a_file() -> None:
+    with pytest.raises(UsageError, match="from_sha256 is the checksum of a file; name it with"):
+        Replay(from_sha256="1f")
+    with pytest.raises(UsageError, match="from_file must name a file, or be left out"):
+        Replay(from_file="")

@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from macpo.experiment import Experiment, Run
     from macpo.interop.to_pettingzoo import to_pettingzoo
     from macpo.registry import make_env
+    from macpo.runs.episodes import Episode
     from macpo.runs.evaluate import evaluate
     from macpo.runs.hub.pull import pull
     from macpo.runs.hub.push import push
     from macpo.runs.loop import RunResult
+    from macpo.runs.offline import export_replay
     from macpo.runs.policy import Policy, load
+    from macpo.runs.replay_file import read_replay, write_replay
     from macpo.runs.train import resume, train
     from macpo.study.study import Study
     from macpo.study.sweep import SweepResult, sweep
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Environment",
+    "Episode",
     "Experiment",
     "HostEnvironment",
     "Policy",
@@ -46,22 +50,26 @@ __all__ = [
     "algorithms",
     "envs",
     "evaluate",
+    "export_replay",
     "load",
     "make_env",
     "pull",
     "push",
+    "read_replay",
     "resume",
     "statistics",
     "sweep",
     "to_pettingzoo",
     "train",
     "weighting",
+    "write_replay",
 ]
 
 _lazy, __dir__ = lazy_names(
     __name__,
     {
         "Environment": "macpo.envs.base",
+        "Episode": "macpo.runs.episodes",
         "Experiment": "macpo.experiment",
         "HostEnvironment": "macpo.envs.host",
         "Policy": "macpo.runs.policy",
@@ -73,16 +81,19 @@ _lazy, __dir__ = lazy_names(
         "algorithms": "macpo.algorithms",
         "envs": "macpo.envs",
         "evaluate": "macpo.runs.evaluate",
+        "export_replay": "macpo.runs.offline",
         "load": "macpo.runs.policy",
         "make_env": "macpo.registry",
         "pull": "macpo.runs.hub.pull",
         "push": "macpo.runs.hub.push",
+        "read_replay": "macpo.runs.replay_file",
         "resume": "macpo.runs.train",
         "statistics": "macpo.statistics",
         "sweep": "macpo.study.sweep",
         "to_pettingzoo": "macpo.interop.to_pettingzoo",
         "train": "macpo.runs.train",
         "weighting": "macpo.weighting",
+        "write_replay": "macpo.runs.replay_file",
     },
 )
 

@@ -29,8 +29,11 @@ class Run:
     128
     """
 
-    steps: PositiveInt = 300_000
-    """Env steps per seed (PyMARL: t_max)."""
+    steps: NonNegativeInt = 300_000
+    """Env steps per seed (PyMARL: t_max); 0 for a run that learns offline."""
+    updates: NonNegativeInt = 0
+    """Gradient steps of a run that learns offline: with steps 0, from the episodes of replay.from
+    alone. Its intervals are counted in updates too (docs/offline.md)."""
     seeds: PositiveInt = 1
     """How many seeds are trained at once, in one compiled program."""
     seed: NonNegativeInt = 0
@@ -70,7 +73,49 @@ class Run:
                 f"{name} ({n_episodes} episodes) is larger than buffer_size "
                 f"({self.buffer_size}); lower the one or raise the other.",
             )
+        self._check_end()
         self._check_counts()
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether it learns from episodes that were played before, and plays none but to evaluate.
+
+        Whatever is counted in env steps otherwise (the run's end, intervals, annealing) is then
+        counted in updates.
+        """
+        return self.steps == 0
+
+    @property
+    def end(self) -> int:
+        """How far every seed goes, in `unit`."""
+        return self.updates if self.is_offline else self.steps
+
+    @property
+    def unit(self) -> str:
+        """In words, what is counted to the end."""
+        return "updates" if self.is_offline else "env steps"
+
+    def episodes(self, iterations: int) -> int:
+        """How many have been played after so many iterations."""
+        return 0 if self.is_offline else iterations * self.batch_size_run
+
+    def _check_end(self) -> None:
+        """UsageError unless it is said in one way how long a seed is trained."""
+        require(
+            self.steps > 0 or self.updates > 0,
+            "steps must be at least 1, not 0, unless a run learns offline, which needs a number of "
+            "updates and episodes to begin with (docs/offline.md).",
+        )
+        require(
+            self.steps == 0 or self.updates == 0,
+            f"updates ({self.updates:,}) are given to a run that learns offline, with steps 0; "
+            f"with {self.steps:,} steps, updates_per_iteration decides how many there are.",
+        )
+        require(
+            self.updates % self.updates_per_iteration == 0,
+            f"updates ({self.updates:,}) must be a multiple of updates_per_iteration "
+            f"({self.updates_per_iteration:,}), which are made in a row.",
+        )
 
     def _check_counts(self) -> None:
         """UsageError for what 32 bits cannot count."""
@@ -121,6 +166,12 @@ class Experiment:
         run = Run(**parts["algorithm"].schedule) if run is None else run
         for name, value in {**parts, "replay": replay, "run": run}.items():
             object.__setattr__(self, name, _lasting(name, value))
+        require(
+            not self.run.is_offline or self.replay.from_file is not None,
+            f"{self.run.updates:,} updates without env steps need episodes to learn from: name "
+            "their file with replay.from_file (--replay.from FILE; `macpo export-replay` writes "
+            "it).",
+        )
 
     def __repr__(self) -> str:
         """As it can be typed, with the settings that differ from the defaults."""
@@ -207,9 +258,26 @@ def part_from_dict(part: str, data: Settings, *, trust: bool = False) -> Any:
     return build(registry.config_class(PARTS[part], _name_in(part, data)), values, part)
 
 
+def identity(experiment: Experiment) -> dict[str, Any]:
+    """What digests are made of: `to_dict`, without what says nothing of what is learned.
+
+    Settings of learning offline are left out where they are not used, since digests are older than
+    they are; so is the place of a file whose content is known.
+    """
+    data = to_dict(experiment)
+    replay, run = data["replay"], data["run"]
+    if replay["from_sha256"] is not None or replay["from_file"] is None:
+        del replay["from_file"]
+    if replay["from_sha256"] is None:
+        del replay["from_sha256"]
+    if not run["updates"]:
+        del run["updates"]
+    return data
+
+
 def digest(experiment: Experiment) -> str:
     """Twelve hexadecimal digits that name this experiment."""
-    text = json.dumps(to_dict(experiment), sort_keys=True)
+    text = json.dumps(identity(experiment), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

@@ -115,7 +115,7 @@ class Batch(NamedTuple):
     recent_differs: Bool[Array, ""] | bool = False
     """Whether replay holds enough older episodes for the newest to be a small part of it."""
     env_steps: Int[Array, ""] | int = 0
-    """Env steps played so far, on which annealed quantities depend."""
+    """Env steps played so far, on which annealed quantities depend; offline, updates."""
     epsilon: Float[Array, ""] | float = 0.0
     """Exploration rate of the episodes played last, for policies that include exploration."""
 

@@ -140,7 +140,7 @@ def test_a_long_word_is_cut_in_the_message(command: list[str], capsys: pytest.Ca
 def test_help_shows_the_bounds_of_settings(capsys: pytest.CaptureFixture[str]):
     assert run("train", "--algorithm", "coma", "--help") == 0
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    assert "Env steps per seed (PyMARL: t_max). (default: 300000; at least 1)" in text
+    assert "a run that learns offline. (default: 300000; at least 0)" in text
     assert "Exploration once annealed. (default: 0.01; between 0 and 1)" in text
     for flag, bounds in flags_with_bounds("coma").items():
         _, described = text.split(f" {flag} ", 1)
@@ -461,6 +461,37 @@ def test_memory_that_runs_out_is_told_in_a_sentence(
     said = complaint(capsys, "list")
     assert said.startswith("macpo: memory ran out: ")
     assert said.rstrip().endswith("Choose a smaller environment or batch.")
+
+
+# --- episodes -------------------------------------------------------------------------------------
+
+
+def test_export_replay_tells_what_is_in_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    asked: list[object] = []
+
+    def export_replay(*given: object, trust: bool) -> SimpleNamespace:
+        asked.extend([*given, trust])
+        (tmp_path / "hunt.npz").write_bytes(b"0" * 250_000)
+        return SimpleNamespace(episodes=1200, steps=60_000)
+
+    monkeypatch.setattr(macpo, "export_replay", export_replay)
+    assert run("export-replay", "runs/hunt", str(tmp_path / "hunt.npz"), "--seed", "3") == 0
+    assert asked == [Path("runs/hunt"), tmp_path / "hunt.npz", 3, False]
+    told = " ".join(capsys.readouterr().out.split())
+    assert told.endswith("hunt.npz: 1,200 episodes, 60,000 env steps, 0.2 MB")
+
+
+def test_a_run_that_learns_offline_needs_a_file_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    two_step = ("train", "--env", "two-step", "--steps", "0", "--updates", "4")
+    assert "need episodes to learn from: name their file" in complaint(capsys, *two_step)
+    said = complaint(capsys, *two_step, "--replay.from", "nowhere.npz")
+    assert "cannot read" in said and "nowhere.npz: No such file or directory" in said
+    assert not [*tmp_path.iterdir()]
 
 
 # --- report ---------------------------------------------------------------------------------------

@@ -40,6 +40,19 @@ def edit(run: Path, section: str, **values: object) -> None:
     file.write_text(json.dumps(experiment))
 
 
+def learn_offline(run: Path, sha256: str) -> None:
+    """Make it look as if the run had learned offline, 100 updates between two evaluations."""
+    edit(run, "run", steps=0, updates=400)
+    edit(run, "replay", from_file=f"/data/{run.name}.npz", from_sha256=sha256)
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    tests = [row for row in rows if row["kind"] == "test"]
+    lines = (
+        json.dumps(row | {"env_steps": 0, "episodes": 0, "updates": 100 * (i + 1)}) + "\n"
+        for i, row in enumerate(tests)
+    )
+    (run / "metrics.jsonl").write_text("".join(lines))
+
+
 def make_study(folder: Path, seeds: object = (0, 1)) -> Path:
     """uniform before macpo, which the alphabet would turn round."""
     plan = {"name": "mine", "arms": {"plain": {}, "best": {}}, "seeds": seeds}
@@ -51,6 +64,32 @@ def make_study(folder: Path, seeds: object = (0, 1)) -> Path:
             written.rename(folder / "runs" / arm / f"seed-{seed}")
     (folder / "study.json").write_text(json.dumps(plan))
     return folder
+
+
+def test_runs_that_learn_offline_are_a_task_of_their_own_for_each_file_and_over_updates(
+    runs: Path,
+) -> None:
+    for name, sha256 in {"macpo-seed0": "a", "uniform-seed0": "a", "uniform-seed1": "b"}.items():
+        learn_offline(runs / name, 64 * sha256)
+    found = collect([runs])
+    assert [(task.unit, task.settings.get("offline")) for task in found.tasks] == [
+        ("updates", 12 * "a"),
+        ("env steps", None),
+        ("updates", 12 * "b"),
+    ]
+    assert len(found.methods) == 2  # the same ones as online
+    (seed,) = found.seeds[0, 0]
+    assert (seed.done, seed.unit) == (400, "updates")
+    assert seed.evaluations["test_return_mean"].env_steps.tolist() == [100, 200, 300, 400]
+
+
+def test_episodes_that_a_run_begins_with_are_of_its_method_wherever_their_file_lies(
+    runs: Path,
+) -> None:
+    for name, sha256 in {"macpo-seed0": "a", "macpo-seed1": "a"}.items():
+        edit(runs / name, "replay", from_file=f"/data/{name}.npz", from_sha256=64 * sha256)
+    found = collect([runs])
+    assert [method.settings.get("replay.from") for method in found.methods] == [12 * "a", None]
 
 
 def test_the_absolute_metric_of_each_seed_is_read_where_there_is_one(runs: Path) -> None:

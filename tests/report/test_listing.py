@@ -50,6 +50,18 @@ def test_a_run_is_listed_with_its_parts_progress_and_last_evaluation(folder: Pat
     assert (run.state, run.when, notes) == ("stopped", "2026-11-02 10:11", [])
 
 
+def test_a_run_that_learns_offline_is_listed_with_its_updates(folder: Path):
+    files = files_of(folder)
+    data = json.loads(files.experiment.read_text())
+    data["run"] |= {"steps": 0, "updates": 2_000}
+    files.experiment.write_text(json.dumps(data))
+    files.metrics.write_text("")
+    append(files.metrics, {"kind": "test", "seed": 0, "env_steps": 0, "updates": 1_000})
+    (run,) = [run for run in list_runs(folder)[0] if run.name == "macpo-seed0"]
+    assert (run.played, run.planned) == (1_000, 2_000)
+    assert runs_table([run], "Runs").rows[0][2] == "1k of 2k updates"
+
+
 def test_the_return_is_the_mean_over_seeds(folder: Path):
     files = files_of(folder)
     data = json.loads(files.experiment.read_text())

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from macpo.experiment import Experiment, Run
+from macpo.replay.priority import Replay
 from macpo.runs import train
 from macpo.runs.directory import RunDirectory
 from macpo.runs.sessions import Session, read_sessions
@@ -60,7 +62,16 @@ def test_lines_that_cannot_be_read_are_passed_over(files: RunDirectory):
     lines(files.metrics, row("test", 1, 2.0))
     files.metrics.write_text(files.metrics.read_text() + "{\n[]\n")
     files.absolute.write_text("{")
-    assert read_results(files)[3].env_steps == 1
+    assert read_results(files)[3].done == 1
+
+
+def test_a_run_that_learns_offline_tells_of_its_updates(files: RunDirectory):
+    run = Run(steps=0, updates=40)
+    offline = Experiment(env="two-step", replay=Replay(from_file="episodes.npz"), run=run)
+    lines(files.metrics, row("test", 0, 2.0, updates=30))
+    told = tell(files, offline)
+    assert "at 30 of 40 updates" in told
+    assert "| seed | updates |" in told and "| 3 | 30 | 2.00 | 2.00 at 30 | – |" in told
 
 
 # --- the story ------------------------------------------------------------------------------------

@@ -29,19 +29,19 @@ def test_the_share_of_battles_won_is_shown_where_there_are_battles(tmp_path: Pat
 
 def test_a_row_that_is_being_written_is_left_out(tmp_path: Path):
     found = progress(tmp_path, TRAIN % (100, 0) + '{"kind": "train", "env_st')
-    assert (found.env_steps, found.learns) == (100, False)
+    assert (found.done, found.learns) == (100, False)
     assert math.isnan(found.result)
 
 
 @pytest.mark.parametrize("line", ["[]", "null", '{"env_steps": 1}', '{"env_steps": {}}', "\x00"])
 def test_lines_that_are_no_rows_are_left_out(tmp_path: Path, line: str):
-    assert progress(tmp_path, TRAIN % (100, 1) + line + "\n").env_steps == 100
+    assert progress(tmp_path, TRAIN % (100, 1) + line + "\n").done == 100
 
 
 def test_only_the_end_of_a_long_file_is_read(tmp_path: Path):
     text = "".join(TRAIN % (i, 1) for i in range(10_000))
-    assert progress(tmp_path, text).env_steps == 9_999
+    assert progress(tmp_path, text).done == 9_999
 
 
 def test_a_run_that_has_not_begun_has_played_nothing(tmp_path: Path):
-    assert read_progress(RunDirectory(tmp_path / "run")).env_steps == 0
+    assert read_progress(RunDirectory(tmp_path / "run")).done == 0

@@ -10,7 +10,7 @@ import pytest
 
 import macpo
 from macpo.training.host.player import HostPlayer
-from macpo.training.player import CompiledPlayer, chunk_length, open_player
+from macpo.training.player import CompiledPlayer, open_player
 from macpo.training.trainer import Trainer, evaluation_key, make_trainer
 from tests.runs.conftest import SMALL
 from tests.support.sums import Config as Sums
@@ -37,7 +37,7 @@ def test_an_environment_that_is_not_jax_is_played_by_as_many_workers_as_episodes
 @pytest.mark.parametrize(("test_interval", "n"), [(1, 1), (23, 1), (24, 2), (36, 3), (10**6, 64)])
 def test_a_chunk_is_about_as_long_as_the_time_between_evaluations(test_interval: int, n: int):
     run = macpo.Run(batch_size_run=2, test_interval=test_interval)  # of at most 6 env steps each
-    assert chunk_length(make_trainer(macpo.Experiment(env=SMALL.env, run=run))) == n
+    assert make_trainer(macpo.Experiment(env=SMALL.env, run=run)).chunk_length == n
 
 
 def test_seeds_that_play_on_for_others_stop_before_their_env_steps_cannot_be_counted():
@@ -49,7 +49,7 @@ def test_seeds_that_play_on_for_others_stop_before_their_env_steps_cannot_be_cou
 
 
 def test_a_compiled_chunk_does_what_the_trainer_does(trainer: Trainer):
-    player, n = CompiledPlayer(trainer), chunk_length(trainer)
+    player, n = CompiledPlayer(trainer), trainer.chunk_length
     player.compile()
     state, metrics = player.chunk(trainer.init(), 20)
     same, expected = trainer.chunk(trainer.init(), jnp.asarray(20, jnp.int32), n)

@@ -68,6 +68,9 @@ COMMANDS: Mapping[str, Command] = {
         "Publish a trained run on the Hugging Face Hub, with a model card of its numbers."
     ),
     "pull": Command("Fetch a published run; `macpo evaluate` and others take it as any run."),
+    "export-replay": Command(
+        "Write the episodes in a run's replay as a file to read elsewhere or to learn from.",
+    ),
     "check-env": Command(
         "Play an environment with random actions and report every promise that it breaks.",
         " ENVIRONMENT [flags]",

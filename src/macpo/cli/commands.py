@@ -316,11 +316,18 @@ def _flags_of(config: object) -> Any:
 _constructors = tyro.constructors.ConstructorRegistry()
 
 
+_FLAGS: Mapping[str, str] = {"from_file": "from"}
+"""Flags that Python could not call a field by their names: field → flag."""
+
+
 @_constructors.struct_rule
 def _with_bounds(
     info: tyro.constructors.StructTypeInfo,
 ) -> tyro.constructors.StructConstructorSpec | None:
-    """The help of a dataclass's field ends with its bounds: "(default: 0.99; between 0 and 1)"."""
+    """The help of a dataclass's field ends with its bounds: "(default: 0.99; between 0 and 1)".
+
+    Some fields have flags of other names (`_FLAGS`).
+    """
     if _with_bounds in info.markers or not dataclasses.is_dataclass(info.type):
         return None
     info = dataclasses.replace(info, markers=(*info.markers, _with_bounds))  # not this rule again
@@ -331,7 +338,11 @@ def _with_bounds(
     def bounded(option: tyro.constructors.StructFieldSpec) -> tyro.constructors.StructFieldSpec:
         bounds = bounds_of(option.type)
         if bounds is None:
-            return option
+            name = _FLAGS.get(option.name)
+            if name is None:
+                return option
+            named: Any = Annotated[option.type, tyro.conf.arg(name=name)]
+            return dataclasses.replace(option, type=named)
         hint = tyro.conf.arg(help_behavior_hint=lambda default: f"(default: {default}; {bounds})")
         annotated: Any = Annotated[option.type, hint]
         return dataclasses.replace(option, type=annotated)
@@ -561,6 +572,8 @@ class _Resume:
     """Run directory."""
     steps: PositiveInt | None = None
     """Env steps per seed to reach; default: those planned at the start."""
+    updates: PositiveInt | None = None
+    """The same of a run that learns offline: updates per seed to reach."""
     trackers: _Trackers = field(default_factory=_Switches)  # pyright: ignore[reportInvalidTypeForm]
     trust: _Trust = False
     workers: Workers = field(default_factory=Workers)
@@ -572,6 +585,7 @@ def _resume(arguments: list[str]) -> int | None:
         macpo.resume(
             flags.run,
             steps=flags.steps,
+            updates=flags.updates,
             console=_console,
             trackers=_chosen_trackers(flags.trackers),
             workers=flags.workers,
@@ -999,6 +1013,30 @@ def _pull(arguments: list[str]) -> None:
     say(_console, f"pulled: {directory}; try `{command('macpo', 'evaluate', directory)}`")
 
 
+@dataclass(frozen=True)
+class _ExportReplay:
+    run: Annotated[Path, tyro.conf.Positional]
+    """Run directory."""
+    file: Annotated[Path, tyro.conf.Positional]
+    """File to write, ending in .npz; an earlier one is replaced, anything else never."""
+    seed: NonNegativeInt | None = None
+    """The trained seed whose replay it is; default: the run's first."""
+    trust: _Trust = False
+
+
+def _export_replay(arguments: list[str]) -> None:
+    flags: _ExportReplay = _parse(
+        _ExportReplay, arguments, "macpo export-replay", COMMANDS["export-replay"].summary
+    )
+    about = macpo.export_replay(flags.run, flags.file, flags.seed, trust=_trusted(flags.trust))
+    megabytes = flags.file.stat().st_size / 1e6
+    say(
+        _console,
+        f"{flags.file}: {about.episodes:,} episodes, {about.steps:,} env steps, "
+        f"{megabytes:,.1f} MB",
+    )
+
+
 def _check_env(arguments: list[str]) -> int:
     from macpo.envs.host import HostEnvironment
     from macpo.interop import check
@@ -1122,6 +1160,7 @@ RUN: Mapping[str, Callable[[list[str]], int | None]] = {
     "export": _export,
     "push": _push,
     "pull": _pull,
+    "export-replay": _export_replay,
     "check-env": _check_env,
     "check-weighting": _check_weighting,
     "check-algorithm": _check_algorithm,

@@ -52,9 +52,19 @@ class Replay:
     """The priority of a new episode, until it is drawn. None: the largest so far (PyMARL2), which
     never falls, so that one outlier outlasts its episode; otherwise this quantile of the stored
     episodes' priorities: 1 is their largest, 0.5 their median."""
+    from_file: str | None = None
+    """A file of episodes that replay begins with: of `macpo export-replay`, or of
+    `macpo.write_replay` (docs/offline.md). With steps 0 nothing else is learned from."""
+    from_sha256: str | None = None
+    """SHA-256 of that file, which is refused if it has another; noted when a run begins."""
 
     def __post_init__(self) -> None:
         check_fields(self, "replay")
+        require(self.from_file != "", "replay: from_file must name a file, or be left out.")
+        require(
+            self.from_sha256 is None or self.from_file is not None,
+            "replay: from_sha256 is the checksum of a file; name it with from_file.",
+        )
         require(
             self.sampling == "prioritized" or self.priority == "td-error",
             "replay: priorities are made of weights only where they decide what is drawn; with "

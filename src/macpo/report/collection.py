@@ -46,18 +46,27 @@ DIAGNOSTICS = (
 )
 """Metrics of training rows that are kept, where a run has them."""
 NOT_OF_THE_METHOD = (
-    *("run.seed", "run.seeds", "run.steps"),
+    *("run.seed", "run.seeds", "run.steps", "run.updates"),
     *("run.checkpoint_interval", "run.test_interval", "run.test_nepisode"),
+    *("replay.from_file", "replay.from_sha256"),
 )
-"""Settings that say how much is trained, saved and evaluated, not what is learned by when."""
+"""Settings that say how much is trained, saved and evaluated, not what is learned by when; and the
+place of a file, of which its content counts."""
+OFFLINE = "offline"
+"""The setting of a task that says from which episodes runs learn, which play none."""
 _MADE_BY = re.compile("A run of (.+)\\.")
 
 
 class Task(NamedTuple):
-    """An environment with its settings."""
+    """An environment with its settings; of runs that learn offline, with their file's episodes."""
 
     title: str
     settings: Settings
+
+    @property
+    def unit(self) -> str:
+        """Over what curves are drawn, in words."""
+        return unit_of(self.settings)
 
 
 class Method(NamedTuple):
@@ -363,7 +372,7 @@ def _completed(experiment: Settings) -> Settings:
 def _sorted(found: Sequence[TrainedSeed], notes: Sequence[str]) -> Collection:
     """By task and method, both in the order in which they are met."""
     completed = [_completed(seed.experiment) for seed in found]
-    envs = [flat(experiment, "env") for experiment in completed]
+    envs = [_of_the_task(experiment) for experiment in completed]
     others = [_of_the_method(experiment) for experiment in completed]
     tasks = {same(env): env for env in envs}
     methods = {same(other): other for other in others}
@@ -397,10 +406,33 @@ _OF_THE_METHOD = ("algorithm", "weighting", *SETTINGS, IMPORTED)
 """Sections of an experiment; of an imported one not all are there."""
 
 
+def unit_of(task: Settings) -> str:
+    """Over what the curves of a task with these settings are drawn, in words."""
+    return "updates" if OFFLINE in task else "env steps"
+
+
+def _of_the_task(experiment: Settings) -> Settings:
+    env = flat(experiment, "env")
+    is_offline = experiment.get("run", {}).get("steps") == 0
+    return {**env, OFFLINE: _episodes_of(experiment)} if is_offline else env
+
+
+def _episodes_of(experiment: Settings) -> str | None:
+    """Which episodes replay begins with, in a few letters; None for none.
+
+    What is in a file counts, not where it lies.
+    """
+    sha256 = experiment.get("replay", {}).get("from_sha256")
+    return None if sha256 is None else str(sha256)[:12]
+
+
 def _of_the_method(experiment: Settings) -> Settings:
     sections = [name for name in _OF_THE_METHOD if name in experiment]
-    all_of_them = flat(experiment, *sections)
-    return {name: value for name, value in all_of_them.items() if name not in NOT_OF_THE_METHOD}
+    found = flat(experiment, *sections)
+    others = {name: value for name, value in found.items() if name not in NOT_OF_THE_METHOD}
+    begins_with = _episodes_of(experiment)
+    is_offline = OFFLINE in _of_the_task(experiment)
+    return others if begins_with is None or is_offline else {**others, "replay.from": begins_with}
 
 
 def _with_arms(
@@ -434,9 +466,9 @@ def _oddities(collection: Collection) -> Iterator[str]:
     for _, told in sorted(runs.items()):
         yield from first_of(told, MAX_NOTES)
     for i, task in enumerate(collection.tasks):
-        last = [s.env_steps for place, of in collection.seeds.items() if place[0] == i for s in of]
+        last = [s.done for place, of in collection.seeds.items() if place[0] == i for s in of]
         if max(last) > 1.1 * min(last):
             yield (
-                f"{task.title}: seeds have been trained for {min(last):,} to {max(last):,} env "
-                "steps; the final scores are those of each seed's own end."
+                f"{task.title}: seeds have been trained for {min(last):,} to {max(last):,} "
+                f"{task.unit}; the final scores are those of each seed's own end."
             )

@@ -259,14 +259,15 @@ def _scores(label: str, title: str, seeds: _Seeds, metric: str, notes: list[str]
 
 def _lengths(title: str, labels: tuple[str, str], seeds: tuple[_Seeds, _Seeds]) -> Iterator[str]:
     """A sentence if the two were not trained for the same time."""
-    steps = [[seed.env_steps for seed in of_side] for of_side in seeds]
+    steps = [[seed.done for seed in of_side] for of_side in seeds]
     if max(map(max, steps)) > SAME_LENGTH * min(map(min, steps)):
         told = [
             f"{label} for {min(of_side):,}" + f" to {max(of_side):,}" * (len({*of_side}) > 1)
             for label, of_side in zip(labels, steps, strict=True)
         ]
         yield (
-            f"{title}: the two were not trained for equally long: {' and '.join(told)} env steps; "
+            f"{title}: the two were not trained for equally long: {' and '.join(told)} "
+            f"{seeds[0][0].unit}; "
             "who trained longer has an advantage that is not the method's."
         )
 

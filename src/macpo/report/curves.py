@@ -50,8 +50,8 @@ class Band(NamedTuple):
 def draw_learning_curve(
     run_dir: Path, file: Path, return_bounds: tuple[float, float] | None = None
 ) -> None:
-    """Draw greedy return over env steps; below it the battles won, where an environment reports
-    them, and diagnostics of weights and exploration.
+    """Draw greedy return over env steps, of a run that has learned offline over updates; below it
+    the battles won, where an environment reports them, and diagnostics of weights and exploration.
 
     `return_bounds` (`Spec.return_bounds`) marks the largest possible return. Raises UsageError if
     nothing is recorded yet.
@@ -69,8 +69,10 @@ def draw_learning_curve(
     column = figure.subplots(len(panels), 1, sharex=True, height_ratios=heights, squeeze=False)
     for panel, axes in zip(panels, column[:, 0], strict=True):
         panel.draw(axes)
-    _draw_updates(column[0, 0], rows)
-    column[-1, 0].set_xlabel("env steps", color=INK)
+    is_offline = not any(row["env_steps"] for row in rows)
+    if not is_offline:
+        _draw_updates(column[0, 0], rows)
+    column[-1, 0].set_xlabel("updates (gradient steps)" if is_offline else "env steps", color=INK)
     figure.suptitle(records.title(experiment), x=0.01, ha="left", size=13, weight="bold", color=INK)
     changes = "   ".join(records.changed_settings(experiment))
     changes = textwrap.shorten(changes, 60, placeholder=" …")

@@ -89,7 +89,7 @@ def _run_name(seed: TrainedSeed, taken: dict[str, Any]) -> str:
 
 def _steps(seed: TrainedSeed, n: int) -> Iterator[tuple[str, dict[str, Any]]]:
     for k, env_step in enumerate(_env_steps(seed)[:n]):
-        elapsed = float(seed.wall_s * env_step / max(seed.env_steps, 1))
+        elapsed = float(seed.wall_s * env_step / max(seed.done, 1))
         values = {
             metric: [float(curve.values[np.searchsorted(curve.env_steps, env_step)])]
             for metric, curve in seed.evaluations.items()

@@ -32,7 +32,7 @@ def curves_figure(report: Report, task: TaskReport) -> Figure:
     decorate(axes)
     if task.range is not None:
         axes.set_ylim(*task.range)
-    axes.set_xlabel("env steps", color=INK)
+    axes.set_xlabel(task.unit, color=INK)
     axes.set_ylabel(_literal(task.axis), color=INK)
     return figure
 

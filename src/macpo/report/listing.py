@@ -18,12 +18,17 @@ from macpo.report.tables import Table, number
 from macpo.runs.claim import is_claimed
 from macpo.runs.directory import RunDirectory
 from macpo.runs.files import is_file
+from macpo.runs.record import reached
 from macpo.runs.record.reading import read_end
 from macpo.runs.sessions import read_sessions
 from macpo.runs.story import is_finished
 
 END = 2**16
 """Bytes at the end of metrics.jsonl that are read first; more if a seed has no evaluation there."""
+
+
+_UNIT = "env steps"
+"""Of most runs."""
 
 
 class ListedRun(NamedTuple):
@@ -35,7 +40,7 @@ class ListedRun(NamedTuple):
     """Environment, algorithm, weighting."""
     seeds: int
     played: int
-    """Env steps of every seed at least."""
+    """Env steps of every seed at least; updates of a run that learns offline."""
     planned: int
     last_return: float
     """Of the last evaluation, mean over seeds; NaN before it."""
@@ -45,6 +50,8 @@ class ListedRun(NamedTuple):
     """`finished`, `going on` or `stopped`."""
     when: str
     """The end of its last session, or else when it last wrote metrics; in UTC, to the minute."""
+    unit: str
+    """Of what is played and planned, in words."""
 
 
 def list_runs(folder: Path) -> tuple[list[ListedRun], list[str]]:
@@ -72,12 +79,12 @@ def runs_table(runs: Sequence[ListedRun], title: str) -> Table:
     """A line for each run; what tells most comes first."""
     has_battles = any(math.isfinite(run.last_won) for run in runs)
     won = ("won",) if has_battles else ()
-    head = ("run", "state", "env steps", "return", *won, "date", "seeds", *PARTS)
+    head = ("run", "state", _UNIT, "return", *won, "date", "seeds", *PARTS)
     rows = [
         (
             run.name,
             run.state,
-            f"{short(run.played)} of {short(run.planned)}",
+            f"{short(run.played)} of {short(run.planned)}{f' {run.unit}' * (run.unit != _UNIT)}",
             number(run.last_return, 2),
             *([_percent(run.last_won)] if has_battles else ()),
             run.when[: len("2026-11-29")],
@@ -105,9 +112,9 @@ def _listed(place: Path, folder: Path) -> ListedRun:
     files, experiment = RunDirectory(place), records.read_experiment(place)
     run, sessions = build(Run, experiment.get("run", {}), "run"), read_sessions(files.sessions)
     last, tests = _last_rows(files.metrics, run.seeds)
-    played = min((row["env_steps"] for row in last), default=0)
-    reached = played >= run.steps and not sessions  # of a version that kept no record of the end
-    finished = is_finished(files) or reached
+    played = min(map(reached, last), default=0)
+    is_over = played >= run.end and not sessions  # of a version that kept no record of the end
+    finished = is_finished(files) or is_over
     stopped = "going on" if is_claimed(place) else "stopped"
     ended = sessions[-1].ended if sessions else ""
     name = str(place.relative_to(folder)) if place != folder else place.resolve().name
@@ -116,11 +123,12 @@ def _listed(place: Path, folder: Path) -> ListedRun:
         tuple(str(experiment[part].get("name", "?")) for part in PARTS),
         run.seeds,
         played,
-        run.steps,
+        run.end,
         _mean(tests, "test_return_mean"),
         _mean(tests, "test_battle_won_mean"),
         "finished" if finished else stopped,
         ended or _changed(files),
+        run.unit,
     )
 
 

@@ -111,7 +111,8 @@
       moment = replay.moments[scrubber.value];
       const steps = moment.steps, n = steps.step.length;
       const kept = n < moment.n_steps ? `${n} of ${number(moment.n_steps)} steps` : `${n} steps`;
-      const told = `${number(moment.env_steps)} env steps, ${number(moment.updates)} updates`;
+      const played = moment.env_steps ? `${number(moment.env_steps)} env steps, ` : "";  // offline none
+      const told = `${played}${number(moment.updates)} updates`;
       div.querySelector("output").textContent = `${told}: ${kept} of ${moment.n_episodes} episodes`;
       scrubber.setAttribute("aria-valuetext", told);
       const errors = by((i) => steps.td_error_abs[i], true);

@@ -36,10 +36,11 @@
 
   // --- what is drawn -----------------------------------------------------------------------------
 
-  const env_steps = { title: { text: "env steps" }, rangemode: "tozero", tickformat: "~s" };
-  const value = "<br>%{x:,.0f} env steps: %{y:.4~g}<extra></extra>";
+  const unit = (task) => "offline" in task.settings ? "updates" : "env steps";
+  const over = (task) => ({ title: { text: unit(task) }, rangemode: "tozero", tickformat: "~s" });
 
-  function curve(method, x, y, width, name, opacity) {
+  function curve(task, method, x, y, width, name, opacity) {
+    const value = `<br>%{x:,.0f} ${unit(task)}: %{y:.4~g}<extra></extra>`;
     return {
       meta: { method }, type: "scatter", mode: y.length > 1 ? "lines" : "markers", x, y, opacity,
       line: line(method, width), marker: { color: colour(method), size: 7 },
@@ -60,12 +61,12 @@
     curves(task, div) {
       const traces = task.scores.flatMap((scores) => [
         ...(scores.band.low ? area(scores.method, scores.band) : []),
-        ...scores.seeds.map((seed) => curve(scores.method, seed.curve.env_steps, seed.curve.values, 1,
+        ...scores.seeds.map((seed) => curve(task, scores.method, seed.curve.env_steps, seed.curve.values, 1,
           ", seed " + seed.seed, scores.band.low ? 0.3 : 0.6)),
         ...(scores.seeds.length > 1
-          ? [curve(scores.method, scores.band.env_steps, scores.band.middle, 3, ", IQM", 1)] : []),
+          ? [curve(task, scores.method, scores.band.env_steps, scores.band.middle, 3, ", IQM", 1)] : []),
       ]);
-      return [traces, layout(div, env_steps, { title: { text: task.axis }, range: task.range })];
+      return [traces, layout(div, over(task), { title: { text: task.axis }, range: task.range })];
     },
     scores(task, div) {
       const traces = task.scores.flatMap((scores) => {
@@ -100,9 +101,9 @@
     diagnostic(task, div) {
       const lines = task.diagnostics.find((each) => each.metric === div.dataset.metric).methods;
       const traces = lines.flatMap(({ method, env_steps, seeds, band }) => band
-        ? [...area(method, band), curve(method, env_steps, band.middle, 2, ", IQM", 1)]
-        : seeds.map(({ seed, values }) => curve(method, env_steps, values, 1.4, ", seed " + seed, 0.8)));
-      return [traces, layout(div, env_steps, { title: "" }, { margin: { l: 45, r: 10, t: 5, b: 40 } })];
+        ? [...area(method, band), curve(task, method, env_steps, band.middle, 2, ", IQM", 1)]
+        : seeds.map(({ seed, values }) => curve(task, method, env_steps, values, 1.4, ", seed " + seed, 0.8)));
+      return [traces, layout(div, over(task), { title: "" }, { margin: { l: 45, r: 10, t: 5, b: 40 } })];
     },
   };
 

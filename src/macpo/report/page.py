@@ -159,7 +159,7 @@ def _task(report: Report, index: int, task: TaskReport) -> str:
     if task.is_evaluated:
         parts += [
             "<h3>Learning curves</h3>",
-            _chart("curves", index, 420, f"{task.axis} over env steps, a curve for each method"),
+            _chart("curves", index, 420, f"{task.axis} over {task.unit}, a curve for each method"),
             f'<p class="note">Thin: seeds. Thick: interquartile mean (IQM) over seeds, with the '
             f"{LEVEL:.0%} interval of a bootstrap over seeds from {FEW_SEEDS} seeds on."
             f"{_outside(task)}</p>",
@@ -213,8 +213,9 @@ def _diagnostics(index: int, task: TaskReport) -> str:
         return ""
     return (
         f'<h3>Weights and values over time</h3>\n<div class="grid">{charts}</div>\n'
-        f'<p class="note">Metrics of training, averaged over spans of env steps. From {FEW_SEEDS} '
-        f"seeds on: IQM, and from the smallest to the largest seed.</p>{always * bool(constant)}"
+        f'<p class="note">Metrics of training, averaged over spans of {task.unit}. '
+        f"From {FEW_SEEDS} seeds on: IQM, and from the smallest to the largest seed.</p>"
+        f"{always * bool(constant)}"
     )
 
 

@@ -18,6 +18,7 @@ from macpo.field_types import Settings
 from macpo.runs.best import is_written
 from macpo.runs.directory import RunDirectory, read_settings
 from macpo.runs.files import is_file
+from macpo.runs.record import reached
 from macpo.runs.record.reading import Row, has_fields, read_rows, read_sound_rows
 
 Kind: TypeAlias = Literal["train", "test"]
@@ -27,6 +28,7 @@ class Curve(NamedTuple):
     """A metric of one seed, sorted by env steps; values need not be finite."""
 
     env_steps: Int[np.ndarray, " T"]
+    """Of a seed that has learned offline: updates (`reached`)."""
     values: Float[np.ndarray, " T"]
 
 
@@ -92,7 +94,7 @@ def by_seed(rows: Sequence[Row], kind: Kind) -> dict[int, list[Row]]:
 def curve(rows: Sequence[Row], metric: str) -> Curve:
     """One metric of one seed over env steps; of rows at the same env step the last counts."""
     with_it = [row for row in rows if metric in row]
-    steps = np.array([row["env_steps"] for row in with_it], np.int64)
+    steps = np.array([reached(row) for row in with_it], np.int64)
     values = np.array([row[metric] for row in with_it], np.float64)
     if (np.diff(steps) > 0).all():
         return Curve(steps, values)

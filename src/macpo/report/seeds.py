@@ -36,3 +36,13 @@ class TrainedSeed:
     """The absolute metrics; empty if the run has not ended or has none."""
     notes: tuple[str, ...] = ()
     """Sentences about what could not be read of the run."""
+
+    @property
+    def done(self) -> int:
+        """How long it was trained: env steps, or the updates of one that has learned offline."""
+        return self.env_steps or self.updates
+
+    @property
+    def unit(self) -> str:
+        """Of what it has `done`, in words."""
+        return "env steps" if self.env_steps else "updates"

@@ -11,7 +11,7 @@ import macpo
 from macpo import statistics
 from macpo.errors import UsageError, nearest, require, shown
 from macpo.field_types import Settings
-from macpo.report.collection import DIAGNOSTICS, Collection, TrainedSeed
+from macpo.report.collection import DIAGNOSTICS, Collection, TrainedSeed, unit_of
 from macpo.report.curves import COMPARED
 from macpo.report.labels import differing
 from macpo.report.microscope import RecordedReplay
@@ -142,6 +142,11 @@ class TaskReport:
     diagnostics: tuple[Diagnostic, ...]
     constant: Mapping[str, float]
     """Training metrics that had one value in all seeds, all the time."""
+
+    @property
+    def unit(self) -> str:
+        """Over what its curves are drawn, in words."""
+        return unit_of(self.settings)
 
     @property
     def lacks_absolute(self) -> int:

@@ -112,10 +112,10 @@ def improvement_table(report: Report, task: TaskReport) -> Table:
 
 
 def curves_table(report: Report, task: TaskReport, n: int = 10) -> Table:
-    """The methods' curves at some env steps: the nearest evaluation of each."""
+    """The methods' curves at some env steps (offline: updates): the nearest evaluation of each."""
     end = max((s.band.env_steps[-1] for s in task.scores if len(s.band.env_steps)), default=0)
     stops = [end * (i + 1) / n for i in range(n)] if end else []
-    head = ("env steps", *(report.methods[scores.method].label for scores in task.scores))
+    head = (task.unit, *(report.methods[scores.method].label for scores in task.scores))
     rows = [
         (f"{stop:,.0f}", *(_at(scores, stop, end / n, task.digits) for scores in task.scores))
         for stop in stops

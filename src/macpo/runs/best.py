@@ -66,14 +66,14 @@ def better_of(best: Best, state: TrainState, metrics: Metrics) -> Best:
 def evaluations(player: Player, state: TrainState, best: Best) -> Iterator[Metrics]:
     """The metrics [K] of `TIMES` evaluations of the best parameters, as each of them is done.
 
-    It is what has evaluated the run that plays them, so nothing more is compiled; the env steps
-    that choose their random keys are negative, which those of no other evaluation are.
+    It is what has evaluated the run that plays them, so nothing more is compiled; the `progress`
+    that chooses their random keys is negative, which that of no other evaluation is.
     """
     params = jax.device_put(best.params, player.trainer.sharding)
     learner = state.learner._replace(params=params)
     for i in range(TIMES):
         moment = jnp.full_like(state.env_steps, -1 - i)
-        yield player.evaluate(state._replace(learner=learner, env_steps=moment))
+        yield player.evaluate(state._replace(learner=learner, env_steps=moment, updates=moment))
 
 
 def absolute_rows(
@@ -87,7 +87,7 @@ def absolute_rows(
             "kind": "absolute",
             "seed": int(seed),
             "env_steps": int(best.env_steps[k]),
-            "episodes": int(best.iteration[k]) * run.batch_size_run,
+            "episodes": run.episodes(int(best.iteration[k])),
             "updates": int(best.updates[k]),
             "test_episodes": len(turns) * run.test_nepisode,
             **{name: _together(name, each, k) for name in sorted(each)},

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from macpo.errors import UsageError
 
@@ -30,12 +30,22 @@ def write_atomically(file: Path, *parts: bytes | memoryview) -> None:
 
     Raises UsageError if the disk refuses; the file's previous content is then still there.
     """
+    with whole_or_none(file) as handle:
+        for part in parts:
+            handle.write(part)
+
+
+@contextmanager
+def whole_or_none(file: Path) -> Generator[BinaryIO]:
+    """What is written to the handle replaces the file at the end; with an error, nothing does.
+
+    As `write_atomically`, for content that is larger than memory.
+    """
     temporary = file.with_name(f".{file.name[:_MAX_NAME]}.{os.getpid()}.tmp")
     with disk_errors(file):
         try:
             with temporary.open("wb") as handle:
-                for part in parts:
-                    handle.write(part)
+                yield handle
                 handle.flush()
                 sync(handle.fileno())
             temporary.replace(file)

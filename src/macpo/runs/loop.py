@@ -31,7 +31,7 @@ from macpo.runs.record.trackers import Tracker
 from macpo.terminal import say
 from macpo.training.player import Player
 from macpo.training.rewards import require_finite
-from macpo.training.trainer import TrainState
+from macpo.training.trainer import TrainState, progress
 from macpo.types import Metrics
 
 
@@ -77,36 +77,37 @@ class RunLoop:
         self._replay, self._save_replay = replay, save_replay
         self.experiment, self.directory, self.state = experiment, directory, state
         self.console, self._best, self._acting = console, best, acting
-        settings, env_steps = experiment.run, to_numpy(state.env_steps)
-        done = int(env_steps.min())
         # first what may be refused, so that the display never stays on the terminal
         self._trackers = [Tracker(name, directory, experiment) for name in trackers]
         self._rows = JsonLines(directory.metrics, metrics_bytes)
-        self._timing = Timing(directory.timing, int(env_steps.sum()))
+        self._timing = Timing(directory.timing, int(to_numpy(state.env_steps).sum()))
         shows_curves = metrics_bytes > 0 and console.is_terminal
         earlier = read_sound_rows(directory.metrics)[0] if shows_curves else []
-        self._display = ConsoleDisplay(console, settings.steps, settings.seeds, done, earlier)
+        run = experiment.run
+        self._display = ConsoleDisplay(
+            console, run.end, run.seeds, self._done(), earlier, is_offline=run.is_offline
+        )
 
     def run(self, player: Player) -> RunResult:
         """Play to the end, or until a signal comes; the run is saved in both cases."""
-        settings, env_steps = self.experiment.run, self._env_steps()
-        saved_at = env_steps // settings.checkpoint_interval
+        settings, done = self.experiment.run, self._done()
+        saved_at = done // settings.checkpoint_interval
         with noted_signals() as received, ExitStack() as closing:
             for close in (self._close_trackers, self._rows.close, self._timing.close):
                 closing.callback(close)
             closing.callback(self._display.close)  # the last is the first to be called
-            while env_steps < settings.steps and not received:
-                next_test = (env_steps // settings.test_interval + 1) * settings.test_interval
-                until_env_steps = min(next_test, settings.steps)
-                self._play_chunk(player, until_env_steps)
-                before, env_steps = env_steps, self._env_steps()
-                self._record_replay(before, env_steps)
-                if env_steps >= until_env_steps:
+            while done < settings.end and not received:
+                next_test = (done // settings.test_interval + 1) * settings.test_interval
+                until = min(next_test, settings.end)
+                self._play_chunk(player, until)
+                before, done = done, self._done()
+                self._record_replay(before, done)
+                if done >= until:
                     self._evaluate(player)
                 self._write_timing("chunk")
                 self._display.refresh()
-                if env_steps // settings.checkpoint_interval > saved_at:
-                    saved_at = env_steps // settings.checkpoint_interval
+                if done // settings.checkpoint_interval > saved_at:
+                    saved_at = done // settings.checkpoint_interval
                     self._save()
             self._save()
             if self._best is not None and not received:
@@ -116,27 +117,28 @@ class RunLoop:
             return RunResult(self.directory.path, finished=True)
         say(
             self.console,
-            f"stopped by {signal.Signals(received[0]).name} at {env_steps:,} env steps; "
+            f"stopped by {signal.Signals(received[0]).name} at {done:,} {settings.unit}; "
             f"saved. Continue with: {self.directory.resume_command(self.experiment)}",
         )
         return RunResult(self.directory.path, finished=False, signal=received[0])
 
-    def _env_steps(self) -> int:
-        """What every seed has played at least."""
-        return int(to_numpy(self.state.env_steps).min())
+    def _done(self) -> int:
+        """The progress of every seed at least."""
+        return int(to_numpy(progress(self.experiment.run, self.state)).min())
 
-    def _play_chunk(self, player: Player, until_env_steps: int) -> None:
+    def _play_chunk(self, player: Player, until: int) -> None:
         before, updates = to_numpy(self.state.iteration), to_numpy(self.state.updates)
         try:
-            self.state, metrics = player.chunk(self.state, until_env_steps)
+            self.state, metrics = player.chunk(self.state, until)
         except UsageError as error:  # of an environment that is not JAX; the state is still whole
             self._save()
             raise UsageError(
-                f"{error}\nThe run is saved at {self._env_steps():,} env steps; "
+                f"{error}\nThe run is saved at {self._done():,} {self.experiment.run.unit}; "
                 f"afterwards go on with: {self.directory.resume_command(self.experiment)}"
             ) from error
         n_iterations = to_numpy(self.state.iteration) - before
-        self._require_finite_rewards(metrics["rewards_nonfinite"], metrics["env_steps"])
+        if not self.experiment.run.is_offline:  # a file's rewards are finite
+            self._require_finite_rewards(metrics["rewards_nonfinite"], metrics["env_steps"])
         for row in training_rows(
             metrics, player.trainer.update_metrics, n_iterations, to_numpy(self.state.seed), updates
         ):
@@ -145,7 +147,7 @@ class RunLoop:
     def _evaluate(self, player: Player) -> None:
         metrics = player.evaluate(self.state)
         self._require_finite_rewards(metrics["test_rewards_nonfinite"], self.state.env_steps)
-        for row in evaluation_rows(metrics, self.state, self.experiment.run.batch_size_run):
+        for row in evaluation_rows(metrics, self.state, self.experiment.run):
             self._write(row)
         if self._best is not None:
             self._best = better_of(self._best, self.state, metrics)
@@ -186,11 +188,11 @@ class RunLoop:
             except Exception as error:  # losing a tracker never loses a run
                 self._lose(tracker, error)
 
-    def _record_replay(self, before: int, env_steps: int) -> None:
+    def _record_replay(self, before: int, done: int) -> None:
         if self._replay is None:
             return
         try:
-            self._replay.record(self.directory.replay, self.state, before, env_steps)
+            self._replay.record(self.directory.replay, self.state, before, done)
         except Exception as error:  # as with trackers
             self._replay = None
             say(self.console, f"replay is not recorded any more: {error}", "yellow")

@@ -213,11 +213,16 @@ def _check_rows(file: Path, rows: Extent, of: Path) -> None:
 
 
 def _require_same(saved: Settings, experiment: Experiment, file: Path) -> None:
-    """UsageError if the experiment in `file` is not the saved one, apart from the env steps."""
+    """UsageError if the experiment in `file` is not the saved one, apart from how long it goes on
+    and from where the episodes lie that its replay began with."""
     now = json.loads(json.dumps(to_dict(experiment)))
     # settings that are newer than what was saved had their present defaults
     before = {part: {**section, **saved.get(part, {})} for part, section in now.items()}
-    before["run"]["steps"] = now["run"]["steps"]
+    ends = ("steps", "updates")
+    if all(bool(before["run"][end]) == bool(now["run"][end]) for end in ends):
+        before["run"].update({end: now["run"][end] for end in ends})
+    if None not in (before["replay"]["from_file"], now["replay"]["from_file"]):
+        before["replay"]["from_file"] = now["replay"]["from_file"]
     if changes := difference(before, now):
         raise UsageError(
             f"{file} differs from what was trained ({'; '.join(changes)}); restore it, or start "

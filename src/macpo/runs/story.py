@@ -14,6 +14,7 @@ from macpo.experiment import Experiment
 from macpo.runs.best import SCORES, is_written
 from macpo.runs.checkpoint import is_dropped
 from macpo.runs.directory import RunDirectory
+from macpo.runs.record import reached
 from macpo.runs.record.pace import clock
 from macpo.runs.record.reading import Row, read_rows, read_sound_rows
 from macpo.runs.record.timing import total_seconds
@@ -26,7 +27,8 @@ _NOTHING = "–"
 class Result(NamedTuple):
     """What one seed has come to."""
 
-    env_steps: int
+    done: int
+    """Env steps, or the updates of a run that learns offline."""
     last: Row | None
     """Its last evaluation."""
     best: Row | None
@@ -40,7 +42,7 @@ def tell(files: RunDirectory, experiment: Experiment) -> str:
     parts = [
         "## What has come of it",
         _state(files, experiment, sessions, results),
-        *results_table(results),
+        *results_table(results, experiment.run.unit),
         "## How it came about",
         *_history(files, sessions),
     ]
@@ -71,7 +73,7 @@ def _result(rows: Sequence[Row], absolute: Row | None) -> Result:
     tests = [row for row in rows if row["kind"] == "test"]
     # reversed: of equal ones, `max` gives the first
     best = max(reversed(tests), key=_score, default=None)
-    return Result(rows[-1]["env_steps"], tests[-1] if tests else None, best, absolute)
+    return Result(reached(rows[-1]), tests[-1] if tests else None, best, absolute)
 
 
 def _score(row: Row) -> tuple[float, ...]:
@@ -85,42 +87,39 @@ def _state(
     results: Mapping[int, Result],
 ) -> str:
     """In a sentence or two: where the run is, and which command goes on."""
-    planned, resume = experiment.run.steps, files.resume_command(experiment)
-    played = min((result.env_steps for result in results.values()), default=0)
+    run, resume = experiment.run, files.resume_command(experiment)
+    done = min((result.done for result in results.values()), default=0)
     last = sessions[-1] if sessions else Session("")
     if is_finished(files):
         when = f" on {last.ended} UTC" if last.ended else ""
         goes_on = (
             "Its checkpoints have been dropped, so that it cannot be extended."
             if is_dropped(files.checkpoints)
-            else f"`{resume} --steps N` extends it to N."
+            else f"`{resume} --{'updates' if run.is_offline else 'steps'} N` extends it to N."
         )
-        return f"Finished{when}: every seed has played {played:,} env steps. {goes_on}"
-    reached = f"{played:,} of {planned:,} env steps"
+        did = "made" if run.is_offline else "played"
+        return f"Finished{when}: every seed has {did} {done:,} {run.unit}. {goes_on}"
+    where = f"{done:,} of {run.end:,} {run.unit}"
     if is_dropped(files.checkpoints):
-        return (
-            f"Not finished, at {reached}; its checkpoints have been dropped, so that it ends here."
-        )
+        return f"Not finished, at {where}; its checkpoints have been dropped, so that it ends here."
     if last.ended:
-        return (
-            f"Not finished: {last.outcome} on {last.ended} UTC, at {reached}. `{resume}` goes on."
-        )
+        return f"Not finished: {last.outcome} on {last.ended} UTC, at {where}. `{resume}` goes on."
     return (
-        f"Not finished when this was written, at {reached}: it is going on, or was broken off. "
+        f"Not finished when this was written, at {where}: it is going on, or was broken off. "
         f"`{resume}` goes on from the last checkpoint."
     )
 
 
-def results_table(results: Mapping[int, Result]) -> list[str]:
+def results_table(results: Mapping[int, Result], unit: str) -> list[str]:
     """A line of Markdown for each seed, and what the columns are; nothing without seeds."""
     if not results:
         return []
-    head = ("seed", "env steps", "last evaluation", "best evaluation", "absolute metric")
+    head = ("seed", unit, "last evaluation", "best evaluation", "absolute metric")
     lines = [f"| {' | '.join(head)} |", f"{'|---' * len(head)}|"]
     for seed, result in results.items():
         best = _at(result.best) if result.best else _NOTHING
         cells = (_shown(result.last), best, _shown(result.absolute))
-        lines.append(f"| {seed} | {result.env_steps:,} | {' | '.join(cells)} |")
+        lines.append(f"| {seed} | {result.done:,} | {' | '.join(cells)} |")
     note = (
         "Mean returns of greedy episodes, and shares of battles won where there are battles. "
         "Absolute metric: what the parameters of the best evaluation earn in ten times as many "
@@ -130,7 +129,7 @@ def results_table(results: Mapping[int, Result]) -> list[str]:
 
 
 def _at(evaluation: Row) -> str:
-    return f"{_shown(evaluation)} at {evaluation['env_steps']:,}"
+    return f"{_shown(evaluation)} at {reached(evaluation):,}"
 
 
 def _shown(evaluation: Row | None) -> str:

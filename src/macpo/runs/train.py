@@ -28,6 +28,7 @@ from macpo.runs.directory import RunDirectory
 from macpo.runs.files import disk_errors
 from macpo.runs.loop import RunLoop, RunResult
 from macpo.runs.memory import check_memory
+from macpo.runs.offline import filled, pinned
 from macpo.runs.record.jsonl import JsonLines
 from macpo.runs.record.replay import MAX_MOMENTS, ReplayRecorder
 from macpo.runs.record.trackers import check
@@ -37,7 +38,7 @@ from macpo.runs.story import is_finished, tell
 from macpo.terminal import make_console, say
 from macpo.training.host.pool import Workers
 from macpo.training.player import Player, open_player
-from macpo.training.trainer import make_trainer
+from macpo.training.trainer import make_trainer, progress
 
 
 def train(
@@ -58,8 +59,9 @@ def train(
     Replay is recorded at `record_weights` moments (docs/reports.md). Without `save_replay`
     checkpoints are small, and a run that is resumed is not exact (docs/runs.md). The words of the
     command that has asked for the run are its `command_line`, which the run's README tells; without
-    any it tells of a call from Python. Raises UsageError if the plan does not fit into memory, or
-    if the directory holds anything that a run would write over.
+    any it tells of a call from Python. Raises UsageError if the plan does not fit into memory, if
+    the directory holds anything that a run would write over, or if replay cannot begin with the
+    file that it should (docs/offline.md).
 
     >>> import macpo
     >>> small = macpo.Run(steps=64, batch_size=8, test_interval=64, test_nepisode=8)
@@ -78,18 +80,19 @@ def train(
     chosen = None if directory is None else RunDirectory(directory)
     if chosen is not None:
         chosen.require_unused()
+    experiment = pinned(experiment)
     prepare_jax()
     trainer = make_trainer(experiment, to_play=True)
     check_memory(trainer, console)  # first: what is far too large takes long to trace
     trainer.check()  # a mistake in a custom algorithm leaves no run behind
     replay = ReplayRecorder.planned(experiment, trainer, record_weights)
+    state = filled(trainer, experiment, trainer.init(), console)
     files = chosen or RunDirectory.new(experiment)
     files.make()
     with claimed(files.path):
         files.require_unused()  # another process may have been faster
         files.remove_leftovers()
         _begin(files, experiment, replay)
-        state = trainer.init()
         acting, best = acting_of(trainer.algorithm), before_any(state)
         begin = partial(
             *(RunLoop, experiment, files, state, 0, best, acting),
@@ -104,6 +107,7 @@ def resume(
     directory: str | os.PathLike[str],
     *,
     steps: int | None = None,
+    updates: int | None = None,
     console: Console | None = None,
     tensorboard: bool = False,
     trackers: Collection[str] = (),
@@ -111,15 +115,17 @@ def resume(
     trust: bool = False,
     command_line: Sequence[str] = (),
 ) -> RunResult:
-    """Continue a run from its last sound checkpoint, bit for bit; `steps` may extend it.
+    """Continue a run from its last sound checkpoint, bit for bit; `steps` may extend it, `updates`
+    one that learns offline.
 
     From a checkpoint without replay it is not exact: replay is filled anew before the next update.
-    Later checkpoints are then without it too.
+    Later checkpoints are then without it too. A file of episodes that replay began with is needed
+    again only there, and where there is no checkpoint yet.
 
     `trust` lets the run's files name code to import that is not registered (SECURITY.md);
     `command_line` is as for `train`. Raises UsageError if the directory holds no run, if another
-    process is training there, if the run's files have been changed, or if it has played as many
-    `steps` before.
+    process is training there, if the run's files have been changed, or if it has come as far
+    before.
 
     >>> import macpo
     >>> small = macpo.Run(steps=64, batch_size=8, test_interval=64, test_nepisode=8)
@@ -137,9 +143,9 @@ def resume(
     with claimed(files.path):
         files.remove_leftovers()
         planned = files.read_experiment(trust=trust)
-        new_steps = planned.run.steps if steps is None else steps
-        experiment = replace(planned, run=replace(planned.run, steps=new_steps))
-        if new_steps == planned.run.steps and is_finished(files) and is_dropped(files.checkpoints):
+        experiment = _extended(planned, steps, updates)
+        run, is_as_planned = experiment.run, experiment.run.end == planned.run.end
+        if is_as_planned and is_finished(files) and is_dropped(files.checkpoints):
             say(console, f"already finished, and without checkpoints: {files.path}")
             return RunResult(files.path, finished=True)
         prepare_jax()
@@ -152,25 +158,26 @@ def resume(
         acting = acting_of(trainer.algorithm)
         if last.state is None:
             say(console, "no checkpoint yet: starting from the beginning")
+            state = filled(trainer, experiment, trainer.init(), console)
             _begin(files, experiment, replay)
-            state = trainer.init()
             best = before_any(state)
         else:
-            played = int(last.state.env_steps.min())
+            done = int(progress(run, last.state).min())
             require(
-                played < new_steps or new_steps == planned.run.steps,
-                f"{files.path} has already played {played:,} env steps; to extend it, give more "
-                f"--steps than that, not {new_steps:,}.",
+                done < run.end or is_as_planned,
+                f"{files.path} has already {'made' if run.is_offline else 'played'} {done:,} "
+                f"{run.unit}; to extend it, give more --{'updates' if run.is_offline else 'steps'} "
+                f"than that, not {run.end:,}.",
             )
             # it may be of another checkpoint, or be gone
             save_model(files, experiment, last.state, acting)
             best = last.best
-            if played >= new_steps and (best is None or is_written(files.absolute)):
+            if done >= run.end and (best is None or is_written(files.absolute)):
                 JsonLines(files.metrics, last.metrics_bytes).close()  # cuts rows behind it
                 if best is not None:
                     save_best(files, experiment, best, acting)
                 files.write_readme(experiment, tell(files, experiment))
-                say(console, f"already at {played:,} of {new_steps:,} env steps")
+                say(console, f"already at {done:,} of {run.end:,} {run.unit}")
                 return RunResult(files.path, finished=True)
             for file in (files.absolute, files.best):
                 with disk_errors(file):
@@ -178,10 +185,10 @@ def resume(
             files.write_experiment(experiment)
             state = last.state
             if not last.has_replay:
-                say(console, _WITHOUT_REPLAY, "yellow")
-                empty = trainer.init()
+                say(console, _without_replay(experiment), "yellow")
+                fresh = filled(trainer, experiment, trainer.init(), console)
                 state = state._replace(
-                    replay_buffer=empty.replay_buffer, priorities=empty.priorities
+                    replay_buffer=fresh.replay_buffer, priorities=fresh.priorities
                 )
             state = jax.device_put(state, trainer.sharding)
         begin = partial(
@@ -193,10 +200,41 @@ def resume(
         return _recorded(files, experiment, command_line, play)
 
 
-_WITHOUT_REPLAY = (
-    "the checkpoint was saved without replay, which is filled anew before the next update: the run "
-    "goes on, but not as if it had never been interrupted"
-)
+def _extended(planned: Experiment, steps: int | None, updates: int | None) -> Experiment:
+    """The experiment with another end; UsageError for one in the other unit."""
+    run = planned.run
+    if run.is_offline:
+        require(
+            steps is None,
+            f"this run learns offline: it is extended with --updates N, not with --steps {steps}.",
+        )
+        end = run.updates if updates is None else updates
+        require(end > 0, "updates must be at least 1, not 0.")
+        return replace(planned, run=replace(run, updates=end))
+    require(
+        updates is None,
+        "this run does not learn offline: it is extended with --steps N, not with --updates "
+        f"{updates}.",
+    )
+    end = run.steps if steps is None else steps
+    require(end > 0, "steps must be at least 1, not 0.")
+    return replace(planned, run=replace(run, steps=end))
+
+
+def _without_replay(experiment: Experiment) -> str:
+    """What it means to go on from a checkpoint without replay."""
+    saved = "the checkpoint was saved without replay, which"
+    if not experiment.run.is_offline:
+        return (
+            f"{saved} is filled anew before the next update: the run goes on, but not as if it had "
+            "never been interrupted"
+        )
+    if experiment.replay.sampling == "uniform":
+        return f"{saved} is read again from the file that it began with"
+    return (
+        f"{saved} is read again from the file that it began with, and its priorities begin anew: "
+        "the run goes on, but not as if it had never been interrupted"
+    )
 
 
 def _begin(files: RunDirectory, experiment: Experiment, replay: ReplayRecorder | None) -> None:

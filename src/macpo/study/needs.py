@@ -15,16 +15,17 @@ from contextlib import ExitStack, contextmanager
 from typing import IO, Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
+from rich.console import Console
 
 from macpo.bounds import MAX_INT
 from macpo.errors import UsageError, describe_exception
 from macpo.experiment import Experiment, from_dict, to_dict
 from macpo.machine import cores_of_slot, prepare_jax
 from macpo.runs.memory import planned_bytes
+from macpo.runs.offline import filled
 from macpo.study.carry_out import use_cores
 from macpo.training.player import open_player
-from macpo.training.trainer import make_trainer
+from macpo.training.trainer import make_trainer, progress
 
 SECONDS = 10.0
 """How long training is timed."""
@@ -46,7 +47,7 @@ class Pace(NamedTuple):
     cores: int
     """Of each run."""
     env_steps_per_s: float
-    """Of all runs together, while learning."""
+    """Of all runs together, while learning; offline, updates."""
 
 
 def read_needs(experiments: Sequence[Experiment], *, trust: bool = False) -> list[Needs]:
@@ -159,21 +160,26 @@ def _needs(experiment: Experiment) -> Iterator[Needs]:
 
 
 def _pace(experiment: Experiment) -> Iterator[float]:
-    """1 once training learns; after another line, the env steps a second while learning."""
+    """1 once training learns; after another line, the env steps (offline: the updates) a second
+    while learning."""
     trainer = make_trainer(experiment, to_play=True)
     with open_player(experiment, trainer) as player:
-        state, warm = trainer.init(), time.monotonic() + MAX_WARMUP
-        until_env_steps = MAX_INT
+        state = filled(trainer, experiment, trainer.init(), Console(quiet=True))
+        warm = time.monotonic() + MAX_WARMUP
+
+        def done() -> int:
+            return int(progress(experiment.run, state)[0])
+
         player.compile()
         while int(state.updates[0]) == 0 and time.monotonic() < warm:
-            state, _ = player.chunk(state, until_env_steps)
+            state, _ = player.chunk(state, MAX_INT)
         yield 1.0
         sys.stdin.readline()
-        before, start = int(state.env_steps[0]), time.monotonic()
+        before, start = done(), time.monotonic()
         while time.monotonic() - start < SECONDS:
-            state, _ = player.chunk(state, until_env_steps)
-            jnp.asarray(state.env_steps).block_until_ready()
-        yield (int(state.env_steps[0]) - before) / (time.monotonic() - start)
+            state, _ = player.chunk(state, MAX_INT)
+            done()  # waits for it
+        yield (done() - before) / (time.monotonic() - start)
 
 
 if __name__ == "__main__":

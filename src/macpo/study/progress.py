@@ -7,6 +7,7 @@ from typing import NamedTuple
 from macpo.runs.best import SCORES
 from macpo.runs.directory import RunDirectory
 from macpo.runs.files import parse_json
+from macpo.runs.record import reached
 
 _TAIL = 2**16
 """Bytes at the end of metrics.jsonl that are read; a row has about 1,000."""
@@ -15,7 +16,8 @@ _TAIL = 2**16
 class Progress(NamedTuple):
     """The newest of what a run has written."""
 
-    env_steps: int = 0
+    done: int = 0
+    """Env steps, or the updates of a run that learns offline."""
     learns: bool = False
     """Whether there have been updates; env steps before them are much cheaper."""
     result: float = math.nan
@@ -34,9 +36,9 @@ def read_progress(run: RunDirectory) -> Progress:
     for line in lines:
         try:
             row = parse_json(line)
-            env_steps, learns = int(row["env_steps"]), row["updates"] > 0
+            done, learns = reached(row), row["updates"] > 0
             found = [float(row[name]) for name in SCORES if name in row]
         except (ValueError, TypeError, KeyError):
             continue  # the first one may be cut
-        progress = Progress(env_steps, learns, *(found[:1] or [progress.result]))
+        progress = Progress(done, learns, *(found[:1] or [progress.result]))
     return progress

@@ -9,7 +9,14 @@ from typing import Any, NamedTuple
 
 from macpo.bounds import MAX_INT
 from macpo.errors import UsageError, require, shown
-from macpo.experiment import Experiment, difference, from_dict, needs_trust, to_dict
+from macpo.experiment import (
+    Experiment,
+    difference,
+    from_dict,
+    identity,
+    needs_trust,
+    to_dict,
+)
 from macpo.field_types import Settings
 
 MAX_NAME = 100
@@ -73,6 +80,11 @@ class Study:
         return replace(experiment, run=replace(experiment.run, seed=run.seed))
 
     @property
+    def unit(self) -> str:
+        """In words, what is counted to the end of its runs."""
+        return " and ".join(sorted({experiment.run.unit for experiment in self.arms.values()}))
+
+    @property
     def needs_trust(self) -> bool:
         """Whether the study's file names code that is not registered."""
         return any(map(needs_trust, self.arms.values()))
@@ -80,7 +92,8 @@ class Study:
     @property
     def digest(self) -> str:
         """Twelve hexadecimal digits that name what is studied: all arms and seeds."""
-        data = {**to_data(self), "name": ""}
+        arms = {name: identity(experiment) for name, experiment in self.arms.items()}
+        data = {**to_data(self), "name": "", "arms": arms}
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
 
 

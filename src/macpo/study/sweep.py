@@ -12,6 +12,7 @@ from macpo.errors import require
 from macpo.machine import available_bytes, available_cores
 from macpo.runs.claim import claimed
 from macpo.runs.interrupts import noted_signals
+from macpo.runs.offline import pinned
 from macpo.runs.record.pace import clock
 from macpo.study import engines
 from macpo.study.directory import Outcome, StudyDirectory
@@ -74,6 +75,12 @@ def sweep(
     True
     """
     engines.require_known(engine)  # before anything is made
+    # every run of an arm begins with the same episodes, whatever becomes of their file
+    arms = {
+        name: experiment if experiment.replay.from_sha256 else pinned(experiment)
+        for name, experiment in study.arms.items()
+    }
+    study = Study(study.name, arms, study.seeds)
     console = console or make_console()
     directory = StudyDirectory(f"studies/{study.name}" if out is None else out)
     directory.make()
@@ -126,10 +133,10 @@ def _plan(
         found = read_needs([*arms.values()], trust=study.needs_trust)
     needs = dict(zip(arms, found, strict=True))
     largest = max(needs, key=lambda arm: needs[arm].n_bytes)
-    steps = sum(study.arms[run.arm].run.steps for run in left)
+    steps = sum(study.arms[run.arm].run.end for run in left)
     say(
         console,
-        f"{study.name}: {len(left)} of {len(study.runs())} runs left, {steps:,} env steps; "
+        f"{study.name}: {len(left)} of {len(study.runs())} runs left, {steps:,} {study.unit}; "
         f"up to {needs[largest].n_bytes / 1e6:,.0f} MB each",
     )
     if engine != engines.LOCAL:
@@ -176,7 +183,7 @@ def _fastest(study: Study, arm: str, needs: Needs, most: int, console: Console) 
         say(
             console,
             f"measured: {parallel} at a time with {cores} of the cores each, "
-            f"{pace.env_steps_per_s:,.0f} env steps/s",
+            f"{pace.env_steps_per_s:,.0f} {study.unit}/s",
         )
         paces.append(pace)
     return max(paces, key=lambda pace: pace.env_steps_per_s)

@@ -26,8 +26,8 @@ PAUSE = 60.0
 
 class _Moment(NamedTuple):
     seconds: float
-    env_steps: int
-    """Played by all runs of the study."""
+    done: int
+    """By all runs of the study, of what they count to their ends."""
 
 
 class SweepView:
@@ -36,7 +36,7 @@ class SweepView:
     def __init__(self, console: Console, study: Study, n_finished: int) -> None:
         self.console, self.study = console, study
         self.n_runs, self.n_ended = len(study.runs()), n_finished
-        self.total = sum(study.arms[run.arm].run.steps for run in study.runs())
+        self.total = sum(study.arms[run.arm].run.end for run in study.runs())
         self._past = deque[_Moment]()
         self._begun = set[PlannedRun]()
         self._said = -math.inf
@@ -72,45 +72,45 @@ class SweepView:
             if run not in self._begun:
                 self._begun.add(run)
                 say(self.console, f"{_name(run)} begun")
-        played = sum(min(x.env_steps, self._steps(run)) for run, x in progress.items())
-        self._past.append(_Moment(now, played))
+        done = sum(min(x.done, self._end(run)) for run, x in progress.items())
+        self._past.append(_Moment(now, done))
         while now - self._past[0].seconds > WINDOW:
             self._past.popleft()
-        self._bar.update(self._task, completed=played, left=self._left(played))
+        self._bar.update(self._task, completed=done, left=self._left(done))
         if self.console.is_terminal:
             self._live.update(Group(self._bar, self.table(running, progress)))
         elif now - self._said >= PAUSE:
             self._said = now
-            say(self.console, self._left(played))
+            say(self.console, self._left(done))
 
     def close(self) -> None:
         """Leave the terminal as it was."""
         if self._live.is_started:
             self._live.stop()
 
-    def _steps(self, run: PlannedRun) -> int:
-        return self.study.arms[run.arm].run.steps
+    def _end(self, run: PlannedRun) -> int:
+        return self.study.arms[run.arm].run.end
 
-    def _left(self, played: int) -> str:
+    def _left(self, done: int) -> str:
         first = self._past[0]
-        speed = (played - first.env_steps) / max(self._past[-1].seconds - first.seconds, 1e-9)
+        speed = (done - first.done) / max(self._past[-1].seconds - first.seconds, 1e-9)
         ended = f"{self.n_ended} of {self.n_runs} runs"
         if speed <= 0:
             return ended
-        return f"{ended} · {speed:,.0f} env steps/s · {clock((self.total - played) / speed)} left"
+        left = clock((self.total - done) / speed)
+        return f"{ended} · {speed:,.0f} {self.study.unit}/s · {left} left"
 
     def table(
         self, running: Sequence[PlannedRun], progress: Mapping[PlannedRun, Progress]
     ) -> Table:
         """A row for each running run: how far it is, and its newest evaluation."""
         table = Table(box=None, pad_edge=False)
-        for name in ("running", "env steps", "of", "newest evaluation"):
+        for name in ("running", self.study.unit, "of", "newest evaluation"):
             table.add_column(name, justify="left" if name == "running" else "right")
         for run in running:
             now = progress[run]
             result = "–" if math.isnan(now.result) else f"{now.result:.3g}"
-            steps = f"{now.env_steps:,}", f"{self._steps(run):,}"
-            table.add_row(Text(_name(run)), *steps, result)
+            table.add_row(Text(_name(run)), f"{now.done:,}", f"{self._end(run):,}", result)
         return table
 
 

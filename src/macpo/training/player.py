@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 from macpo.bounds import MAX_INT
 from macpo.envs.host import HostEnvStub
@@ -21,9 +20,6 @@ from macpo.training.host.player import HostPlayer
 from macpo.training.host.pool import Pool, Workers
 from macpo.training.trainer import Trainer, TrainState
 from macpo.types import Metrics, PyTree, Rollout
-
-MAX_CHUNK = 64
-"""Maximum number of iterations in a chunk, so that a signal is handled soon."""
 
 
 class Player(Protocol):
@@ -36,8 +32,8 @@ class Player(Protocol):
         """Compile what a run needs, ahead of its first chunk."""
         ...
 
-    def chunk(self, state: TrainState, until_env_steps: int) -> tuple[TrainState, Metrics]:
-        """Run iterations of every seed that has played fewer env steps than `until_env_steps`.
+    def chunk(self, state: TrainState, until: int) -> tuple[TrainState, Metrics]:
+        """Run iterations of every seed whose `progress` is less than `until`.
 
         The player decides how many. Metrics are [K, iterations], zeros for iterations that were not
         run. The state passed in is consumed.
@@ -85,27 +81,24 @@ class CompiledPlayer:
 
     def __init__(self, trainer: Trainer) -> None:
         self.trainer = trainer
-        self._chunk: Callable[[TrainState, Array], tuple[TrainState, Metrics]] | None = None
+        self._chunk: Callable[[TrainState, int], tuple[TrainState, Metrics]] | None = None
         self._evaluate: Callable[[TrainState], Metrics] | None = None
         self._play = jax.jit(trainer.play, static_argnums=(2, 3, 4))
 
     def compile(self) -> None:
         """Compile a chunk and an evaluation."""
-        # typed as plain functions, but products of `jax.jit`, which have `lower` too
-        chunk: Any = self.trainer.chunk
+        self._chunk = self.trainer.compiled_chunk()
+        # typed as a plain function, but a product of `jax.jit`, which has `lower` too
         evaluate: Any = self.trainer.evaluate
-        state = self.trainer.state_shapes
-        until_env_steps = jax.ShapeDtypeStruct((), jnp.int32)
-        self._chunk = chunk.lower(state, until_env_steps, chunk_length(self.trainer)).compile()
-        self._evaluate = evaluate.lower(state).compile()
+        self._evaluate = evaluate.lower(self.trainer.state_shapes).compile()
 
-    def chunk(self, state: TrainState, until_env_steps: int) -> tuple[TrainState, Metrics]:
+    def chunk(self, state: TrainState, until: int) -> tuple[TrainState, Metrics]:
         """As many iterations as fit into one call of the compiled program (`chunk_length`)."""
         self._check_count(state)
         if self._chunk is None:
             self.compile()
         assert self._chunk is not None
-        return self._chunk(state, jnp.asarray(until_env_steps, jnp.int32))
+        return self._chunk(state, until)
 
     def _check_count(self, state: TrainState) -> None:
         """UsageError before a seed's env steps cannot be counted any more.
@@ -113,7 +106,7 @@ class CompiledPlayer:
         On an accelerator a seed that plays long episodes goes on until the last one is done.
         """
         spec, run = self.trainer.env.spec, self.trainer.run
-        most = chunk_length(self.trainer) * run.batch_size_run * spec.episode_limit
+        most = self.trainer.chunk_length * run.batch_size_run * spec.episode_limit
         played = int(np.max(jax.device_get(state.env_steps)))
         require(
             run.seeds == 1 or played <= MAX_INT - most,
@@ -139,9 +132,3 @@ class CompiledPlayer:
     ) -> Rollout:
         """Fresh episodes, all at once."""
         return self._play(params, key, n_episodes, epsilon, keep_states)
-
-
-def chunk_length(trainer: Trainer) -> int:
-    """Iterations in a chunk: about as many as between two evaluations, but at most `MAX_CHUNK`."""
-    env_steps = trainer.env.spec.episode_limit * trainer.run.batch_size_run
-    return min(max(trainer.run.test_interval // env_steps, 1), MAX_CHUNK)

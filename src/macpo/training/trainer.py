@@ -13,6 +13,9 @@ over devices (`kernels.shard`), each of them collects and stores the same episod
 Random keys: a seed's root key is `key(seed)`. Fold in 0 for the networks, 1 for training (then the
 iteration), 2 for evaluation and 3 for a look into replay (then the number of env steps). Nothing
 carries a key from one iteration to the next, so any iteration can be repeated on its own.
+
+A run that learns offline plays no episodes, and its iterations begin with the sample. What is
+counted in env steps otherwise, random keys included, is then counted in updates (`progress`).
 """
 
 import functools
@@ -56,6 +59,8 @@ from macpo.weighting.explained import explaining, take_explanation
 from macpo.weighting.weighting import Explanation
 
 _NETWORKS, _TRAINING, _EVALUATION, _LOOKING = range(4)
+MAX_CHUNK = 64
+"""Maximum number of iterations in a chunk, so that a signal is handled soon."""
 
 
 class TrainState(NamedTuple):
@@ -137,7 +142,7 @@ class Trainer:
         return jax.eval_shape(state, jax.ShapeDtypeStruct((), jnp.int32))
 
     def _chunk(
-        self, state: TrainState, until_env_steps: Int[Array, ""], max_iterations: int
+        self, state: TrainState, until: Int[Array, ""], max_iterations: int
     ) -> tuple[TrainState, Metrics]:
         iteration = jax.jit(self._iteration)  # traced once
         shapes = jax.eval_shape(iteration, state)[1]
@@ -146,8 +151,8 @@ class Trainer:
 
         def unfinished(carry: tuple[TrainState, Metrics]) -> Bool[Array, ""]:
             state, _ = carry
-            has_steps_left = state.env_steps < until_env_steps
-            return _any_seed(has_steps_left & (state.iteration - start < max_iterations))
+            is_before_end = progress(self.run, state) < until
+            return _any_seed(is_before_end & (state.iteration - start < max_iterations))
 
         def step(carry: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
             state, metrics = carry
@@ -158,6 +163,8 @@ class Trainer:
         return jax.lax.while_loop(unfinished, step, (state, metrics))
 
     def _iteration(self, state: TrainState) -> tuple[TrainState, Metrics]:
+        if self.run.is_offline:
+            return self._learn_offline(state)
         params, key, epsilon = self._exploration(state)
         rollout = self.play(params, key, self.run.batch_size_run, epsilon, keep_states=True)
         return self._learn(state, rollout)
@@ -168,10 +175,42 @@ class Trainer:
         n_nonfinite = rewards.n_nonfinite(rollout).sum()
         rollout = rewards.read_as(self.run.nonfinite_rewards, rollout)
         state = self._add(state, rollout.episodes)
-        # all seeds have played equally many episodes, so they take the same branches
+        state, update_metrics = self._improve(state, key, epsilon)
+        metrics = {
+            **outcome_means(rollout.outcome),
+            "return_mean": rollout.episodes.reward.sum(-1).mean(),
+            "ep_length_mean": rollout.episodes.length.mean(dtype=jnp.float32),
+            "rewards_nonfinite": n_nonfinite,
+            "epsilon": epsilon,
+            "episodes": state.iteration * self.run.batch_size_run,
+            "env_steps": state.env_steps,
+            "updates": state.updates,
+        }
+        return state, metrics | update_metrics
+
+    def _learn_offline(self, state: TrainState) -> tuple[TrainState, Metrics]:
+        """An iteration without episodes: sample, update, sync."""
+        key = _iteration_keys(state)[1]
+        state = state._replace(iteration=state.iteration + 1)
+        state, update_metrics = self._improve(state, key, self.epsilon(state.env_steps))
+        metrics = {
+            "episodes": jnp.zeros_like(state.iteration),
+            "env_steps": state.env_steps,
+            "updates": state.updates,
+        }
+        return state, metrics | update_metrics
+
+    def _improve(
+        self, state: TrainState, key: PRNGKeyArray, epsilon: Float[Array, ""]
+    ) -> tuple[TrainState, Metrics]:
+        """The updates of an iteration, if replay holds enough for them, and the sync."""
+        # all seeds have played equally many episodes, so they take the same branches; a run that
+        # learns offline copies its target networks as often as if it had played them
         n_episodes = state.iteration * self.run.batch_size_run
         # a run that was resumed without its replay fills it anew
         ready = _any_seed(state.replay_buffer.n_added >= self.run.batch_size)
+        if self._n_own > 0:
+            ready &= _any_seed(n_episodes >= self._n_own)
         due = n_episodes - state.last_sync >= self.run.target_update_interval
         sync = ready & _any_seed(due)
 
@@ -184,24 +223,29 @@ class Trainer:
             updates=state.updates + ready * self.run.updates_per_iteration,
             last_sync=jnp.where(sync, n_episodes, state.last_sync),
         )
-        metrics = {
-            **outcome_means(rollout.outcome),
-            "return_mean": rollout.episodes.reward.sum(-1).mean(),
-            "ep_length_mean": rollout.episodes.length.mean(dtype=jnp.float32),
-            "rewards_nonfinite": n_nonfinite,
-            "epsilon": epsilon,
-            "episodes": n_episodes,
-            "env_steps": state.env_steps,
-            "updates": state.updates,
-        }
-        return state, metrics | update_metrics
+        return state, update_metrics
 
-    def _add(self, state: TrainState, episodes: Episodes) -> TrainState:
-        """The state with these episodes in replay."""
+    @property
+    def _n_own(self) -> int:
+        """How many episodes of the run itself must be in replay besides those it begins with.
+
+        What an algorithm takes for recent play must not be that of somebody else.
+        """
+        wanted = self.algorithm.recent_episodes(self.run.batch_size, self.run.buffer_size)
+        begins_empty = self.replay.from_file is None
+        return 0 if wanted is None or begins_empty else wanted.window
+
+    def _fill(self, state: TrainState, episodes: Episodes) -> TrainState:
+        """The state with episodes in replay that the run has not played."""
         rows = buffer.next_rows(state.replay_buffer, episodes)
         return state._replace(
             replay_buffer=buffer.add(state.replay_buffer, episodes),
             priorities=priority.add(state.priorities, rows, self.replay),
+        )
+
+    def _add(self, state: TrainState, episodes: Episodes) -> TrainState:
+        """The state with these episodes in replay."""
+        return self._fill(state, episodes)._replace(
             env_steps=state.env_steps + episodes.length.sum(),
             iteration=state.iteration + 1,
         )
@@ -285,12 +329,12 @@ class Trainer:
     ) -> tuple[Batch, Int[Array, " B"]]:
         """A batch, and the rows of the replay buffer that its episodes come from."""
         run, replay_buffer = self.run, state.replay_buffer
-        beta = priority.beta_at(state.env_steps, run.steps, self.replay)
+        beta = priority.beta_at(progress(run, state), run.end, self.replay)
         rows, importance = priority.sample(
             key, replay_buffer, priorities, run.batch_size, self.replay, beta
         )
         episodes = buffer.take(replay_buffer, rows)
-        batch = Batch(episodes, importance, env_steps=state.env_steps, epsilon=epsilon)
+        batch = Batch(episodes, importance, env_steps=progress(run, state), epsilon=epsilon)
         wanted = self.algorithm.recent_episodes(run.batch_size, run.buffer_size)
         if wanted is None:
             return batch, rows
@@ -319,8 +363,13 @@ class Trainer:
         return collect(self.env, act, hidden, key, n_episodes, keep_states)
 
     def epsilon(self, env_steps: Int[Array, ""]) -> Float[Array, ""]:
-        """The exploration rate at this number of env steps: linear, then constant."""
+        """The exploration rate at this number of env steps: linear, then constant.
+
+        Offline nobody explores, and policies that include exploration are those of its end.
+        """
         run = self.run
+        if run.is_offline:
+            return jnp.full(jnp.shape(env_steps), run.epsilon_finish)
         left = jnp.clip(1.0 - env_steps / run.epsilon_anneal_time, 0.0, 1.0)
         return run.epsilon_finish + left * (run.epsilon_start - run.epsilon_finish)
 
@@ -328,8 +377,12 @@ class Trainer:
         params, key = state.learner.params, _iteration_keys(state)[0]
         return Exploration(params, key, self.epsilon(state.env_steps))
 
+    def _evaluation(self, state: TrainState) -> Evaluation:
+        key = jax.random.fold_in(_key(state.seed, _EVALUATION), progress(self.run, state))
+        return Evaluation(state.learner.params, key)
+
     def _evaluate(self, state: TrainState) -> Metrics:
-        params, key = _evaluation(state)
+        params, key = self._evaluation(state)
         rollout = self.play(params, key, self.run.test_nepisode)
         return evaluation_metrics(episode_outcomes(rollout, self.run))
 
@@ -355,14 +408,37 @@ class Trainer:
     def chunk(
         self,
     ) -> Callable[[TrainState, Int[Array, ""], int], tuple[TrainState, Metrics]]:
-        """(state, until_env_steps, max_iterations) → (state, metrics [K, max_iterations]).
+        """(state, until, max_iterations) → (state, metrics [K, max_iterations]).
 
-        Iterations until every seed has played `until_env_steps`, but at most `max_iterations` (a
+        Iterations until the `progress` of every seed is `until`, but at most `max_iterations` (a
         constant of the compiled program). Metrics of iterations that were not run are zeros. The
         state given is consumed. Under `vmap` seeds go on until the last of them is done.
         """
 
         return self._jit(self._over_seeds(self._chunk), static_argnums=2, donate_argnums=0)
+
+    @property
+    def chunk_length(self) -> int:
+        """Iterations in a chunk: about those between two evaluations, but at most `MAX_CHUNK`."""
+        run = self.run
+        env_steps = self.env.spec.episode_limit * run.batch_size_run
+        each = run.updates_per_iteration if run.is_offline else env_steps
+        return min(max(run.test_interval // each, 1), MAX_CHUNK)
+
+    def compiled_chunk(self) -> Callable[[TrainState, int], tuple[TrainState, Metrics]]:
+        """`chunk`, compiled ahead: (state, until) → (state, metrics [K, chunk_length])."""
+        chunk: Any = self.chunk  # typed as a plain function, but a product of `jax.jit`
+        until = jax.ShapeDtypeStruct((), jnp.int32)
+        compiled = chunk.lower(self.state_shapes, until, self.chunk_length).compile()
+        return lambda state, until: compiled(state, jnp.asarray(until, jnp.int32))
+
+    @functools.cached_property
+    def fill(self) -> Callable[[TrainState, Episodes], TrainState]:
+        """(state, episodes) → the state with these in the replay of every seed, as its newest.
+
+        They count as nothing that the run has played. The state given is consumed.
+        """
+        return self._jit(self._over_seeds(self._fill), donate_argnums=0)
 
     @functools.cached_property
     def evaluate(self) -> Callable[[TrainState], Metrics]:
@@ -381,7 +457,7 @@ class Trainer:
 
         def explain(state: TrainState) -> ExplainedBatch:
             one = self._seed(state, jnp.zeros((), jnp.int32))
-            key = jax.random.fold_in(_key(one.seed, _LOOKING), one.env_steps)
+            key = jax.random.fold_in(_key(one.seed, _LOOKING), progress(self.run, one))
             sample_key, update_key = jax.random.split(key)
             batch, _ = self._sample(sample_key, one, one.priorities, self.epsilon(one.env_steps))
             metrics: dict[str, Any] = self._update(one.learner, batch, update_key).metrics
@@ -399,7 +475,7 @@ class Trainer:
     @functools.cached_property
     def evaluation(self) -> Callable[[TrainState, int], Evaluation]:
         """(state, k) → the inputs of the k-th seed's next evaluation."""
-        return self._jit(lambda state, k: _evaluation(self._seed(state, k)))
+        return self._jit(lambda state, k: self._evaluation(self._seed(state, k)))
 
     @functools.cached_property
     def learn(self) -> Callable[[TrainState, int, Episodes], tuple[TrainState, Metrics]]:
@@ -473,6 +549,7 @@ def make_trainer(experiment: Experiment, *, to_play: bool = False) -> Trainer:
     newest = algorithm.recent_episodes(run.batch_size, run.buffer_size)
     if newest is not None:
         _check_newest(experiment, newest.n_episodes)
+        _check_plays(experiment)
     return Trainer(env, algorithm, experiment.replay, run)
 
 
@@ -508,9 +585,25 @@ def _check_newest(experiment: Experiment, n: int) -> None:
     )
 
 
+def _check_plays(experiment: Experiment) -> None:
+    """UsageError for an algorithm that needs recent play where nothing is played."""
+    parts = (registry.name_of(part) for part in (experiment.algorithm, experiment.weighting))
+    require(
+        not experiment.run.is_offline,
+        f"{' with weighting '.join(parts)} also learns from the newest episodes of its own policy, "
+        "of which a run that learns offline has none; choose another algorithm or weighting "
+        "(`macpo list`).",
+    )
+
+
 def _check_on_policy(experiment: Experiment) -> None:
     """UsageError unless every update learns from exactly the episodes just played."""
     run, name = experiment.run, registry.name_of(experiment.algorithm)
+    require(
+        experiment.replay.from_file is None,
+        f"{name} learns on-policy, from the episodes that it has just played, and from no others: "
+        "leave out replay.from, or choose an algorithm with replay (`macpo list algorithms`).",
+    )
     require(
         not experiment.weighting.all_factors and experiment.replay.sampling == "uniform",
         f"{name} learns on-policy: each episode is used once, while it is new, so there is no "
@@ -569,16 +662,19 @@ def evaluation_key(seed: int) -> PRNGKeyArray:
     return _key(jnp.asarray(seed), _EVALUATION)
 
 
-def _evaluation(state: TrainState) -> Evaluation:
-    key = jax.random.fold_in(_key(state.seed, _EVALUATION), state.env_steps)
-    return Evaluation(state.learner.params, key)
-
-
 def _iteration_keys(state: TrainState) -> tuple[PRNGKeyArray, PRNGKeyArray]:
     """(for playing, for learning)"""
     key = jax.random.fold_in(_key(state.seed, _TRAINING), state.iteration)
     play_key, learn_key = jax.random.split(key)
     return play_key, learn_key
+
+
+def progress(run: Run, state: TrainState) -> Int[Array, "*K"]:
+    """How far a state is on the way to the run's end: env steps, or the updates of an offline run.
+
+    The unit is `run.unit`.
+    """
+    return state.updates if run.is_offline else state.env_steps
 
 
 def _any_seed(flag: Bool[Array, ""]) -> Bool[Array, ""]:

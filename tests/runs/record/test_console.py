@@ -25,6 +25,17 @@ def test_the_display_names_everything_a_user_watches():
     assert "raw weight 0.250" in text and "env steps/s" in text and "time left" in text
 
 
+def test_a_run_that_learns_offline_shows_updates_and_nothing_that_it_does_not_play():
+    console = Console(file=io.StringIO(), width=200, force_terminal=False, record=True)
+    display = ConsoleDisplay(console, steps=100, seeds=1, done=0, is_offline=True)
+    display.write(TEST | {"env_steps": 0, "episodes": 0, "updates": 40})
+    display.refresh()
+    display.close()
+    text = console.export_text()
+    assert text.startswith("updates 40 · ") and "updates/s" in text
+    assert "env steps" not in text and "episodes" not in text
+
+
 def test_metrics_are_shown_under_the_names_of_what_they_are():
     console = Console(file=io.StringIO(), width=200, force_terminal=False, record=True)
     display = ConsoleDisplay(console, steps=10_000, seeds=1, done=0)

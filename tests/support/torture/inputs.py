@@ -28,6 +28,7 @@ COMMANDS = (
     "render",
     "compare",
     "export",
+    "export-replay",
     "check-env",
     "bench",
     "list",

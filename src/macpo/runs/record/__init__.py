@@ -5,9 +5,19 @@ or test), seed, env_steps, episodes, updates, and the metrics (docs/metrics.md),
 finite.
 """
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 Row = dict[str, str | int | float]
+
+
+def reached(row: Mapping[str, Any]) -> int:
+    """How far a row's seed has come: env steps, or the updates of a run that learns offline.
+
+    >>> reached({"env_steps": 800, "updates": 3}), reached({"env_steps": 0, "updates": 3})
+    (800, 3)
+    """
+    return int(row["env_steps"]) or int(row.get("updates", 0))
 
 
 class Sink(Protocol):

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
-from macpo.runs.record import Row
+from macpo.runs.record import Row, reached
 from macpo.runs.record.pace import Pace, clock
 from macpo.runs.record.spark import spark_line
 from macpo.terminal import say
@@ -43,6 +43,11 @@ _SHOWN = (
     _Shown("raw weight", "weight_raw_mean", "{:.3f}", 10),
     _Shown("TD loss", "loss_td", "{:.3g}", 9),
 )
+_OFFLINE = (
+    _Shown("updates", "updates", "{:,.0f}", 0),
+    *(shown for shown in _SHOWN if shown.metric not in ("env_steps", "episodes", "updates")),
+)
+"""Of a run that learns offline, and plays nothing."""
 _TIME_LEFT, _SPEED = 3, 5
 """The ranks of what is told of the run's pace."""
 _LOST = ("episodes_lost", "test_episodes_lost")
@@ -55,13 +60,23 @@ _UNLIMITED = 1_000  # columns of a terminal that has room for everything
 class ConsoleDisplay:
     """A line at each evaluation of all seeds; in a terminal, also one per seed under a bar.
 
-    A run that goes on has `earlier` rows, whose evaluations begin the curves of the seeds.
+    `steps` and what is `done` of them are env steps, of a run that learns offline updates. A run
+    that goes on has `earlier` rows, whose evaluations begin the curves of the seeds.
     """
 
     def __init__(
-        self, console: Console, steps: int, seeds: int, done: int, earlier: Iterable[Row] = ()
+        self,
+        console: Console,
+        steps: int,
+        seeds: int,
+        done: int,
+        earlier: Iterable[Row] = (),
+        *,
+        is_offline: bool = False,
     ) -> None:
         self.console, self.steps, self.seeds = console, steps, seeds
+        self._shown = _OFFLINE if is_offline else _SHOWN
+        self._unit = "updates" if is_offline else "env steps"
         self._rows: dict[int, Row] = {}
         self._curves: defaultdict[int, list[float]] = defaultdict(list)
         for row in earlier:
@@ -97,7 +112,7 @@ class ConsoleDisplay:
 
     def refresh(self) -> None:
         """Redraw after a chunk."""
-        done = min((int(r["env_steps"]) for r in self._rows.values()), default=0)
+        done = min(map(reached, self._rows.values()), default=0)
         learns = bool(self._rows) and all(row["updates"] for row in self._rows.values())
         self._pace.note(done, learns, time.monotonic())
         self._progress.update(self._task, completed=min(done, self.steps), speed=self._speed(done))
@@ -131,7 +146,7 @@ class ConsoleDisplay:
         if new:
             told.update(new)
             values = ", ".join(f"{name} ({value})" for name, value in new.items())
-            where = f"{self._name(seed)}{row['env_steps']:,} env steps"
+            where = f"{self._name(seed)}{reached(row):,} {self._unit}"
             say(self.console, f"{where}: not finite: {values}", "yellow")
 
     def _speed(self, done: int) -> str:
@@ -144,7 +159,7 @@ class ConsoleDisplay:
         if speed <= 0:
             return []
         told = "time left not known yet" if left is None else f"{clock(left)} left"
-        return [(_SPEED, f"{speed * self.seeds:,.0f} env steps/s"), (_TIME_LEFT, told)]
+        return [(_SPEED, f"{speed * self.seeds:,.0f} {self._unit}/s"), (_TIME_LEFT, told)]
 
     def _name(self, seed: int) -> str:
         return f"seed {seed}{_SEPARATOR}" if self.seeds > 1 else ""
@@ -152,16 +167,17 @@ class ConsoleDisplay:
     def _line(self) -> str:
         """The newest values of all seeds, as many as fit."""
         parts: list[tuple[int, str]] = []
-        for shown in _SHOWN:
+        for shown in self._shown:
             values = [float(r[shown.metric]) for r in self._rows.values() if shown.metric in r]
             if values:
                 parts.append((shown.rank, f"{shown.name} {_over_seeds(shown, values)}"))
-        done = min(int(row["env_steps"]) for row in self._rows.values())
+        done = min(map(reached, self._rows.values()))
         return _fitting([*parts, *self._pace_at(done)], self.console.width)
 
     def view(self) -> Group:
         """The bar, and under it as many columns as fit."""
-        tables = map(self._table, sorted({_CURVE_RANK, *(x.rank for x in _SHOWN)}, reverse=True))
+        ranks = sorted({_CURVE_RANK, *(x.rank for x in self._shown)}, reverse=True)
+        tables = map(self._table, ranks)
         unlimited = self.console.options.update_width(_UNLIMITED)
         fitting = (
             table
@@ -173,7 +189,7 @@ class ConsoleDisplay:
     def _table(self, last: int) -> Table:
         """A row for each seed, with the columns up to a rank."""
         known = {key for row in self._rows.values() for key in row}
-        shown = [x for x in _SHOWN if x.metric in known and x.rank <= last]
+        shown = [x for x in self._shown if x.metric in known and x.rank <= last]
         table = Table(box=None, pad_edge=False)
         for name in ("seed", *(column.name for column in shown)):
             table.add_column(name, justify="right", no_wrap=True)

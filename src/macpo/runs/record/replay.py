@@ -45,7 +45,8 @@ class Plan:
 
     moments: Annotated[int, Bounds(at_least=1, at_most=MAX_MOMENTS)]
     steps: PositiveInt
-    """Env steps among which they are spaced; a run that is extended goes on at their pace."""
+    """Env steps among which they are spaced, or updates of a run that learns offline; a run that
+    is extended goes on at their pace."""
 
     def __post_init__(self) -> None:
         check_fields(self, "plan")
@@ -75,9 +76,9 @@ class Plan:
             folder.mkdir(exist_ok=True)
         write_json(folder / "plan.json", asdict(self))
 
-    def passed(self, env_steps: int, end: int) -> int:
-        """How many moments there are up to this many env steps of a run that ends at `end`."""
-        return min(env_steps, end) * self.moments // self.steps
+    def passed(self, done: int, end: int) -> int:
+        """How many moments there are up to this progress of a run that ends at `end`."""
+        return min(done, end) * self.moments // self.steps
 
 
 class ReplayRecorder:
@@ -106,7 +107,7 @@ class ReplayRecorder:
         """For a new run; None for no moments. UsageError if there is nothing to record."""
         if not moments:
             return None
-        return cls(experiment, trainer, Plan(moments, experiment.run.steps))
+        return cls(experiment, trainer, Plan(moments, experiment.run.end))
 
     @classmethod
     def resumed(
@@ -117,8 +118,8 @@ class ReplayRecorder:
         return None if plan is None else cls(experiment, trainer, plan)
 
     def record(self, folder: Path, state: TrainState, before: int, now: int) -> None:
-        """Write the moment that has come between two numbers of env steps, if one has."""
-        end = self.experiment.run.steps
+        """Write the moment that has come between two states of progress, if one has."""
+        end = self.experiment.run.end
         number = self.plan.passed(now, end)
         if number > self.plan.passed(before, end) and int(state.updates[0]):
             moment = self._look(state, number)

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 from jaxtyping import Int
 
+from macpo.experiment import Run
 from macpo.runs.record import Row
 from macpo.training.trainer import TrainState
 from macpo.types import Metrics
@@ -37,7 +38,7 @@ def training_rows(
             yield row
 
 
-def evaluation_rows(metrics: Metrics, state: TrainState, batch_size_run: int) -> Iterator[Row]:
+def evaluation_rows(metrics: Metrics, state: TrainState, run: Run) -> Iterator[Row]:
     """A row for the evaluation of each seed; metrics are [K]."""
     host, counters = jax.device_get(
         (metrics, (state.seed, state.env_steps, state.iteration, state.updates))
@@ -47,7 +48,7 @@ def evaluation_rows(metrics: Metrics, state: TrainState, batch_size_run: int) ->
             "kind": "test",
             "seed": int(seed),
             "env_steps": int(env_steps),
-            "episodes": int(iteration) * batch_size_run,
+            "episodes": run.episodes(int(iteration)),
             "updates": int(updates),
             **{name: value[k].item() for name, value in sorted(host.items())},
         }

@@ -36,16 +36,21 @@ class HostPlayer:
 
     def compile(self) -> None:
         """Compile what follows an iteration's episodes; the workers start meanwhile."""
-        self._learn  # noqa: B018 (compiled on first use)
+        if self.trainer.run.is_offline:
+            self._learn_offline  # noqa: B018 (compiled on first use)
+        else:
+            self._learn  # noqa: B018
 
-    def chunk(self, state: TrainState, until_env_steps: int) -> tuple[TrainState, Metrics]:
+    def chunk(self, state: TrainState, until: int) -> tuple[TrainState, Metrics]:
         """One iteration of every seed that has not yet played that many env steps.
 
         Metrics are [K, 1], zeros where nothing was played. All seeds play before any learns: if
-        playing fails, the state is still whole.
+        playing fails, the state is still whole. Offline nothing is played, and all is compiled.
         """
+        if self.trainer.run.is_offline:
+            return self._learn_offline(state, until)
         run, rollouts = self.trainer.run, dict[int, tuple[Rollout, int]]()
-        for k in np.flatnonzero(np.asarray(state.env_steps) < until_env_steps).tolist():
+        for k in np.flatnonzero(np.asarray(state.env_steps) < until).tolist():
             params, key, epsilon = self.trainer.exploration(state, k)
             rollouts[k] = self.collect(params, key, run.batch_size_run, epsilon)
         metrics: dict[str, Any] = {}  # of NumPy arrays, filled in place
@@ -159,6 +164,11 @@ class HostPlayer:
         replay = jax.eval_shape(lambda: buffer.init(trainer.env, trainer.run.batch_size_run))
         jitted: Any = trainer.learn
         return jitted.lower(trainer.state_shapes, 0, replay.episodes).compile()
+
+    @functools.cached_property
+    def _learn_offline(self) -> Any:
+        """Chunks without episodes."""
+        return self.trainer.compiled_chunk()
 
     @functools.cached_property
     def _begin(self) -> Any:

@@ -14,7 +14,7 @@ from macpo.errors import nearest, needed, require, shown
 from macpo.experiment import Experiment, to_dict
 from macpo.runs.directory import RunDirectory
 from macpo.runs.files import disk_errors, write_atomically
-from macpo.runs.record import Row
+from macpo.runs.record import Row, reached
 
 PROJECT = "macpo"
 """What trackers show our runs under."""
@@ -99,13 +99,13 @@ class Tracker:
         self._seeds = dict[int, SeedLog]()
 
     def write(self, row: Row) -> None:
-        """Pass on the row's metrics as `train/NAME` or `test/NAME`, over env steps."""
+        """Pass on the row's metrics as `train/NAME` or `test/NAME`, over what it has `reached`."""
         seed = int(row["seed"])
         if seed not in self._seeds:
             about = TrackedSeed(self._files, self._experiment, seed)
             self._seeds[seed] = _module(self.name).open_seed(self._package, about)
         values = {f"{row['kind']}/{key}": float(x) for key, x in row.items() if key not in _AXES}
-        self._seeds[seed].log(values, int(row["env_steps"]))
+        self._seeds[seed].log(values, reached(row))
 
     def close(self) -> None:
         """Finish every seed."""
