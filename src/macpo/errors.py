@@ -16,10 +16,10 @@ class UsageError(ValueError):
     The command line prints the sentence alone and exits with status 2.
 
     >>> import macpo
-    >>> macpo.Run(steps=-1)
+    >>> macpo.Run(seeds=0)
     Traceback (most recent call last):
     ...
-    macpo.errors.UsageError: steps must be at least 1, not -1.
+    macpo.errors.UsageError: seeds must be at least 1, not 0.
     """
 
 

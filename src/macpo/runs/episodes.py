@@ -25,6 +25,12 @@ class Episode(NamedTuple):
     """An episode of T env steps in NumPy arrays: T+1 states, the final one included.
 
     In an episode that is not `terminated`, value goes on after the final state (a time limit).
+
+    >>> import numpy as np
+    >>> obs, state, avail_actions = np.zeros((2, 1, 4)), np.zeros((2, 5)), np.ones((2, 1, 3), bool)
+    >>> actions, reward = np.array([[2]]), np.array([1.0])
+    >>> Episode(obs, state, avail_actions, actions, reward, terminated=True).actions.shape
+    (1, 1)
     """
 
     obs: Num[np.ndarray, "Tp1 N O"]

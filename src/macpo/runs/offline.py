@@ -55,6 +55,13 @@ def export_replay(
     `seed` chooses one of several, by default the run's first; `trust` is as for `load`. Returns
     what the file says of itself. Raises UsageError for a run whose checkpoints hold no replay, and
     for a file that holds anything but episodes.
+
+    >>> import macpo
+    >>> small = macpo.Run(steps=64, batch_size=8, test_interval=64, test_nepisode=8)
+    >>> run = macpo.train(macpo.Experiment(env="matrix-game", run=small))
+    memory planned: ...
+    >>> macpo.export_replay(run.directory, "episodes.npz").episodes
+    64
     """
     files = RunDirectory(directory)
     experiment, run = files.read_experiment(trust=trust), files.path

@@ -131,7 +131,8 @@ def write_replay(file: str | os.PathLike[str], episodes: Iterable[Episode], spec
     `spec` or themselves, and for a file that holds something else than such episodes.
 
     >>> import numpy as np
-    >>> from macpo.types import Spec
+    >>> from macpo import Episode, read_replay
+    >>> from macpo.envs import Spec
     >>> spec = Spec("my-game", n_agents=2, n_actions=3, obs_size=4, state_size=5, episode_limit=9)
     >>> episode = Episode(
     ...     obs=np.zeros((3, 2, 4)),
@@ -154,6 +155,12 @@ def read_replay(file: str | os.PathLike[str]) -> Iterator[Episode]:
     """The episodes of a file, oldest first, one by one.
 
     Raises UsageError if it cannot be read, is none of this kind, or is damaged.
+
+    >>> import macpo
+    >>> list(macpo.read_replay("episodes.npz"))
+    Traceback (most recent call last):
+    ...
+    macpo.errors.UsageError: cannot read episodes.npz: ...
     """
     path = Path(file)
     about = read_about(path)  # at once, not with the first episode

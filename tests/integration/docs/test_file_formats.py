@@ -123,7 +123,7 @@ def test_the_sections_of_an_experiment_are_told() -> None:
     data = to_dict(macpo.Experiment())
     assert named("`experiment.json`")[:5] == [*data]
     assert {name for name, of in data.items() if "name" in of} == {"env", "algorithm", "weighting"}
-    assert [*data["run"]][:3] == ["steps", "seeds", "seed"]
+    assert [*data["run"]][:3] == ["steps", "updates", "seeds"]
 
 
 @pytest.mark.slow

@@ -80,7 +80,8 @@ def model_card(files: RunDirectory, experiment: Experiment, repo: str, held: Seq
         weighting=registry.name_of(experiment.weighting),
         seeds=_seeds(experiment),
         state=_state(files, experiment, results),
-        results="\n\n".join(results_table(results, experiment.run.unit)) or "It has not been evaluated.",
+        results="\n\n".join(results_table(results, experiment.run.unit))
+        or "It has not been evaluated.",
         commands="\n".join(
             [
                 "pip install 'macpo[hub]'",

@@ -36,6 +36,12 @@ def pull(
     and nothing in them is run or imported. The directory appears when all is there. Raises
     UsageError if it exists and is not empty, without the extra `hub`, if there is no such
     repository or you may not read it, if it holds no sound run, or if the server fails.
+
+    >>> import macpo
+    >>> macpo.pull("hunters")
+    Traceback (most recent call last):
+    ...
+    macpo.errors.UsageError: 'hunters' is no name of a repository; expected OWNER/NAME of ...
     """
     check_repo(repo)
     target = RunDirectory(Path("runs") / repo.partition("/")[2] if directory is None else directory)

@@ -75,6 +75,12 @@ def push(
     for `load`. Raises UsageError for a run that is going on, damaged or without parameters, without
     the extra `hub` or a token that may write, if a repository that is to be `private` is not, or if
     the server fails; the repository is then as it was, but for being made.
+
+    >>> import macpo
+    >>> macpo.push("runs/first", "me/hunters")
+    Traceback (most recent call last):
+    ...
+    macpo.errors.UsageError: runs/first is not a run directory: ...
     """
     uploads, _ = to_push(directory, repo, trust=trust)
     api = open_api("macpo push", token=True)
