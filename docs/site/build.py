@@ -29,6 +29,12 @@ LINK = re.compile(r"(\]\(|\]: )([^)#\s:]+)")
 """To a file: `](FILE`, or `]: FILE` of a link that stands elsewhere; none has a scheme."""
 PACKAGES = ("macpo", "macpo.weighting", "macpo.algorithms", "macpo.envs", "macpo.statistics")
 COLUMNS = "100"
+DEFAULTS = """
+The flags of `--env`, `--algorithm` and `--weighting` here are those of the default parts.
+`macpo train --env NAME --help` shows those of another, and so do the fields of its class in
+[environments](macpo.envs.md), [algorithms](macpo.algorithms.md) and
+[weightings](macpo.weighting.md): `--env.map` is the field `map`.
+""".strip()
 ASSETS = Path("assets")
 SHIM = "https://unpkg.com/iframe-worker/shim"
 """What the offline plugin takes from elsewhere; ours stands in its place."""
@@ -85,7 +91,7 @@ def api_page(package: str) -> str:
 
 def commands_page() -> str:
     """What `macpo COMMAND --help` prints, for each command."""
-    parts = ["# Commands"]
+    parts = ["# Commands", DEFAULTS]
     for name, command in COMMANDS.items():
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
@@ -107,7 +113,8 @@ def build() -> None:
     with_extensions = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     words = [zensical, "build", "--strict", "-f", ROOT / "zensical.toml"]
     subprocess.run(words, check=True, env=with_extensions)
-    (SITE / "404.html").unlink()  # its links hold at the root of a server only
+    for name in ("404.html", "sitemap.xml"):  # they need the site's address
+        (SITE / name).unlink()
     for page in SITE.rglob("*.html"):
         ours = os.path.relpath(SITE / ASSETS / "frame_worker.js", page.parent)
         html = page.read_text(encoding="utf-8").replace(SHIM, Path(ours).as_posix())

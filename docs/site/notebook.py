@@ -14,6 +14,8 @@ ROOT = Path(__file__).parents[2]
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 NOTEBOOK = TUTORIAL.with_suffix(".ipynb")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
+INSTALL = "%pip install --quiet .."
+"""From the checkout, in whose folder docs/ Jupyter opens the notebook."""
 NOT_FOR_TESTS = "skip-execution"
 """The tag of the cell that installs macpo: it is there where a test runs the others."""
 
@@ -34,9 +36,9 @@ def blocks(page: str) -> list[Block]:
     return [block for block in [*found, Block("", page[end:])] if block.text.strip()]
 
 
-def cells(page: str) -> list[dict[str, Any]]:
+def cells(page: str, install: str = INSTALL) -> list[dict[str, Any]]:
     """The notebook's cells, without outputs; what installs macpo comes first."""
-    made = [_code("%pip install --quiet macpo", tags=[NOT_FOR_TESTS])]
+    made = [_code(install, tags=[NOT_FOR_TESTS])]
     for language, text in blocks(page):
         if language == "bash":
             made.append(_code("%%bash\n" + text.strip()))
@@ -64,6 +66,7 @@ def notebook(page: str, repository: str | None = None) -> str:
     """The notebook of a page; of a public repository it opens in Colab by a button."""
     made = cells(page)
     if repository is not None:
+        made = cells(page, f"%pip install --quiet git+{repository}")
         path = f"{repository.removeprefix('https://')}/blob/main/docs/{NOTEBOOK.name}"
         address = f"https://colab.research.google.com/{path.replace('github.com', 'github', 1)}"
         made.insert(0, {"id": "colab", **_prose(f"[Open in Colab]({address})")})

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from macpo.experiment import Experiment, Run
     from macpo.interop.to_pettingzoo import to_pettingzoo
     from macpo.registry import make_env
+    from macpo.replay.priority import Replay
     from macpo.runs.episodes import Episode
     from macpo.runs.evaluate import evaluate
     from macpo.runs.hub.pull import pull
@@ -42,6 +43,7 @@ __all__ = [
     "Experiment",
     "HostEnvironment",
     "Policy",
+    "Replay",
     "Run",
     "RunResult",
     "Study",
@@ -73,6 +75,7 @@ _lazy, __dir__ = lazy_names(
         "Experiment": "macpo.experiment",
         "HostEnvironment": "macpo.envs.host",
         "Policy": "macpo.runs.policy",
+        "Replay": "macpo.replay.priority",
         "Run": "macpo.experiment",
         "RunResult": "macpo.runs.loop",
         "Study": "macpo.study.study",

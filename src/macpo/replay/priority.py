@@ -26,7 +26,12 @@ Measure: TypeAlias = Literal["td-error", "weights"]
 
 @dataclass(frozen=True)
 class Replay:
-    """How episodes are drawn from replay; the values of Schaul et al. (2016) as in PyMARL2."""
+    """How episodes are drawn from replay; the values of Schaul et al. (2016) as in PyMARL2.
+
+    >>> import macpo
+    >>> macpo.Experiment(replay=macpo.Replay(sampling="prioritized")).replay.per_alpha
+    0.6
+    """
 
     sampling: Sampling = "uniform"
     """`uniform`: distinct episodes, all equally likely (`buffer.sample`, the MAC-PO paper);

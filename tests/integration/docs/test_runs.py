@@ -20,6 +20,21 @@ def commands() -> list[list[str]]:
     return [shlex.split(line, comments=True)[1:] for line in blocks]
 
 
+def test_a_run_is_resumed_and_extended_as_the_page_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Path, object]] = []  # tests/runs has real ones
+
+    def resume(run: Path, **options: object) -> macpo.RunResult:
+        asked.append((run, options["steps"]))
+        return macpo.RunResult(run, finished=True)
+
+    monkeypatch.setattr(macpo, "resume", resume)
+    for words in (words for words in commands() if words[0] == "resume"):
+        with pytest.raises(SystemExit) as stop:
+            main(words)
+        assert stop.value.code == 0
+    assert asked == [(Path("runs/hunt"), None), (Path("runs/hunt"), 600_000)]
+
+
 def test_the_list_of_runs_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
