@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import yaml
 
-OWNER, TOKEN, READ_ONLY = "tester", "hf_tester", "hf_reader"
+OWNER, TOKEN, READ_ONLY = "me", "hf_tester", "hf_reader"
 LARGE = (".safetensors", ".png", ".gif")
 """What is stored as git LFS."""
 

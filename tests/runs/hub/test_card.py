@@ -14,7 +14,7 @@ from macpo.runs.hub.push import to_push
 from macpo.runs.story import tell
 from tests.support.counting import EXPERIMENT, RUN
 
-REPO = "tester/hunt"
+REPO = "me/hunt"
 
 
 def card(files: RunDirectory, experiment: Experiment = EXPERIMENT, *held: str) -> str:
@@ -75,9 +75,9 @@ def test_a_run_that_was_not_evaluated_says_so(tmp_path: Path):
 
 def test_it_says_how_to_load_what_is_there(files: RunDirectory):
     text = card(files, EXPERIMENT, "episode.gif", "best.safetensors")
-    assert "macpo pull tester/hunt\nmacpo evaluate runs/hunt\n" in text
+    assert "macpo pull me/hunt\nmacpo evaluate runs/hunt\n" in text
     assert "macpo evaluate runs/hunt --best  #" in text
-    assert 'macpo.load(macpo.pull("tester/hunt"))' in text
+    assert 'macpo.load(macpo.pull("me/hunt"))' in text
     assert "![episode.gif](episode.gif)" in text and "learning_curve.png" not in text
     assert "--best" not in card(files)
 
@@ -86,7 +86,7 @@ def test_code_that_is_not_registered_needs_trust_and_the_card_says_so(files: Run
     experiment = Experiment(env="tests.support.sums:Config", run=RUN)
     text = card(files, experiment)
     assert "macpo evaluate runs/hunt --trust" in text
-    assert 'macpo.load(macpo.pull("tester/hunt"), trust=True)' in text
+    assert 'macpo.load(macpo.pull("me/hunt"), trust=True)' in text
     assert front_matter(text)["tags"][-2] == "tests.support.sums:Config"
 
 

@@ -114,7 +114,7 @@ def test_a_file_that_is_announced_as_too_large_is_not_asked_for(
     sound: dict[str, bytes], hub: Hub, here: Path
 ):
     hub.publish(REPO, sound, announced={"experiment.json": 2**20 + 1})
-    said = "experiment.json of tester/hunt has 1,048,577 bytes; at most 1,048,576 are fetched"
+    said = "experiment.json of me/hunt has 1,048,577 bytes; at most 1,048,576 are fetched"
     with pytest.raises(UsageError, match=said):
         macpo.pull(REPO)
     assert len(hub.asked) == 1 and [*here.iterdir()] == []

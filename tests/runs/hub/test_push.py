@@ -161,7 +161,7 @@ def test_what_is_no_name_of_a_repository_is_refused(name: str, files: RunDirecto
     ("token", "repo", "said"),
     [
         (None, REPO, r"there is no token for http.*to push needs one that may write; `hf auth"),
-        (READ_ONLY, REPO, r"refuses what your token asks of tester/hunt \(you may not write here"),
+        (READ_ONLY, REPO, r"refuses what your token asks of me/hunt \(you may not write here"),
         (None, "other/hunt", "there is no token for"),
     ],
 )

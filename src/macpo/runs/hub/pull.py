@@ -38,10 +38,10 @@ def pull(
     repository or you may not read it, if it holds no sound run, or if the server fails.
 
     >>> import macpo
-    >>> macpo.pull("hunters")
+    >>> macpo.pull("hunt")
     Traceback (most recent call last):
     ...
-    macpo.errors.UsageError: 'hunters' is no name of a repository; expected OWNER/NAME of ...
+    macpo.errors.UsageError: 'hunt' is no name of a repository; expected OWNER/NAME of ...
     """
     check_repo(repo)
     target = RunDirectory(Path("runs") / repo.partition("/")[2] if directory is None else directory)

@@ -77,7 +77,7 @@ def push(
     the server fails; the repository is then as it was, but for being made.
 
     >>> import macpo
-    >>> macpo.push("runs/first", "me/hunters")
+    >>> macpo.push("runs/first", "me/hunt")
     Traceback (most recent call last):
     ...
     macpo.errors.UsageError: runs/first is not a run directory: ...
