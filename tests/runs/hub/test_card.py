@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from macpo.experiment import Experiment
+from macpo.experiment import Experiment, Run
+from macpo.replay import Replay
 from macpo.runs.directory import RunDirectory
 from macpo.runs.hub.card import model_card
 from macpo.runs.hub.push import to_push
@@ -45,6 +46,27 @@ def test_the_numbers_are_those_of_the_records(files: RunDirectory):
 def test_the_results_are_told_as_by_the_runs_own_readme(files: RunDirectory):
     (table,) = (part for part in tell(files, EXPERIMENT).split("\n\n") if part.startswith("| seed"))
     assert table in card(files)
+
+
+def test_it_says_how_far_the_run_has_come(files: RunDirectory):
+    assert "Finished: every seed has played 1,000 env steps.\n" in card(files)
+
+
+def test_a_run_that_learned_offline_tells_of_its_updates_and_is_repeated_with_its_file(
+    tmp_path: Path,
+):
+    run = Run(steps=0, updates=40)
+    offline = Experiment(env="two-step", replay=Replay(from_file="episodes.npz"), run=run)
+    files = RunDirectory(tmp_path)
+    files.metrics.write_text(row(3, 2.0, env_steps=0, updates=30))
+    text = card(files, offline)
+    assert "Not finished, at 30 of 40 updates.\n" in text
+    assert "| seed | updates |" in text and "| 3 | 30 | 2.00 | 2.00 at 30 | – |" in text
+    assert (
+        "`macpo train --config runs/hunt/experiment.json --replay.from FILE` repeats the run, "
+        "where FILE holds the episodes that its replay began with."
+    ) in text
+    assert "--replay.from" not in card(files)
 
 
 def test_a_hub_reads_the_mean_over_seeds_of_their_last_evaluations(tmp_path: Path):

@@ -113,7 +113,7 @@ def test_a_stopped_run_is_published_as_one(tmp_path: Path, hub: Hub):
         begin(tmp_path / "stopped")
     macpo.push(tmp_path / "stopped", REPO)
     card = hub.repos[REPO].files["README.md"].decode()
-    assert "The run is not finished: 400 of 1,000 env steps are played." in card
+    assert "Not finished, at 400 of 1,000 env steps." in card
 
 
 # --- refused --------------------------------------------------------------------------------------
