@@ -1,6 +1,10 @@
 """Fetching a run: what arrives, and what never does."""
 
+import errno
+import fcntl
 import json
+import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -219,19 +223,62 @@ def test_an_interrupted_pull_leaves_no_half_run(
     assert [*(here / "runs").iterdir()] == []
 
 
+def killed(folder: Path) -> Path:
+    """What a pull that was killed has left."""
+    folder.mkdir(parents=True)
+    with claimed(folder):
+        (folder / "model.safetensors").write_bytes(b"half")
+    return folder
+
+
 def test_what_a_killed_pull_has_left_is_removed_by_the_next_but_not_one_at_work(
     sound: dict[str, bytes], hub: Hub, here: Path
 ):
     hub.publish(REPO, sound)
-    killed, at_work, others = (
-        here / "runs" / name for name in (".hunt.0a.pull", ".hunt.0b.pull", ".hunter.0a.pull")
-    )
-    for folder in (killed, at_work, others):
-        folder.mkdir(parents=True)
-        (folder / "model.safetensors").write_bytes(b"half")
+    killed(here / "runs" / ".hunt.0123abcd.pull")
+    at_work = killed(here / "runs" / ".hunt.0123abce.pull")
     with claimed(at_work):
         macpo.pull(REPO)
-    assert {x.name for x in (here / "runs").iterdir()} == {"hunt", at_work.name, others.name}
+    assert {x.name for x in (here / "runs").iterdir()} == {"hunt", at_work.name}
+
+
+@pytest.mark.parametrize(
+    "name", [".hunt.notes.pull", ".hunt.0a.pull", ".hunter.0123abcd.pull", ".hunt.0123ABCD.pull"]
+)
+def test_folders_that_no_pull_into_this_one_has_made_stay(
+    name: str, sound: dict[str, bytes], hub: Hub, here: Path
+):
+    hub.publish(REPO, sound)
+    mine = killed(here / "runs" / name)
+    macpo.pull(REPO)
+    assert (mine / "model.safetensors").exists()
+
+
+def test_a_folder_that_another_pull_has_made_and_not_yet_claimed_stays(
+    sound: dict[str, bytes], hub: Hub, here: Path
+):
+    hub.publish(REPO, sound)
+    (here / "runs" / ".hunt.0123abcd.pull").mkdir(parents=True)
+    macpo.pull(REPO)
+    assert (here / "runs" / ".hunt.0123abcd.pull").is_dir()
+
+
+@pytest.mark.parametrize("locks", ["of no file system", "of no system"])
+def test_where_there_are_no_locks_no_folder_is_taken_for_a_dead_one(
+    locks: str, sound: dict[str, bytes], hub: Hub, here: Path, monkeypatch: pytest.MonkeyPatch
+):
+    hub.publish(REPO, sound)
+    maybe_at_work = killed(here / "runs" / ".hunt.0123abcd.pull")
+
+    def refuse(*_: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    if locks == "of no system":
+        monkeypatch.setitem(sys.modules, "fcntl", None)  # as on Windows
+    else:
+        monkeypatch.setattr(fcntl, "flock", refuse)
+    macpo.pull(REPO)
+    assert (maybe_at_work / "model.safetensors").exists()
 
 
 # --- servers --------------------------------------------------------------------------------------
