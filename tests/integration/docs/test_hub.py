@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from macpo.cli import main
-from macpo.runs.directory import RunDirectory
 from macpo.runs.hub.kept import kept_files
 from tests.runs.conftest import SMALL, train
 from tests.support.fake_hub import asked_instead
@@ -25,7 +24,7 @@ def commands() -> list[list[str]]:
 
 def test_the_page_names_every_file_that_is_uploaded():
     (table,) = re.findall(r"\| uploaded.*?\n\n", PAGE, re.S)
-    names = {one.name for one in kept_files(RunDirectory("run"))}
+    names = {one.name for one in kept_files()}
     assert set(re.findall(r"`([\w.]+\.[a-z]+)`", table)) == names
 
 

@@ -36,7 +36,7 @@ def trained(tmp_path: Path) -> Path:
 @pytest.fixture
 def sound(files: RunDirectory) -> dict[str, bytes]:
     """The files that a push of the run uploads, but for the card."""
-    names = [one.name for one in kept_files(files) if one.name != "README.md"]
+    names = [one.name for one in kept_files() if one.name != "README.md"]
     return {name: (files.path / name).read_bytes() for name in names}
 
 

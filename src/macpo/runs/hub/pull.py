@@ -50,7 +50,7 @@ def pull(
     api = open_api("macpo pull")
     with failures(api, repo, revision):
         found = look_up(api, repo, revision)
-    wanted = _wanted(found, kept_files(target), repo)
+    wanted = _wanted(found, kept_files(), repo)
     with _aside(target.path) as folder:
         for file in wanted:
             with failures(api, repo, revision):
