@@ -139,6 +139,7 @@ def test_a_file_of_another_size_than_announced_is_refused(
     ("name", "data", "said"),
     [
         ("model.safetensors", b"cos\nsystem\n.", "model.safetensors is damaged"),
+        ("model.safetensors", save({}, {"macpo": "[]"}), "model.safetensors is damaged"),
         ("best.safetensors", save({}), "best.safetensors was written by an earlier layout"),
         ("experiment.json", b"[" * 100_000, "cannot read an experiment from experiment.json"),
     ],

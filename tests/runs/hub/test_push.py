@@ -20,7 +20,7 @@ from macpo.runs.hub.card import model_card
 from macpo.runs.hub.push import to_push
 from macpo.runs.hub.server import look_up
 from tests.runs.hub.conftest import REPO, content
-from tests.support.counting import EXPERIMENT, begin, counting
+from tests.support.counting import EXPERIMENT, begin, counting, go_on, interrupted
 from tests.support.fake_hub import READ_ONLY, Hub, asked_instead
 
 SMALL_FILES = {
@@ -120,6 +120,28 @@ def test_a_stopped_run_is_published_as_one(tmp_path: Path, hub: Hub):
     assert "Not finished, at 400 of 1,000 env steps." in card
 
 
+def test_a_run_that_was_killed_is_published_once_its_rows_are_those_of_its_parameters(
+    tmp_path: Path, hub: Hub
+):
+    interrupted(tmp_path / "run", at_chunk=8)  # saved at 500 env steps
+    said = r"metrics.jsonl has rows beyond the last checkpoint, .*`macpo resume .*` goes on from it"
+    with pytest.raises(UsageError, match=said):
+        macpo.push(tmp_path / "run", REPO)
+    with pytest.raises(SystemExit) as stop:
+        main(["push", str(tmp_path / "run"), REPO, "--dry-run"])
+    assert stop.value.code == 2 and hub.asked == []
+    with counting():
+        go_on(tmp_path / "run")
+    macpo.push(tmp_path / "run", REPO)
+    assert b"every seed has played 1,000 env steps" in hub.repos[REPO].files["README.md"]
+
+
+def test_a_run_that_was_killed_at_a_checkpoint_is_published(tmp_path: Path, hub: Hub):
+    interrupted(tmp_path / "run", at_chunk=6)
+    macpo.push(tmp_path / "run", REPO)
+    assert b"Not finished, at 500 of 1,000 env steps." in hub.repos[REPO].files["README.md"]
+
+
 def test_the_command_uploads_what_it_has_shown_read_while_nobody_can_train(
     files: RunDirectory, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ):
@@ -151,6 +173,13 @@ def test_a_run_with_damaged_or_no_parameters_is_refused(files: RunDirectory, hub
         macpo.push(files.path, REPO)
     files.model.unlink()
     with pytest.raises(UsageError, match=r"no model.safetensors: it has not reached a checkpoint"):
+        macpo.push(files.path, REPO)
+    assert hub.asked == []
+
+
+def test_a_run_whose_rows_have_been_changed_is_refused(files: RunDirectory, hub: Hub):
+    files.metrics.write_bytes(files.metrics.read_bytes().replace(b"-3.5", b"99.5"))
+    with pytest.raises(UsageError, match=r"metrics.jsonl is damaged: rows .* have been changed"):
         macpo.push(files.path, REPO)
     assert hub.asked == []
 

@@ -15,6 +15,7 @@ from macpo.runs.files import disk_errors
 from macpo.runs.hub.card import model_card
 from macpo.runs.hub.kept import check_repo, kept_files
 from macpo.runs.hub.server import failures, look_up, open_api
+from macpo.runs.saving import require_saved
 
 
 class Upload(NamedTuple):
@@ -38,6 +39,7 @@ def to_push(
     with claimed(files.path):
         experiment = files.read_experiment(trust=trust)
         uploads = _read_all(files)
+        require_saved(files, experiment)
         names = [upload.name for upload in uploads]
         card = model_card(files, experiment, repo, names)
     notes = [
@@ -89,7 +91,8 @@ def push(
     Settings, metrics, last and best parameters and pictures are uploaded, no checkpoint, replay,
     command line or note of yours (docs/hub.md). The repository is made if there is none, `private`
     or as its owner has it by default; else it gets another commit, with `message`. `trust` is as
-    for `load`. Raises UsageError for a run that is going on, is damaged or has no parameters, without the extra `hub` or a token that may write,
+    for `load`. Raises UsageError for a run that is going on, was killed between
+    checkpoints, is damaged or has no parameters, without the extra `hub` or a token that may write,
     if a repository that is to be `private` is not, if it gets another commit meanwhile, or if the
     server fails; the repository is then as it was, but for being made.
 
