@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import yaml
 
-OWNER, TOKEN, READ_ONLY = "tester", "hf_tester", "hf_reader"
+OWNER, TOKEN, READ_ONLY = "me", "hf_tester", "hf_reader"
 LARGE = (".safetensors", ".png", ".gif")
 """What is stored as git LFS."""
 
@@ -202,12 +202,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _commit(self, name: str, repo: Repository, body: bytes) -> None:
         files, message = dict(repo.files), ""
+        newest = repo.commit_id(len(repo.commits) - 1)
         for line in body.splitlines():
             operation = json.loads(line)
             value = operation["value"]
             match operation["key"]:
                 case "header":
                     message = value["summary"]
+                    if value.get("parentCommit", newest) != newest:
+                        return self._send(412, {"error": "a commit has happened since"})
                 case "file":
                     files[value["path"]] = base64.b64decode(value["content"])
                 case "lfsFile":

@@ -978,11 +978,10 @@ class _Push:
 
 
 def _push(arguments: list[str]) -> None:
-    from macpo.runs.hub.push import to_push
+    from macpo.runs.hub.push import publish, to_push
 
     flags: _Push = _parse(_Push, arguments, "macpo push", COMMANDS["push"].summary)
-    trust = _trusted(flags.trust)
-    uploads, notes = to_push(flags.run, flags.repo, trust=trust)
+    uploads, notes = to_push(flags.run, flags.repo, trust=_trusted(flags.trust))
     for upload in uploads:
         say(_console, f"{len(upload.content):>13,} bytes  {upload.name}")
     for note in notes:
@@ -990,9 +989,7 @@ def _push(arguments: list[str]) -> None:
     if flags.dry_run:
         say(_console, f"to {flags.repo}; nothing has been uploaded")
         return
-    address = macpo.push(
-        flags.run, flags.repo, private=flags.private, message=flags.message, trust=trust
-    )
+    address = publish(uploads, flags.repo, private=flags.private, message=flags.message)
     say(_console, f"pushed: {address}")
 
 

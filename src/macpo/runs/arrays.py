@@ -25,6 +25,8 @@ FORMAT = 4
 _KEY = "macpo"
 _EARLIER_KEY = "macpo_format"
 """Of layouts without a checksum."""
+_MAX_HEADER = 10**8
+"""Bytes; safetensors refuses longer ones."""
 _BLANK = b"0" * 64
 _BEFORE_CHECKSUM = rb'"macpo":"{\"sha256\":\"'
 """What precedes the checksum in the file: JSON, the metadata, in the JSON of the header."""
@@ -110,15 +112,36 @@ def read(file: Path) -> Stored:
     if start and data[start:end].decode("latin1") != _sha256(memoryview(data)):
         raise Damaged(file, f"its {len(data):,} bytes do not match their checksum")
     try:
-        arrays, metadata = safetensors.numpy.load(data), _metadata(data)
-        about = parse_json(metadata.get(_KEY, "{}").encode())
+        arrays = safetensors.numpy.load(data)
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
         raise Damaged(file, f"it is not a safetensors file ({error})") from error
-    if not metadata or _EARLIER_KEY in metadata or about.get("format", FORMAT) != FORMAT:
+    return Stored(file, arrays, _info(file, data))
+
+
+def read_info(file: Path) -> Stored:
+    """What a file holds beside its arrays, which are not read: no checksum is compared.
+
+    Raises as `read` does.
+    """
+    with disk_errors(file, "read"), file.open("rb") as handle:
+        size = handle.read(8)
+        data = size + handle.read(min(_header_size(memoryview(size)), _MAX_HEADER))
+    return Stored(file, {}, _info(file, data))
+
+
+def _info(file: Path, data: bytes) -> Mapping[str, Any]:
+    """What the caller has kept along, from the header that `data` begins with."""
+    try:
+        metadata = _metadata(data)
+        about = parse_json(metadata.get(_KEY, "{}").encode())
+        number, info = about.get("format", FORMAT), about.get("info")
+    except (ValueError, AttributeError) as error:  # other JSON than what was written
+        raise Damaged(file, f"it is not a safetensors file ({error})") from error
+    if not metadata or _EARLIER_KEY in metadata or number != FORMAT:
         raise EarlierFormat(file)
-    if not start or not isinstance(about.get("info"), dict):
+    if not _checksum_position(memoryview(data))[0] or not isinstance(info, dict):
         raise Damaged(file, "what macpo writes beside the arrays is not there")
-    return Stored(file, arrays, about["info"])
+    return cast(Mapping[str, Any], info)
 
 
 def _checksum_position(data: memoryview) -> tuple[int, int]:

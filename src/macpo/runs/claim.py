@@ -33,17 +33,27 @@ def claimed(directory: Path) -> Generator[None]:
 
 def is_claimed(directory: Path) -> bool:
     """Whether a process is training there now; not if the system cannot tell."""
+    return _is_held(directory) is True
+
+
+def is_abandoned(directory: Path) -> bool:
+    """Whether a process has claimed the directory and none does now; not if the system cannot
+    tell."""
+    return _is_held(directory) is False
+
+
+def _is_held(directory: Path) -> bool | None:
+    """Whether a process holds the claim; None if there has been none, or the system cannot tell."""
     try:
         handle = os.open(directory / LOCK, os.O_RDONLY)
     except OSError:
-        return False
+        return None
     try:
-        _flock(handle, exclusive=False)
+        return False if _flock(handle, exclusive=False) else None
     except OSError as error:
-        return isinstance(error, BlockingIOError)
+        return True if isinstance(error, BlockingIOError) else None
     finally:
         os.close(handle)
-    return False
 
 
 def _lock(handle: int, file: Path) -> None:
@@ -60,10 +70,12 @@ def _lock(handle: int, file: Path) -> None:
                 raise
 
 
-def _flock(handle: int, *, exclusive: bool) -> None:
-    """Lock an open file, or raise BlockingIOError; without effect on Windows, which cannot."""
+def _flock(handle: int, *, exclusive: bool) -> bool:
+    """Lock an open file, or raise BlockingIOError; False, without effect, on Windows, which
+    cannot."""
     try:
         import fcntl
     except ModuleNotFoundError:
-        return
+        return False
     fcntl.flock(handle, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    return True

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import jax
 
-from macpo.errors import UsageError
+from macpo.errors import UsageError, require
 from macpo.experiment import Experiment, difference, to_dict
 from macpo.field_types import Settings
 from macpo.runs import arrays, checkpoint
@@ -172,6 +172,22 @@ def last_state(
             "checkpoints back, or train again in another directory with `macpo train`."
         )
     return LastState(None, 0, [])
+
+
+def require_saved(directory: RunDirectory, experiment: Experiment) -> None:
+    """UsageError unless the rows are those of the newest checkpoint, as the last parameters are.
+
+    A run without checkpoints cannot tell.
+    """
+    for file in checkpoint.files(directory.checkpoints)[:1]:
+        rows = _rows(arrays.read_info(file))
+        _check_rows(directory.metrics, rows, file)
+        require(
+            _size(directory.metrics) == rows.n_bytes,
+            f"{directory.metrics} has rows beyond the last checkpoint, of which "
+            f"{directory.model.name} is: the run was broken off. "
+            f"`{directory.resume_command(experiment)}` goes on from it; Ctrl-C stops it in order.",
+        )
 
 
 _BEST = "best"

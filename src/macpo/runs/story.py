@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from macpo.errors import UsageError
-from macpo.experiment import Experiment
+from macpo.experiment import Experiment, Run
 from macpo.runs.best import SCORES, is_written
 from macpo.runs.checkpoint import is_dropped
 from macpo.runs.directory import RunDirectory
@@ -88,7 +88,7 @@ def _state(
 ) -> str:
     """In a sentence or two: where the run is, and which command goes on."""
     run, resume = experiment.run, files.resume_command(experiment)
-    done = min((result.done for result in results.values()), default=0)
+    where = how_far(files, run, results)
     last = sessions[-1] if sessions else Session("")
     if is_finished(files):
         when = f" on {last.ended} UTC" if last.ended else ""
@@ -97,9 +97,7 @@ def _state(
             if is_dropped(files.checkpoints)
             else f"`{resume} --{'updates' if run.is_offline else 'steps'} N` extends it to N."
         )
-        did = "made" if run.is_offline else "played"
-        return f"Finished{when}: every seed has {did} {done:,} {run.unit}. {goes_on}"
-    where = f"{done:,} of {run.end:,} {run.unit}"
+        return f"Finished{when}: {where}. {goes_on}"
     if is_dropped(files.checkpoints):
         return f"Not finished, at {where}; its checkpoints have been dropped, so that it ends here."
     if last.ended:
@@ -108,6 +106,14 @@ def _state(
         f"Not finished when this was written, at {where}: it is going on, or was broken off. "
         f"`{resume}` goes on from the last checkpoint."
     )
+
+
+def how_far(files: RunDirectory, run: Run, results: Mapping[int, Result]) -> str:
+    """`every seed has played 1,000 env steps`, or `400 of 1,000 env steps` of an unfinished run."""
+    done = min((result.done for result in results.values()), default=0)
+    if is_finished(files):
+        return f"every seed has {'made' if run.is_offline else 'played'} {done:,} {run.unit}"
+    return f"{done:,} of {run.end:,} {run.unit}"
 
 
 def results_table(results: Mapping[int, Result], unit: str) -> list[str]:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from macpo.cli import main
-from macpo.runs.directory import RunDirectory
 from macpo.runs.hub.kept import kept_files
 from tests.runs.conftest import SMALL, train
 from tests.support.fake_hub import asked_instead
@@ -25,7 +24,7 @@ def commands() -> list[list[str]]:
 
 def test_the_page_names_every_file_that_is_uploaded():
     (table,) = re.findall(r"\| uploaded.*?\n\n", PAGE, re.S)
-    names = {one.name for one in kept_files(RunDirectory("run"))}
+    names = {one.name for one in kept_files()}
     assert set(re.findall(r"`([\w.]+\.[a-z]+)`", table)) == names
 
 
@@ -39,7 +38,7 @@ def test_a_run_is_published_and_fetched_as_the_page_says(
     with asked_instead(tmp_path / "home") as hub:
         for words in commands():
             if words[0] == "pull" and Path("runs/hunt/sessions.json").exists():
-                assert set(hub.repos) == {"tester/hunt"}
+                assert set(hub.repos) == {"me/hunt"}
                 shutil.move("runs/hunt", "trained")  # as on another machine
             extra = ["--episodes", "8"] if words[0] == "evaluate" else []
             with pytest.raises(SystemExit) as stop:
@@ -47,16 +46,16 @@ def test_a_run_is_published_and_fetched_as_the_page_says(
             said = capsys.readouterr()
             assert stop.value.code == 0, said.err
             if "--dry-run" in words:
-                assert "to tester/hunt; nothing has been uploaded" in said.out
+                assert "to me/hunt; nothing has been uploaded" in said.out
                 assert "bytes  model.safetensors" in said.out and hub.asked == []
         assert Path("hunt.gif").exists() and Path("runs/hunt/policy_numpy.py").exists()
         push, pull = re.findall(r"```python\n(.*?)```", PAGE, re.S)
-        del hub.repos["tester/hunt"]
+        del hub.repos["me/hunt"]
         shutil.rmtree("runs/hunt")
         shutil.move("trained", "runs/hunt")
         names = {}
         exec(push, names)  # the page is ours
-        assert names["address"] == f"{hub.address}/tester/hunt" and hub.repos["tester/hunt"].private
+        assert names["address"] == f"{hub.address}/me/hunt" and hub.repos["me/hunt"].private
         exec(pull, names)
         assert repr(names["policy"]) == "Policy('runs/another', seed=0)"
 
@@ -64,10 +63,10 @@ def test_a_run_is_published_and_fetched_as_the_page_says(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["push", "nowhere", "tester/hunt"], "nowhere is not a run directory"),
+        (["push", "nowhere", "me/hunt"], "nowhere is not a run directory"),
         (["pull", "hunt"], "expected OWNER/NAME"),
-        (["pull", "tester/hunt", "--out", "."], "exists, and is left as it is"),
-        (["pull", "tester/hunt"], "shows no repository tester/hunt"),
+        (["pull", "me/hunt", "--out", "."], "exists, and is left as it is"),
+        (["pull", "me/hunt"], "shows no repository me/hunt"),
     ],
 )
 def test_what_cannot_be_done_is_told_in_a_sentence(

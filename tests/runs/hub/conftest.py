@@ -9,7 +9,7 @@ from macpo.runs.directory import RunDirectory
 from tests.support.counting import begin, counting
 from tests.support.fake_hub import Hub, asked_instead
 
-REPO = "tester/hunt"
+REPO = "me/hunt"
 
 
 @pytest.fixture

@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 import yaml
 
-from macpo.experiment import Experiment
+from macpo.experiment import Experiment, Run
+from macpo.replay import Replay
 from macpo.runs.directory import RunDirectory
 from macpo.runs.hub.card import model_card
 from macpo.runs.hub.push import to_push
 from macpo.runs.story import tell
 from tests.support.counting import EXPERIMENT, RUN
 
-REPO = "tester/hunt"
+REPO = "me/hunt"
 
 
 def card(files: RunDirectory, experiment: Experiment = EXPERIMENT, *held: str) -> str:
@@ -47,6 +48,27 @@ def test_the_results_are_told_as_by_the_runs_own_readme(files: RunDirectory):
     assert table in card(files)
 
 
+def test_it_says_how_far_the_run_has_come(files: RunDirectory):
+    assert "Finished: every seed has played 1,000 env steps.\n" in card(files)
+
+
+def test_a_run_that_learned_offline_tells_of_its_updates_and_is_repeated_with_its_file(
+    tmp_path: Path,
+):
+    run = Run(steps=0, updates=40)
+    offline = Experiment(env="two-step", replay=Replay(from_file="episodes.npz"), run=run)
+    files = RunDirectory(tmp_path)
+    files.metrics.write_text(row(3, 2.0, env_steps=0, updates=30))
+    text = card(files, offline)
+    assert "Not finished, at 30 of 40 updates.\n" in text
+    assert "| seed | updates |" in text and "| 3 | 30 | 2.00 | 2.00 at 30 | – |" in text
+    assert (
+        "`macpo train --config runs/hunt/experiment.json --replay.from FILE` repeats the run, "
+        "where FILE holds the episodes that its replay began with."
+    ) in text
+    assert "--replay.from" not in card(files)
+
+
 def test_a_hub_reads_the_mean_over_seeds_of_their_last_evaluations(tmp_path: Path):
     files = RunDirectory(tmp_path)
     files.metrics.write_text(
@@ -75,9 +97,9 @@ def test_a_run_that_was_not_evaluated_says_so(tmp_path: Path):
 
 def test_it_says_how_to_load_what_is_there(files: RunDirectory):
     text = card(files, EXPERIMENT, "episode.gif", "best.safetensors")
-    assert "macpo pull tester/hunt\nmacpo evaluate runs/hunt\n" in text
+    assert "macpo pull me/hunt\nmacpo evaluate runs/hunt\n" in text
     assert "macpo evaluate runs/hunt --best  #" in text
-    assert 'macpo.load(macpo.pull("tester/hunt"))' in text
+    assert 'macpo.load(macpo.pull("me/hunt"))' in text
     assert "![episode.gif](episode.gif)" in text and "learning_curve.png" not in text
     assert "--best" not in card(files)
 
@@ -86,7 +108,7 @@ def test_code_that_is_not_registered_needs_trust_and_the_card_says_so(files: Run
     experiment = Experiment(env="tests.support.sums:Config", run=RUN)
     text = card(files, experiment)
     assert "macpo evaluate runs/hunt --trust" in text
-    assert 'macpo.load(macpo.pull("tester/hunt"), trust=True)' in text
+    assert 'macpo.load(macpo.pull("me/hunt"), trust=True)' in text
     assert front_matter(text)["tags"][-2] == "tests.support.sums:Config"
 
 

@@ -1,6 +1,10 @@
 """Fetching a run: what arrives, and what never does."""
 
+import errno
+import fcntl
 import json
+import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +36,7 @@ def trained(tmp_path: Path) -> Path:
 @pytest.fixture
 def sound(files: RunDirectory) -> dict[str, bytes]:
     """The files that a push of the run uploads, but for the card."""
-    names = [one.name for one in kept_files(files) if one.name != "README.md"]
+    names = [one.name for one in kept_files() if one.name != "README.md"]
     return {name: (files.path / name).read_bytes() for name in names}
 
 
@@ -114,7 +118,7 @@ def test_a_file_that_is_announced_as_too_large_is_not_asked_for(
     sound: dict[str, bytes], hub: Hub, here: Path
 ):
     hub.publish(REPO, sound, announced={"experiment.json": 2**20 + 1})
-    said = "experiment.json of tester/hunt has 1,048,577 bytes; at most 1,048,576 are fetched"
+    said = "experiment.json of me/hunt has 1,048,577 bytes; at most 1,048,576 are fetched"
     with pytest.raises(UsageError, match=said):
         macpo.pull(REPO)
     assert len(hub.asked) == 1 and [*here.iterdir()] == []
@@ -135,6 +139,7 @@ def test_a_file_of_another_size_than_announced_is_refused(
     ("name", "data", "said"),
     [
         ("model.safetensors", b"cos\nsystem\n.", "model.safetensors is damaged"),
+        ("model.safetensors", save({}, {"macpo": "[]"}), "model.safetensors is damaged"),
         ("best.safetensors", save({}), "best.safetensors was written by an earlier layout"),
         ("experiment.json", b"[" * 100_000, "cannot read an experiment from experiment.json"),
     ],
@@ -219,19 +224,62 @@ def test_an_interrupted_pull_leaves_no_half_run(
     assert [*(here / "runs").iterdir()] == []
 
 
+def killed(folder: Path) -> Path:
+    """What a pull that was killed has left."""
+    folder.mkdir(parents=True)
+    with claimed(folder):
+        (folder / "model.safetensors").write_bytes(b"half")
+    return folder
+
+
 def test_what_a_killed_pull_has_left_is_removed_by_the_next_but_not_one_at_work(
     sound: dict[str, bytes], hub: Hub, here: Path
 ):
     hub.publish(REPO, sound)
-    killed, at_work, others = (
-        here / "runs" / name for name in (".hunt.0a.pull", ".hunt.0b.pull", ".hunter.0a.pull")
-    )
-    for folder in (killed, at_work, others):
-        folder.mkdir(parents=True)
-        (folder / "model.safetensors").write_bytes(b"half")
+    killed(here / "runs" / ".hunt.0123abcd.pull")
+    at_work = killed(here / "runs" / ".hunt.0123abce.pull")
     with claimed(at_work):
         macpo.pull(REPO)
-    assert {x.name for x in (here / "runs").iterdir()} == {"hunt", at_work.name, others.name}
+    assert {x.name for x in (here / "runs").iterdir()} == {"hunt", at_work.name}
+
+
+@pytest.mark.parametrize(
+    "name", [".hunt.notes.pull", ".hunt.0a.pull", ".hunter.0123abcd.pull", ".hunt.0123ABCD.pull"]
+)
+def test_folders_that_no_pull_into_this_one_has_made_stay(
+    name: str, sound: dict[str, bytes], hub: Hub, here: Path
+):
+    hub.publish(REPO, sound)
+    mine = killed(here / "runs" / name)
+    macpo.pull(REPO)
+    assert (mine / "model.safetensors").exists()
+
+
+def test_a_folder_that_another_pull_has_made_and_not_yet_claimed_stays(
+    sound: dict[str, bytes], hub: Hub, here: Path
+):
+    hub.publish(REPO, sound)
+    (here / "runs" / ".hunt.0123abcd.pull").mkdir(parents=True)
+    macpo.pull(REPO)
+    assert (here / "runs" / ".hunt.0123abcd.pull").is_dir()
+
+
+@pytest.mark.parametrize("locks", ["of no file system", "of no system"])
+def test_where_there_are_no_locks_no_folder_is_taken_for_a_dead_one(
+    locks: str, sound: dict[str, bytes], hub: Hub, here: Path, monkeypatch: pytest.MonkeyPatch
+):
+    hub.publish(REPO, sound)
+    maybe_at_work = killed(here / "runs" / ".hunt.0123abcd.pull")
+
+    def refuse(*_: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    if locks == "of no system":
+        monkeypatch.setitem(sys.modules, "fcntl", None)  # as on Windows
+    else:
+        monkeypatch.setattr(fcntl, "flock", refuse)
+    macpo.pull(REPO)
+    assert (maybe_at_work / "model.safetensors").exists()
 
 
 # --- servers --------------------------------------------------------------------------------------

@@ -1,10 +1,12 @@
 """Publishing a run: what is uploaded and what never is."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,11 +14,13 @@ import macpo
 from macpo.cli import main
 from macpo.errors import UsageError
 from macpo.experiment import to_dict
-from macpo.runs.claim import claimed
+from macpo.runs.claim import claimed, is_claimed
 from macpo.runs.directory import RunDirectory
+from macpo.runs.hub.card import model_card
 from macpo.runs.hub.push import to_push
+from macpo.runs.hub.server import look_up
 from tests.runs.hub.conftest import REPO, content
-from tests.support.counting import EXPERIMENT, begin, counting
+from tests.support.counting import EXPERIMENT, begin, counting, go_on, interrupted
 from tests.support.fake_hub import READ_ONLY, Hub, asked_instead
 
 SMALL_FILES = {
@@ -113,14 +117,52 @@ def test_a_stopped_run_is_published_as_one(tmp_path: Path, hub: Hub):
         begin(tmp_path / "stopped")
     macpo.push(tmp_path / "stopped", REPO)
     card = hub.repos[REPO].files["README.md"].decode()
-    assert "The run is not finished: 400 of 1,000 env steps are played." in card
+    assert "Not finished, at 400 of 1,000 env steps." in card
+
+
+def test_a_run_that_was_killed_is_published_once_its_rows_are_those_of_its_parameters(
+    tmp_path: Path, hub: Hub
+):
+    interrupted(tmp_path / "run", at_chunk=8)  # saved at 500 env steps
+    said = r"metrics.jsonl has rows beyond the last checkpoint, .*`macpo resume .*` goes on from it"
+    with pytest.raises(UsageError, match=said):
+        macpo.push(tmp_path / "run", REPO)
+    with pytest.raises(SystemExit) as stop:
+        main(["push", str(tmp_path / "run"), REPO, "--dry-run"])
+    assert stop.value.code == 2 and hub.asked == []
+    with counting():
+        go_on(tmp_path / "run")
+    macpo.push(tmp_path / "run", REPO)
+    assert b"every seed has played 1,000 env steps" in hub.repos[REPO].files["README.md"]
+
+
+def test_a_run_that_was_killed_at_a_checkpoint_is_published(tmp_path: Path, hub: Hub):
+    interrupted(tmp_path / "run", at_chunk=6)
+    macpo.push(tmp_path / "run", REPO)
+    assert b"Not finished, at 500 of 1,000 env steps." in hub.repos[REPO].files["README.md"]
+
+
+def test_the_command_uploads_what_it_has_shown_read_while_nobody_can_train(
+    files: RunDirectory, hub: Hub, monkeypatch: pytest.MonkeyPatch
+):
+    seen = list[bool]()
+
+    def told(*arguments: Any) -> str:
+        seen.append(is_claimed(files.path))
+        return model_card(*arguments)
+
+    monkeypatch.setattr("macpo.runs.hub.push.model_card", told)
+    with pytest.raises(SystemExit) as stop:
+        main(["push", str(files.path), REPO])
+    assert stop.value.code == 0 and set(hub.repos[REPO].files) == SMALL_FILES
+    assert seen == [True] and not is_claimed(files.path)
 
 
 # --- refused --------------------------------------------------------------------------------------
 
 
 def test_a_run_that_is_going_on_is_refused(files: RunDirectory, hub: Hub):
-    with claimed(files.path), pytest.raises(UsageError, match="a process is training in"):
+    with claimed(files.path), pytest.raises(UsageError, match="another process is training in"):
         macpo.push(files.path, REPO)
     assert hub.asked == []
 
@@ -135,6 +177,13 @@ def test_a_run_with_damaged_or_no_parameters_is_refused(files: RunDirectory, hub
     assert hub.asked == []
 
 
+def test_a_run_whose_rows_have_been_changed_is_refused(files: RunDirectory, hub: Hub):
+    files.metrics.write_bytes(files.metrics.read_bytes().replace(b"-3.5", b"99.5"))
+    with pytest.raises(UsageError, match=r"metrics.jsonl is damaged: rows .* have been changed"):
+        macpo.push(files.path, REPO)
+    assert hub.asked == []
+
+
 def test_a_link_which_could_publish_any_file_is_refused(
     files: RunDirectory, hub: Hub, tmp_path: Path
 ):
@@ -142,6 +191,32 @@ def test_a_link_which_could_publish_any_file_is_refused(
     files.episode.unlink()
     files.episode.symlink_to(tmp_path / "secret")
     with pytest.raises(UsageError, match=r"episode.gif is a link, and links are not published"):
+        macpo.push(files.path, REPO)
+    assert hub.asked == []
+
+
+def test_what_is_too_large_is_refused_before_it_is_read(
+    files: RunDirectory, hub: Hub, monkeypatch: pytest.MonkeyPatch
+):
+    os.truncate(files.episode, 2**28 + 1)
+    read = Path.read_bytes
+
+    def read_other(file: Path) -> bytes:
+        assert file != files.episode
+        return read(file)
+
+    monkeypatch.setattr(Path, "read_bytes", read_other)
+    said = "episode.gif has 268,435,457 bytes; at most 268,435,456 can be published"
+    with pytest.raises(UsageError, match=said):
+        macpo.push(files.path, REPO)
+    assert hub.asked == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_pipe_which_nobody_writes_to_is_refused(files: RunDirectory, hub: Hub):
+    files.episode.unlink()
+    os.mkfifo(files.episode)
+    with pytest.raises(UsageError, match=r"episode.gif is no regular file, and is not published"):
         macpo.push(files.path, REPO)
     assert hub.asked == []
 
@@ -161,7 +236,7 @@ def test_what_is_no_name_of_a_repository_is_refused(name: str, files: RunDirecto
     ("token", "repo", "said"),
     [
         (None, REPO, r"there is no token for http.*to push needs one that may write; `hf auth"),
-        (READ_ONLY, REPO, r"refuses what your token asks of tester/hunt \(you may not write here"),
+        (READ_ONLY, REPO, r"refuses what your token asks of me/hunt \(you may not write here"),
         (None, "other/hunt", "there is no token for"),
     ],
 )
@@ -171,6 +246,23 @@ def test_without_a_token_that_may_write_nothing_is_pushed(
     with asked_instead(tmp_path / "home", token) as hub, pytest.raises(UsageError, match=said):
         macpo.push(files.path, repo)
     assert hub.repos == {}
+
+
+def test_what_somebody_else_commits_meanwhile_is_left_and_told(
+    files: RunDirectory, hub: Hub, monkeypatch: pytest.MonkeyPatch
+):
+    repo = hub.publish(REPO, {"mine.txt": b"mine"})
+
+    def looked_up(*arguments: Any) -> Any:
+        found = look_up(*arguments)
+        repo.commits.append({"best.safetensors": b"theirs"})
+        return found
+
+    monkeypatch.setattr("macpo.runs.hub.push.look_up", looked_up)
+    said = f"{REPO} on http.* has got another commit in the meantime; push again"
+    with pytest.raises(UsageError, match=said):
+        macpo.push(files.path, REPO)
+    assert repo.files == {"best.safetensors": b"theirs"}
 
 
 @pytest.mark.parametrize("at", ["/preupload/", "/large/", "/commit/"])

@@ -15,7 +15,7 @@ from macpo.runs.record.pace import clock
 from macpo.runs.record.reading import Row
 from macpo.runs.record.timing import total_seconds
 from macpo.runs.sessions import Session, read_sessions
-from macpo.runs.story import Result, is_finished, read_results, results_table
+from macpo.runs.story import Result, how_far, is_finished, read_results, results_table
 from macpo.terminal import command
 
 _CARD = """---
@@ -50,7 +50,7 @@ actions = policy.act(obs, avail_actions)
 {experiment!r}
 ```
 
-`{files.experiment.name}` has every setting. `{repeat}` repeats the run.
+`{files.experiment.name}` has every setting. `{repeat}` repeats the run{with_file}.
 
 ## How it was trained
 
@@ -67,6 +67,7 @@ def model_card(files: RunDirectory, experiment: Experiment, repo: str, held: Seq
     Nothing of it comes from the commands that trained the run, which can name folders and users.
     """
     results, sessions = read_results(files), read_sessions(files.sessions)
+    has_file = experiment.replay.from_file is not None
     trusting = ["--trust"] if needs_trust(experiment) else []
     run = f"runs/{repo.rpartition('/')[2]}"
     shown = [file.name for file in (files.learning_curve, files.episode) if file.name in held]
@@ -79,7 +80,8 @@ def model_card(files: RunDirectory, experiment: Experiment, repo: str, held: Seq
         algorithm=registry.name_of(experiment.algorithm),
         weighting=registry.name_of(experiment.weighting),
         seeds=_seeds(experiment),
-        state=_state(files, experiment, results),
+        state=f"{'Finished:' if is_finished(files) else 'Not finished, at'} "
+        f"{how_far(files, experiment.run, results)}.",
         results="\n\n".join(results_table(results, experiment.run.unit))
         or "It has not been evaluated.",
         commands="\n".join(
@@ -96,7 +98,12 @@ def model_card(files: RunDirectory, experiment: Experiment, repo: str, held: Seq
         ),
         trust=", trust=True" if trusting else "",
         pictures="".join(f"\n![{name}]({name})\n" for name in shown),
-        repeat=command("macpo", "train", "--config", f"{run}/{files.experiment.name}", *trusting),
+        repeat=command(
+            *("macpo", "train", "--config", f"{run}/{files.experiment.name}"),
+            *(["--replay.from", "FILE"] if has_file else []),
+            *trusting,
+        ),
+        with_file=", where FILE holds the episodes that its replay began with" * has_file,
         training=_training(files, sessions),
     )
 
@@ -149,13 +156,6 @@ def _seeds(experiment: Experiment) -> str:
     run = experiment.run
     last = run.seed + run.seeds - 1
     return f"seed {run.seed}" if run.seeds == 1 else f"seeds {run.seed} to {last}"
-
-
-def _state(files: RunDirectory, experiment: Experiment, results: Mapping[int, Result]) -> str:
-    played = min((result.env_steps for result in results.values()), default=0)
-    if is_finished(files):
-        return f"Every seed has played {played:,} env steps."
-    return f"The run is not finished: {played:,} of {experiment.run.steps:,} env steps are played."
 
 
 def _training(files: RunDirectory, sessions: Sequence[Session]) -> str:

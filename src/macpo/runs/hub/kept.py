@@ -17,8 +17,9 @@ class Kept(NamedTuple):
     is_needed: bool = False
 
 
-def kept_files(files: RunDirectory) -> list[Kept]:
+def kept_files() -> list[Kept]:
     """All that is ever pushed or pulled; sessions.json, which holds commands, is not."""
+    files = RunDirectory(".")  # any: of every run they have the same names
     return [
         Kept(files.experiment.name, 2**20, is_needed=True),
         Kept(files.model.name, 2**32, is_needed=True),

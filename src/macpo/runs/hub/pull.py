@@ -1,6 +1,7 @@
 """A run that was published, fetched into a directory of its own."""
 
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Generator, Sequence
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from macpo.errors import UsageError, require
 from macpo.runs import arrays, checkpoint
-from macpo.runs.claim import claimed, is_claimed
+from macpo.runs.claim import claimed, is_abandoned
 from macpo.runs.directory import RunDirectory, read_settings
 from macpo.runs.files import disk_errors, list_directory, sync_directory
 from macpo.runs.hub.kept import Kept, check_repo, kept_files
@@ -38,10 +39,10 @@ def pull(
     repository or you may not read it, if it holds no sound run, or if the server fails.
 
     >>> import macpo
-    >>> macpo.pull("hunters")
+    >>> macpo.pull("hunt")
     Traceback (most recent call last):
     ...
-    macpo.errors.UsageError: 'hunters' is no name of a repository; expected OWNER/NAME of ...
+    macpo.errors.UsageError: 'hunt' is no name of a repository; expected OWNER/NAME of ...
     """
     check_repo(repo)
     target = RunDirectory(Path("runs") / repo.partition("/")[2] if directory is None else directory)
@@ -49,7 +50,7 @@ def pull(
     api = open_api("macpo pull")
     with failures(api, repo, revision):
         found = look_up(api, repo, revision)
-    wanted = _wanted(found, kept_files(target), repo)
+    wanted = _wanted(found, kept_files(), repo)
     with _aside(target.path) as folder:
         for file in wanted:
             with failures(api, repo, revision):
@@ -94,13 +95,15 @@ def _require_vacant(directory: Path) -> None:
 def _aside(target: Path) -> Generator[Path]:
     """A new folder beside `target`, which takes its place if all goes well, and else is removed.
 
-    What a killed process has left there is removed as well; the claim tells it from one at work.
+    What a killed process has left there is removed as well, where a claim can tell it from one at
+    work.
     """
     stem = f".{target.name[:50]}."
     with disk_errors(target, "create"):
         target.parent.mkdir(parents=True, exist_ok=True)
+    is_ours = re.compile(re.escape(stem) + r"[0-9a-f]{8}\.pull").fullmatch
     for left in list_directory(target.parent):
-        if left.name.startswith(stem) and left.name.endswith(".pull") and not is_claimed(left):
+        if is_ours(left.name) and is_abandoned(left):
             shutil.rmtree(left, ignore_errors=True)
     folder = target.with_name(f"{stem}{secrets.token_hex(4)}.pull")
     with disk_errors(folder, "create"):

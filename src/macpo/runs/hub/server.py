@@ -149,6 +149,8 @@ def _told(error: Exception, endpoint: str, repo: str, revision: str | None) -> s
         said = f" ({shortened(words)})" if words else ""
         if status in (401, 403):
             return f"{endpoint} refuses what your token asks of {repo}{said}; {log_in} that may."
+        if status == 412:  # precondition failed: the newest commit is not the one that was named
+            return f"{repo} on {endpoint} has got another commit in the meantime; push again."
         return f"{endpoint} failed with HTTP status {status}{said}; try again later."
     why = " ".join(f"{type(error).__name__}: {error}".split())
     without = "; where a server has no xet, set HF_HUB_DISABLE_XET=1" * ("xet" in why)
