@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from macpo.envs import PredatorPrey
 from macpo.replay import Replay
 from macpo.runs.cleaning import clean
 from macpo.runs.directory import RunDirectory
+from macpo.runs.episodes import CHUNK
 from macpo.runs.offline import filled, pinned, read_episodes
 from macpo.runs.record.moment import moment_files, read_moment
 from macpo.runs.replay_file import read_about
@@ -26,6 +28,7 @@ from macpo.runs.saving import last_state
 from macpo.training.host.pool import Workers
 from macpo.training.player import CompiledPlayer
 from macpo.training.trainer import TrainState, make_trainer
+from macpo.types import Episodes
 from tests.runs.conftest import SMALL, rows, train
 from tests.support.sums import Config as Sums
 
@@ -107,11 +110,34 @@ def test_a_file_tells_the_run_that_it_is_of(whole: Path, file: Path):
 
 def test_the_same_replay_goes_in_and_out_bit_for_bit(whole: Path, file: Path):
     about, env = read_about(file), SMALL.env.make()
-    found = read_episodes(file, about, env)  # pyright: ignore[reportArgumentType]
+    turns = [*read_episodes(file, about, env)]  # pyright: ignore[reportArgumentType]
+    found = jax.tree.map(lambda *xs: np.concatenate(xs), *turns)
     expected = jax.tree.map(
         lambda x: x[0, : about.episodes], state_of(whole).replay_buffer.episodes
     )
     jax.tree.map(lambda a, b: np.testing.assert_array_equal(a, b, strict=True), found, expected)
+
+
+def test_replay_is_filled_with_a_chunk_at_a_time_in_the_order_of_the_file(
+    file: Path, tmp_path: Path
+):
+    some = tmp_path / "some.npz"
+    write_replay(some, islice(read_replay(file), CHUNK + 30), SMALL.env.make().spec)
+    experiment = offline(some, seeds=2)
+    trainer, sizes = make_trainer(experiment), list[int]()
+    fill = trainer.fill
+
+    def counted(state: TrainState, episodes: Episodes) -> TrainState:
+        sizes.append(len(episodes.length))
+        return fill(state, episodes)
+
+    vars(trainer)["fill"] = counted  # where a cached property has its value
+    state = filled(trainer, experiment, trainer.init(), Console(quiet=True))
+    assert sizes == [CHUNK, 30]
+    replay, lengths = state.replay_buffer, [len(x.reward) for x in read_replay(some)]
+    for k in range(2):
+        assert int(replay.n_added[k]) == CHUNK + 30
+        np.testing.assert_array_equal(replay.episodes.length[k, : CHUNK + 30], lengths)
 
 
 def test_the_replay_of_a_run_that_has_learned_offline_is_the_file_that_it_began_with(

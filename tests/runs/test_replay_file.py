@@ -3,8 +3,10 @@
 import doctest
 import io
 import json
+import tracemalloc
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +99,7 @@ def test_numpy_alone_reads_it(tmp_path: Path):
 
 def test_the_example_in_the_docstring_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    assert doctest.testmod(replay_file).failed == 0
+    assert doctest.testmod(replay_file, optionflags=doctest.ELLIPSIS).failed == 0
 
 
 # --- what is written over -------------------------------------------------------------------------
@@ -271,8 +273,14 @@ DAMAGE: dict[str, tuple[Callable[[dict[str, bytes]], object], str]] = {
     ),
     "no array": (lambda found: found.update({"00000/reward.npy": b"x" * 136}), "is damaged"),
     "a longer length": (array_is("length", np.array([3], np.int32)), "is damaged"),
-    "a huge length": (array_is("length", np.array([2**31 - 1], np.int32)), "are expected"),
-    "no length": (array_is("length", np.array([0], np.int32)), "an episode has no env step"),
+    "a huge length": (
+        array_is("length", np.array([2**31 - 1], np.int32)),
+        "the length of an episode is not between 1 and 6 env steps",
+    ),
+    "no length": (
+        array_is("length", np.array([0], np.int32)),
+        "the length of an episode is not between 1 and 6 env steps",
+    ),
     "an action of nobody": (
         array_is("actions", np.full((2, 2), -1, np.int8)),
         "episode 0: an action is not between 0 and 2",
@@ -297,12 +305,17 @@ DAMAGE: dict[str, tuple[Callable[[dict[str, bytes]], object], str]] = {
         about_with(episodes=2**31 - 1, chunk_episodes=1),
         "has not the arrays that",
     ),
+    "chunks of more episodes than the format has": (
+        about_with(chunk_episodes=CHUNK + 1),
+        "chunk_episodes must be between 1 and 100, not 101",
+    ),
     "no episodes": (about_with(episodes=0), "episodes must be at least 1"),
     "fields of no kind": (about_with(fields={"reward": 3}), "reward must be an object"),
     "fields of another kind": (about_with(fields={}), "it says that its arrays are"),
     "a field of objects": (field_with("obs", dtype="object"), "there is no dtype 'object'"),
     "rows of another kind": (field_with("obs", rows="steps"), "it says that its arrays are"),
     "an observation of other sizes": (field_with("obs", shape=[2, 5]), "expected float32"),
+    "a row of many axes": (field_with("obs", shape=[1] * 10**5), "a row has 100,000 axes"),
     "no environment": (about_with(environment=None), "environment must be an object"),
     "a later version": (about_with(version=2), "of version 2 of its format, and this macpo reads"),
     "another format": (about_with(format="mine"), "holds arrays, but no about.json"),
@@ -380,3 +393,56 @@ def test_what_a_file_says_of_itself_is_read_without_its_arrays(tmp_path: Path):
     file = changed(written(tmp_path / "some.npz"), array_is("reward", np.zeros(7)))
     about = read_about(file)
     assert (about.episodes, about.environment.n_actions, about.experiment) == (1, 3, None)
+
+
+# --- files that would take memory -----------------------------------------------------------------
+
+
+@contextmanager
+def at_most(n_bytes: int) -> Generator[None]:
+    """Fails if more is allocated meanwhile."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < n_bytes
+    finally:
+        tracemalloc.stop()
+
+
+def test_names_of_arrays_are_compared_without_making_up_more_than_there_are(tmp_path: Path):
+    def change(found: dict[str, bytes]) -> None:
+        about = json.loads(found["about.json"])
+        encoded = {f"encoded.{i}": about["fields"]["state"] for i in range(1_000)}
+        found |= {f"{i}": b"" for i in range(1_000)}
+        found["about.json"] = json.dumps(about | {"fields": about["fields"] | encoded}).encode()
+
+    file = changed(written(tmp_path / "many.npz"), change)
+    with at_most(20 * 10**6), pytest.raises(UsageError, match="has not the arrays that"):
+        list(read_replay(file))
+
+
+@pytest.mark.parametrize("packed", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("name", ["about.json", "00000/obs.npy"])
+def test_no_more_is_unpacked_than_the_file_announces(tmp_path: Path, name: str, packed: int):
+    file = written(tmp_path / "bomb.npz")
+    found = members(file)
+    with zipfile.ZipFile(file, "w") as archive:
+        for each, data in found.items():
+            bomb = data + bytes(50 * 10**6) if each == name else data
+            archive.writestr(each, bomb, packed if each == name else None)
+        archive.getinfo(name).file_size = len(found[name])  # in the directory at the end
+    with at_most(5 * 10**6), pytest.raises(UsageError, match="is damaged"):
+        list(read_replay(file))
+
+
+def test_a_chunk_for_which_there_is_no_memory_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    file = written(tmp_path / "large.npz", *[episode()] * CHUNK)
+    with zipfile.ZipFile(file) as archive:
+        n_bytes = sum(x.file_size for x in archive.infolist() if x.filename != "about.json")
+    monkeypatch.setattr(replay_file, "available_bytes", lambda: 2 * n_bytes)
+    assert len([*read_replay(file)]) == CHUNK
+    monkeypatch.setattr(replay_file, "available_bytes", lambda: 2 * n_bytes - 1)
+    with pytest.raises(UsageError, match="in its chunk 0, which is read at once, and there is"):
+        list(read_replay(file))

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num, Shaped
+from numpy.typing import DTypeLike
 
 from macpo.bounds import NonNegativeInt, PositiveInt, check_fields
 from macpo.envs.host import availability
@@ -159,32 +160,36 @@ def episodes_of(chunk: Chunk) -> Iterator[Episode]:
 _OUT_OF_RANGE = "an action is not between 0 and {:,}"
 
 
+def n_rows(length: Int[np.ndarray, " E"]) -> dict[Rows, int]:
+    """How many rows arrays of episodes of such lengths have."""
+    n_steps = int(length.sum(dtype=np.int64))
+    return {"episodes": len(length), "steps": n_steps, "states": n_steps + len(length)}
+
+
+def own_rows(sizes: Sizes) -> dict[str, tuple[tuple[int, ...], DTypeLike | None]]:
+    """(shape, type) of a row of each field that every file has; without a type: numbers."""
+    n_agents, n_actions = sizes.n_agents, sizes.n_actions
+    return {
+        "length": ((), np.int32),
+        "terminated": ((), bool),
+        "actions": ((n_agents,), action_dtype(n_actions)),
+        "reward": ((), np.float32),
+        "obs": ((n_agents, sizes.obs_size), None),
+        "state": ((sizes.state_size,), None),
+        "avail_actions": ((n_agents, n_actions), bool),
+    }
+
+
 def check(chunk: Chunk, sizes: Sizes, first: int) -> None:
     """UsageError, which names the episode, unless these are episodes of such an environment.
 
     `first` is the number of episodes before them.
     """
     n_actions, length = sizes.n_actions, chunk.length
-    n_steps = int(length.sum(dtype=np.int64))
-    shapes = {
-        "length": (len(length),),
-        "terminated": (len(length),),
-        "actions": (n_steps, sizes.n_agents),
-        "reward": (n_steps,),
-        "obs": (n_steps + len(length), sizes.n_agents, sizes.obs_size),
-        "state": (n_steps + len(length), sizes.state_size),
-        "avail_actions": (n_steps + len(length), sizes.n_agents, n_actions),
-    }
-    types = {
-        "length": np.int32,
-        "terminated": bool,
-        "actions": action_dtype(n_actions),
-        "reward": np.float32,
-        "avail_actions": bool,
-    }
+    n, own = n_rows(length), own_rows(sizes)
     for name, x in chunk.arrays().items():
-        shape = shapes.get(name, (n_steps + len(length), *x.shape[1:]))
-        dtype = np.dtype(types.get(name, x.dtype))
+        row, of_type = own.get(name, (x.shape[1:], None))
+        shape, dtype = (n[ROWS.get(name, "states")], *row), np.dtype(of_type or x.dtype)
         require(
             x.shape == shape and x.dtype == dtype,
             f"{name} is {x.dtype}{list(x.shape)}, expected {dtype}{list(shape)}.",
@@ -213,8 +218,8 @@ def check(chunk: Chunk, sizes: Sizes, first: int) -> None:
     actions = chunk.actions.astype(np.int64)
     in_range = (actions >= 0) & (actions < n_actions)
     require_all("actions", in_range, _OUT_OF_RANGE.format(n_actions - 1))
-    before = np.arange(n_steps) + np.repeat(np.arange(len(length)), length)  # states of the steps
-    available = np.take_along_axis(chunk.avail_actions[before], actions[..., None], -1)
+    state = np.arange(n["steps"]) + np.repeat(np.arange(len(length)), length)  # of each step
+    available = np.take_along_axis(chunk.avail_actions[state], actions[..., None], -1)
     require_all("actions", available, "an action was taken that avail_actions says is not there")
 
 

@@ -195,7 +195,8 @@ def filled(
     file = Path(pinned(experiment).replay.from_file or "")
     about = read_about(file)
     _check_fits(about, file, trainer, experiment)
-    episodes = read_episodes(file, about, trainer.env)
+    for episodes in read_episodes(file, about, trainer.env):
+        state = trainer.fill(state, episodes)
     other = _other_settings(about, experiment)
     if other:
         say(
@@ -207,7 +208,7 @@ def filled(
         console,
         f"replay begins with {about.episodes:,} episodes of {file}, {about.steps:,} env steps",
     )
-    return trainer.fill(state, episodes)
+    return state
 
 
 def _check_fits(about: About, file: Path, trainer: Trainer, experiment: Experiment) -> None:
@@ -242,25 +243,21 @@ def _other_settings(about: About, experiment: Experiment) -> list[str]:
     return [*map(shortened, difference({"env": before}, {"env": now}))]
 
 
-def read_episodes(file: Path, about: About, env: Environment) -> Episodes:
-    """The episodes of a file as the replay of this environment holds them; on the host.
+def read_episodes(file: Path, about: About, env: Environment) -> Iterator[Episodes]:
+    """The episodes of a file as the replay of this environment holds them; a chunk at a time.
 
     UsageError if the file is damaged, or lacks what the environment's replay holds.
     """
-    shapes: Episodes = jax.eval_shape(lambda: buffer.init(env, about.episodes).episodes)
-    found: Episodes = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), shapes)
-    named = _states_by_name(env, found)
-    begin = 0
+    one: Episodes = jax.eval_shape(lambda: buffer.init(env, 1).episodes)
     for chunk in read_chunks(file, about):
-        rows = slice(begin, begin + len(chunk.length))
-        begin = rows.stop
+        n = len(chunk.length)
+        found: Episodes = jax.tree.map(lambda x, n=n: np.zeros((n, *x.shape[1:]), x.dtype), one)
         has_step, has_state = _exist(chunk.length, found.reward.shape[1])
-        found.length[rows], found.terminated[rows] = chunk.length, chunk.terminated
-        found.actions[rows][has_step] = chunk.actions
-        found.reward[rows][has_step] = chunk.reward
-        for name, x in named.items():
-            x[rows][has_state] = _as_kept(chunk, name, x, file, env)
-    return found
+        found.length[:], found.terminated[:] = chunk.length, chunk.terminated
+        found.actions[has_step], found.reward[has_step] = chunk.actions, chunk.reward
+        for name, x in _states_by_name(env, found).items():
+            x[has_state] = _as_kept(chunk, name, x, file, env)
+        yield found
 
 
 def _states_by_name(env: Environment, episodes: Episodes) -> dict[str, Any]:

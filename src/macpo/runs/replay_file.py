@@ -18,15 +18,16 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Shaped
 
 import macpo
-from macpo.bounds import NonNegativeInt, PositiveInt, check_fields
-from macpo.errors import UsageError, require, shown
+from macpo.bounds import Bounds, NonNegativeInt, PositiveInt, check_fields
+from macpo.errors import UsageError, require, shortened, shown
 from macpo.field_types import build, conform
+from macpo.machine import available_bytes
 from macpo.runs.arrays import Damaged
 from macpo.runs.episodes import (
     CHUNK,
@@ -41,6 +42,8 @@ from macpo.runs.episodes import (
     chunk_of,
     episodes_of,
     in_turns,
+    n_rows,
+    own_rows,
     taken,
 )
 from macpo.runs.files import disk_errors, parse_json, whole_or_none
@@ -49,10 +52,13 @@ from macpo.types import Spec
 ABOUT = "about.json"
 VERSION = 1
 """Raised whenever arrays get other names or meanings."""
-_MAX_ABOUT = 10**7  # bytes, far more than any experiment has
+_MAX_ABOUT = 2**21  # bytes, far more than any experiment has
 _LEVEL = 1  # of compression: most of what the best level saves, in a fraction of the time
 _FORMAT = "macpo replay"
 _MAX_HEADER = 10_000  # bytes, as NumPy has it
+_MAX_AXES = 31  # of a row; NumPy's arrays have 32 at most, or 64
+_UNKNOWN_MEMORY = 2**33
+"""Bytes that are taken to be free where the machine does not tell."""
 _HEADERS: Mapping[tuple[int, int], Any] = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -90,6 +96,7 @@ class Field:
     def __post_init__(self) -> None:
         check_fields(self, "field")
         require(self.dtype in _DTYPES.values(), f"there is no dtype {shown(self.dtype)} in it.")
+        require(len(self.shape) <= _MAX_AXES, f"a row has {len(self.shape):,} axes.")
 
 
 @dataclass(frozen=True)
@@ -102,7 +109,7 @@ class About:
     environment: Sizes
     episodes: PositiveInt
     steps: PositiveInt
-    chunk_episodes: PositiveInt
+    chunk_episodes: Annotated[int, Bounds(at_least=1, at_most=CHUNK)]
     fields: dict[str, Any]
     """A `Field` each, as plain data."""
     experiment: dict[str, Any] | None = None
@@ -264,16 +271,14 @@ def read_about(file: Path) -> About:
 def read_chunks(file: Path, about: About) -> Iterator[Chunk]:
     """The chunks of a file that says this of itself, each checked; UsageError as `read_replay`."""
     with _opened(file) as archive:
-        fields, there = _fields(about, file), archive.namelist()
-        n_expected = 1 + about.chunks * len(fields)  # which may be any number
-        names = [_member(i, name) for i in range(len(there)) for name in fields][: n_expected - 1]
-        if len(there) != n_expected or {*there} != {*names, ABOUT}:
-            raise Damaged(file, "it has not the arrays that it says it has")
+        fields = _fields(about, file)
+        _require_members(archive, about, file)
         n_steps = 0
         for i in range(about.chunks):
+            _require_room(archive, i, fields, file)
             try:
                 n_episodes = min(about.chunk_episodes, about.episodes - i * about.chunk_episodes)
-                chunk = _read_chunk(archive, i, n_episodes, fields)
+                chunk = _read_chunk(archive, i, n_episodes, fields, about.environment)
                 check(chunk, about.environment, i * about.chunk_episodes)
             except UsageError as error:
                 raise _damaged(file, error) from error
@@ -341,7 +346,10 @@ def _about(archive: zipfile.ZipFile, file: Path) -> About:
     member = archive.getinfo(ABOUT)
     if member.file_size > _MAX_ABOUT:
         raise Damaged(file, f"its {ABOUT} has {member.file_size:,} bytes")
-    data: Any = parse_json(archive.read(member))
+    try:
+        data: Any = parse_json(_content(archive, member))
+    except UsageError as error:
+        raise _damaged(file, error) from error
     require(isinstance(data, dict) and data.get("format") == _FORMAT, f"{foreign}.")
     require(
         data.get("version") == VERSION,
@@ -364,53 +372,106 @@ def _fields(about: About, file: Path) -> dict[str, Field]:
     own = [name for name in fields if not name.startswith(ENCODED)]
     rows = all(field.rows == ROWS.get(name, "states") for name, field in fields.items())
     if own != [*OWN] or not rows:
-        raise Damaged(file, f"it says that its arrays are {', '.join(fields)}")
+        raise Damaged(file, f"it says that its arrays are {shortened(', '.join(fields))}")
+    for name, (shape, of_type) in own_rows(about.environment).items():
+        field = fields[name]
+        dtype = field.dtype if of_type is None else np.dtype(of_type).name
+        if (field.dtype, field.shape) != (dtype, shape):
+            raise Damaged(
+                file,
+                f"it says that a row of {name} is {field.dtype}{list(field.shape)}, expected "
+                f"{dtype}{list(shape)}",
+            )
     return fields
 
 
+def _require_members(archive: zipfile.ZipFile, about: About, file: Path) -> None:
+    """Damaged unless the file has the arrays that it says it has, and nothing else."""
+    found = archive.namelist()
+    there = {*found}
+    # their number first: a file may tell of any number of chunks, and of long names
+    if len(found) != 1 + about.chunks * len(about.fields) or not all(
+        _member(i, name) in there for i in range(about.chunks) for name in about.fields
+    ):
+        raise Damaged(file, "it has not the arrays that it says it has")
+
+
+def _require_room(
+    archive: zipfile.ZipFile, number: int, fields: Mapping[str, Field], file: Path
+) -> None:
+    """UsageError if a chunk takes more memory than is free; it is as large as it is announced."""
+    n_bytes = sum(archive.getinfo(_member(number, name)).file_size for name in fields)
+    room = (available_bytes() or _UNKNOWN_MEMORY) // 2  # the rest is for what checks the arrays
+    require(
+        n_bytes <= room,
+        f"{file} has {n_bytes / 1e9:,.1f} GB in its chunk {number}, which is read at once, and "
+        f"there is room for {room / 1e9:,.1f} GB; read it on a machine with more memory.",
+    )
+
+
 def _read_chunk(
-    archive: zipfile.ZipFile, number: int, n_episodes: int, fields: Mapping[str, Field]
+    archive: zipfile.ZipFile,
+    number: int,
+    n_episodes: int,
+    fields: Mapping[str, Field],
+    sizes: Sizes,
 ) -> Chunk:
     """The arrays of a chunk, of these types and of as many rows as its episodes have."""
 
     def array(name: str, n: int) -> Any:
         return _read_array(archive, _member(number, name), fields[name], n)
 
-    length = array("length", n_episodes)
-    require(bool((length > 0).all()), "an episode has no env step.")
-    n_steps = int(length.sum(dtype=np.int64))
-    rows = {"episodes": n_episodes, "steps": n_steps, "states": n_steps + n_episodes}
+    length, limit = array("length", n_episodes), sizes.episode_limit
+    require(  # before anything of that length is read
+        bool(((length > 0) & (length <= limit)).all()),
+        f"the length of an episode is not between 1 and {limit:,} env steps.",
+    )
+    rows = n_rows(length)
     others = {name: array(name, rows[field.rows]) for name, field in fields.items()}
     own = {name: others.pop(name) for name in OWN}
     return Chunk(**own, encoded=others)
 
 
-def _read_array(archive: zipfile.ZipFile, name: str, field: Field, n_rows: int) -> Any:
+def _read_array(archive: zipfile.ZipFile, name: str, field: Field, n: int) -> Any:
     """An array of the file; UsageError unless it has the type and shape that it must have.
 
     Its own header is read, and never believed: nothing is allocated by it or unpickled.
     """
     member, dtype = archive.getinfo(name), np.dtype(field.dtype).newbyteorder("<")
-    shape = (n_rows, *field.shape)
+    shape = (n, *field.shape)
     n_bytes = math.prod(shape) * dtype.itemsize
     require(
         n_bytes < member.file_size <= n_bytes + _MAX_HEADER,
         f"{name} has {member.file_size:,} bytes, and {n_bytes:,} are expected.",
     )
-    with archive.open(member) as handle:
-        read_header = _HEADERS.get(np.lib.format.read_magic(handle))
-        require(read_header is not None, f"{name} is an array of a later format.")
-        found = read_header(handle) if read_header else None
-        require(
-            found == (shape, False, dtype),
-            f"{name} is {shown(found)}, expected {dtype.name}{list(shape)} in C order.",
-        )
-        data = handle.read(n_bytes + 1)  # to the end, where the checksum is compared
-    require(len(data) == n_bytes, f"{name} has {len(data):,} bytes of numbers, not {n_bytes:,}.")
-    array = np.frombuffer(data, dtype).reshape(shape)
+    data = _content(archive, member)
+    handle = io.BytesIO(data)
+    read_header = _HEADERS.get(np.lib.format.read_magic(handle))
+    require(read_header is not None, f"{name} is an array of a later format.")
+    found = read_header(handle) if read_header else None
+    require(
+        found == (shape, False, dtype),
+        f"{name} is {shown(found)}, expected {dtype.name}{list(shape)} in C order.",
+    )
+    begin = handle.tell()
+    require(
+        len(data) - begin == n_bytes,
+        f"{name} has {len(data) - begin:,} bytes of numbers, not {n_bytes:,}.",
+    )
+    array = np.ndarray(shape, dtype, data, begin)
     if dtype.kind == "b":
         require(bool((array.view(np.uint8) <= 1).all()), f"{name} holds other bytes than 0 and 1.")
     return array.astype(dtype.newbyteorder("="), copy=False)
+
+
+def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """What a member holds, of which no more is unpacked than the file has announced."""
+    require(
+        member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED),
+        f"{shown(member.filename)} is packed in another way than deflated.",
+    )
+    with archive.open(member) as handle:
+        return handle.read(member.file_size)  # to the end, where the checksum is compared
 
 
 def _damaged(file: Path, error: Exception) -> Damaged:

@@ -436,9 +436,15 @@ class Trainer:
     def fill(self) -> Callable[[TrainState, Episodes], TrainState]:
         """(state, episodes) → the state with these in the replay of every seed, as its newest.
 
-        They count as nothing that the run has played. The state given is consumed.
+        They count as nothing that the run has played. The state given is consumed. Compiled for
+        each number of episodes.
         """
-        return self._jit(self._over_seeds(self._fill), donate_argnums=0)
+
+        def fill(states: TrainState, episodes: Episodes) -> TrainState:
+            # not `_over_seeds`, which copies all of replay for a few rows of it
+            return _vmap(lambda state: self._fill(state, episodes), states)
+
+        return self._jit(fill, donate_argnums=0)
 
     @functools.cached_property
     def evaluate(self) -> Callable[[TrainState], Metrics]:

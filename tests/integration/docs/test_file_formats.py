@@ -21,11 +21,12 @@ from macpo.report import compare, microscope, records, summary, writing
 from macpo.report.arms import Arms, Plan
 from macpo.report.compare import Comparison
 from macpo.reproduce.making import CLAIMS, VERDICTS
-from macpo.runs import checkpoint
+from macpo.runs import checkpoint, replay_file
 from macpo.runs.arrays import FORMAT
 from macpo.runs.claim import LOCK
 from macpo.runs.cleaning import clean
 from macpo.runs.directory import RunDirectory
+from macpo.runs.hub.kept import kept_files
 from macpo.runs.record.moment import LISTED, MAX_STEPS, About
 from macpo.runs.sessions import Session
 from macpo.search.optuna import JOURNAL
@@ -124,6 +125,17 @@ def test_the_sections_of_an_experiment_are_told() -> None:
     assert named("`experiment.json`")[:5] == [*data]
     assert {name for name, of in data.items() if "name" in of} == {"env", "algorithm", "weighting"}
     assert [*data["run"]][:3] == ["steps", "updates", "seeds"]
+
+
+def test_what_a_pulled_run_lacks_is_told() -> None:
+    about_it = section("A run's directory").partition("A run that was [pulled]")[2]
+    lacks, _, readme = about_it.partition(" and its\n")
+    files = {"timing.jsonl", "sessions.json", "checkpoints/", "replay/"}
+    assert {*quoted(lacks)} == files
+    assert quoted(readme)[0] == "README.md"
+    told = {file.partition("/")[0] for file in named("A run's directory") if file not in SOMETIMES}
+    kept = {kept.name for kept in kept_files(RunDirectory("run"))}
+    assert told - kept == {file.removesuffix("/") for file in files} | {LOCK}
 
 
 @pytest.mark.slow
@@ -286,13 +298,16 @@ def test_exported_results_are_as_told(tmp_path: Path) -> None:
 
 
 def test_the_files_that_a_command_is_asked_for_are_told() -> None:
-    export, comparison, bench, reproduce = rows("Files that a command is asked for")
+    export, episodes, comparison, bench, reproduce = rows("Files that a command is asked for")
     assert [f"RUN/policy_{library}.py" for library in ("numpy", "torch")] == quoted(export[1])[::2]
+    assert quoted(episodes[0]) == ["macpo export-replay RUN FILE"]
+    assert quoted(episodes[1]) == ["FILE.npz", "macpo.write_replay"]
     assert quoted(comparison[1]) == [field.name for field in dataclasses.fields(Comparison)]
     results = [field.name for field in dataclasses.fields(Result)]
     assert quoted(bench[1]) == ["machine", "results", *results]
     assert quoted(reproduce[1])[:2] == [f"{name}.md" for name in (CLAIMS, VERDICTS)]
     versions = {row[0].strip(): row[1] for row in rows("Files of other versions")}
+    assert f"`{replay_file.ABOUT}`: {replay_file.VERSION}" in versions["`.npz` of episodes"]
     formats = quoted(versions["`data.json`, a comparison's"])
     assert formats == ["format", summary.FORMAT, compare.FORMAT]
 

@@ -131,6 +131,12 @@ def test_the_same_from_python_is_an_experiment(hunt: Path, monkeypatch: pytest.M
     assert (run.is_offline, run.end) == (True, 20_000)
 
 
+def test_a_cluster_is_told_to_have_the_file_where_every_run_looks_for_it() -> None:
+    for page in (PAGE, (ROOT / "docs" / "studies.md").read_text()):
+        text = " ".join(page.split())
+        assert "reads that file by its absolute path: it must lie at that place on every" in text
+
+
 def test_the_tables_name_what_a_file_has(hunt: Path) -> None:
     told = {name.replace("….npy", "") for name in re.findall(r"^\| `CHUNK/(.*?)`", PAGE, re.M)}
     about = read_about(hunt / "hunt.npz")
