@@ -134,7 +134,7 @@ def test_what_a_pulled_run_lacks_is_told() -> None:
     assert {*quoted(lacks)} == files
     assert quoted(readme)[0] == "README.md"
     told = {file.partition("/")[0] for file in named("A run's directory") if file not in SOMETIMES}
-    kept = {kept.name for kept in kept_files(RunDirectory("run"))}
+    kept = {kept.name for kept in kept_files()}
     assert told - kept == {file.removesuffix("/") for file in files} | {LOCK}
 
 
