@@ -64,9 +64,8 @@ def printed(page: str) -> list[str]:
 
 def notebook(page: str, repository: str | None = None) -> str:
     """The notebook of a page; of a public repository it opens in Colab by a button."""
-    made = cells(page)
+    made = cells(page, INSTALL if repository is None else f"%pip install --quiet git+{repository}")
     if repository is not None:
-        made = cells(page, f"%pip install --quiet git+{repository}")
         path = f"{repository.removeprefix('https://')}/blob/main/docs/{NOTEBOOK.name}"
         address = f"https://colab.research.google.com/{path.replace('github.com', 'github', 1)}"
         made.insert(0, {"id": "colab", **_prose(f"[Open in Colab]({address})")})

@@ -234,19 +234,13 @@ def taken(given: object, number: int, sizes: Sizes) -> Episode:
         mask, terminated = availability(arrays["avail_actions"]), bool(given.terminated)
     except (TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"{where} {error}") from error
-    n, agents = arrays["reward"].size, sizes.n_agents
-    shapes = {
-        "obs": (n + 1, agents, sizes.obs_size),
-        "state": (n + 1, sizes.state_size),
-        "avail_actions": (n + 1, agents, sizes.n_actions),
-        "actions": (n, agents),
-        "reward": (n,),
-    }
+    n = arrays["reward"].size
+    rows, own = n_rows(np.array([n])), own_rows(sizes)
     for name, x in arrays.items():
+        shape = (rows[ROWS.get(name, "states")], *own[name][0])
         require(
-            x.shape == shapes[name],
-            f"{where} {name} has shape {list(x.shape)}; with {n} rewards it must be "
-            f"{list(shapes[name])}.",
+            x.shape == shape,
+            f"{where} {name} has shape {list(x.shape)}; with {n} rewards it must be {list(shape)}.",
         )
         kinds = "iu" if name == "actions" else "biuf"
         require(x.dtype.kind in kinds, f"{where} {name} holds {x.dtype}, which are no numbers.")
