@@ -27,7 +27,10 @@ PAGES = (
 )
 LINK = re.compile(r"(\]\(|\]: )([^)#\s:]+)")
 """To a file: `](FILE`, or `]: FILE` of a link that stands elsewhere; none has a scheme."""
-PACKAGES = ("macpo", "macpo.weighting", "macpo.algorithms", "macpo.envs", "macpo.statistics")
+PACKAGES = (
+    *("macpo", "macpo.weighting", "macpo.algorithms", "macpo.envs", "macpo.statistics"),
+    *("macpo.learners", "macpo.nets", "macpo.bounds"),
+)
 COLUMNS = "100"
 DEFAULTS = """
 The flags of `--env`, `--algorithm` and `--weighting` here are those of the default parts.

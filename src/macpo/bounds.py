@@ -19,6 +19,18 @@ from typing import Annotated, Any, NamedTuple, TypeAlias
 from macpo.errors import require, shown
 from macpo.field_types import conform, field_hints
 
+__all__ = [
+    "Bounds",
+    "Finite",
+    "Fraction",
+    "NonNegative",
+    "NonNegativeInt",
+    "Positive",
+    "PositiveInt",
+    "Seconds",
+    "check_fields",
+]
+
 MAX_INT = 2**31 - 1
 MAX_FLOAT = float.fromhex("0x1.fffffep+127")
 SMALLEST_FLOAT = 2.0**-126
@@ -26,7 +38,12 @@ SMALLEST_FLOAT = 2.0**-126
 
 
 class Bounds(NamedTuple):
-    """An interval; its ends are closed (`at_least`, `at_most`) or open (`above`, `below`)."""
+    """An interval; its ends are closed (`at_least`, `at_most`) or open (`above`, `below`).
+
+    Example:
+        >>> 0.0 in Bounds(above=0), str(Bounds(at_least=0, at_most=1))
+        (False, 'between 0 and 1')
+    """
 
     at_least: float | None = None
     above: float | None = None
@@ -61,11 +78,17 @@ class Bounds(NamedTuple):
 
 
 Finite: TypeAlias = Annotated[float, Bounds()]
+"""Any number but infinity and NaN."""
 Positive: TypeAlias = Annotated[float, Bounds(above=0)]
+"""Above 0."""
 NonNegative: TypeAlias = Annotated[float, Bounds(at_least=0)]
+"""At least 0."""
 Fraction: TypeAlias = Annotated[float, Bounds(at_least=0, at_most=1)]
+"""Between 0 and 1, both included."""
 PositiveInt: TypeAlias = Annotated[int, Bounds(at_least=1)]
+"""At least 1."""
 NonNegativeInt: TypeAlias = Annotated[int, Bounds(at_least=0)]
+"""At least 0; an integer."""
 Seconds: TypeAlias = Annotated[float, Bounds(above=0, at_most=1_000_000)]
 """Waited for at most: operating systems count milliseconds in 31 bits."""
 
@@ -73,7 +96,19 @@ Seconds: TypeAlias = Annotated[float, Bounds(above=0, at_most=1_000_000)]
 def check_fields(config: Any, owner: str) -> None:
     """Give every field a value of its declared type; UsageError, which names `owner`, if it cannot.
 
-    What the types say is checked: `Bounds`, the values of a `Literal`.
+    What the types say is checked: `Bounds`, the values of a `Literal`. Call it in `__post_init__`.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> from macpo.bounds import PositiveInt
+        >>> @dataclass(frozen=True)
+        ... class Config:
+        ...     width: PositiveInt = 64
+        ...     def __post_init__(self):
+        ...         check_fields(self, "mine")
+        >>> Config(width=0)
+        Traceback (most recent call last):
+        macpo.errors.UsageError: mine: width must be at least 1, not 0.
     """
     hints = field_hints(type(config))
     prefix = f"{owner}: " if owner else ""

@@ -95,6 +95,15 @@ class Run:
         """In words, what is counted to the end."""
         return "updates" if self.is_offline else "env steps"
 
+    @property
+    def end_flag(self) -> str:
+        """The command line's flag that extends it."""
+        return "--updates" if self.is_offline else "--steps"
+
+    def so_far(self, done: int) -> str:
+        """In words: "played 1,000 env steps"; "made 1,000 updates" where it learns offline."""
+        return f"{'made' if self.is_offline else 'played'} {done:,} {self.unit}"
+
     def episodes(self, iterations: int) -> int:
         """How many have been played after so many iterations."""
         return 0 if self.is_offline else iterations * self.batch_size_run

@@ -48,7 +48,13 @@ ON_POLICY: Settings = MappingProxyType(
 
 @dataclass(frozen=True)
 class ActorCritic(Hyperparameters):
-    """Hyper-parameters shared by the actor-critic algorithms; PyMARL2's names and values."""
+    """Hyper-parameters shared by the actor-critic algorithms; PyMARL2's names and values.
+
+    Example:
+        >>> from macpo.algorithms import COMA
+        >>> issubclass(COMA, ActorCritic), ActorCritic(lr=1e-3).lr
+        (True, 0.001)
+    """
 
     schedule: ClassVar[Settings] = ON_POLICY
 
@@ -91,7 +97,16 @@ UpdateRule: TypeAlias = Callable[
 
 @dataclass(frozen=True)
 class ActorCriticLearner:
-    """An algorithm of this family; see the module's docstring."""
+    """An algorithm with a policy for each agent and a critic; its `update_rule` is the method.
+
+    Example:
+        >>> from macpo.algorithms import MAPPO
+        >>> from macpo.envs import TwoStep
+        >>> from macpo.weighting import Uniform
+        >>> learner = MAPPO().make(TwoStep().make(), Uniform())
+        >>> type(learner).__name__, learner.spec.n_agents
+        ('ActorCriticLearner', 2)
+    """
 
     env: Environment
     config: Any  # the algorithm's own subclass of ActorCritic, which its update rule reads

@@ -12,7 +12,17 @@ from macpo.weighting.weighting import Weighting, WeightingState
 
 
 class LearnerState(NamedTuple):
-    """Everything that an update changes."""
+    """Everything that an update changes.
+
+    Example:
+        >>> import jax
+        >>> from macpo.algorithms import VDN
+        >>> from macpo.envs import TwoStep
+        >>> from macpo.weighting import Uniform
+        >>> learner = VDN().make(TwoStep().make(), Uniform())
+        >>> learner.init(jax.random.key(0))._fields
+        ('params', 'target_networks', 'opt_state', 'weighting_state')
+    """
 
     params: PyTree
     target_networks: PyTree
@@ -21,7 +31,15 @@ class LearnerState(NamedTuple):
 
 
 class UpdateResult(NamedTuple):
-    """A learner after one update."""
+    """A learner after one update.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from macpo.learners import LearnerState
+        >>> state = LearnerState(params={}, target_networks={}, opt_state={}, weighting_state=None)
+        >>> UpdateResult(state, {"loss": jnp.float32(0.5)}, jnp.zeros((8, 20))).td_error_abs.shape
+        (8, 20)
+    """
 
     state: LearnerState
     metrics: Metrics
@@ -38,7 +56,13 @@ class RecentEpisodes(NamedTuple):
 
 
 class About(NamedTuple):
-    """An algorithm's row in the table of `macpo list algorithms`."""
+    """An algorithm's row in the table of `macpo list algorithms`.
+
+    Example:
+        >>> about = About("utilities", critic="–", mixer="sum", extra="–", paper="an example")
+        >>> about.on_policy
+        False
+    """
 
     agents: str
     """The outputs of the agents' recurrent network."""
@@ -52,7 +76,19 @@ class About(NamedTuple):
 
 
 class Algorithm(Protocol):
-    """Pure functions of a `LearnerState`, the same for one seed and for many."""
+    """Pure functions of a `LearnerState`, the same for one seed and for many.
+
+    `ValueBasedLearner` and `ActorCriticLearner` are the two that there are.
+
+    Example:
+        >>> import jax
+        >>> from macpo.algorithms import QMIX
+        >>> from macpo.envs import TwoStep
+        >>> from macpo.weighting import Uniform
+        >>> learner: Algorithm = QMIX().make(TwoStep().make(), Uniform())
+        >>> learner.spec.n_agents, learner.initial_hidden(n_envs=5).shape
+        (2, (5, 2, 64))
+    """
 
     @property
     def spec(self) -> Spec:

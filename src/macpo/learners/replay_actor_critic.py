@@ -27,7 +27,13 @@ from macpo.weighting.weighting import Weighting, WeightingState
 
 @dataclass(frozen=True)
 class ReplayActorCritic(ActorCritic):
-    """Hyper-parameters shared by the actor-critic algorithms with replay."""
+    """Hyper-parameters shared by the actor-critic algorithms with replay.
+
+    Example:
+        >>> from macpo.algorithms import DOP
+        >>> issubclass(DOP, ReplayActorCritic), ReplayActorCritic(critic_lr=1e-4).critic_lr
+        (True, 0.0001)
+    """
 
     critic_lr: Positive = 5e-4
     """Learning rate of the critic, and of Q* where a weighting needs it."""

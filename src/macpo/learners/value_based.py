@@ -57,7 +57,16 @@ TargetSource: TypeAlias = Literal["auto", "self", "central"]
 
 @dataclass(frozen=True)
 class ValueBased(Hyperparameters):
-    """Hyper-parameters shared by the value-based algorithms; PyMARL2's names and values."""
+    """Hyper-parameters shared by the value-based algorithms; PyMARL2's names and values.
+
+    The configuration of an algorithm is a subclass with an `about` and a `make`
+    (docs/own_algorithm.md).
+
+    Example:
+        >>> from macpo.algorithms import QMIX
+        >>> issubclass(QMIX, ValueBased), ValueBased(td_lambda=0.8).td_lambda
+        (True, 0.8)
+    """
 
     double_q: bool = True
     """Whether the online network chooses the action that the target network evaluates."""
@@ -99,7 +108,18 @@ def episodes_as_rows(out: ForwardOutput, steps: Transitions) -> tuple[ForwardOut
 
 @dataclass(frozen=True)
 class ValueBasedLearner:
-    """An algorithm of this family; see the module's docstring."""
+    """An algorithm that mixes the agents' utilities: forward, TD errors, weights, loss.
+
+    Example:
+        >>> from macpo.envs import TwoStep
+        >>> from macpo.learners import ValueBased
+        >>> from macpo.nets.mixers import SumMixer
+        >>> from macpo.weighting import Uniform
+        >>> env = TwoStep().make()
+        >>> learner = ValueBasedLearner(env, ValueBased(), Uniform(), lambda key: SumMixer())
+        >>> learner.spec.n_actions
+        2
+    """
 
     env: Environment
     config: ValueBased

@@ -48,7 +48,15 @@ class GRUCell(eqx.Module):
 
 
 class AgentNet(eqx.Module):
-    """Utilities of all actions, from an agent's own history."""
+    """Utilities of all actions, from an agent's own history.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> net = AgentNet(jax.random.key(0), in_size=10, hidden_size=64, out_size=5)
+        >>> hidden, utilities = net(jnp.ones((8, 10)), jnp.zeros((8, net.hidden_size)))
+        >>> utilities.shape
+        (8, 5)
+    """
 
     embed: Linear
     cell: GRUCell

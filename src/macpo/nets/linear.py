@@ -20,7 +20,13 @@ from macpo.types import PyTree
 
 
 class Linear(eqx.Module):
-    """x W + b on the last axis."""
+    """x W + b on the last axis.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> Linear(jax.random.key(0), in_size=3, out_size=2)(jnp.ones((5, 3))).shape
+        (5, 2)
+    """
 
     weight: Float[Array, "*K i o"]
     bias: Float[Array, "*K o"]
@@ -36,7 +42,13 @@ class Linear(eqx.Module):
 
 
 class MLP(eqx.Module):
-    """Dense layers with ReLU between them."""
+    """Dense layers with ReLU between them.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> MLP(jax.random.key(0), 3, 64, 1)(jnp.ones((5, 3))).shape
+        (5, 1)
+    """
 
     layers: tuple[Linear, ...]
 

@@ -14,7 +14,13 @@ from macpo.nets.linear import MLP, Linear
 
 
 class Extras(NamedTuple):
-    """A mixer's inputs besides utilities and state; the optional ones only if it `needs` them."""
+    """A mixer's inputs besides utilities and state; the optional ones only if it `needs` them.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> Extras(actions=jnp.array([0, 3]), best=jnp.array([1.5, 2.0])).hidden is None
+        True
+    """
 
     actions: Int[Array, "*B N"]
     """The joint action that the utilities belong to."""
@@ -25,7 +31,15 @@ class Extras(NamedTuple):
 
 
 class Mixer(Protocol):
-    """From utilities and global state to a joint value."""
+    """From utilities and global state to a joint value.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from macpo.nets.mixers import SumMixer
+        >>> mixer: Mixer = SumMixer()
+        >>> mixer(jnp.array([1.0, 2.0]), jnp.zeros(4)).item()
+        3.0
+    """
 
     needs: ClassVar[tuple[str, ...]]
     """The optional members of `Extras` that it reads."""

@@ -1,6 +1,6 @@
 """How a trained policy acts, in words and numbers that readers without macpo understand.
 
-They lie in the metadata of `model.safetensors` (docs/weights.md).
+They lie in the metadata of `model.safetensors` (docs/networks.md).
 """
 
 from typing import Any, NamedTuple

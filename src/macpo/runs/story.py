@@ -95,7 +95,7 @@ def _state(
         goes_on = (
             "Its checkpoints have been dropped, so that it cannot be extended."
             if is_dropped(files.checkpoints)
-            else f"`{resume} --{'updates' if run.is_offline else 'steps'} N` extends it to N."
+            else f"`{resume} {run.end_flag} N` extends it to N."
         )
         return f"Finished{when}: {where}. {goes_on}"
     if is_dropped(files.checkpoints):
@@ -112,7 +112,7 @@ def how_far(files: RunDirectory, run: Run, results: Mapping[int, Result]) -> str
     """`every seed has played 1,000 env steps`, or `400 of 1,000 env steps` of an unfinished run."""
     done = min((result.done for result in results.values()), default=0)
     if is_finished(files):
-        return f"every seed has {'made' if run.is_offline else 'played'} {done:,} {run.unit}"
+        return f"every seed has {run.so_far(done)}"
     return f"{done:,} of {run.end:,} {run.unit}"
 
 

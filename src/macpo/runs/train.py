@@ -165,9 +165,8 @@ def resume(
             done = int(progress(run, last.state).min())
             require(
                 done < run.end or is_as_planned,
-                f"{files.path} has already {'made' if run.is_offline else 'played'} {done:,} "
-                f"{run.unit}; to extend it, give more --{'updates' if run.is_offline else 'steps'} "
-                f"than that, not {run.end:,}.",
+                f"{files.path} has already {run.so_far(done)}; to extend it, give more "
+                f"{run.end_flag} than that, not {run.end:,}.",
             )
             # it may be of another checkpoint, or be gone
             save_model(files, experiment, last.state, acting)

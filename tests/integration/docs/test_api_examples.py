@@ -2,9 +2,9 @@
 
 import doctest
 import importlib
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,12 +15,12 @@ PACKAGES = script("build").PACKAGES
 
 
 def public() -> Iterator[tuple[str, Any]]:
-    """`package.name` and what it names; a dictionary or a type alias has no docstring."""
+    """`package.name` and what it names; a dictionary or a type alias has no example."""
     for package in PACKAGES:
         module = importlib.import_module(package)
         for name in module.__all__:
             value = getattr(module, name)
-            if callable(value) and not isinstance(value, ModuleType):
+            if inspect.isclass(value) or inspect.isroutine(value):
                 yield f"{package}.{name}", value
 
 

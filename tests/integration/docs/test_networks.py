@@ -1,4 +1,4 @@
-"""The NumPy lines and the commands of docs/weights.md run as printed."""
+"""The NumPy lines and the commands of docs/networks.md run as printed."""
 
 import re
 import shlex
@@ -15,7 +15,7 @@ from macpo.runs.policy import play
 from tests.runs.conftest import train
 from tests.support.paths import ROOT
 
-PAGE = (ROOT / "docs" / "weights.md").read_text()
+PAGE = (ROOT / "docs" / "networks.md").read_text()
 ACTING, IMPORTING = re.findall(r"```python\n(.*?)```", PAGE, re.S)
 COMMANDS = "".join(re.findall(r"```bash\n(.*?)```", PAGE, re.S)).splitlines()
 
