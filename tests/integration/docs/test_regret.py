@@ -1,5 +1,6 @@
 """results/regret.md tells the thresholds of the library's weights and the studies on disk."""
 
+import json
 import re
 
 import numpy as np
@@ -69,3 +70,15 @@ def test_every_link_of_the_page_leads_to_a_file():
     links = re.findall(r"\]\(([^)#]+)[^)]*\)", PAGE)
     assert links
     assert all((ROOT / "results" / link).exists() for link in links)
+
+
+def test_what_is_told_of_the_runs_so_far_is_in_the_records() -> None:
+    records = json.loads((ROOT / "results" / "records" / "regret-a.json").read_text())
+    evaluations = records["predator-prey"]["punishment=-2"]["macpo-regret"]["seed_0"]
+    steps = [e for name, e in evaluations.items() if name.startswith("step_")]
+    at = {round(e["step_count"] / 1e4) * 10: round(e["test_return_mean"][0]) for e in steps}
+    (cells,) = re.findall(r"^\| `macpo-regret`, seed 0 \|(.*)\|$", PAGE, re.M)
+    assert [int(x.replace("−", "-")) for x in cells.split("|")] == [
+        at[k] for k in range(40, 300, 20)
+    ]
+    assert f"its final score is {np.mean(list(at.values())[-3:]):.1f}" in PAGE
