@@ -6,12 +6,14 @@ import gc
 import os
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
 import pytest
 
 from macpo.kernels import shard
+from macpo.training import programs
 from tests.support.compilation import CHEAP, FOR_USERS
 from tests.support.paths import ROOT
 
@@ -69,12 +71,16 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
         return
     resident = int(memory.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     if len(maps.read_text().splitlines()) > MAX_MAPS or resident > MAX_RESIDENT:
+        programs.forget()
         jax.clear_caches()
         gc.collect()
 
 
 @pytest.fixture
-def compiled_as_for_users(monkeypatch: pytest.MonkeyPatch) -> None:
+def compiled_as_for_users(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """For the programs of trainers that are made in the test."""
     options = shard.compiler_options
     monkeypatch.setattr(shard, "compiler_options", lambda size: {**options(size), **FOR_USERS})
+    programs.forget()
+    yield
+    programs.forget()

@@ -230,6 +230,11 @@ class ValueBasedLearner:
 
     # --- learning -----------------------------------------------------------------------------
 
+    @functools.cached_property
+    def _optimiser(self) -> optax.GradientTransformation:
+        """Of `_optimised_together`, as one vector: that compiles in less time than its arrays."""
+        return optax.flatten(self.config.make_optimiser())
+
     def init(self, key: PRNGKeyArray) -> LearnerState:
         """Fresh networks and optimisers; target networks are copies."""
         k_agent, k_mixer, *k_auxiliary = jax.random.split(key, 2 + N_KEYS)
@@ -240,7 +245,7 @@ class ValueBasedLearner:
     def _start(self, params: Networks) -> LearnerState:
         targets = Networks(self._target_of(params), self.auxiliary.init_targets(params.auxiliary))
         opt_state = OptStates(
-            self.config.make_optimiser().init(self._optimised_together(params)),
+            self._optimiser.init(self._optimised_together(params)),
             self.auxiliary.init_optimisers(params.auxiliary),
         )
         weighting_state = jax.tree.map(jnp.float32, self.weighting.init())
@@ -258,7 +263,7 @@ class ValueBasedLearner:
         """The state after a step of all optimisers; the auxiliary targets follow."""
         params, targets, opt_state, _ = state
         (value, shared), value_state = optimiser_step(
-            self.config.make_optimiser(),
+            self._optimiser,
             self._optimised_together(grads),
             opt_state.value,
             self._optimised_together(params),

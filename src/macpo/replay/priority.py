@@ -163,10 +163,15 @@ def sample(
     priorities: Priorities,
     batch_size: int,
     config: Replay,
-    beta: Float[Array, ""] | float,
+    env_steps: Int[Array, ""],
+    total_steps: int,
 ) -> tuple[Int[Array, " B"], Float[Array, " B"]]:
-    """(rows, importance) of a batch drawn as configured, longest episodes first."""
+    """(rows, importance) of a batch drawn as configured, longest episodes first.
+
+    The run has come to `env_steps` of `total_steps`.
+    """
     if config.sampling == "prioritized":
+        beta = beta_at(env_steps, total_steps, config)
         n_stored = jnp.minimum(replay_buffer.n_added, priorities.value.size)
         drawn = draw(key, priorities, n_stored, batch_size, config, beta)
         rows, importance = drawn.rows, drawn.importance

@@ -4,9 +4,9 @@ A JAX environment is part of the compiled program (`CompiledPlayer`). One that i
 played by a pool of workers (`macpo.training.host`), and only the learning is compiled.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
 import jax
 import numpy as np
@@ -81,24 +81,15 @@ class CompiledPlayer:
 
     def __init__(self, trainer: Trainer) -> None:
         self.trainer = trainer
-        self._chunk: Callable[[TrainState, int], tuple[TrainState, Metrics]] | None = None
-        self._evaluate: Callable[[TrainState], Metrics] | None = None
-        self._play = jax.jit(trainer.play, static_argnums=(2, 3, 4))
 
     def compile(self) -> None:
         """Compile a chunk and an evaluation."""
-        self._chunk = self.trainer.compiled_chunk()
-        # typed as a plain function, but a product of `jax.jit`, which has `lower` too
-        evaluate: Any = self.trainer.evaluate
-        self._evaluate = evaluate.lower(self.trainer.state_shapes).compile()
+        _ = self.trainer.compiled_chunk, self.trainer.compiled_evaluate
 
     def chunk(self, state: TrainState, until: int) -> tuple[TrainState, Metrics]:
         """As many iterations as fit into one call of the compiled program (`chunk_length`)."""
         self._check_count(state)
-        if self._chunk is None:
-            self.compile()
-        assert self._chunk is not None
-        return self._chunk(state, until)
+        return self.trainer.compiled_chunk(state, until)
 
     def _check_count(self, state: TrainState) -> None:
         """UsageError before a seed's env steps cannot be counted any more.
@@ -116,10 +107,7 @@ class CompiledPlayer:
 
     def evaluate(self, state: TrainState) -> Metrics:
         """Metrics [K] of greedy episodes."""
-        if self._evaluate is None:
-            self.compile()
-        assert self._evaluate is not None
-        return self._evaluate(state)
+        return self.trainer.compiled_evaluate(state)
 
     def play(
         self,
@@ -131,4 +119,4 @@ class CompiledPlayer:
         keep_states: bool = False,
     ) -> Rollout:
         """Fresh episodes, all at once."""
-        return self._play(params, key, n_episodes, epsilon, keep_states)
+        return self.trainer.compiled_play(params, key, n_episodes, epsilon, keep_states)

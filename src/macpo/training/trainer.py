@@ -20,7 +20,7 @@ counted in env steps otherwise, random keys included, is then counted in updates
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import jax
@@ -44,6 +44,7 @@ from macpo.replay.buffer import ReplayBuffer
 from macpo.replay.priority import Priorities, Replay
 from macpo.training import rewards
 from macpo.training.host.pool import require_importable
+from macpo.training.programs import Programs, programs_of, shared_property
 from macpo.training.rollout import collect
 from macpo.types import (
     MAX_ACTIONS,
@@ -115,6 +116,8 @@ class Trainer:
     algorithm: Algorithm
     replay: Replay
     run: Run
+    programs: Programs = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Those compiled so far; trainers with the same ones share them (`make_trainer`)."""
 
     # --- one seed -----------------------------------------------------------------------------
 
@@ -132,7 +135,7 @@ class Trainer:
             last_sync=zero,
         )
 
-    @functools.cached_property
+    @shared_property
     def _seed_shapes(self) -> TrainState:
         """One seed's state, as shapes."""
 
@@ -290,7 +293,7 @@ class Trainer:
         )
         return learner._replace(target_networks=targets)
 
-    @functools.cached_property
+    @shared_property
     def _update_shapes(self) -> tuple[AfterUpdates, Metrics]:
         """The shapes of what `_updates` returns."""
         state = self._seed_shapes
@@ -315,7 +318,7 @@ class Trainer:
         """
         _ = self._update_shapes
 
-    @functools.cached_property
+    @shared_property
     def _update(self) -> Callable[[LearnerState, Batch, PRNGKeyArray], UpdateResult]:
         """The algorithm's update, traced once however often a program uses it."""
         return jax.jit(shard.on_devices_of(self.run.batch_size, self.algorithm.update))
@@ -329,12 +332,12 @@ class Trainer:
     ) -> tuple[Batch, Int[Array, " B"]]:
         """A batch, and the rows of the replay buffer that its episodes come from."""
         run, replay_buffer = self.run, state.replay_buffer
-        beta = priority.beta_at(progress(run, state), run.end, self.replay)
+        now = progress(run, state)
         rows, importance = priority.sample(
-            key, replay_buffer, priorities, run.batch_size, self.replay, beta
+            key, replay_buffer, priorities, run.batch_size, self.replay, now, run.end
         )
         episodes = buffer.take(replay_buffer, rows)
-        batch = Batch(episodes, importance, env_steps=progress(run, state), epsilon=epsilon)
+        batch = Batch(episodes, importance, env_steps=now, epsilon=epsilon)
         wanted = self.algorithm.recent_episodes(run.batch_size, run.buffer_size)
         if wanted is None:
             return batch, rows
@@ -361,6 +364,11 @@ class Trainer:
 
         hidden = self.algorithm.initial_hidden(n_episodes)
         return collect(self.env, act, hidden, key, n_episodes, keep_states)
+
+    @shared_property
+    def compiled_play(self) -> Callable[..., Rollout]:
+        """`play`, compiled for each number of episodes, epsilon and whether states are kept."""
+        return jax.jit(self.play, static_argnums=(2, 3, 4))
 
     def epsilon(self, env_steps: Int[Array, ""]) -> Float[Array, ""]:
         """The exploration rate at this number of env steps: linear, then constant.
@@ -404,7 +412,7 @@ class Trainer:
             lambda s: s.update(shape=(k, *s.shape), sharding=self.sharding), self._seed_shapes
         )
 
-    @functools.cached_property
+    @shared_property
     def chunk(
         self,
     ) -> Callable[[TrainState, Int[Array, ""], int], tuple[TrainState, Metrics]]:
@@ -425,6 +433,7 @@ class Trainer:
         each = run.updates_per_iteration if run.is_offline else env_steps
         return min(max(run.test_interval // each, 1), MAX_CHUNK)
 
+    @shared_property
     def compiled_chunk(self) -> Callable[[TrainState, int], tuple[TrainState, Metrics]]:
         """`chunk`, compiled ahead: (state, until) → (state, metrics [K, chunk_length])."""
         chunk: Any = self.chunk  # typed as a plain function, but a product of `jax.jit`
@@ -432,7 +441,7 @@ class Trainer:
         compiled = chunk.lower(self.state_shapes, until, self.chunk_length).compile()
         return lambda state, until: compiled(state, jnp.asarray(until, jnp.int32))
 
-    @functools.cached_property
+    @shared_property
     def fill(self) -> Callable[[TrainState, Episodes], TrainState]:
         """(state, episodes) → the state with these in the replay of every seed, as its newest.
 
@@ -446,12 +455,18 @@ class Trainer:
 
         return self._jit(fill, donate_argnums=0)
 
-    @functools.cached_property
+    @shared_property
     def evaluate(self) -> Callable[[TrainState], Metrics]:
         """Metrics [K] of greedy episodes."""
         return self._jit(self._over_seeds(self._evaluate))
 
-    @functools.cached_property
+    @shared_property
+    def compiled_evaluate(self) -> Callable[[TrainState], Metrics]:
+        """`evaluate`, compiled ahead."""
+        evaluate: Any = self.evaluate  # as for a chunk
+        return evaluate.lower(self.state_shapes).compile()
+
+    @shared_property
     def explain(self) -> Callable[[TrainState], ExplainedBatch]:
         """state → a batch that the first seed might learn from next, and why each step weighs what
         it weighs.
@@ -473,17 +488,17 @@ class Trainer:
 
     # --- for players outside the compiled program ---------------------------------------------
 
-    @functools.cached_property
+    @shared_property
     def exploration(self) -> Callable[[TrainState, int], Exploration]:
         """(state, k) → the inputs of the k-th seed's next rollout for training."""
         return self._jit(lambda state, k: self._exploration(self._seed(state, k)))
 
-    @functools.cached_property
+    @shared_property
     def evaluation(self) -> Callable[[TrainState, int], Evaluation]:
         """(state, k) → the inputs of the k-th seed's next evaluation."""
         return self._jit(lambda state, k: self._evaluation(self._seed(state, k)))
 
-    @functools.cached_property
+    @shared_property
     def learn(self) -> Callable[[TrainState, int, Episodes], tuple[TrainState, Metrics]]:
         """(state, k, episodes) → (state, metrics of the k-th seed): the rest of their iteration.
 
@@ -556,7 +571,9 @@ def make_trainer(experiment: Experiment, *, to_play: bool = False) -> Trainer:
     if newest is not None:
         _check_newest(experiment, newest.n_episodes)
         _check_plays(experiment)
-    return Trainer(env, algorithm, experiment.replay, run)
+    trainer = Trainer(env, algorithm, experiment.replay, run)
+    object.__setattr__(trainer, "programs", programs_of(experiment, env))  # of no copy of it
+    return trainer
 
 
 def _raw_weights(why: Explanation, n_episodes: int) -> Float[Array, "B T"]:

@@ -50,12 +50,6 @@ def _little_memory() -> Generator[None]:
     resource.setrlimit(resource.RLIMIT_AS, (before, most))
 
 
-@pytest.fixture(scope="package", autouse=True)
-def _compiled_once() -> Generator[None]:
-    with game.compiled_once():
-        yield
-
-
 @pytest.fixture(scope="package")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     directory = tmp_path_factory.mktemp("torture") / "whole"

@@ -5,7 +5,6 @@ on which worker is fast, how many workers there are, or whether another episode 
 on an environment that depends on its seed alone repeats bit for bit.
 """
 
-import functools
 from collections import deque
 from typing import Any
 
@@ -17,6 +16,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from macpo.replay import buffer
 from macpo.training.host.episodes import EpisodeWriter
 from macpo.training.host.pool import EpisodeLost, Pool, Worker
+from macpo.training.programs import Programs, shared_property
 from macpo.training.trainer import (
     Trainer,
     TrainState,
@@ -34,12 +34,15 @@ class HostPlayer:
         self.trainer = trainer
         self.pool = pool
 
+    @property
+    def programs(self) -> Programs:
+        """The trainer's."""
+        return self.trainer.programs
+
     def compile(self) -> None:
         """Compile what follows an iteration's episodes; the workers start meanwhile."""
-        if self.trainer.run.is_offline:
-            self._learn_offline  # noqa: B018 (compiled on first use)
-        else:
-            self._learn  # noqa: B018
+        trainer = self.trainer
+        _ = trainer.compiled_chunk if trainer.run.is_offline else self._learn
 
     def chunk(self, state: TrainState, until: int) -> tuple[TrainState, Metrics]:
         """One iteration of every seed that has not yet played that many env steps.
@@ -48,7 +51,7 @@ class HostPlayer:
         playing fails, the state is still whole. Offline nothing is played, and all is compiled.
         """
         if self.trainer.run.is_offline:
-            return self._learn_offline(state, until)
+            return self.trainer.compiled_chunk(state, until)
         run, rollouts = self.trainer.run, dict[int, tuple[Rollout, int]]()
         for k in np.flatnonzero(np.asarray(state.env_steps) < until).tolist():
             params, key, epsilon = self.trainer.exploration(state, k)
@@ -157,7 +160,7 @@ class HostPlayer:
 
     # --- compiled; `jax.jit` leaves their types open ----------------------------------------------
 
-    @functools.cached_property
+    @shared_property
     def _learn(self) -> Any:
         """`Trainer.learn`, compiled ahead."""
         trainer = self.trainer
@@ -165,12 +168,7 @@ class HostPlayer:
         jitted: Any = trainer.learn
         return jitted.lower(trainer.state_shapes, 0, replay.episodes).compile()
 
-    @functools.cached_property
-    def _learn_offline(self) -> Any:
-        """Chunks without episodes."""
-        return self.trainer.compiled_chunk()
-
-    @functools.cached_property
+    @shared_property
     def _begin(self) -> Any:
         """(key, attempts [n]) → (seeds [n] of the environments, keys [n] of the policy)."""
 
@@ -185,7 +183,7 @@ class HostPlayer:
             )
         )
 
-    @functools.cached_property
+    @shared_property
     def _act(self) -> Any:
         """(leaves of params, keys, hidden, t, observation, last action, waiting, epsilon) →
         (recurrent state, actions); the recurrent states of rows that do not wait stay as they are.
