@@ -2,6 +2,7 @@
 
 import copy
 import functools
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -22,14 +23,44 @@ DUMMIES = {
 TARGET = replace(DUMMIES["marine dummy"], health=1e6)
 SC2_RULES = Rules()
 UNITS = {**SC2, **DUMMIES, "target": TARGET}
-# Everybody who may take part: the others are dead, so that all fights share their programs.
-ALLIES = (*["marine"] * 4, "marauder", "zealot", "stalker", "medivac", "stalker dummy", "target")
-ENEMIES = (*["zealot"] * 5, "marine", "marauder", "medivac", *DUMMIES, "target")
+# A wall with a gap two cells wide, and north of it, in the west, a plateau behind a cliff.
+WALL, GAP, CLIFF = 24, (15, 16), 24
+GROUND = tuple(
+    "".join(
+        "#" if x == WALL and y not in GAP else "^" if y == CLIFF and x < WALL else "."
+        for x in range(32)
+    )
+    for y in range(32)
+)
 
 
-def _field(allies: Sequence[str], enemies: Sequence[str]) -> BattleMap:
-    size = ((0.0, 32.0), (0.0, 32.0))
-    return BattleMap("arena", tuple(allies), tuple(enemies), 100, size, units=UNITS)
+class Cast(NamedTuple):
+    """Everybody who may take part: the others are dead, so that all fights share their programs."""
+
+    allies: tuple[str, ...]
+    enemies: tuple[str, ...]
+    cells: tuple[str, ...] | None = None
+
+    def field(self, allies: Sequence[str], enemies: Sequence[str]) -> BattleMap:
+        """Where some of them meet."""
+        size = ((0.0, 32.0), (0.0, 32.0))
+        return BattleMap("arena", tuple(allies), tuple(enemies), 100, size, self.cells, units=UNITS)
+
+    def has(self, allies: Sequence[str], enemies: Sequence[str]) -> bool:
+        """Whether there are as many of each kind."""
+        sides = (Counter(allies), Counter(self.allies)), (Counter(enemies), Counter(self.enemies))
+        return all(some <= everybody for some, everybody in sides)
+
+
+OPEN = Cast(
+    (*["marine"] * 4, "marauder", "zealot", "stalker", "medivac", "stalker dummy", "target"),
+    (*["zealot"] * 5, "marine", "marauder", "medivac", *DUMMIES, "target"),
+)
+WALLED = Cast(
+    (*("colossus", "hydralisk", "zergling"), *["baneling"] * 2, "stalker dummy", "target"),
+    (*["target"] * 4, "marauder dummy", *["baneling"] * 2, *["zergling"] * 3, "spine_crawler"),
+    GROUND,
+)
 
 
 class Programs(NamedTuple):
@@ -41,8 +72,8 @@ class Programs(NamedTuple):
 
 
 @functools.cache
-def _programs(rules: Rules) -> Programs:
-    dynamics = Dynamics(_field(ALLIES, ENEMIES), rules)
+def _programs(cast: Cast, rules: Rules) -> Programs:
+    dynamics = Dynamics(cast.field(cast.allies, cast.enemies), rules)
 
     def compiled(method: str) -> Callable[..., Battle]:
         def call(follows: Any, *arguments: Any) -> Battle:
@@ -64,7 +95,7 @@ def _slots(kinds: Sequence[str], everybody: Sequence[str]) -> Iterator[int]:
 
 
 class Arena:
-    """A battle of `allies` against `enemies` in the middle of an open field."""
+    """A battle of `allies` against `enemies`, in an open field if their kinds are on one."""
 
     def __init__(
         self,
@@ -74,15 +105,18 @@ class Arena:
         rules: Rules = SC2_RULES,
         **changes: Sequence[float],
     ) -> None:
-        here = _field(allies, enemies)
+        self.cast = cast = next(cast for cast in (OPEN, WALLED) if cast.has(allies, enemies))
+        here = cast.field(allies, enemies)
         self.dynamics = Dynamics(here, rules)
         self.n = len(allies)
         here.__dict__["start"] = np.array(at, np.float32)  # instead of the map's own grids
         values = {name: jnp.asarray(x, jnp.float32) for name, x in changes.items()}
         self.battle = beginning(here)._replace(**values)
-        self._programs = _programs(rules)
-        ours, theirs = _slots(allies, ALLIES), _slots(enemies, ENEMIES)
-        self._slots = np.array([*ours, *(len(ALLIES) + slot for slot in theirs)])
+        if "baneling" in cast.allies and self.battle.fuse is None:
+            self.battle = self.battle._replace(fuse=self.battle.health < 0)
+        self._programs = _programs(cast, rules)
+        ours, theirs = _slots(allies, cast.allies), _slots(enemies, cast.enemies)
+        self._slots = np.array([*ours, *(len(cast.allies) + slot for slot in theirs)])
         self._follows = self._spread(self.dynamics.follows[:, 0])
 
     def stand(self) -> Orders:
@@ -107,12 +141,12 @@ class Arena:
 
     def loops(self, n: int = 1) -> list[Battle]:
         """The battle after each of n loops, without noise."""
-        noise = np.zeros((len(ALLIES) + len(ENEMIES), 1), np.float32)
+        noise = np.zeros((self._size, 1), np.float32)
         return [self._play(self._programs.loop, noise) for _ in range(n)]
 
     def steps(self, n: int, orders: Callable[[], Orders] | Orders, seed: int | None = None) -> None:
         """n env steps with one order; with a seed, shots are delayed at random."""
-        shape = (n, len(ALLIES) + len(ENEMIES), 1)
+        shape = (n, self._size, 1)
         noise = np.zeros(shape, np.float32)
         if seed is not None:
             noise = np.random.default_rng(seed).uniform(-1.0, 2.0, shape).astype(np.float32)
@@ -120,10 +154,14 @@ class Arena:
             now = orders() if callable(orders) else orders
             self._play(self._programs.step, self._everybodys(now), noise[t])
 
+    @property
+    def _size(self) -> int:
+        return len(self.cast.allies) + len(self.cast.enemies)
+
     def _play(self, program: Callable[..., Battle], *arguments: Any) -> Battle:
         battle = program(self._follows, self._everybodys(self.battle), *arguments)
         battle = jax.tree.map(lambda x: np.asarray(x)[self._slots, 0], battle)
-        numbers = np.full(len(ALLIES) + len(ENEMIES) + 1, NOBODY)  # that nobody has, too
+        numbers = np.full(self._size + 1, NOBODY)  # that nobody has, too
         numbers[self._slots] = np.arange(len(self._slots))
         named = {name: numbers[getattr(battle, name)] for name in ("target", "hit_target")}
         self.battle = jax.tree.map(jnp.asarray, battle._replace(**named))
@@ -140,7 +178,7 @@ class Arena:
 
     def _spread(self, x: Any) -> np.ndarray:
         x = np.asarray(x)
-        size = len(ALLIES) + (len(ENEMIES) if len(x) > self.n else 0)
+        size = self._size if len(x) > self.n else len(self.cast.allies)
         whole = np.full(size, NOBODY if x.dtype == np.int32 else 0, x.dtype)
         whole[self._slots[: len(x)]] = x
         return whole[:, None]

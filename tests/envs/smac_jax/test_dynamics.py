@@ -380,8 +380,8 @@ def test_marines_on_both_sides_of_a_mirror_win_as_often() -> None:
     ours = jnp.arange(10) < n
     start = start._replace(
         walks=jnp.ones(10, bool),
-        goal_x=jnp.where(ours, here.enemy_spawn[0], start.goal_x),
-        goal_y=jnp.where(ours, here.enemy_spawn[1], start.goal_y),
+        goal_x=jnp.where(ours, here.enemy_spawns[0][0], start.goal_x),
+        goal_y=jnp.where(ours, here.enemy_spawns[0][1], start.goal_y),
     )
 
     @jax.jit

@@ -24,6 +24,13 @@ TABLE = {
     "3s_vs_4z": (3, 4, 10, 42, 61, 200, 840),
     "3s_vs_5z": (3, 5, 11, 48, 68, 250, 1000),
     "2m_vs_1z": (2, 1, 7, 16, 26, 150, 360),
+    "1c3s5z": (9, 9, 15, 162, 270, 180, 1870),
+    "2c_vs_64zg": (2, 64, 70, 332, 342, 400, 3080),
+    "2s_vs_1sc": (2, 1, 7, 17, 27, 300, 510),
+    "so_many_baneling": (7, 32, 38, 202, 397, 100, 1480),
+    "bane_vs_bane": (24, 24, 30, 336, 984, 200, 1260),
+    "corridor": (6, 24, 30, 156, 282, 400, 1280),
+    "6h_vs_8z": (6, 8, 14, 78, 140, 150, 1480),
 }
 
 
@@ -42,6 +49,9 @@ def test_kinds_have_columns_in_smacs_order() -> None:
     assert MAPS["MMM2"].type_index.tolist() == [0, 0] + [1] * 7 + [2] + [1] * 8 + [0] * 3 + [2]
     # our Stalkers come first, the enemies' second
     assert MAPS["2s3z"].type_index.tolist() == [0, 0, 1, 1, 1, 1, 1, 0, 0, 0]
+    # with a Colossus among them, both sides' follow it in one order
+    assert MAPS["1c3s5z"].type_index.tolist() == [0, 1, 1, 1, 2, 2, 2, 2, 2] * 2
+    assert MAPS["bane_vs_bane"].type_index.tolist() == [0] * 4 + [1] * 40 + [0] * 4
 
 
 # where SMAClite puts them (commit 0d6abbe); its agents are numbered otherwise
@@ -54,6 +64,16 @@ START = {
         [(8.25, 15.575), (8.25, 16.375), (9.05, 15.575), (9.05, 16.375), (9.85, 15.575)],
         [(x, y) for y in (16.425, 15.625) for x in (23.75, 22.95, 22.15)],
     ),
+    "2c_vs_64zg": (
+        [(15.0, 15.975), (17.05, 15.975)],
+        [(18.625 - 0.8 * column, 11.8 - 0.8 * row) for row in range(8) for column in range(8)],
+    ),
+    "bane_vs_bane": (
+        [(x, y) for x in (15.625, 16.425) for y in (7.6, 8.4)]  # around a point of their own
+        + [(14.5 + 0.8 * column, 9.775 + 0.8 * row) for column in range(5) for row in range(4)],
+        [(17.5 - 0.8 * column, 22.225 - 0.8 * row) for row in range(4) for column in range(5)]
+        + [(x, y) for y in (24.4, 23.6) for x in (16.375, 15.575)],
+    ),
 }
 
 
@@ -61,6 +81,12 @@ START = {
 def test_sides_start_in_grids_around_their_points(name: str) -> None:
     allies, enemies = START[name]
     np.testing.assert_allclose(MAPS[name].start, [*allies, *enemies], atol=1e-5)
+
+
+def test_a_grid_that_reaches_beyond_the_ground_is_shifted() -> None:
+    place = MAPS["corridor"].start[6:]  # five columns and rows around (27.91, 28.24)
+    np.testing.assert_allclose(place[:, 1].max(), 30 - 0.375, atol=1e-5)
+    np.testing.assert_allclose(place[:, 0].max(), 27.91 + 2 - 0.5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", list(MAPS))
@@ -80,15 +106,39 @@ def test_everybody_starts_on_walkable_ground_and_apart(name: str, form: Any) -> 
     (left, right), (bottom, top) = here.walkable
     x, y = here.start.T
     assert ((x >= left) & (x < right) & (y >= bottom) & (y < top)).all()
+    assert here.ground is None or here.ground[y.astype(int), x.astype(int)].all()
     separation = np.array([kind.separation for kind in here.kinds])
     apart = np.linalg.norm(here.start[:, None] - here.start, axis=-1)
     np.fill_diagonal(apart, np.inf)
-    assert (apart >= separation[:, None] + separation - 1e-5).all()
+    same = np.array([kind.strides for kind in here.kinds])
+    collide = same[:, None] == same
+    assert (collide * (separation[:, None] + separation) <= apart + 1e-5).all()
 
 
 def test_smaclites_walls_are_a_cell_further_in_and_its_bands_as_wide_as_the_map() -> None:
     assert in_smaclite(MAPS["3s_vs_5z"]).walkable == ((3, 29), (3, 29))
     assert in_smaclite(MAPS["MMM2"]).walkable == ((0, 32), (8, 24))
+
+
+# rows of the recorded grids (y: where it is walkable), counted from the map files
+@pytest.mark.parametrize(
+    ("name", "row", "stretches"),
+    [
+        ("corridor", 12, [(2, 15)]),
+        ("corridor", 13, [(11, 26)]),
+        ("2c_vs_64zg", 12, [(2, 4), (28, 30)]),  # two ways around the cliff
+        ("2c_vs_64zg", 5, [(4, 28)]),
+        ("6h_vs_8z", 7, [(10, 20)]),
+    ],
+)
+def test_the_ground_is_walkable_where_it_is_drawn(
+    name: str, row: int, stretches: list[tuple[int, int]]
+) -> None:
+    ground = MAPS[name].ground
+    assert ground is not None
+    columns = np.arange(32)
+    expected = np.any([(columns >= west) & (columns < east) for west, east in stretches], 0)
+    np.testing.assert_array_equal(ground[row], expected)
 
 
 def test_an_unknown_map_is_answered_with_the_nearest_one() -> None:

@@ -16,7 +16,8 @@ from macpo.envs.smac.game import ALLY, Game, Launch, Terrain, Unit
 from macpo.envs.smac.orders import commands
 from macpo.envs.smac_jax import features
 from macpo.envs.smac_jax.features import NORTH, WEST, Columns, Units
-from macpo.envs.smac_jax.maps import SIZE, BattleMap
+from macpo.envs.smac_jax.grounds import SIZE
+from macpo.envs.smac_jax.maps import BattleMap
 from macpo.envs.smac_jax.units import LOOPS_PER_STEP
 from macpo.errors import UsageError
 from macpo.types import TimeStep

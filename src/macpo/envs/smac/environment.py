@@ -178,10 +178,9 @@ def _open(config: SMAC, spec: Spec, seed: int) -> Client:
             seed=seed,
         )
     chosen = battle_map(config.map)
-    races = ["P" if shields else "T" for shields in (chosen.ally_shields, chosen.enemy_shields)]
     launch = Launch(
         map_file=map_file,
-        races=(races[0], races[1]),
+        races=(chosen.kinds[0].race, chosen.kinds[-1].race),
         difficulty=config.difficulty,
         game_version=config.game_version,
         seed=seed,

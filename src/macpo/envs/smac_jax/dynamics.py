@@ -10,6 +10,7 @@ Arrays are [U, E]: units, allies first, then the environments along the last axi
 loops, distances cells.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,8 +19,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from macpo.envs.smac_jax import orca
+from macpo.envs.smac_jax import orca, splash
 from macpo.envs.smac_jax.maps import BattleMap
+from macpo.envs.smac_jax.splash import in_beam, in_blast
+from macpo.envs.smac_jax.terrain import Terrain
 from macpo.envs.smac_jax.units import (
     ENERGY_MAX,
     ENERGY_REGENERATION,
@@ -89,6 +92,8 @@ class Battle(NamedTuple):
     goal_y: Float[Array, "U *E"]
     walks: Bool[Array, "U *E"]
     """Whether it walks to its goal when it has no target."""
+    fuse: Bool[Array, "U *E"] | None = None
+    """Whether it explodes once its health is 0; None on maps where nobody does."""
 
 
 class Orders(NamedTuple):
@@ -107,6 +112,9 @@ def beginning(battle_map: BattleMap) -> Battle:
     start = jnp.asarray(battle_map.start)
     zeros, nobody = jnp.zeros(u), jnp.full(u, NOBODY, jnp.int32)
     enemy = jnp.arange(u) >= n
+    goal = battle_map.enemy_goal
+    goal_x, goal_y = goal or (0.0, 0.0)
+    fuse = [kind.blast > 0 and kind.explodes_when_killed for kind in kinds]
     return Battle(
         x=start[:, 0],
         y=start[:, 1],
@@ -121,10 +129,19 @@ def beginning(battle_map: BattleMap) -> Battle:
         hit_in=zeros,
         hit_target=nobody,
         target=nobody,
-        goal_x=jnp.where(enemy, battle_map.enemy_goal[0], 0.0),
-        goal_y=jnp.where(enemy, battle_map.enemy_goal[1], 0.0),
-        walks=enemy,
+        goal_x=jnp.where(enemy, goal_x, 0.0),
+        goal_y=jnp.where(enemy, goal_y, 0.0),
+        walks=enemy & (goal is not None),
+        fuse=jnp.array(fuse) if any(kind.blast for kind in kinds) else None,
     )
+
+
+class Hit(NamedTuple):
+    """What one unit does in a loop."""
+
+    by: int
+    lands: Bool[Array, "k E"]
+    """On whom of the other side."""
 
 
 class Dynamics:
@@ -148,26 +165,46 @@ class Dynamics:
         self.range, self.armour = column("range"), column("armour")
         self.health_max, self.shield_max = column("health"), column("shield")
         self.period, self.damage_point = column("period"), column("damage_point")
+        self.regeneration = column("regeneration")
         self.heals = np.array([kind.heals for kind in kinds])[:, None]
-        self.sends = np.array([kind.missile_speed is not None for kind in kinds])[:, None]
-        self.missile_speed = np.array([[kind.missile_speed or 1.0] for kind in kinds], self.float)
-        self.hit_gap = column("hit_gap")
+        self.sends = np.array([k.missile_speed is not None or k.delay > 0 for k in kinds])[:, None]
+        self.missile_speed = np.array(
+            [[kind.missile_speed or (np.inf if kind.delay else 1.0)] for kind in kinds], self.float
+        )
+        self.hit_gap, self.delay = column("hit_gap"), column("delay")
+        self.blasts = column("blast") > 0
+        none = -np.inf  # no distance is within it
+        self.close_range = np.array(
+            [[none if kind.close_range is None else kind.close_range] for kind in kinds], self.float
+        )
+        self.close_damage_point = column("close_damage_point")
         self.follows = column("speed")  # a healer does not outrun the units it heals
         enemy = self.numbers >= n
         for side in (~enemy, enemy):
             fighters = self.speed[side & ~self.heals[:, 0]]
             self.follows[side] = np.minimum(self.follows[side], fighters.min())
 
+        self.acquire_range = np.maximum(column("acquire_range"), rules.acquire_range)
+        self.leash = np.full((u, 1), rules.leash, self.float)
+        if battle_map.enemies_hunt:
+            self.acquire_range[n:] = self.leash[n:] = np.inf
+
         self.radius = column("radius")
         self.radii = self.radius[:, None] + self.radius
         separation = column("separation")
         flies = np.array([kind.flies for kind in kinds])
-        collide = (flies[:, None] == flies) & ~np.eye(u, dtype=bool)
+        layer = np.array([2 if kind.strides else int(kind.flies) for kind in kinds])
+        collide = (layer[:, None] == layer) & ~np.eye(u, dtype=bool)
         # no distance is ever below a negative one
         self.separation = np.where(
             collide[..., None], separation[:, None] + separation, -1e3
         ).astype(self.float)
         self.flies = flies[:, None]
+        # SMAClite's units may come closer to a wall (`_clearance`), and know no way round it
+        self.margin = np.where(self.flies | rules.orca, 0.0, self.radius)
+        self.terrain = None
+        if battle_map.cells is not None:
+            self.terrain = Terrain(battle_map.cells, kinds, self.margin, guided=not rules.orca)
         self.damage = np.array(
             [
                 [a.damage + sum(a.bonus.get(word, 0.0) for word in b.attributes) for b in kinds]
@@ -233,6 +270,8 @@ class Dynamics:
         battle = self._tick(battle)
         battle, lands_on = self._shoot(battle, alive & in_range, gap, noise)
         battle = self._damage(battle, lands_on)
+        if battle.fuse is not None:
+            battle = self._explode(battle)
         if self.healers:
             battle = self._heal(battle, alive & in_range)
         return self._bury(battle)
@@ -269,17 +308,17 @@ class Dynamics:
         aims_at_me = target[other] == self.numbers[own, None, None]
         reach = self.range[own, None]
         if rules.nearest_each_loop:
-            near = gap + self.radii[own, other] < rules.acquire_range + self.radius[other]
+            near = gap + self.radii[own, other] < self.acquire_range[own, None] + self.radius[other]
             keep = mine & (aims_at_me | (gap <= reach))
             # while a healer lives on the other side, other targets there are chosen again
             keep &= ~(heals & alive[other]).any(0) | heals
             rank = jnp.where(heals, 0.0, 1e3)
             near = near | aims_at_me
         else:
-            near = gap <= np.maximum(reach, rules.acquire_range)
+            near = gap <= np.maximum(reach, self.acquire_range[own, None])
             if rules.respond:
                 near = near | aims_at_me
-            keep = mine & (aims_at_me | (gap <= np.maximum(reach, rules.leash)))
+            keep = mine & (aims_at_me | (gap <= np.maximum(reach, self.leash[own, None])))
             # units that cannot fight come last: healers that do not heal
             rank = jnp.where(heals & (target[other] == NOBODY), 1e3, 0.0)
         key = jnp.where(possible & (near | keep), gap + self.radii[own, other] + rank, jnp.inf)
@@ -340,7 +379,10 @@ class Dynamics:
         walks = battle.walks & ~fights
         to_x = jnp.where(walks, battle.goal_x - battle.x, to_x)
         to_y = jnp.where(walks, battle.goal_y - battle.y, to_y)
-        goes = alive & (walks | (fights & ~in_range & (battle.windup < 0)))
+        if self.terrain is not None:  # a move of an ally is short, and goes straight
+            seeks = fights | (self.numbers >= self.n)[:, None]
+            to_x, to_y = self.terrain.towards(battle.x, battle.y, to_x, to_y, seeks)
+        goes = alive & (walks | (fights & ~in_range & (battle.windup < 0))) & (self.speed > 0)
         far = jnp.sqrt(to_x * to_x + to_y * to_y)
         speed = jnp.where(walks, self.follows, self.speed)
         pace = speed if self.rules.orca else jnp.minimum(speed, far)  # SMAClite's overshoot a goal
@@ -355,11 +397,12 @@ class Dynamics:
             busy = fights & ~goes
             mobility = _kept(jnp.where(goes, 1.0, jnp.where(busy, 0.0, 0.5)))
             place_x, place_y = self._apart(battle, alive, mobility, vx, vy)
-        (left, right), (bottom, top) = self.map.walkable
-        # SMAClite's units may come closer to a wall (`_clearance`)
-        radius = np.where(self.flies | self.rules.orca, 0.0, self.radius)
-        x = jnp.clip(place_x, left + radius, right - radius - _TINY)
-        y = jnp.clip(place_y, bottom + radius, top - radius - _TINY)
+        if self.terrain is None:
+            (left, right), (bottom, top) = self.map.walkable
+            x = jnp.clip(place_x, left + self.margin, right - self.margin - _TINY)
+            y = jnp.clip(place_y, bottom + self.margin, top - self.margin - _TINY)
+        else:
+            x, y = self.terrain.within(battle.x, battle.y, place_x, place_y)
         return battle._replace(
             x=jnp.where(alive, x, battle.x).astype(battle.x.dtype),
             y=jnp.where(alive, y, battle.y).astype(battle.y.dtype),
@@ -399,8 +442,11 @@ class Dynamics:
         As its NumPy code has it, a wall in the south or north keeps off units' centres until a unit
         touches it; then it keeps off the unit's edge.
         """
-        (left, right), (bottom, top) = self.map.walkable
         x, y = battle.x, battle.y
+        if self.terrain is None:
+            (left, right), (bottom, top) = self.map.walkable
+        else:
+            left, right, bottom, top = self.terrain.stretch(x, y)
         to_wall = jnp.stack([x - left, right - x, y - bottom, top - y], 1)
         free = jnp.maximum(to_wall - self.radius[:, None], 0.0)
         by_centre = (np.arange(4) >= 2)[:, None] & (free > 0)
@@ -442,7 +488,10 @@ class Dynamics:
     # --- hits and healing ---------------------------------------------------------------------
 
     def _tick(self, battle: Battle) -> Battle:
-        """Let a loop pass: weapons cool down, shields and energy regenerate."""
+        """Let a loop pass: weapons cool down, shields, energy and Zerg regenerate."""
+        if self.regeneration.any():
+            healed = jnp.minimum(battle.health + self.regeneration, self.health_max)
+            battle = battle._replace(health=jnp.where(battle.health > 0, healed, battle.health))
         delay = jnp.maximum(battle.shield_delay - 1.0, 0.0)
         regained = jnp.where((delay == 0) & (battle.health > 0), SHIELD_REGENERATION, 0.0)
         return battle._replace(
@@ -465,20 +514,31 @@ class Dynamics:
         SMAClite.
         """
         ready &= ~self.heals
+        sends, damage_point = self.sends, self.damage_point
+        if np.isfinite(self.close_range).any():
+            close = gap <= self.close_range
+            sends = sends & ~close
+            damage_point = jnp.where(close, self.close_damage_point, damage_point)
         begun = battle.windup >= 0
         begins = ready & (battle.cooldown <= 0) & ~begun
-        windup = jnp.where(begins, self.damage_point, battle.windup)
+        windup = jnp.where(begins, damage_point, battle.windup)
         goes_off = ready & (begun | begins) & (windup == 0)
         left = jnp.maximum(battle.cooldown, 0.0) if self.rules.orca else battle.cooldown
         cooldown = jnp.where(begins, left + self.period + noise, battle.cooldown)
         escaped = begun & ~ready  # the target has left the range by more than the slop
         cooldown = jnp.where(escaped, 0.0, cooldown)
         arrives = (battle.hit_target != NOBODY) & (battle.hit_in <= 0)
-        at_once = goes_off & ~self.sends
+        at_once = goes_off & ~sends
+        if battle.fuse is not None:
+            bursts = goes_off & self.blasts
+            at_once &= ~bursts
+            battle = battle._replace(
+                health=jnp.where(bursts, 0.0, battle.health), fuse=battle.fuse | bursts
+            )
         lands_on = jnp.where(at_once, battle.target, NOBODY)
         lands_on = jnp.where(arrives, battle.hit_target, lands_on)
-        later = goes_off & (self.sends | (self.hit_gap > 0))
-        flight = jnp.where(self.sends, gap / self.missile_speed, self.hit_gap)
+        later = goes_off & (sends | (self.hit_gap > 0))
+        flight = jnp.where(sends, gap / self.missile_speed + self.delay, self.hit_gap)
         hit_target = jnp.where(arrives, NOBODY, battle.hit_target)
         return battle._replace(
             windup=jnp.where(goes_off | escaped, -1.0, windup),
@@ -488,17 +548,62 @@ class Dynamics:
         ), lands_on
 
     def _damage(self, battle: Battle, lands_on: Int[Array, "U E"]) -> Battle:
-        """The hits of a loop, in turn: shields absorb first, health loses the rest minus armour."""
-        n, lands_on = self.n, _kept(lands_on)
+        """The hits of a loop."""
+        lands_on = _kept(lands_on)
+
+        def hits() -> Iterator[Hit]:
+            for i, kind in enumerate(self.map.kinds):
+                if kind.heals or kind.blast:
+                    continue
+                lands = lands_on[i] == self.numbers[self._opponents(i), None]
+                if kind.beam:
+                    lands = (lands_on[i] != NOBODY) & self._in_beam(battle, i, lands)
+                yield Hit(i, lands)
+
+        return self._struck(battle, hits())
+
+    def _in_beam(self, battle: Battle, i: int, target: Bool[Array, "k E"]) -> Bool[Array, "k E"]:
+        """Who of the other side is on the line of unit i's shot at the one that is `target`."""
+        others = self._others(battle, i)
+        at_x, at_y = (jnp.where(target, place, 0.0).sum(0) for place in (others.x, others.y))
+        beam = self.map.kinds[i].beam
+        hit = in_beam(others, (battle.x[i], battle.y[i]), (at_x, at_y), beam, self.rules.orca)
+        return (hit & self.can_target[i, self._opponents(i), None]) | target
+
+    def _explode(self, battle: Battle) -> Battle:
+        """The explosions of units that died with a fuse; whom they kill explodes a loop later."""
+        assert battle.fuse is not None
+        lit = _kept(battle.fuse & (battle.health <= 0))
+
+        def hits() -> Iterator[Hit]:
+            for i, kind in enumerate(self.map.kinds):
+                if kind.blast:
+                    others, possible = self._others(battle, i), self.can_target[i]
+                    near = in_blast(others, (battle.x[i], battle.y[i]), kind.blast)
+                    yield Hit(i, lit[i] & near & possible[self._opponents(i), None])
+
+        return self._struck(battle, hits())._replace(fuse=battle.fuse & ~lit)
+
+    def _opponents(self, i: int) -> slice:
+        """The units of the side that unit i fights."""
+        return slice(None, self.n) if i >= self.n else slice(self.n, None)
+
+    def _others(self, battle: Battle, i: int) -> splash.Units:
+        side = self._opponents(i)
+        return splash.Units(battle.x[side], battle.y[side], self.radius[side])
+
+    def _struck(self, battle: Battle, hits: Iterable[Hit]) -> Battle:
+        """The battle after hits, one after another: shields absorb first, health loses the rest
+        minus armour."""
+        n = self.n
         shields = bool(self.shield_max.any())
         health = [battle.health[:n], battle.health[n:]]
         shield = [battle.shield[:n], battle.shield[n:]]
-        for i, kind in enumerate(self.map.kinds):
-            if kind.heals:
-                continue
+        hit = [jnp.zeros(part.shape, bool) for part in health]
+        for i, lands in hits:
+            kind, side = self.map.kinds[i], self._opponents(i)
             k = 0 if i >= n else 1  # the side that it shoots at
-            side = slice(None, n) if k == 0 else slice(n, None)
-            lands = lands_on[i] == self.numbers[side, None]
+            hit[k] |= lands
             for _ in range(kind.hits if kind.hit_gap == 0 else 1):
                 force = jnp.where(lands, self.damage[i, side], 0.0)
                 absorbed = jnp.minimum(shield[k], force) if shields else 0.0
@@ -508,10 +613,9 @@ class Dynamics:
         battle = battle._replace(health=_kept(jnp.concatenate(health)))
         if not shields:
             return battle
-        hit = (lands_on[:, None] == self.numbers[:, None]).any(0)
         return battle._replace(
             shield=_kept(jnp.concatenate(shield)),
-            shield_delay=jnp.where(hit, float(SHIELD_DELAY), battle.shield_delay),
+            shield_delay=jnp.where(jnp.concatenate(hit), float(SHIELD_DELAY), battle.shield_delay),
         )
 
     def _heal(self, battle: Battle, ready: Array) -> Battle:

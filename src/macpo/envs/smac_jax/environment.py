@@ -257,12 +257,14 @@ class SMACJaxEnv(Environment):
         return jax.tree.map(lambda new, old: jnp.where(rejected, old, new), order, standing)
 
     def _scattered(self, key: PRNGKeyArray, battle: Battle) -> Battle:
-        """Starts shifted a little, and agents of a kind renumbered by position."""
+        """Starts shifted a little (into no wall), and agents of a kind renumbered by position."""
         n, noise = self.map.n_agents, self.config.start_noise
         place = jnp.stack([battle.x, battle.y], 1)
         place += jax.random.uniform(key, place.shape, minval=-noise, maxval=noise)
         (left, right), (bottom, top) = self.map.walkable
         x, y = jnp.clip(place[:, 0], left, right - 1), jnp.clip(place[:, 1], bottom, top - 1)
+        stays = ~features.walkable(self.map, x, y)
+        x, y = jnp.where(stays, battle.x, x), jnp.where(stays, battle.y, y)
         order = jnp.lexsort((y[:n], x[:n], self.map.type_index[:n]))
         order = jnp.concatenate([order, jnp.arange(n, len(x))])
         return battle._replace(x=x[order], y=y[order])

@@ -16,11 +16,11 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from array_api_compat import array_namespace
 
+from macpo.envs.smac_jax.grounds import SIZE
 from macpo.envs.smac_jax.maps import (
     N_ACTIONS_NO_ATTACK,
     REWARD_KILL,
     REWARD_WIN,
-    SIZE,
     BattleMap,
 )
 from macpo.envs.smac_jax.units import ENERGY_MAX
@@ -83,7 +83,7 @@ def available_actions(battle_map: BattleMap, units: Units) -> Array:
         heal = (near[:, :n] & alive[:n] & xp.asarray(~heals))[:, : battle_map.n_enemies]
         heal = xp.concat([heal, xp.zeros((n, max(room, 0)), dtype=xp.bool)], axis=1)
         targets = xp.where(xp.asarray(heals)[:, None], heal, attack)
-    moves = [_walkable(battle_map, units.x[:n] + x, units.y[:n] + y) for x, y in _probes()]
+    moves = [walkable(battle_map, units.x[:n] + x, units.y[:n] + y) for x, y in _probes()]
     living = alive[:n]
     active = xp.stack([living, *(living & move for move in moves)], axis=1)
     return xp.concat([~living[:, None], active, targets & living[:, None]], axis=1)
@@ -236,9 +236,15 @@ def _probes() -> list[tuple[float, float]]:
     return [(_PROBE * x, _PROBE * y) for x, y in MOVES]
 
 
-def _walkable(battle_map: BattleMap, x: Array, y: Array) -> Array:
+def walkable(battle_map: BattleMap, x: Array, y: Array) -> Array:
+    """Whether the ground at these points is walkable."""
     (left, right), (bottom, top) = battle_map.walkable
-    return (x >= left) & (x < right) & (y >= bottom) & (y < top)
+    inside = (x >= left) & (x < right) & (y >= bottom) & (y < top)
+    if battle_map.ground is None:
+        return inside
+    xp = array_namespace(x)
+    column, row = (xp.astype(xp.clip(place, 0.0, SIZE - 1.0), xp.int32) for place in (x, y))
+    return inside & xp.take(xp.asarray(battle_map.ground.ravel()), row * SIZE + column)
 
 
 def _kind(

@@ -5,24 +5,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
+from typing import TypeAlias
 
 import numpy as np
+from jaxtyping import Bool
 
+from macpo.envs.smac_jax import terrain
+from macpo.envs.smac_jax.grounds import GROUNDS
 from macpo.envs.smac_jax.units import SC2, SMACLITE, UnitType
 from macpo.errors import UsageError, nearest, shown
 
 N_ACTIONS_NO_ATTACK = 6
 """no-op, stop, north, south, east, west."""
-SIZE = 32
-"""Side of every map, in cells."""
 REWARD_KILL, REWARD_WIN, REWARD_SCALE = 10.0, 200.0, 20.0
-_ALLY_COLUMNS = ("marauder", "marine", "medivac", "stalker", "zealot")
-_ENEMY_COLUMNS = ("marauder", "marine", "medivac", "zealot", "stalker")
-_PLACING = ("medivac", "marine", "marauder", "stalker", "zealot")
+_COLUMNS = (
+    *("marauder", "marine", "medivac", "colossus", "stalker", "zealot"),
+    *("baneling", "zergling", "hydralisk", "spine_crawler"),
+)
+"""Kinds in the order of SMAC's type ids, for those that share a side."""
+_PLACING = ("medivac", "marine", "marauder", "colossus", "stalker", "zealot")
+"""Kinds that share a point, in the order in which they are placed around it."""
+Point: TypeAlias = tuple[float, float]
+"""(x, y) in cells."""
 _GAP = 0.05  # between the units of a side at the start
 _BAND = ((2.0, 30.0), (7.0, 25.0))  # walkable x and y, half-open: the game's pathing grid
 _SQUARE = ((2.0, 30.0), (2.0, 30.0))
-_SMACLITE_WALKABLE = {_BAND: ((0.0, 32.0), (8.0, 24.0)), _SQUARE: ((3.0, 29.0), (3.0, 29.0))}
+_SMACLITE_RECTANGLES = {_BAND: ((0.0, 32.0), (8.0, 24.0)), _SQUARE: ((3.0, 29.0), (3.0, 29.0))}
 
 
 @dataclass(frozen=True)
@@ -38,11 +46,16 @@ class BattleMap:
     """Env steps."""
     walkable: tuple[tuple[float, float], tuple[float, float]] = _BAND
     """Half-open intervals of x and y for a unit's centre."""
-    ally_spawns: Sequence[tuple[float, float]] = ((9.0, 16.0),)
+    cells: tuple[str, ...] | None = None
+    """The ground within that rectangle, rows of letters from the south (`smac_jax.grounds`); None
+    where all of it is walkable."""
+    ally_spawns: Sequence[Point] = ((9.0, 16.0),)
     """Where the side is created: one point for all units, or one for each."""
-    enemy_spawn: tuple[float, float] = (23.0, 16.0)
-    enemy_goal: tuple[float, float] = (9.0, 16.0)
-    """Where the enemies are sent to attack."""
+    enemy_spawns: Sequence[Point] = ((23.0, 16.0),)
+    enemy_goal: Point | None = (9.0, 16.0)
+    """Where the enemies are sent to attack; None if they are not sent anywhere."""
+    enemies_hunt: bool = False
+    """Whether the enemies are sent against the allies themselves, wherever those are."""
     units: Mapping[str, UnitType] = field(default_factory=lambda: SC2)
 
     @property
@@ -81,10 +94,11 @@ class BattleMap:
         """[U] the index of each unit's column among those.
 
         SMAC numbers the allies' kinds by its own type ids, the enemies' by the game's: on maps of
-        Stalkers and Zealots the two orders are opposite.
+        Stalkers and Zealots alone the two orders are opposite.
         """
-        ally = [kind for kind in _ALLY_COLUMNS if kind in self.allies]
-        enemy = [kind for kind in _ENEMY_COLUMNS if kind in self.enemies]
+        opposite = set(self.enemies) == {"stalker", "zealot"}
+        ally = [kind for kind in _COLUMNS if kind in self.allies]
+        enemy = [kind for kind in _COLUMNS if kind in self.enemies][:: -1 if opposite else 1]
         return np.array([*map(ally.index, self.allies), *map(enemy.index, self.enemies)])
 
     @property
@@ -123,24 +137,44 @@ class BattleMap:
         return self.max_reward / REWARD_SCALE
 
     @cached_property
+    def ground(self) -> Bool[np.ndarray, "SIZE SIZE"] | None:
+        """[y, x] the walkable cells; None where all of the rectangle is walkable."""
+        return None if self.cells is None else terrain.free(self.cells)
+
+    @cached_property
     def start(self) -> np.ndarray:
         """[U, 2] the initial position of every unit.
 
-        The game creates a side at one point and spreads it by rules of its own; here it is a grid,
+        The game creates units at a point and spreads them by rules of its own; here it is a grid,
         filled row by row as in SMAClite, and allies are then numbered as SMAC would.
         """
-        if len(self.ally_spawns) > 1:
-            allies = np.array(self.ally_spawns)
-        else:
-            allies = self.ally_spawns[0] + self._grid(self.allies)
-        enemies = self.enemy_spawn - self._grid(self.enemies)
+        allies = self._placed(self.allies, self.ally_spawns, 1.0)
+        enemies = self._placed(self.enemies, self.enemy_spawns, -1.0)
         by_place = np.lexsort((allies[:, 1], allies[:, 0], self.type_index[: self.n_agents]))
         return np.concatenate([allies[by_place], enemies]).astype(np.float32)
 
+    def _placed(self, side: Sequence[str], spawns: Sequence[Point], turn: float) -> np.ndarray:
+        """Positions of a side: a grid around each point, turned round for the enemies.
+
+        A grid that reaches beyond the map's ground is shifted.
+        """
+        points = [*spawns] * (len(side) if len(spawns) == 1 else 1)
+        places = np.zeros((len(side), 2))
+        for point in set(points):
+            group = [i for i, other in enumerate(points) if other == point]
+            radius = np.array([[self.units[side[i]].radius] for i in group])
+            grid = point + turn * self._grid([side[i] for i in group])
+            low, high = np.transpose(self.walkable)
+            grid += np.maximum(low - (grid - radius).min(0), 0)
+            grid -= np.maximum((grid + radius).max(0) - high, 0)
+            places[group] = grid
+        return places
+
     def _grid(self, kinds: Sequence[str]) -> np.ndarray:
-        """Positions of a side around its point; half the gaps' height lies below the first row."""
+        """Positions around a point; half the gaps' height lies below the first row."""
         columns = math.ceil(math.sqrt(len(kinds)))
-        order = sorted(range(len(kinds)), key=lambda i: _PLACING.index(kinds[i]))
+        ranks = {kind: k for k, kind in enumerate(_PLACING)}  # others are alone at their point
+        order = sorted(range(len(kinds)), key=lambda i: ranks.get(kinds[i], 0))
         rows = [order[i : i + columns] for i in range(0, len(order), columns)]
         radius = [self.units[kind].radius for kind in kinds]
         heights = [2 * max(radius[i] for i in row) for row in rows]
@@ -161,6 +195,12 @@ def _team(text: str) -> tuple[str, ...]:
     words = text.split()
     pairs = zip(words[::2], words[1::2], strict=True)
     return tuple(kind for count, kind in pairs for _ in range(int(count)))
+
+
+def _walled(here: BattleMap) -> BattleMap:
+    """The map with the ground that is drawn for it."""
+    cells = GROUNDS[here.name]
+    return replace(here, cells=cells, walkable=terrain.enclosing(cells))
 
 
 def _maps(*rows: BattleMap) -> Mapping[str, BattleMap]:
@@ -199,14 +239,86 @@ MAPS: Mapping[str, BattleMap] = _maps(
         _team("1 zealot"),
         150,
         ally_spawns=((13.0, 12.0), (19.0, 12.0)),
-        enemy_spawn=(16.0, 19.0),
+        enemy_spawns=((16.0, 19.0),),
         enemy_goal=(19.0, 12.0),
     ),
+    BattleMap(
+        "1c3s5z",
+        _team("1 colossus 3 stalker 5 zealot"),
+        _team("1 colossus 3 stalker 5 zealot"),
+        180,
+    ),
+    _walled(
+        BattleMap(
+            "2c_vs_64zg",
+            _team("2 colossus"),
+            _team("64 zergling"),
+            400,
+            ally_spawns=((16.0, 16.0),),
+            enemy_spawns=((16.0, 9.0),),
+            enemy_goal=None,
+            enemies_hunt=True,
+        )
+    ),
+    _walled(
+        BattleMap(
+            "2s_vs_1sc",
+            _team("2 stalker"),
+            _team("1 spine_crawler"),
+            300,
+            ally_spawns=((11.1208, 10.338), (16.976, 10.3662)),
+            # created at (13.92, 20.0397); a structure stands on whole numbers
+            enemy_spawns=((14.0, 20.0),),
+            enemy_goal=None,
+        )
+    ),
+    _walled(
+        BattleMap(
+            "so_many_baneling",
+            _team("7 zealot"),
+            _team("32 baneling"),
+            100,
+            ally_spawns=((11.469, 12.0234),),
+            enemy_spawns=((27.91, 28.24),),
+            enemy_goal=(4.47, 4.3298),
+        )
+    ),
+    _walled(
+        BattleMap(
+            "bane_vs_bane",
+            _team("4 baneling 20 zergling"),
+            _team("20 zergling 4 baneling"),
+            200,
+            ally_spawns=((16.0, 8.0),) * 4 + ((16.0, 11.0),) * 20,
+            enemy_spawns=((16.0, 21.0),) * 20 + ((16.0, 24.0),) * 4,
+            enemy_goal=(16.0, 8.0),
+        )
+    ),
+    _walled(
+        BattleMap(
+            "corridor",
+            _team("6 zealot"),
+            _team("24 zergling"),
+            400,
+            ally_spawns=((19.0397, 19.1198),),
+            enemy_spawns=((27.91, 28.24),),
+            enemy_goal=(4.47, 4.3298),
+        )
+    ),
+    _walled(
+        BattleMap(
+            "6h_vs_8z",
+            _team("6 hydralisk"),
+            _team("8 zealot"),
+            150,
+            ally_spawns=((14.5998, 9.49),),
+            enemy_spawns=((14.41, 16.7597),),
+            enemy_goal=(14.5998, 9.49),
+        )
+    ),
 )
-"""Rosters, limits and points are those of the map files. Where the walkable area of a map is
-unknown, it is that of its family: open for Stalkers against Zealots, a band otherwise. SMAC's other
-seven maps need units whose data are incomplete (Colossus, Hydralisk, Zergling, Baneling, Spine
-Crawler)."""
+"""Rosters, limits and points are those of the map files. Where the walkable area of a map without
+cells is unknown, it is that of its family: open for Stalkers against Zealots, a band otherwise."""
 
 
 def battle_map(name: str) -> BattleMap:
@@ -218,4 +330,5 @@ def battle_map(name: str) -> BattleMap:
 
 def in_smaclite(here: BattleMap) -> BattleMap:
     """The map with SMAClite's units and walls."""
-    return replace(here, units=SMACLITE, walkable=_SMACLITE_WALKABLE[here.walkable])
+    walkable = _SMACLITE_RECTANGLES.get(here.walkable, here.walkable)
+    return replace(here, units=SMACLITE, walkable=walkable)
