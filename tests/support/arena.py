@@ -58,7 +58,7 @@ OPEN = Cast(
 )
 WALLED = Cast(
     (*("colossus", "hydralisk", "zergling"), *["baneling"] * 2, "stalker dummy", "target"),
-    (*["target"] * 4, "marauder dummy", *["baneling"] * 2, *["zergling"] * 3, "spine_crawler"),
+    (*["target"] * 4, "marauder dummy", *["baneling"] * 2, *["zergling"] * 3, "spine crawler"),
     GROUND,
 )
 

@@ -24,7 +24,7 @@ from macpo.envs.smac_jax.units import ENERGY_MAX, ENERGY_REGENERATION, LOOPS_PER
 
 Point: TypeAlias = tuple[float, float]
 """(x, y) in cells of the map, y upwards."""
-Ending: TypeAlias = Literal["VICTORY", "DEFEAT", "TIME OUT"]
+Ending: TypeAlias = Literal["VICTORY", "DEFEAT", "DRAW", "TIME OUT"]
 ACTIONS = ("no-op", "stop", "north", "south", "east", "west")
 """Those without a target."""
 
@@ -151,7 +151,7 @@ class BattleEpisode:
             at = sent if sent != NOBODY else self._aim(step, i, start)
             if kind.heals or at == NOBODY:
                 continue
-            under_way = sent != NOBODY and kind.missile_speed is not None
+            under_way = sent != NOBODY and (kind.missile_speed is not None or kind.delay > 0)
             flight = self._flight(kind, i, at, step)
             end = LOOPS_PER_STEP + float(b.hit_in[step + 1, i]) if under_way else start + flight
             start = min(max(end - flight, 0.0), LOOPS_PER_STEP) if under_way else start
@@ -165,7 +165,7 @@ class BattleEpisode:
     def _flight(self, kind: UnitType, by: int, at: int, step: int) -> float:
         """Loops from a shot to its impact."""
         if kind.missile_speed is None:
-            return 0.0
+            return kind.delay
         x, y = self.battle.x[step], self.battle.y[step]
         gap = math.hypot(x[by] - x[at], y[by] - y[at]) - kind.radius - self.map.kinds[at].radius
         return max(gap, 0.0) / kind.missile_speed
@@ -200,5 +200,5 @@ def _ending(env: SMACJaxEnv, state: State) -> Ending | None:
     b = jax.tree.map(np.asarray, state.battle)
     over, won = outcome(env.map, Units(b.x, b.y, b.health, b.shield, b.energy, b.cooldown))
     if over:
-        return "VICTORY" if won else "DEFEAT"
+        return "VICTORY" if won else "DEFEAT" if (b.health > 0).any() else "DRAW"
     return "TIME OUT" if int(state.t) >= env.spec.episode_limit else None

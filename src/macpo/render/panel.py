@@ -39,7 +39,12 @@ ROW, SIGN, GAP, TITLE = 22, 26, 14, 74
 ENDING_HEIGHT, LEGEND_CELL = 68, 20
 TARGETS, TARGET = 52, 23
 """Pixels before the numbers of an agent's targets; of each number."""
-ENDINGS: dict[Ending, str] = {"VICTORY": "#2B8A4B", "DEFEAT": "#D7263D", "TIME OUT": INK}
+ENDINGS: dict[Ending, str] = {
+    "VICTORY": "#2B8A4B",
+    "DEFEAT": "#D7263D",
+    "DRAW": INK,
+    "TIME OUT": INK,
+}
 _Sign: TypeAlias = Callable[[Pen, Point], None]
 _PALE = mixed(QUIET, PAPER, 0.65)
 
@@ -178,7 +183,8 @@ def _draw_teams(
             page.rectangle((left, y - 4, left + size - 1, y + 3), color)
     for y, members in kinds:
         n, kind = len(members), episode.kinds[members[0]]
-        text = f"{alive[members].sum()} of {n} {kind}{'s' * (n != 1)}"
+        many = kind if n == 1 else "colossi" if kind == "colossus" else f"{kind}s"
+        text = f"{alive[members].sum()} of {n} {many}"
         page.text((panel.left + SIGN, y), text, INK, font(13), anchor="lm")
 
 

@@ -13,6 +13,8 @@ from PIL import Image, ImageDraw
 from macpo.envs.smac_jax.dynamics import NOBODY, beginning
 from macpo.envs.smac_jax.environment import EncodedState, SMACJaxEnv, State
 from macpo.envs.smac_jax.features import MOVES, NORTH, WEST
+from macpo.envs.smac_jax.grounds import CLIFF, WALKABLE
+from macpo.envs.smac_jax.grounds import ROCK as ROCK_LETTER
 from macpo.envs.smac_jax.units import ENERGY_MAX, LOOPS_PER_STEP
 from macpo.render.battle import BattleEpisode, Point, battle_episode
 from macpo.render.camera import View, follow
@@ -114,7 +116,8 @@ def draw(episode: BattleEpisode, stage: Stage, view: View, time: float) -> Image
     alive = episode.fell > loop
     x, y = episode.at(episode.battle.x, loop), episode.at(episode.battle.y, loop)
     places = [(float(a), float(b)) for a, b in zip(x, y, strict=True)]
-    pen = Pen(_ground(episode.map.walkable, view, stage.panel.field).copy(), view)
+    ground = _ground(episode.map.walkable, episode.map.cells, view, stage.panel.field)
+    pen = Pen(ground.copy(), view)
     _draw_fallen(pen, episode, places, loop)
     if step < len(episode.actions):
         _draw_choices(pen, episode, places, alive, step)
@@ -148,8 +151,13 @@ def draw(episode: BattleEpisode, stage: Stage, view: View, time: float) -> Image
 
 
 @lru_cache(maxsize=4)
-def _ground(walkable: tuple[Point, Point], view: View, size: tuple[int, int]) -> Image.Image:
-    """Walkable ground and the rock around it, drawn large."""
+def _ground(
+    walkable: tuple[Point, Point],
+    cells: tuple[str, ...] | None,
+    view: View,
+    size: tuple[int, int],
+) -> Image.Image:
+    """Walkable ground, cliffs and the rock around them, drawn large."""
     (west, east), (south, north) = walkable
     image = Image.new("RGB", (size[0] * FINE, size[1] * FINE), ROCK)
     draw = ImageDraw.Draw(image)
@@ -162,7 +170,11 @@ def _ground(walkable: tuple[Point, Point], view: View, size: tuple[int, int]) ->
         ):
             x, y = (FINE * k for k in view.pixel((column, row + 1)))
             end_x, end_y = (FINE * k for k in view.pixel((column + 1, row)))
+            letter = WALKABLE if cells is None else cells[row][column]
+            if letter == ROCK_LETTER:
+                continue
             color = FIELD_DARK if (row // 2 + column // 2) % 2 else FIELD
+            color = mixed(color, ROCK, 0.5) if letter == CLIFF else color
             draw.rectangle((x, y, end_x - 1, end_y - 1), fill=color)
     return image
 

@@ -420,8 +420,8 @@ def test_every_other_map_has_the_shapes_of_its_spec(name: str) -> None:
     assert avail_actions.shape == (env.spec.n_agents, env.spec.n_actions)
 
 
-# two kinds with shields, a lone enemy, and the largest battle
-@pytest.mark.parametrize("name", ["2s3z", "2m_vs_1z", "27m_vs_30m"])
+# two kinds with shields, a lone enemy, the most pairs that shoot, walls and the largest battle
+@pytest.mark.parametrize("name", ["2s3z", "2m_vs_1z", "27m_vs_30m", "corridor", "2c_vs_64zg"])
 def test_on_other_maps_the_enemies_move(name: str) -> None:
     env = environment(name)
     state, timestep = jax.jit(env.reset)(jax.random.key(0))
@@ -431,4 +431,25 @@ def test_on_other_maps_the_enemies_move(name: str) -> None:
         state, timestep = step(jax.random.key(t), state, actions)
     assert np.isfinite(timestep.observation.obs).all()
     n = env.spec.n_agents
-    assert (np.asarray(state.battle.x[n:]) != MAPS[name].start[n:, 0]).all()
+    place = np.stack([state.battle.x, state.battle.y], 1)
+    assert (place[n:] != MAPS[name].start[n:]).any(1).all()
+
+
+def test_a_spine_crawler_regains_health_which_is_paid_as_in_smac() -> None:
+    env = environment("2s_vs_1sc")
+    state, _ = env.reset(jax.random.key(0))
+    health = state.battle.health.at[2].set(290.0)
+    state = state._replace(battle=state.battle._replace(health=health))
+    after, timestep = act(env, state, STOP, STOP)
+    assert_allclose(after.battle.health[2], 290 + 8 * 0.0170875, rtol=1e-6)
+    assert_allclose(timestep.reward, 8 * 0.0170875 / 25.5, rtol=1e-2)
+    assert_array_equal([after.battle.x[2], after.battle.y[2]], [14, 20])
+
+
+def test_start_noise_puts_nobody_into_a_wall() -> None:
+    env = environment("6h_vs_8z", start_noise=6.0)
+    battles = jax.vmap(env.reset)(jax.random.split(jax.random.key(0), 20))[0].battle
+    x, y = np.asarray(battles.x).astype(int), np.asarray(battles.y).astype(int)
+    ground = MAPS["6h_vs_8z"].ground
+    assert ground is not None
+    assert ground[y, x].all()

@@ -54,6 +54,19 @@ def test_kinds_have_columns_in_smacs_order() -> None:
     assert MAPS["bane_vs_bane"].type_index.tolist() == [0] * 4 + [1] * 40 + [0] * 4
 
 
+@pytest.mark.parametrize(
+    ("name", "races"),
+    [
+        *(("MMM2", "TT"), ("3s_vs_5z", "PP"), ("2m_vs_1z", "TP"), ("1c3s5z", "PP")),
+        *(("2c_vs_64zg", "PZ"), ("2s_vs_1sc", "PZ"), ("bane_vs_bane", "ZZ"), ("6h_vs_8z", "ZP")),
+    ],
+)
+def test_each_side_is_of_one_race(name: str, races: str) -> None:
+    here = MAPS[name]
+    sides = here.kinds[: here.n_agents], here.kinds[here.n_agents :]
+    assert [{kind.race for kind in side} for side in sides] == [set(race) for race in races]
+
+
 # where SMAClite puts them (commit 0d6abbe); its agents are numbered otherwise
 START = {
     "3s_vs_5z": (

@@ -165,7 +165,7 @@ def test_the_dead_regain_nothing() -> None:
 
 @pytest.mark.parametrize(("victim", "expected"), [("stalker dummy", 30), ("target", 25)])
 def test_a_spine_crawler_hits_the_armoured_harder(victim: str, expected: float) -> None:
-    arena = Arena([victim], ["spine_crawler"], [(10, 10), (16, 10)])
+    arena = Arena([victim], ["spine crawler"], [(10, 10), (16, 10)])
     wounds = lost(arena, 20)[:, 0]
     # 5.3 loops until the tentacle leaves, four until it arrives
     assert np.flatnonzero(wounds).tolist() == [10]
@@ -173,7 +173,7 @@ def test_a_spine_crawler_hits_the_armoured_harder(victim: str, expected: float) 
 
 
 def test_a_spine_crawler_stays_where_it_is() -> None:
-    arena = Arena(["zergling"], ["spine_crawler"], [(10, 10), (20, 10)])
+    arena = Arena(["zergling"], ["spine crawler"], [(10, 10), (20, 10)])
     arena.order(arena.attack(1))
     arena.steps(20, arena.attack(1))
     assert_allclose([arena.battle.x[1], arena.battle.y[1]], [20, 10])

@@ -23,7 +23,7 @@ def test_only_a_unit_without_a_weapon_heals() -> None:
         ("hydralisk", 1.125, 1.575),
         ("zergling", 1.47655, 2.065),
         ("baneling", 1.25, 1.575),
-        ("spine_crawler", 0, 0),
+        ("spine crawler", 0, 0),
     ],
 )
 def test_an_env_step_is_half_a_second_of_walking(name: str, game: float, smaclite: float) -> None:
@@ -43,7 +43,7 @@ def test_smaclites_units_endure_and_reach_as_much_as_the_games(name: str) -> Non
     assert (ours.health, ours.shield, ours.armour) == (theirs.health, theirs.shield, theirs.armour)
     assert ours.energy == theirs.energy
     assert ours.range == theirs.range or name == "colossus"
-    assert ours.radius == theirs.radius or name == "spine_crawler"
+    assert ours.radius == theirs.radius or name == "spine crawler"
 
 
 @pytest.mark.parametrize(

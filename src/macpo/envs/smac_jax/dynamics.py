@@ -254,17 +254,17 @@ class Dynamics:
 
     def _loop(self, battle: Battle, noise: Array) -> Battle:
         alive = battle.health > 0
-        dx, dy = battle.x - battle.x[:, None], battle.y - battle.y[:, None]
-        gap = jnp.sqrt(dx * dx + dy * dy) - self.radii
-        battle = self._aimed(battle, _kept(self._choose(battle, alive, gap)))
+        battle = self._aimed(battle, _kept(self._choose(battle, alive)))
 
-        aim = battle.target[:, None] == self.numbers[:, None]
         fights = battle.target != NOBODY
-        gap = jnp.where(aim, gap, 0.0).sum(1)
+        to_x, to_y, radius = (
+            _of(x, battle.target) for x in (battle.x, battle.y, jnp.asarray(self.radius))
+        )
+        to_x = jnp.where(fights, to_x - battle.x, 0.0)
+        to_y = jnp.where(fights, to_y - battle.y, 0.0)
+        gap = jnp.sqrt(to_x * to_x + to_y * to_y) - (self.radius + radius)
         reach = self.range + jnp.where(battle.windup >= 0, self.rules.slop, 0.0)
         in_range = fights & (gap <= reach)
-        to_x = jnp.where(aim, dx, 0.0).sum(1)
-        to_y = jnp.where(aim, dy, 0.0).sum(1)
 
         battle = self._move(battle, alive, fights, in_range, to_x, to_y)
         battle = self._tick(battle)
@@ -278,30 +278,36 @@ class Dynamics:
 
     # --- targets ------------------------------------------------------------------------------
 
-    def _choose(self, battle: Battle, alive: Array, gap: Array) -> Int[Array, "U E"]:
+    def _gap(self, battle: Battle, own: slice, other: slice) -> Float[Array, "k l E"]:
+        """Distances from edge to edge."""
+        dx = battle.x[other] - battle.x[own][:, None]
+        dy = battle.y[other] - battle.y[own][:, None]
+        return jnp.sqrt(dx * dx + dy * dy) - self.radii[own, other]
+
+    def _choose(self, battle: Battle, alive: Array) -> Int[Array, "U E"]:
         """Every unit's target: the allies' as ordered, the enemies' by their own choice."""
         allies, enemies = slice(None, self.n), slice(self.n, None)
-        lives = jnp.where(battle.target[:, None] == self.numbers[:, None], alive, False).any(1)
+        lives = (battle.target != NOBODY) & _of(alive, battle.target)
         target = jnp.where(lives & alive, battle.target, NOBODY)
-        chosen = self._choose_fight(alive, gap, target, enemies, allies)
+        chosen = self._choose_fight(battle, alive, target, enemies, allies)
         ordered, fights = target[allies], target != NOBODY
         if self.rules.orca:  # SMAClite's allies keep fighting a dead target until the step is over
             ordered = jnp.where(alive[allies], battle.target[allies], NOBODY)
         if self.computer_allies:
-            ordered = self._choose_fight(alive, gap, target, allies, enemies)
+            ordered = self._choose_fight(battle, alive, target, allies, enemies)
         target = jnp.concatenate([ordered, chosen])
         for i in self.healers:
             if i >= self.n or self.computer_allies:
                 side = enemies if i >= self.n else allies
-                patient = self._choose_patient(battle, alive, gap[i], target, fights, i, side)
+                patient = self._choose_patient(battle, alive, target, fights, i, side)
                 target = jnp.where(self.numbers[:, None] == i, patient, target)
         return target
 
     def _choose_fight(
-        self, alive: Array, gap: Array, target: Array, own: slice, other: slice
+        self, battle: Battle, alive: Array, target: Array, own: slice, other: slice
     ) -> Int[Array, "e E"]:
         """For each fighter of its own side, the nearest unit of the best kind on the other side."""
-        rules, gap = self.rules, gap[own, other]
+        rules, gap = self.rules, self._gap(battle, own, other)
         numbers, heals = self.numbers[other, None], self.heals[other]
         possible = self.can_target[own, other, None] & alive[other] & alive[own, None]
         mine = target[own, None] == numbers
@@ -335,7 +341,6 @@ class Dynamics:
         self,
         battle: Battle,
         alive: Array,
-        gap: Array,
         target: Array,
         fights: Array,
         healer: int,
@@ -345,7 +350,7 @@ class Dynamics:
 
         In SMAClite: lowest health, among those that are hurt or had a target a loop ago.
         """
-        rules, gap = self.rules, gap[side]
+        rules, gap = self.rules, self._gap(battle, slice(healer, healer + 1), side)[0]
         numbers = self.numbers[side, None]
         possible = self.can_target[healer, side, None] & alive[side] & alive[healer]
         share = battle.health[side] / self.health_max[side]
@@ -642,6 +647,11 @@ class Dynamics:
             vx=jnp.where(alive, battle.vx, 0.0),
             vy=jnp.where(alive, battle.vy, 0.0),
         )
+
+
+def _of(x: Array, unit: Int[Array, "U E"]) -> Array:
+    """x of that unit, for each; of any unit in place of `NOBODY`."""
+    return jnp.take_along_axis(x, unit, 0, mode="clip")
 
 
 def _kept(x: Array) -> Array:

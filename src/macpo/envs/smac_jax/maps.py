@@ -20,7 +20,7 @@ N_ACTIONS_NO_ATTACK = 6
 REWARD_KILL, REWARD_WIN, REWARD_SCALE = 10.0, 200.0, 20.0
 _COLUMNS = (
     *("marauder", "marine", "medivac", "colossus", "stalker", "zealot"),
-    *("baneling", "zergling", "hydralisk", "spine_crawler"),
+    *("baneling", "zergling", "hydralisk", "spine crawler"),
 )
 """Kinds in the order of SMAC's type ids, for those that share a side."""
 _PLACING = ("medivac", "marine", "marauder", "colossus", "stalker", "zealot")
@@ -264,7 +264,7 @@ MAPS: Mapping[str, BattleMap] = _maps(
         BattleMap(
             "2s_vs_1sc",
             _team("2 stalker"),
-            _team("1 spine_crawler"),
+            ("spine crawler",),
             300,
             ally_spawns=((11.1208, 10.338), (16.976, 10.3662)),
             # created at (13.92, 20.0397); a structure stands on whole numbers

@@ -249,7 +249,7 @@ SC2: Mapping[str, UnitType] = MappingProxyType(
             period=0.833 * LOOPS_PER_SECOND,
             hits_air=False,
         ),
-        "spine_crawler": UnitType(
+        "spine crawler": UnitType(
             type_id=98,
             health=300,
             regeneration=_ZERG,
@@ -322,8 +322,8 @@ SMACLITE: Mapping[str, UnitType] = MappingProxyType(
             explodes_when_killed=False,
             period=16,
         ),
-        "spine_crawler": replace(
-            SC2["spine_crawler"],
+        "spine crawler": replace(
+            SC2["spine crawler"],
             **_AT_ONCE,
             regeneration=0.38 / 16,
             radius=0.5,
