@@ -5,6 +5,7 @@ import pytest
 
 from macpo.envs.smac_jax.maps import MAPS, battle_map, in_smaclite
 from macpo.errors import UsageError
+from tests.support.paths import ROOT
 
 # SMAC's table: agents, enemies, actions, observation, state, limit, largest reward
 TABLE = {
@@ -157,3 +158,10 @@ def test_the_ground_is_walkable_where_it_is_drawn(
 def test_an_unknown_map_is_answered_with_the_nearest_one() -> None:
     with pytest.raises(UsageError, match="did you mean 'MMM2'"):
         battle_map("MMM22")
+
+
+def test_the_documentation_lists_all_maps_with_their_sizes() -> None:
+    text = (ROOT / "docs" / "starcraft.md").read_text()
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    documented = {row[0]: tuple(map(int, row[3:])) for row in rows if row[0] in MAPS}
+    assert documented == {name: (*row[2:5], row[5]) for name, row in TABLE.items()}

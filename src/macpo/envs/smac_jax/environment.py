@@ -28,7 +28,7 @@ Profile = Literal["sc2", "smaclite"]
 
 @dataclass(frozen=True)
 class SMACJax:
-    """StarCraft micromanagement in JAX: SMAC's maps and interface, a model of the game's engine.
+    """StarCraft micromanagement in JAX: SMAC's 23 maps, its interface, a model of the engine.
 
     Example:
         >>> SMACJax(map="5m_vs_6m").make().spec.n_agents
@@ -36,7 +36,7 @@ class SMACJax:
     """
 
     map: str = "3s_vs_5z"
-    """One of SMAC's maps: MMM2, 5m_vs_6m, 2s3z, … (docs/starcraft.md lists them)."""
+    """One of SMAC's maps: MMM2, 5m_vs_6m, corridor, … (docs/starcraft.md lists them)."""
     profile: Profile = "sc2"
     """Unit data and rules: the game's, or those of SMAClite (for comparison with it)."""
     reward_sparse: bool = False
