@@ -98,9 +98,11 @@ def test_sides_start_in_grids_around_their_points(name: str) -> None:
 
 
 def test_a_grid_that_reaches_beyond_the_ground_is_shifted() -> None:
-    place = MAPS["corridor"].start[6:]  # five columns and rows around (27.91, 28.24)
+    # six columns and rows around (27.91, 28.24)
+    place = MAPS["so_many_baneling"].start[7:]
     np.testing.assert_allclose(place[:, 1].max(), 30 - 0.375, atol=1e-5)
-    np.testing.assert_allclose(place[:, 0].max(), 27.91 + 2 - 0.5, atol=1e-5)
+    np.testing.assert_allclose(place[:, 1].min(), 30 - 0.375 - 5 * 0.8, atol=1e-5)
+    assert 30 - 0.375 < place[:, 0].max() < 30  # whose centres are on it may stay
 
 
 @pytest.mark.parametrize("name", list(MAPS))

@@ -33,8 +33,10 @@ def test_a_beam_lies_across_the_shot_and_is_a_line_of_circles() -> None:
 
 def test_smaclites_beam_is_a_rectangle() -> None:
     assert beam(0.524, 0.125, rectangle=True)
-    assert beam(0.3, 1.4 + 0.343, rectangle=True)  # the corner is at (0.15, 1.4)
-    assert not beam(0.3, 1.4 + 0.345, rectangle=True)
+    assert beam(0.5, 1.3, rectangle=True)
+    assert not beam(0.53, 1.2, rectangle=True)
+    assert beam(0, 1.4, rectangle=True)  # the corners are at (0.15, 1.4)
+    assert not beam(0, 1.41, rectangle=True)
 
 
 def test_a_beam_turns_with_the_shot() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from macpo.envs.smac_jax import terrain
-from macpo.envs.smac_jax.grounds import GROUNDS
+from macpo.envs.smac_jax.grounds import GROUNDS, SMACLITE_GROUNDS
 from macpo.envs.smac_jax.units import SC2, SMACLITE, UnitType
 from macpo.errors import UsageError, nearest, shown
 
@@ -156,7 +156,7 @@ class BattleMap:
     def _placed(self, side: Sequence[str], spawns: Sequence[Point], turn: float) -> np.ndarray:
         """Positions of a side: a grid around each point, turned round for the enemies.
 
-        A grid that reaches beyond the map's ground is shifted.
+        A grid with a unit beyond the map's ground is shifted until all are on it to their edges.
         """
         points = [*spawns] * (len(side) if len(spawns) == 1 else 1)
         places = np.zeros((len(side), 2))
@@ -165,8 +165,8 @@ class BattleMap:
             radius = np.array([[self.units[side[i]].radius] for i in group])
             grid = point + turn * self._grid([side[i] for i in group])
             low, high = np.transpose(self.walkable)
-            grid += np.maximum(low - (grid - radius).min(0), 0)
-            grid -= np.maximum((grid + radius).max(0) - high, 0)
+            grid += np.where(grid.min(0) < low, low - (grid - radius).min(0), 0)
+            grid -= np.where(grid.max(0) >= high, (grid + radius).max(0) - high, 0)
             places[group] = grid
         return places
 
@@ -197,9 +197,9 @@ def _team(text: str) -> tuple[str, ...]:
     return tuple(kind for count, kind in pairs for _ in range(int(count)))
 
 
-def _walled(here: BattleMap) -> BattleMap:
-    """The map with the ground that is drawn for it."""
-    cells = GROUNDS[here.name]
+def _walled(here: BattleMap, cells: tuple[str, ...] | None = None) -> BattleMap:
+    """The map with that ground; by default with the one that is drawn for it."""
+    cells = cells or GROUNDS[here.name]
     return replace(here, cells=cells, walkable=terrain.enclosing(cells))
 
 
@@ -330,5 +330,14 @@ def battle_map(name: str) -> BattleMap:
 
 def in_smaclite(here: BattleMap) -> BattleMap:
     """The map with SMAClite's units and walls."""
-    walkable = _SMACLITE_RECTANGLES.get(here.walkable, here.walkable)
-    return replace(here, units=SMACLITE, walkable=walkable)
+    here = replace(here, units=SMACLITE)
+    if here.name in SMACLITE_GROUNDS:
+        here = _walled(here, SMACLITE_GROUNDS[here.name])
+    else:
+        walkable = _SMACLITE_RECTANGLES.get(here.walkable, here.walkable)
+        here = replace(here, walkable=walkable)
+    if here.enemies_hunt:  # sent to where the allies are at the start
+        here = replace(here, enemies_hunt=False, enemy_goal=here.ally_spawns[0])
+    if here.name == "2s_vs_1sc":
+        here = replace(here, enemy_spawns=((13.92, 20.04),))
+    return here

@@ -33,7 +33,8 @@ def in_beam(
 ) -> Bool[Array, "k E"]:
     """Who touches the line across the shot from `source` through `target` (x and y of each).
 
-    The line is a row of circles; a rectangle as long and as wide in SMAClite.
+    The line is a row of circles. In SMAClite it is a rectangle as long and as wide, which hits only
+    units whose centres are no farther from the target than its corners.
     """
     way_x, way_y = target[0] - source[0], target[1] - source[1]
     far = jnp.maximum(jnp.sqrt(way_x * way_x + way_y * way_y), _TINY)
@@ -41,14 +42,14 @@ def in_beam(
     x, y = units.x - target[0], units.y - target[1]
     aside, ahead = jnp.abs(y * way_x - x * way_y), jnp.abs(x * way_x + y * way_y)
     if rectangle:
-        reach = units.radius
-        aside = jnp.maximum(aside - half_length - BEAM_WIDTH, 0.0)
-        ahead = jnp.maximum(ahead - BEAM_WIDTH, 0.0)
-    else:
-        reach = units.radius + BEAM_WIDTH
-        nearest = jnp.round(aside / BEAM_SPACING) * BEAM_SPACING
-        aside = aside - jnp.minimum(nearest, half_length)
-    return aside * aside + ahead * ahead <= reach * reach
+        length = half_length + BEAM_WIDTH
+        near = aside**2 + ahead**2 <= length**2 + BEAM_WIDTH**2
+        aside, ahead = jnp.maximum(aside - length, 0.0), jnp.maximum(ahead - BEAM_WIDTH, 0.0)
+        return near & (aside**2 + ahead**2 <= units.radius**2)
+    reach = units.radius + BEAM_WIDTH
+    nearest = jnp.round(aside / BEAM_SPACING) * BEAM_SPACING
+    aside = aside - jnp.minimum(nearest, half_length)
+    return aside**2 + ahead**2 <= reach**2
 
 
 def in_blast(units: Units, source: tuple[Array, Array], radius: float) -> Bool[Array, "k E"]:
