@@ -24,6 +24,20 @@ def test_a_step_takes_a_unit_as_far_as_its_speed(kind: str, cells: float) -> Non
     assert_allclose(arena.battle.y[0], 10, atol=1e-6)
 
 
+def test_who_walks_does_not_wait_for_slower_friends() -> None:
+    arena = Arena(["zealot", "stalker"], ["target"], [(10, 10), (10, 12), (30, 30)])
+    arena.steps(1, arena.go((2, 0), (2, 0)))
+    assert_allclose(arena.battle.x[:2] - 10, [1.125, 1.47655], atol=1e-4)
+
+
+def test_a_medivac_does_not_outrun_those_it_heals() -> None:
+    arena = Arena(["medivac", "marine"], ["target"], [(10, 10), (10, 12), (30, 30)])
+    arena.steps(10, lambda: arena.go((2, 0), (2, 0)))
+    before = arena.battle.x
+    arena.steps(1, arena.go((2, 0), (2, 0)))
+    assert_allclose(arena.battle.x[:2] - before[:2], [1.125, 1.125], atol=1e-4)
+
+
 def test_a_medivac_takes_off_slowly() -> None:
     arena = Arena(["medivac", "marine"], ["target"], [(10, 10), (5, 5), (30, 30)])
     arena.steps(1, arena.go((2, 0), (2, 0)))

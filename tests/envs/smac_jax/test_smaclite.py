@@ -34,6 +34,7 @@ NUMBERS = {
     "5m_vs_6m": ([0, 1, 2, 3, 4], [0, 1, 2, 3, 4, 5]),
     "2c_vs_64zg": ([0, 1], [*range(64)]),
     "2s_vs_1sc": ([0, 1], [0]),
+    "bane_vs_bane": ([*range(20, 24), *range(20)], [*range(4, 24), *range(4)]),
     "corridor": ([*range(6)], [*range(24)]),
 }
 ZEALOTS, KITING = "3s_vs_5z:wait_nearest", "3s_vs_5z:kite"
@@ -202,7 +203,10 @@ def test_mmm2_is_played_as_recorded_at_first(run: str, steps: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("run", "steps"),
-    [("2s_vs_1sc:nearest", 32), ("corridor:nearest", 3), ("2c_vs_64zg:nearest", 3)],
+    [
+        *(("2s_vs_1sc:nearest", 32), ("corridor:nearest", 3)),
+        *(("2c_vs_64zg:nearest", 3), ("bane_vs_bane:nearest", 4)),
+    ],
 )
 def test_battles_between_walls_are_played_as_recorded_at_first(run: str, steps: int) -> None:
     difference = compared(run, forced=False, steps=steps)

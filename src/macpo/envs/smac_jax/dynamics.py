@@ -180,9 +180,10 @@ class Dynamics:
         self.close_damage_point = column("close_damage_point")
         self.follows = column("speed")  # a healer does not outrun the units it heals
         enemy = self.numbers >= n
+        heals = self.heals[:, 0]
         for side in (~enemy, enemy):
-            fighters = self.speed[side & ~self.heals[:, 0]]
-            self.follows[side] = np.minimum(self.follows[side], fighters.min())
+            slowest = self.speed[side & ~heals].min()
+            self.follows[side & heals] = np.minimum(self.follows[side & heals], slowest)
 
         self.acquire_range = np.maximum(column("acquire_range"), rules.acquire_range)
         self.leash = np.full((u, 1), rules.leash, self.float)
