@@ -484,8 +484,8 @@ class Dynamics:
             round_ = stands & (jnp.abs(turn) < _STRAIGHT * way)
             past = jnp.where(round_, 1.0, turn)
             along = jnp.where(moves, jnp.where(past >= 0, _AROUND, -_AROUND), 0.0)
-            vx = vx + (push * (dx - along * dy)).sum(1)
-            vy = vy + (push * (dy + along * dx)).sum(1)
+            by_x, by_y = _summed(push * (dx - along * dy), push * (dy + along * dx))
+            vx, vy = vx + by_x, vy + by_y
             fast = jnp.sqrt(vx * vx + vy * vy)
             scale = jnp.minimum(1.0, self.speed / jnp.maximum(fast, _TINY))
             vx, vy = vx * scale, vy * scale
@@ -653,6 +653,15 @@ class Dynamics:
 def _of(x: Array, unit: Int[Array, "U E"]) -> Array:
     """x of that unit, for each; of any unit in place of `NOBODY`."""
     return jnp.take_along_axis(x, unit, 0, mode="clip")
+
+
+def _summed(x: Array, y: Array) -> tuple[Float[Array, "U E"], Float[Array, "U E"]]:
+    """The sums of x and of y [U, U, E] over the second axis, in one pass.
+
+    Two sums would each compute again all that x and y have in common.
+    """
+    zero = jnp.zeros((), x.dtype)
+    return jax.lax.reduce((x, y), (zero, zero), lambda a, b: (a[0] + b[0], a[1] + b[1]), (1,))
 
 
 def _kept(x: Array) -> Array:
