@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import pytest
+from rich.console import Console
 
 import macpo
 from macpo.envs.base import Environment
@@ -107,3 +109,15 @@ def test_only_the_latest_kinds_are_remembered() -> None:
     for size in range(programs.MAX_KINDS):
         make_trainer(with_run(buffer_size=16 + size))
     assert make_trainer(TINY).programs is not first
+
+
+@pytest.mark.slow
+def test_a_run_with_programs_of_another_writes_what_it_writes_with_its_own(tmp_path: Path) -> None:
+    def metrics(experiment: macpo.Experiment, name: str) -> bytes:
+        macpo.train(experiment, tmp_path / name, console=Console(quiet=True))
+        return (tmp_path / name / "metrics.jsonl").read_bytes()
+
+    metrics(TINY, "first")
+    shared = metrics(LONGER, "shared")
+    programs.forget()
+    assert metrics(LONGER, "own") == shared
