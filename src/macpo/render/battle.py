@@ -151,7 +151,7 @@ class BattleEpisode:
             at = sent if sent != NOBODY else self._aim(step, i, start)
             if kind.heals or at == NOBODY:
                 continue
-            under_way = sent != NOBODY and (kind.missile_speed is not None or kind.delay > 0)
+            under_way = sent != NOBODY and kind.sends
             flight = self._flight(kind, i, at, step)
             end = LOOPS_PER_STEP + float(b.hit_in[step + 1, i]) if under_way else start + flight
             start = min(max(end - flight, 0.0), LOOPS_PER_STEP) if under_way else start

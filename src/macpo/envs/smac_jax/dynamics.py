@@ -167,7 +167,7 @@ class Dynamics:
         self.period, self.damage_point = column("period"), column("damage_point")
         self.regeneration = column("regeneration")
         self.heals = np.array([kind.heals for kind in kinds])[:, None]
-        self.sends = np.array([k.missile_speed is not None or k.delay > 0 for k in kinds])[:, None]
+        self.sends = np.array([kind.sends for kind in kinds])[:, None]
         self.missile_speed = np.array(
             [[kind.missile_speed or (np.inf if kind.delay else 1.0)] for kind in kinds], self.float
         )

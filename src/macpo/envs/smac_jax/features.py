@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from array_api_compat import array_namespace
 
+from macpo.envs.smac_jax import terrain
 from macpo.envs.smac_jax.grounds import SIZE
 from macpo.envs.smac_jax.maps import (
     N_ACTIONS_NO_ATTACK,
@@ -243,8 +244,7 @@ def walkable(battle_map: BattleMap, x: Array, y: Array) -> Array:
     if battle_map.ground is None:
         return inside
     xp = array_namespace(x)
-    column, row = (xp.astype(xp.clip(place, 0.0, SIZE - 1.0), xp.int32) for place in (x, y))
-    return inside & xp.take(xp.asarray(battle_map.ground.ravel()), row * SIZE + column)
+    return inside & xp.take(xp.asarray(battle_map.ground.ravel()), terrain.cell_of(x, y))
 
 
 def _kind(

@@ -7,10 +7,11 @@ the shortest way between them begins. In a battle, units look up their cells.
 
 import functools
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from array_api_compat import array_namespace
 from jaxtyping import Array, Bool, Float, Int
 
 from macpo.envs.smac_jax.grounds import CLIFF, SIZE, WALKABLE
@@ -154,9 +155,7 @@ class Terrain:
 
     def stretch(self, x: Array, y: Array) -> tuple[Array, Array, Array, Array]:
         """Where the free row and the free column of each unit end: west, east, south, north."""
-        cell = self._ground + _cell(x, y)
-        west, east, south, north = (_looked_up(table, cell) for table in self._stretches)
-        return west, east, south, north
+        return *self._ends(0, x, y), *self._ends(2, x, y)
 
     def within(
         self, x: Array, y: Array, to_x: Array, to_y: Array
@@ -171,7 +170,7 @@ class Terrain:
         return to_x, self._between(south, north, y, to_y)
 
     def _ends(self, axis: int, x: Array, y: Array) -> tuple[Array, Array]:
-        cell = self._ground + _cell(x, y)
+        cell = self._ground + cell_of(x, y)
         low, high = (_looked_up(table, cell) for table in self._stretches[axis : axis + 2])
         return low, high
 
@@ -188,16 +187,21 @@ class Terrain:
         """
         if self._routes is None:
             return to_x, to_y
-        node = _looked_up(self._routes.node, _cell(x, y))
-        corner = _looked_up(self._routes.corner, node * CELLS + _cell(x + to_x, y + to_y))
+        node = _looked_up(self._routes.node, cell_of(x, y))
+        corner = _looked_up(self._routes.corner, node * CELLS + cell_of(x + to_x, y + to_y))
         turns = self._on_foot & seeks & (corner != STRAIGHT)
         corner = corner.astype(jnp.int32)
         corner_x, corner_y = corner % SIZE + 0.5, corner // SIZE + 0.5
         return jnp.where(turns, corner_x - x, to_x), jnp.where(turns, corner_y - y, to_y)
 
 
-def _cell(x: Array, y: Array) -> Int[Array, "U E"]:
-    column, row = (jnp.clip(place, 0, SIZE - 1).astype(jnp.int32) for place in (x, y))
+def cell_of(x: Any, y: Any) -> Any:
+    """The number of each point's cell, row by row; of a point outside, of one at the border.
+
+    Of JAX and NumPy arrays alike, as in `smac_jax.features`.
+    """
+    xp = array_namespace(x)
+    column, row = (xp.astype(xp.clip(place, 0.0, SIZE - 1.0), xp.int32) for place in (x, y))
     return row * SIZE + column
 
 

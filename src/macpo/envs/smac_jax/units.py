@@ -81,6 +81,11 @@ class UnitType:
         return self.damage == 0.0
 
     @property
+    def sends(self) -> bool:
+        """Whether its hits land some time after the shot."""
+        return self.missile_speed is not None or self.delay > 0
+
+    @property
     def race(self) -> Literal["T", "P", "Z"]:
         """Terran, Protoss or Zerg: Protoss have shields, and only Zerg regain health."""
         return "P" if self.shield else "Z" if self.regeneration else "T"
