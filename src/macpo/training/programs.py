@@ -16,7 +16,7 @@ from macpo.experiment import Experiment
 T = TypeVar("T")
 Programs: TypeAlias = dict[str, Any]  # by name; of any type, like what `jax.jit` makes
 MAX_KINDS = 8
-"""Kinds of experiments whose programs are kept; those of one take tens of megabytes."""
+"""Kinds of experiments whose programs are kept in memory: those asked for last."""
 _OWN = ("macpo.types", "macpo.envs.", "macpo.algorithms.", "macpo.weighting.")
 _IN_NO_PROGRAM = ("seed", "steps", "updates", "checkpoint_interval", "from_file", "from_sha256")
 
