@@ -12,7 +12,7 @@ from rich.console import Console
 import macpo
 from macpo.envs.smac import installed
 from macpo.errors import UsageError
-from macpo.machine import available_bytes, keep_freed_memory, prepare_jax
+from macpo.machine import available_bytes, keep_freed_memory, on_accelerator, prepare_jax
 from macpo.terminal import say
 
 _CORE = ("jax", "jaxlib", "equinox", "optax", "numpy", "tyro", "rich", "safetensors", "matplotlib")
@@ -51,7 +51,7 @@ def _findings() -> Iterator[tuple[str, str, str]]:
     for name in _CORE:
         yield name, importlib.metadata.version(name), ""
     devices = ", ".join(str(d) for d in jax.devices())
-    on_cpu = jax.default_backend() == "cpu"
+    on_cpu = not on_accelerator()
     advice = "for an NVIDIA GPU: pip install 'macpo[cuda]'" if on_cpu else ""
     yield "devices", devices, advice
     yield "CPU cores", str(os.cpu_count()), ""

@@ -55,6 +55,11 @@ def signal_at_end_of_parent(number: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
+def on_accelerator() -> bool:
+    """Whether JAX computes on a GPU or TPU, not on the cores of this machine."""
+    return jax.default_backend() != "cpu"
+
+
 def prepare_jax() -> None:
     """Cache compiled programs on disk, keep freed memory in the process, and use every core.
 

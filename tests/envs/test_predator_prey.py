@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from macpo.bench.environment import random_play
+from macpo.envs import predator_prey
 from macpo.envs.predator_prey import Choices, Config, PredatorPreyEnv, State
 from macpo.errors import UsageError
 from tests.support.paths import DATA
@@ -313,6 +315,21 @@ def test_whole_episodes_agree_with_the_numpy_reference(
 
 
 # --- hand-made scenes: moving ---------------------------------------------------------------------
+
+
+def test_turns_laid_out_for_an_accelerator_are_those_of_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def played() -> Any:
+        env = Config(5, 5, n_predators=4, n_prey=3, punishment=-2.0).make()
+        return jax.jit(lambda key: random_play(env, key, n=16, steps=30))(jax.random.key(0))
+
+    looped = played()
+    monkeypatch.setattr(predator_prey, "on_accelerator", lambda: True)
+    laid_out = played()
+    assert_trees_equal(laid_out, looped)
+    rewards = np.asarray(looped[2])
+    assert (rewards > 0).any() and (rewards < 0).any()
 
 
 def test_moves_go_right_down_left_and_up() -> None:

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from macpo.kernels import packing
+from macpo.kernels import unroll as unrolling
 from macpo.kernels.packing import pack, plan, unpack
 from macpo.kernels.unroll import unroll, unroll_with_hidden
 from macpo.nets.agent import AgentNet
@@ -73,16 +75,16 @@ def outputs_and_gradients(implementation):
 
 
 def ours(net, inputs, length):
-    packing = plan(length, T + 1)
-    packed = jax.tree.map(lambda x: pack(packing, jnp.swapaxes(x, 0, 1)), inputs)
-    return jnp.swapaxes(unpack(packing, unroll(net, encode, packed, packing)), 0, 1)
+    layout = plan(length, T + 1)
+    packed = jax.tree.map(lambda x: pack(layout, jnp.swapaxes(x, 0, 1)), inputs)
+    return jnp.swapaxes(unpack(layout, unroll(net, encode, packed, layout)), 0, 1)
 
 
 def ours_with_hidden(net, inputs, length):
-    packing = plan(length, T + 1)
-    packed = jax.tree.map(lambda x: pack(packing, jnp.swapaxes(x, 0, 1)), inputs)
-    both = jnp.concatenate(unroll_with_hidden(net, encode, packed, packing), -1)
-    return jnp.swapaxes(unpack(packing, both), 0, 1)
+    layout = plan(length, T + 1)
+    packed = jax.tree.map(lambda x: pack(layout, jnp.swapaxes(x, 0, 1)), inputs)
+    both = jnp.concatenate(unroll_with_hidden(net, encode, packed, layout), -1)
+    return jnp.swapaxes(unpack(layout, both), 0, 1)
 
 
 def assert_close(actual, expected):
@@ -92,6 +94,14 @@ def assert_close(actual, expected):
         np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-5 * np.abs(y).max())
 
     jax.tree.map(check, actual, expected)
+
+
+@pytest.fixture(params=[False, True], ids=["on a CPU", "on an accelerator"], autouse=True)
+def place(request, monkeypatch):
+    """Every test runs both ways, wherever it runs."""
+    for module in (unrolling, packing):
+        monkeypatch.setattr(module, "on_accelerator", lambda: request.param)
+    outputs_and_gradients.cache_clear()
 
 
 @pytest.mark.parametrize("lengths", [FULL, RAGGED], ids=["full", "ragged"])

@@ -21,6 +21,7 @@ from macpo.bench.battle import battles
 from macpo.bench.environment import environment, rollout
 from macpo.bench.host import host
 from macpo.bench.measure import Flags, Result, machine
+from macpo.bench.seeds import seeds
 from macpo.bench.update import update
 from macpo.bench.weighting import weighting
 from macpo.bench.whole import compile_time, end_to_end, memory
@@ -30,9 +31,11 @@ from macpo.terminal import say
 
 Section: TypeAlias = Literal[
     "env",
+    "battles",
     "rollout",
     "host",
     "update",
+    "seeds",
     "algorithms",
     "weighting",
     "memory",
@@ -42,10 +45,12 @@ Section: TypeAlias = Literal[
     "sweep",
 ]
 SECTIONS: Mapping[Section, Callable[[Flags], list[Result]]] = {
-    "env": lambda flags: [*environment(flags), *battles(flags)],
+    "env": environment,
+    "battles": battles,
     "rollout": rollout,
     "host": host,
     "update": update,
+    "seeds": seeds,
     "algorithms": algorithms,
     "weighting": weighting,
     "memory": memory,

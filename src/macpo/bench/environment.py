@@ -17,14 +17,17 @@ from macpo.training.rollout import collect
 from macpo.training.trainer import make_trainer
 from macpo.types import action_dtype
 
+PARALLEL = (8, 64, 512, 4096)
+"""How many environments are played at once."""
+
 
 def environment(flags: Flags) -> list[Result]:
-    """Random play with observations, state and availability, 8 to 512 environments at once."""
+    """Random play with observations, state and availability."""
     env = macpo.make_env("predator-prey", punishment=-2.0)
     reference = _reference_steps_per_second()
     results: list[Result] = []
-    for n in (8, 64, 512):
-        steps = max(40_000 // n, 100)
+    for n in PARALLEL:
+        steps = max(flags.size(40_000, 40) // n, flags.size(100, 1))
         run = jax.jit(lambda key, n=n, steps=steps: random_play(env, key, n, steps))
         seconds = seconds_of(lambda i, run=run: run(jax.random.key(i)), flags.rounds)
         rate = n * steps / seconds
@@ -88,7 +91,7 @@ def rollout(flags: Flags) -> list[Result]:
     params = trainer.algorithm.init(jax.random.key(0)).params
     reference = _reference_steps_per_second()
     results: list[Result] = []
-    for n in (8, 512):
+    for n in PARALLEL[:: flags.size(2, len(PARALLEL))]:
         play = jax.jit(
             lambda key, n=n: collect(
                 trainer.env,

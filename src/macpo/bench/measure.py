@@ -27,6 +27,12 @@ class Flags:
     """Env steps of the end-to-end run."""
     json: Path | None = None
     """File for the results."""
+    trial: bool = False
+    """Tiny sizes that only show that everything runs; their figures mean nothing."""
+
+    def size(self, real: int, trial: int) -> int:
+        """The first, or the second if this is a trial."""
+        return trial if self.trial else real
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,8 @@ def machine() -> dict[str, Any]:
         "cpu": model,
         "cores": os.cpu_count(),
         "devices": [str(device.device_kind) for device in jax.devices()],
+        "matmul_precision": jax.config.jax_default_matmul_precision,  # pyright: ignore[reportAttributeAccessIssue]
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "python": platform.python_version(),
         "macpo": macpo.__version__,
         "jax": jax.__version__,

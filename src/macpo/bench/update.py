@@ -88,13 +88,13 @@ def update(flags: Flags) -> list[Result]:
     peak = matmul_peak()
     results.append(Result("matmul peak (2048²)", peak / 1e9, "GFLOP/s"))
     has_torch = importlib.util.find_spec("torch") is not None
-    rounds = flags.rounds
+    rounds, batch_size = flags.rounds, flags.size(128, 4)
     for weighting in ("macpo", "uniform"):
         label = "MAC-PO" if weighting == "macpo" else "QMIX"
-        learner, run_update = compiled_update(weighting)
+        learner, run_update = compiled_update(weighting, batch_size=batch_size)
         seconds: dict[str, float] = {}
         for shape, lengths_of in (("full", full_lengths), ("typical", typical_lengths)):
-            lengths = lengths_of(128, learner.spec.episode_limit)
+            lengths = lengths_of(batch_size, learner.spec.episode_limit)
             batch = batch_of(learner.env, lengths)
             ours: list[float] = []
             torch: list[float] = []

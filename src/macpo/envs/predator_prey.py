@@ -12,6 +12,7 @@ each comparison is then one wide vector instruction on bytes.
 
 import functools
 import operator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple, TypeAlias
 
@@ -24,6 +25,7 @@ from macpo.bounds import Bounds, Finite, PositiveInt, check_fields
 from macpo.envs.base import Environment, first_step
 from macpo.errors import UsageError, require, shown
 from macpo.kernels.batch_last import env_axis_last
+from macpo.machine import on_accelerator
 from macpo.types import Observation, Spec, TimeStep
 
 RIGHT, DOWN, LEFT, UP, STAY, CATCH = range(6)
@@ -309,7 +311,7 @@ class PredatorPreyEnv(Environment):
             moved = jnp.where(_any(agents == goal[0]), agents[0], goal[0])
             return _next(agents, moved), _next(goal, goal[0])
 
-        return jax.lax.fori_loop(0, len(agents), take_turn, (agents, goal))[0]
+        return _in_turn(len(agents), take_turn, (agents, goal))[0]
 
     def _hunt(
         self, agents: Array, prey: Array, catching: Array, uniform: Array
@@ -335,8 +337,13 @@ class PredatorPreyEnv(Environment):
         near = jnp.stack(self._neighbours(prey), 1)  # a prey stays where it is until its turn
         reward = jnp.zeros(agents.shape[1:], jnp.float32)
         carry = (agents, reward, prey, near, uniform)
-        agents, reward, prey, _, _ = jax.lax.fori_loop(0, len(prey), take_turn, carry)
+        agents, reward, prey, _, _ = _in_turn(len(prey), take_turn, carry)
         return agents, prey, reward
+
+
+def _in_turn(n: int, take_turn: Callable[[Array, Any], Any], carry: Any) -> Any:
+    """`carry` after n turns, which are laid out on an accelerator: that launches fewer kernels."""
+    return jax.lax.fori_loop(0, n, take_turn, carry, unroll=n if on_accelerator() else 1)
 
 
 def _step_aside(cell: Array, near: Array, free: Array, uniform: Array) -> Array:

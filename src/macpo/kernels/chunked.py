@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int
 
 from macpo.kernels.packing import Packing
+from macpo.machine import on_accelerator
 from macpo.types import PyTree
 
 CHUNK = 1024
@@ -120,7 +121,7 @@ def _height(tree: PyTree) -> int:
 
 def _chunks(n: int, n_rows: Array) -> tuple[int, Array]:
     """(rows in a chunk, chunks)."""
-    size = CHUNK if jax.default_backend() == "cpu" else CHUNK_ON_ACCELERATOR
+    size = CHUNK_ON_ACCELERATOR if on_accelerator() else CHUNK
     size = min(size, n)
     return size, -(-n_rows // size)
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, Shaped
 
 from macpo.kernels.common_max import common_max
+from macpo.machine import on_accelerator
 
 LANES = 16
 """Maximum number of lanes on a CPU."""
@@ -70,7 +71,7 @@ def plan(length: Int[Array, " B"], n_states: int) -> Packing:
 
 def n_lanes(batch: int) -> int:
     """The number of lanes for a batch of this many episodes, which it divides."""
-    if jax.default_backend() != "cpu":
+    if on_accelerator():
         return batch
     return max(n for n in range(1, LANES + 1) if batch % n == 0)
 

@@ -15,7 +15,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
-from macpo.machine import MAX_DEVICES
+from macpo.machine import MAX_DEVICES, on_accelerator
 from macpo.types import PyTree
 
 MIN_EPISODES = 16
@@ -37,7 +37,7 @@ def replicated(batch_size: int) -> NamedSharding:
 
 def compiler_options(batch_size: int) -> dict[str, Any]:
     """Options of `jax.jit` for those devices: a single thread each where they are cores."""
-    if jax.default_backend() != "cpu" or n_devices(batch_size) == 1:
+    if on_accelerator() or n_devices(batch_size) == 1:
         return {}
     return {"xla_cpu_multi_thread_eigen": False, "xla_cpu_prefer_vector_width": 512}
 

@@ -1,8 +1,11 @@
 """The recurrent network along the lanes of a packed batch, forwards and backwards.
 
 An update spends most of its time here, so the gradient of the network is written by hand. Only
-the recurrent state is kept for the backward pass; the gates are recomputed from it, which on a CPU
-costs less than storing and reloading them.
+the recurrent state is kept for the backward pass; the gates are recomputed from it.
+
+On a CPU all of a step is computed at once, while its rows are in the cache. On an accelerator time
+goes by kernels launched one after the other, so a step there is only what waits for the recurrent
+state: the rest is computed for all steps together, before the loop and after it.
 """
 
 from collections.abc import Callable
@@ -12,9 +15,10 @@ from typing import TypeAlias, cast
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Shaped
 
 from macpo.kernels.packing import Packing
+from macpo.machine import on_accelerator
 from macpo.nets.agent import AgentNet
 from macpo.types import PyTree
 
@@ -68,6 +72,8 @@ def _run(
     encode: Encode, net: AgentNet, inputs: PyTree, packing: Packing, keep: bool
 ) -> tuple[Array, Array | None]:
     """(outputs, recurrent states after each step if `keep`)."""
+    if on_accelerator():
+        return _run_hoisted(encode, net, inputs, packing)
     n_places = packing.filled.shape[0]
     lanes, n_agents, _ = jax.eval_shape(encode, _at(inputs, 0)).shape
     rows, width = lanes * n_agents, net.hidden_size
@@ -91,6 +97,8 @@ def _run(
 def _backward(
     encode: Encode, with_hidden: bool, kept: tuple[PyTree, ...], d: tuple[Array, Array | None]
 ) -> tuple[AgentNet, None, None]:
+    if on_accelerator():
+        return _hoisted_gradient(encode, *kept, *d), None, None
     (net, inputs, packing, hidden), (d_out, d_hidden) = kept, d
     n_agents = d_out.shape[2]
 
@@ -124,16 +132,39 @@ def _step_gradient(
     """Gradients of one step with respect to the previous recurrent state and the network."""
     cell = net.cell
     embedded = jax.nn.relu(net.embed(x))
-    r, z, n, n_h = cell.gates(embedded, h)
-
+    gates = cell.gates(embedded, h)
     d_next = d_next + d_y @ net.head.weight.T
+    d_x_gates, d_h_gates = _gate_gradients(gates, h, d_next)
+    d_net = _parameter_gradients(net, x, embedded, gates, h, d_x_gates, d_h_gates, d_y)
+    return d_next * gates[1] + d_h_gates @ cell.weight_h.T, d_net
+
+
+def _gate_gradients(
+    gates: tuple[Array, ...], h: Float[Array, "*R h"], d_next: Float[Array, "*R h"]
+) -> tuple[Float[Array, "*R gates"], Float[Array, "*R gates"]]:
+    """Of the gates' parts from the input and from the recurrent state h, before their sums are
+    squashed; `d_next` is the gradient of the next state."""
+    r, z, n, n_h = gates
     d_n = d_next * (1 - z) * (1 - n * n)
     d_z = d_next * (h - n) * z * (1 - z)
     d_r = d_n * n_h * r * (1 - r)
-    d_x_gates = jnp.concatenate([d_r, d_z, d_n], -1)
-    d_h_gates = jnp.concatenate([d_r, d_z, d_n * r], -1)
-    d_embedded = (d_x_gates @ cell.weight_x.T) * (embedded > 0)
-    d_net = eqx.tree_at(
+    return jnp.concatenate([d_r, d_z, d_n], -1), jnp.concatenate([d_r, d_z, d_n * r], -1)
+
+
+def _parameter_gradients(
+    net: AgentNet,
+    x: Float[Array, "R i"],
+    embedded: Float[Array, "R e"],
+    gates: tuple[Array, ...],
+    h: Float[Array, "R h"],
+    d_x_gates: Float[Array, "R gates"],
+    d_h_gates: Float[Array, "R gates"],
+    d_y: Float[Array, "R A"],
+) -> AgentNet:
+    """The network's gradient, from those of its gates and outputs."""
+    _, z, n, _ = gates
+    d_embedded = (d_x_gates @ net.cell.weight_x.T) * (embedded > 0)
+    return eqx.tree_at(
         _leaves,
         net,
         (
@@ -143,7 +174,6 @@ def _step_gradient(
             *_linear_gradient((1 - z) * n + z * h, d_y),
         ),
     )
-    return d_next * z + d_h_gates @ cell.weight_h.T, d_net
 
 
 def _leaves(net: AgentNet) -> tuple[Array, ...]:
@@ -178,3 +208,103 @@ def _per_row(flags: Array, n_agents: int) -> Array:
 def _flat(x: Array) -> Array:
     """x with lanes and agents merged into one axis of rows."""
     return x.reshape(-1, x.shape[-1])
+
+
+# --- on an accelerator ------------------------------------------------------------------------
+
+
+def _run_hoisted(
+    encode: Encode, net: AgentNet, inputs: PyTree, packing: Packing
+) -> tuple[Float[Array, "S L N A"], Float[Array, "S R h"]]:
+    """(outputs, recurrent states after each step)."""
+    x = jax.vmap(encode)(inputs)
+    n_places, _, n_agents, _ = x.shape
+    from_input = net.cell.from_input(jax.nn.relu(net.embed(_flat_steps(x))))
+    from_input, first = _in_blocks((from_input, _per_row_of_steps(packing.first, n_agents)))
+
+    def step(s: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        hidden, h = carry
+        h = jnp.where(first[s], 0, h)
+        _, z, n, _ = net.cell.gates_of(from_input[s], h)
+        h = (1 - z) * n + z * h
+        return jax.lax.dynamic_update_index_in_dim(hidden, h, s, 0), h
+
+    n_blocks = -(-packing.n_places // BLOCK)
+    start = jnp.zeros((*from_input.shape[:2], net.hidden_size))
+    hidden, _ = _block_by_block(n_blocks, step, (start, start[0]))
+    hidden = hidden[:n_places]
+    out = net.head(hidden).reshape(*x.shape[:3], -1)
+    return jnp.where(packing.filled[..., None, None], out, 0), hidden
+
+
+def _hoisted_gradient(
+    encode: Encode,
+    net: AgentNet,
+    inputs: PyTree,
+    packing: Packing,
+    hidden: Float[Array, "S R h"],
+    d_out: Float[Array, "S L N A"],
+    d_hidden: Float[Array, "S L N h"] | None,
+) -> AgentNet:
+    """The network's gradient."""
+    n_agents, cell = d_out.shape[2], net.cell
+    filled, first = (_per_row_of_steps(x, n_agents) for x in (packing.filled, packing.first))
+    x = _flat_steps(jax.vmap(encode)(inputs))
+    embedded = jax.nn.relu(net.embed(x))
+    h = jnp.where(first, 0, jnp.roll(hidden, 1, 0))  # before each step
+    gates = cell.gates(embedded, h)
+    d_y = jnp.where(filled, _flat_steps(d_out), 0)
+    d_after = d_y @ net.head.weight.T
+    if d_hidden is not None:
+        d_after += jnp.where(filled, _flat_steps(d_hidden), 0)
+    steps = _in_blocks((gates, h, d_after, first))
+    n_blocks = -(-packing.n_places // BLOCK)
+
+    def step(i: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        d_next, d_h = carry
+        s = n_blocks * BLOCK - 1 - i  # the places behind the last state change nothing
+        gates, h, d_after, first = jax.tree.map(lambda x: x[s], steps)
+        now = d_h + d_after
+        _, d_h_gates = _gate_gradients(gates, h, now)
+        d_h = jnp.where(first, 0, now * gates[1] + d_h_gates @ cell.weight_h.T)
+        return jax.lax.dynamic_update_index_in_dim(d_next, now, s, 0), d_h
+
+    start = jnp.zeros_like(steps[1])
+    d_next, _ = _block_by_block(n_blocks, step, (start, start[0]))
+    d_gates = _gate_gradients(gates, h, d_next[: len(h)])
+    rows = jax.tree.map(_flat, (x, embedded, gates, h, *d_gates, d_y))
+    return _parameter_gradients(net, *rows)
+
+
+BLOCK = 16
+"""Steps between two looks at whether the loop is over; each makes an accelerator wait."""
+
+
+def _block_by_block(
+    n_blocks: Array, step: Callable[[Array, PyTree], PyTree], carry: PyTree
+) -> PyTree:
+    """`carry` after `step(s, carry)` for every s of so many blocks."""
+
+    def block(i: Array, carry: PyTree) -> PyTree:
+        return jax.lax.fori_loop(0, BLOCK, lambda k, carry: step(i * BLOCK + k, carry), carry)
+
+    return jax.lax.fori_loop(0, n_blocks, block, carry)
+
+
+def _in_blocks(steps: PyTree) -> PyTree:
+    """Arrays [S, ...] with zeros behind, up to a whole number of blocks."""
+
+    def padded(x: Array) -> Array:
+        return jnp.pad(x, [(0, -len(x) % BLOCK), *[(0, 0)] * (x.ndim - 1)])
+
+    return jax.tree.map(padded, steps)
+
+
+def _flat_steps(x: Shaped[Array, "S L N *X"]) -> Shaped[Array, "S R *X"]:
+    """x with lanes and agents merged into one axis of rows, step by step."""
+    return x.reshape(x.shape[0], -1, x.shape[-1])
+
+
+def _per_row_of_steps(flags: Bool[Array, "S L"], n_agents: int) -> Bool[Array, "S R 1"]:
+    """Each lane's flags, repeated for the rows of its agents."""
+    return jnp.repeat(flags, n_agents, 1)[..., None]

@@ -39,9 +39,18 @@ class GRUCell(eqx.Module):
 
     def gates(self, x: Float[Array, "*R i"], h: Float[Array, "*R h"]) -> tuple[Array, ...]:
         """(reset, update, candidate, the candidate's recurrent part), each [*R, h]."""
-        from_x = x @ self.weight_x + self.bias_x
+        return self.gates_of(self.from_input(x), h)
+
+    def from_input(self, x: Float[Array, "*R i"]) -> Float[Array, "*R gates"]:
+        """The part of the gates that does not wait for the recurrent state."""
+        return x @ self.weight_x + self.bias_x
+
+    def gates_of(
+        self, from_input: Float[Array, "*R gates"], h: Float[Array, "*R h"]
+    ) -> tuple[Array, ...]:
+        """`gates`, given their part from the input."""
         from_h = h @ self.weight_h + self.bias_h
-        xr, xz, xn = jnp.split(from_x, 3, -1)
+        xr, xz, xn = jnp.split(from_input, 3, -1)
         hr, hz, hn = jnp.split(from_h, 3, -1)
         r, z = jax.nn.sigmoid(xr + hr), jax.nn.sigmoid(xz + hz)
         return r, z, jnp.tanh(xn + r * hn), hn

@@ -9,7 +9,7 @@ from rich.console import Console
 from macpo.envs.base import tree_bytes
 from macpo.errors import UsageError
 from macpo.kernels import shard
-from macpo.machine import available_bytes
+from macpo.machine import available_bytes, on_accelerator
 from macpo.replay import buffer
 from macpo.terminal import say
 from macpo.training.trainer import Trainer
@@ -35,13 +35,14 @@ def planned_bytes(trainer: Trainer) -> PlannedBytes:
     replay = buffer.planned_bytes(trainer.env, run.buffer_size)
     networks = tree_bytes(jax.eval_shape(trainer.algorithm.init, jax.random.key(0)))
     # the cores of a CPU are devices of one memory, and each has replay and networks
-    copies = run.seeds * (shard.n_devices(run.batch_size) if _on_cpu() else 1)
+    at_once = run.seeds if on_accelerator() else 1
+    copies = run.seeds * (1 if on_accelerator() else shard.n_devices(run.batch_size))
     return PlannedBytes(
         replay=copies * replay,
         networks=copies * networks,
-        update=trainer.algorithm.update_bytes(run.batch_size),
-        saving=2 * run.seeds * (replay + networks) if _on_cpu() else 0,
-        playing=_playing_bytes(trainer) * (1 if _on_cpu() else run.seeds),
+        update=at_once * trainer.algorithm.update_bytes(run.batch_size),
+        saving=0 if on_accelerator() else 2 * run.seeds * (replay + networks),
+        playing=at_once * _playing_bytes(trainer),
     )
 
 
@@ -66,7 +67,7 @@ def check_memory(trainer: Trainer, console: Console) -> None:
     total = sum(planned)
     parts = ", ".join(f"{name} {_megabytes(size)}" for name, size in planned._asdict().items())
     say(console, f"memory planned: {_megabytes(total)} ({parts})")
-    available = available_bytes() if _on_cpu() else _free_on_accelerator()
+    available = _free_on_accelerator() if on_accelerator() else available_bytes()
     if available is not None and total > available:
         run = trainer.run
         raise UsageError(
@@ -76,10 +77,6 @@ def check_memory(trainer: Trainer, console: Console) -> None:
             f"--batch-size (now {run.batch_size:,}), --batch-size-run (now {run.batch_size_run:,}) "
             f"or --test-nepisode (now {run.test_nepisode:,})."
         )
-
-
-def _on_cpu() -> bool:
-    return jax.default_backend() == "cpu"
 
 
 def _free_on_accelerator() -> int | None:

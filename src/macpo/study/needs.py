@@ -14,13 +14,12 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import IO, Any, NamedTuple
 
-import jax
 from rich.console import Console
 
 from macpo.bounds import MAX_INT
 from macpo.errors import UsageError, describe_exception
 from macpo.experiment import Experiment, from_dict, to_dict
-from macpo.machine import cores_of_slot, prepare_jax
+from macpo.machine import cores_of_slot, on_accelerator, prepare_jax
 from macpo.runs.memory import planned_bytes
 from macpo.runs.offline import filled
 from macpo.study.carry_out import use_cores
@@ -156,7 +155,7 @@ def _needs(experiment: Experiment) -> Iterator[Needs]:
     trainer = make_trainer(experiment, to_play=True)
     n_bytes = sum(planned_bytes(trainer))
     trainer.check()
-    yield Needs(n_bytes, jax.default_backend() == "cpu")
+    yield Needs(n_bytes, not on_accelerator())
 
 
 def _pace(experiment: Experiment) -> Iterator[float]:

@@ -39,6 +39,7 @@ from macpo.kernels import shard
 from macpo.kernels.common_max import common_max
 from macpo.learners.base import Algorithm, LearnerState, UpdateResult
 from macpo.learners.episodes import mean_over_rows
+from macpo.machine import on_accelerator
 from macpo.replay import buffer, priority
 from macpo.replay.buffer import ReplayBuffer
 from macpo.replay.priority import Priorities, Replay
@@ -539,7 +540,7 @@ class Trainer:
             if self.run.seeds == 1:
                 out = fn(jax.tree.map(lambda x: x[0], states), *args)
                 return jax.tree.map(lambda x: x[None], out)
-            map_seeds = jax.lax.map if jax.default_backend() == "cpu" else _vmap
+            map_seeds = _vmap if on_accelerator() else jax.lax.map
             return map_seeds(lambda state: fn(state, *args), states)
 
         return over_seeds
