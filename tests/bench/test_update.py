@@ -1,11 +1,17 @@
 """The work of an update, as the bench counts it, and the batches it is measured on."""
 
+import importlib
+import subprocess
+from typing import Any
+
 import numpy as np
 import pytest
 
 import macpo
 from macpo.algorithms.qmix import Config as Qmix
 from macpo.bench.update import batch_of, full_lengths, typical_lengths, useful_flops
+
+bench: Any = importlib.import_module("macpo.bench.update")  # its name is that of its function
 
 
 @pytest.mark.parametrize(("weighting", "gigaflops"), [("macpo", 142.4), ("uniform", 60.1)])
@@ -30,3 +36,29 @@ def test_a_batch_is_cut_to_the_lengths_asked_for():
     batch = batch_of(env, np.array([20, 7, 3], np.int32))
     np.testing.assert_array_equal(batch.length, [20, 7, 3])
     np.testing.assert_array_equal(batch.terminated, [False, True, True])
+
+
+def compared(monkeypatch: pytest.MonkeyPatch, torch: Any) -> float | str:
+    """The reference's side of a comparison in two rounds, each of which calls `torch`."""
+    monkeypatch.setattr(bench, "_why_no_torch", str)
+    monkeypatch.setattr(bench, "_torch_seconds", lambda *_: torch())
+    return bench._compare(lambda: None, "macpo", np.array([2, 1]), rounds=2)[1]
+
+
+def test_the_reference_takes_its_median(monkeypatch: pytest.MonkeyPatch):
+    taken = iter([3.0, 1.0])
+    assert compared(monkeypatch, lambda: next(taken)) == 2.0
+
+
+def test_a_reference_that_fails_is_tried_once_and_says_why(monkeypatch: pytest.MonkeyPatch):
+    calls: list[None] = []
+
+    def failing() -> float:
+        calls.append(None)
+        said = "Traceback …\n  File …\nRuntimeError: two devices\n"
+        raise subprocess.CalledProcessError(1, ["python"], stderr=said)
+
+    assert compared(monkeypatch, failing) == (
+        "the PyTorch reference failed: RuntimeError: two devices"
+    )
+    assert len(calls) == 1

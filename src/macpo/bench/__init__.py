@@ -21,7 +21,7 @@ from macpo.bench.battle import battles
 from macpo.bench.environment import environment, rollout
 from macpo.bench.host import host
 from macpo.bench.measure import Flags, Result, machine
-from macpo.bench.seeds import seeds
+from macpo.bench.several_seeds import seeds
 from macpo.bench.update import update
 from macpo.bench.weighting import weighting
 from macpo.bench.whole import compile_time, end_to_end, memory

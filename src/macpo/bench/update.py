@@ -84,51 +84,49 @@ def useful_flops(learner: ValueBasedLearner, lengths: np.ndarray) -> float:
 
 def update(flags: Flags) -> list[Result]:
     """MAC-PO and QMIX, batches of full-length and of typical episodes."""
-    results: list[Result] = []
-    peak = matmul_peak()
-    results.append(Result("matmul peak (2048²)", peak / 1e9, "GFLOP/s"))
-    has_torch = importlib.util.find_spec("torch") is not None
-    rounds, batch_size = flags.rounds, flags.size(128, 4)
-    for weighting in ("macpo", "uniform"):
-        label = "MAC-PO" if weighting == "macpo" else "QMIX"
+    peak, batch_size = matmul_peak(), flags.size(128, 4)
+    results = [Result("matmul peak (2048²)", peak / 1e9, "GFLOP/s")]
+    for weighting, label in (("macpo", "MAC-PO"), ("uniform", "QMIX")):
         learner, run_update = compiled_update(weighting, batch_size=batch_size)
         seconds: dict[str, float] = {}
         for shape, lengths_of in (("full", full_lengths), ("typical", typical_lengths)):
             lengths = lengths_of(batch_size, learner.spec.episode_limit)
             batch = batch_of(learner.env, lengths)
-            ours: list[float] = []
-            torch: list[float] = []
-            run_update(batch)
-            for _ in range(rounds):
-                ours.append(statistics.median(once(run_update, batch) for _ in range(3)))
-                if has_torch:
-                    torch += _torch_seconds(weighting, lengths)
-            seconds[shape] = statistics.median(ours)
-            result = Result(
-                f"{label} update, {shape} length ({lengths.mean():.0f} of 200)",
-                1e3 * seconds[shape],
-                "ms",
-                seconds[shape] / statistics.median(torch) if torch else None,
-                "PyTorch reference" if torch else "",
-                "" if torch else "no PyTorch reference here: pip install 'macpo[bench]'",
-            )
-            results.append(result)
-            if torch:
-                reference = statistics.median(torch)
+            ours, theirs = _compare(lambda: run_update(batch), weighting, lengths, flags.rounds)  # noqa: B023
+            title = f"{label} update, {shape} length ({lengths.mean():.0f} of 200)"
+            if isinstance(theirs, str):
+                results.append(Result(title, 1e3 * ours, "ms", note=theirs))
+            else:
                 name = f"PyTorch reference, {label}, {shape} length"
-                results.append(Result(name, 1e3 * reference, "ms"))
-            share = useful_flops(learner, lengths) / seconds[shape] / peak
-            results.append(
-                Result(f"{label} update, {shape}: share of matmul peak", 100 * share, "%")
-            )
-        results.append(
-            Result(
-                f"{label} update, typical against full length",
-                seconds["typical"] / seconds["full"],
-                "×",
-            )
-        )
+                results += [
+                    Result(title, 1e3 * ours, "ms", ours / theirs, "PyTorch reference"),
+                    Result(name, 1e3 * theirs, "ms"),
+                ]
+            share = 100 * useful_flops(learner, lengths) / ours / peak
+            results.append(Result(f"{label} update, {shape}: share of matmul peak", share, "%"))
+            seconds[shape] = ours
+        ratio = seconds["typical"] / seconds["full"]
+        results.append(Result(f"{label} update, typical against full length", ratio, "×"))
     return results
+
+
+def _compare(
+    run_update: Callable[[], Any], weighting: str, lengths: np.ndarray, rounds: int
+) -> tuple[float, float | str]:
+    """(median seconds of our update, those of the PyTorch reference or why there are none)."""
+    ours: list[float] = []
+    theirs: list[float] = []
+    why_none = _why_no_torch()
+    run_update()
+    for _ in range(rounds):
+        ours.append(statistics.median(once(run_update) for _ in range(3)))
+        if not why_none:
+            try:
+                theirs.append(_torch_seconds(weighting, lengths))
+            except subprocess.CalledProcessError as error:
+                last_line = error.stderr.strip().rpartition("\n")[2]
+                why_none = f"the PyTorch reference failed: {last_line}"
+    return statistics.median(ours), why_none or statistics.median(theirs)
 
 
 def compiled_update(
@@ -151,8 +149,20 @@ def matmul_peak() -> float:
     return 2 * 2048**3 / min(once(product, a, a) for _ in range(12))
 
 
-def _torch_seconds(weighting: str, lengths: np.ndarray) -> list[float]:
-    """Seconds per update of the PyTorch reference, in its own process."""
+def _why_no_torch() -> str:
+    """Why the PyTorch reference cannot run; empty if it can."""
+    if importlib.util.find_spec("torch") is None:
+        return "no PyTorch reference here: pip install 'macpo[bench]'"
+    if not (repository() / "benchmarks").is_dir():
+        return "no repository here: no PyTorch reference"
+    return ""
+
+
+def _torch_seconds(weighting: str, lengths: np.ndarray) -> float:
+    """Seconds per update of the PyTorch reference, in its own process, on a GPU if it sees one.
+
+    Raises CalledProcessError.
+    """
     folder = repository() / "benchmarks"
     code = (
         "import json, sys, numpy as np, torch\n"
@@ -166,4 +176,4 @@ def _torch_seconds(weighting: str, lengths: np.ndarray) -> list[float]:
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
     )
-    return [float(json.loads(done.stdout))]
+    return float(json.loads(done.stdout))
