@@ -97,9 +97,10 @@ def _run(
 def _backward(
     encode: Encode, with_hidden: bool, kept: tuple[PyTree, ...], d: tuple[Array, Array | None]
 ) -> tuple[AgentNet, None, None]:
-    if on_accelerator():
-        return _hoisted_gradient(encode, *kept, *d), None, None
     (net, inputs, packing, hidden), (d_out, d_hidden) = kept, d
+    if on_accelerator():
+        gradient = _hoisted_gradient(encode, net, inputs, packing, hidden, d_out, d_hidden)
+        return gradient, None, None
     n_agents = d_out.shape[2]
 
     def step(i: Array, carry: tuple[Array, AgentNet]) -> tuple[Array, AgentNet]:
