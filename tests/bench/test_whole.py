@@ -31,14 +31,15 @@ def test_the_second_start_finds_the_cache_of_the_first(monkeypatch: pytest.Monke
     def start(*_: Any, env: dict[str, str], **__: Any) -> SimpleNamespace:
         cache = Path(env["XDG_CACHE_HOME"])
         caches.append(env["XDG_CACHE_HOME"])
-        seconds = 1.5 if (cache / "compiled").exists() else 12.5
+        printed = "[1.5, 0.2]\n" if (cache / "compiled").exists() else "[12.5, 0.3]\n"
         (cache / "compiled").touch()
-        return SimpleNamespace(stdout=f"{seconds}\n")
+        return SimpleNamespace(stdout=printed)
 
     monkeypatch.setattr(subprocess, "run", start)
-    cold, warm = whole.compile_time(Flags())
+    cold, warm, iteration = whole.compile_time(Flags())
     assert (cold.name, cold.value) == ("first update after start, cold cache", 12.5)
     assert (warm.name, warm.value) == ("first update after start, warm cache", 1.5)
+    assert (iteration.value, iteration.ratio) == (300, pytest.approx(1.5))
     assert not Path(caches[0]).exists()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -51,12 +52,13 @@ def _peak_of_update() -> None:  # pyright: ignore[reportUnusedFunction]
 
 def compile_time(flags: Flags) -> list[Result]:
     """From process start to the end of the first training chunk with an update, without a cache
-    and with the cache of the first start."""
-    code = "from macpo.bench.whole import _first_update as f; f()"
-    results: list[Result] = []
+    and with the cache of the first start; and how fast each of the two processes trains then."""
+    code = f"from macpo.bench.whole import _first_updates as f; f({flags.rounds})"
+    starts: list[float] = []
+    iterations: list[float] = []
     with tempfile.TemporaryDirectory() as cache:
         environment = {**os.environ, "XDG_CACHE_HOME": cache}
-        for name in ("cold", "warm"):
+        for _ in ("cold", "warm"):
             done = subprocess.run(
                 [sys.executable, "-c", code],
                 capture_output=True,
@@ -64,25 +66,39 @@ def compile_time(flags: Flags) -> list[Result]:
                 check=True,
                 env=environment,
             )
-            results.append(
-                Result(
-                    f"first update after start, {name} cache",
-                    float(done.stdout),
-                    "s",
-                    note="import, trace, compile, play a full batch, one update",
-                )
-            )
-    return results
+            start, iteration = json.loads(done.stdout)
+            starts.append(start)
+            iterations.append(iteration)
+    note = "import, trace, compile, play a full batch, one update"
+    cold, warm = iterations
+    return [
+        Result("first update after start, cold cache", starts[0], "s", note=note),
+        Result("first update after start, warm cache", starts[1], "s", note=note),
+        Result(
+            "training iteration in the process that compiled its program",
+            1e3 * cold,
+            "ms",
+            cold / warm,
+            "in the process that loaded it",
+        ),
+    ]
 
 
-def _first_update() -> None:  # pyright: ignore[reportUnusedFunction]
+def _first_updates(rounds: int) -> None:  # pyright: ignore[reportUnusedFunction]
     start = time.perf_counter()
     prepare_jax()
     trainer = make_trainer(Experiment())
     state = trainer.init()
+    forever = jnp.asarray(2**30, jnp.int32)
     while int(state.updates[0]) == 0:
-        state, _ = trainer.chunk(state, jnp.asarray(10**6, jnp.int32), 1)
-    print(time.perf_counter() - start)
+        state, _ = trainer.chunk(state, forever, 1)
+    first = time.perf_counter() - start
+    taken: list[float] = []
+    for _ in range(2 * rounds):
+        before = time.perf_counter()
+        state, _ = jax.block_until_ready(trainer.chunk(state, forever, 1))
+        taken.append(time.perf_counter() - before)
+    print(json.dumps([first, statistics.median(taken)]))
 
 
 def end_to_end(flags: Flags) -> list[Result]:
