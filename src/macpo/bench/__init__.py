@@ -20,8 +20,8 @@ from macpo.bench.answers import report, sweep
 from macpo.bench.battle import battles
 from macpo.bench.environment import environment, rollout
 from macpo.bench.host import host
+from macpo.bench.iteration import sampling, seeds
 from macpo.bench.measure import Flags, Result, machine
-from macpo.bench.several_seeds import seeds
 from macpo.bench.update import update
 from macpo.bench.weighting import weighting
 from macpo.bench.whole import compile_time, end_to_end, memory
@@ -36,6 +36,7 @@ Section: TypeAlias = Literal[
     "host",
     "update",
     "seeds",
+    "sampling",
     "algorithms",
     "weighting",
     "memory",
@@ -51,6 +52,7 @@ SECTIONS: Mapping[Section, Callable[[Flags], list[Result]]] = {
     "host": host,
     "update": update,
     "seeds": seeds,
+    "sampling": sampling,
     "algorithms": algorithms,
     "weighting": weighting,
     "memory": memory,

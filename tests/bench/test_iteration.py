@@ -1,21 +1,22 @@
-"""What the bench says of several seeds in one program."""
+"""What the bench says of whole iterations."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import macpo
-from macpo.bench import several_seeds as bench
+from macpo.bench import iteration as bench
 from macpo.bench.measure import Flags
 from macpo.experiment import Experiment, Run
 from macpo.training.trainer import Trainer, make_trainer
 
 
 def test_the_ratio_is_to_as_many_seeds_one_by_one(monkeypatch: pytest.MonkeyPatch):
-    def seconds(trainer: Trainer, iterations: int, rounds: int) -> float:
-        return {1: 0.1, 8: 0.2, 64: 0.8}[trainer.run.seeds]
+    def timed(trainer: Trainer, iterations: int) -> Callable[[], float]:
+        return lambda: {1: 0.1, 8: 0.2, 64: 0.8}[trainer.run.seeds]
 
-    monkeypatch.setattr(bench, "_seconds_of_iteration", seconds)
+    monkeypatch.setattr(bench, "timed_iteration", timed)
     one, eight, many = bench.seeds(Flags())
     assert (one.name, one.value, one.ratio) == (
         "training iteration of 1 seed, typical episodes",
@@ -27,10 +28,23 @@ def test_the_ratio_is_to_as_many_seeds_one_by_one(monkeypatch: pytest.MonkeyPatc
     assert many.ratio == pytest.approx(0.8 / 6.4)
 
 
+def test_prioritised_sampling_is_compared_with_uniform_from_as_many_episodes(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    def timed(trainer: Trainer, iterations: int) -> Callable[[], float]:
+        seconds = trainer.run.buffer_size / 50_000
+        return lambda: seconds * (1.5 if trainer.replay.sampling == "prioritized" else 1)
+
+    monkeypatch.setattr(bench, "timed_iteration", timed)
+    small, large = bench.sampling(Flags())
+    assert (small.value, large.value) == (pytest.approx(150), 1500)
+    assert (small.ratio, large.ratio) == (pytest.approx(1.5), 1.5)
+    assert large.name == "training iteration, prioritised from 50,000 episodes"
+
+
 def test_an_iteration_is_timed_with_its_update(monkeypatch: pytest.MonkeyPatch):
     run = Run(batch_size=4, batch_size_run=1, buffer_size=8)
     trainer = make_trainer(Experiment("two-step", macpo.algorithms.VDN(rnn_hidden_dim=4), run=run))
-    before = int(trainer.init().updates[0])
     updates: list[int] = []
     chunk = trainer.chunk
 
@@ -40,5 +54,6 @@ def test_an_iteration_is_timed_with_its_update(monkeypatch: pytest.MonkeyPatch):
         return state, metrics
 
     monkeypatch.setitem(trainer.programs, "chunk", watched)
-    assert bench._seconds_of_iteration(trainer, iterations=2, rounds=3) > 0
-    assert (before, updates) == (0, [2, 4, 6, 8])  # the first chunk compiles
+    timed = bench.timed_iteration(trainer, iterations=2)
+    assert timed() > 0 and timed() > 0
+    assert updates == [2, 4]
