@@ -16,7 +16,7 @@ SMALL = macpo.Experiment(
     ),
     run=macpo.Run(
         steps=3000,
-        batch_size=16,
+        batch_size=14,  # on one device
         batch_size_run=2,
         buffer_size=2000,
         target_update_interval=20,

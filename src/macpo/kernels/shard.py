@@ -18,7 +18,7 @@ from jaxtyping import Array
 from macpo.machine import MAX_DEVICES, on_accelerator
 from macpo.types import PyTree
 
-MIN_EPISODES = 16
+MIN_EPISODES = 8
 """Minimum number of episodes per device; fewer are not worth the communication."""
 
 _AXIS = "episodes"
