@@ -6,9 +6,10 @@ NumPy environment of the tests, and a PyTorch learner (`benchmarks/`). Where the
 missing, their rows say so and the rest is still measured.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import tyro
 from rich.console import Console
@@ -21,6 +22,7 @@ from macpo.bench.battle import battles
 from macpo.bench.environment import environment, rollout
 from macpo.bench.host import host
 from macpo.bench.iteration import sampling, seeds
+from macpo.bench.learning import learning
 from macpo.bench.measure import Flags, Result, machine
 from macpo.bench.update import update
 from macpo.bench.weighting import weighting
@@ -44,6 +46,7 @@ Section: TypeAlias = Literal[
     "end-to-end",
     "report",
     "sweep",
+    "learning",
 ]
 SECTIONS: Mapping[Section, Callable[[Flags], list[Result]]] = {
     "env": environment,
@@ -60,6 +63,7 @@ SECTIONS: Mapping[Section, Callable[[Flags], list[Result]]] = {
     "end-to-end": end_to_end,
     "report": report,
     "sweep": sweep,
+    "learning": learning,
 }
 
 
@@ -85,6 +89,11 @@ def run_bench(flags: Bench, console: Console) -> list[Result]:
         table.add_row(*map(Text, cells))
     console.print(table)
     if flags.json is not None:
-        write_json(flags.json, {"machine": machine(), "results": [asdict(r) for r in results]})
+        write_json(flags.json, {"machine": machine(), "results": [_row(r) for r in results]})
         say(console, f"written to {flags.json}")
     return results
+
+
+def _row(result: Result) -> dict[str, Any]:
+    """A result as JSON has it, which knows neither infinity nor NaN."""
+    return asdict(result) | ({} if math.isfinite(result.value) else {"value": None})
