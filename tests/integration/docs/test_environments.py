@@ -1,4 +1,4 @@
-"""The examples of docs/environments.md run as printed."""
+"""The examples of docs/environments.md and docs/other_environments.md run as printed."""
 
 import dataclasses
 import importlib.util
@@ -18,7 +18,9 @@ from macpo.types import Observation, Spec, TimeStep
 from tests.support.growing import installed
 from tests.support.paths import ROOT
 
-PAGE = (ROOT / "docs" / "environments.md").read_text()
+PAGE = "".join(
+    (ROOT / "docs" / f"{name}.md").read_text() for name in ("environments", "other_environments")
+)
 SMALL = shlex.split(
     """--algorithm vdn --algorithm.rnn-hidden-dim 8 --weighting uniform
     --steps 30 --batch-size 2 --buffer-size 8 --batch-size-run 2 --test-nepisode 2"""
