@@ -11,10 +11,11 @@ import pytest
 from scipy.stats import norm
 
 from macpo import statistics
+from tests.support.later import needed
 
 REASON = "needs another project: pip install rliable==1.2.0 'pandas<3'"
-library = pytest.importorskip("rliable.library", reason=REASON)
-metrics = pytest.importorskip("rliable.metrics", reason=REASON)
+library = needed("rliable.library", REASON)
+metrics = needed("rliable.metrics", REASON)
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.gamma(2.0, size=(10, 4)), RNG.gamma(1.5, size=(7, 4))
