@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 STEPS ?= 300000
+INSTALL = $(BIN)/python -m pip install --quiet
 
 .PHONY: train test pytest test-fast test-newest torture lint foreign bench docs dist smoke tag-fits clean same-python
 
@@ -46,8 +47,8 @@ lint: $(VENV)/installed-dev
 # them. Without them those tests are skipped. BenchMARL asks for torchvision but does not need it here.
 # Of DI-engine only SMAC's environment is used, which needs nothing but pysc2.
 foreign: $(VENV)/installed-dev
-	$(BIN)/python -m pip install --quiet --group foreign
-	$(BIN)/python -m pip install --quiet --no-deps benchmarl==1.5.2 DI-engine==0.5.3
+	$(INSTALL) --group foreign
+	$(INSTALL) --no-deps benchmarl==1.5.2 DI-engine==0.5.3
 
 bench: $(VENV)/installed-dev
 	$(BIN)/macpo bench
@@ -58,7 +59,7 @@ docs: $(VENV)/installed-dev
 
 # What is published, in dist/: the sources and the wheel.
 dist: $(VENV)/pyvenv.cfg
-	$(BIN)/python -m pip install --quiet --group dist
+	$(INSTALL) --group dist
 	rm -rf dist
 	$(BIN)/python -m build
 	$(BIN)/python -m twine check --strict dist/*
@@ -84,11 +85,11 @@ ifneq ($(origin PYTHON),file)
 endif
 
 $(VENV)/installed: pyproject.toml | same-python
-	$(BIN)/python -m pip install --quiet --editable .
+	$(INSTALL) --editable .
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed | same-python
-	$(BIN)/python -m pip install --quiet --group dev
+	$(INSTALL) --group dev
 	touch $@
 
 clean:

@@ -16,7 +16,7 @@ import types
 import typing
 from typing import Annotated, Any, NamedTuple, TypeAlias
 
-from macpo.errors import require, shown
+from macpo.errors import UsageError, shown
 from macpo.field_types import conform, field_hints
 
 __all__ = [
@@ -122,8 +122,8 @@ def check_fields(config: Any, owner: str) -> None:
 def checked(value: Any, hint: Any, name: str) -> Any:
     """The value as the annotated type, within its bounds; UsageError, which names it, otherwise."""
     number, bounds = conform(value, hint, name), bounds_of(hint)
-    if bounds and isinstance(number, int | float):
-        require(number in bounds, f"{name} must be {_allowed(number, bounds)}, not {shown(value)}.")
+    if bounds and isinstance(number, int | float) and number not in bounds:
+        raise UsageError(f"{name} must be {_allowed(number, bounds)}, not {shown(value)}.")
     return number
 
 

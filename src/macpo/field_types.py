@@ -6,6 +6,7 @@ written in Python is then the same value.
 """
 
 import dataclasses
+import functools
 import inspect
 import json
 import types
@@ -35,7 +36,8 @@ _SCALARS: Mapping[Any, tuple[str, str]] = {
 """One and several, in words."""
 
 
-def field_hints(cls: type[Any]) -> dict[str, Any]:
+@functools.lru_cache(maxsize=1_000)
+def field_hints(cls: type[Any]) -> Mapping[str, Any]:
     """The annotations of a dataclass's fields, with `Annotated`; UsageError if one has no value."""
     try:
         return typing.get_type_hints(cls, include_extras=True)
@@ -79,20 +81,18 @@ def conformed(config: _Config, where: str) -> _Config:
     for name in _constructor_fields(config):
         old = getattr(config, name)
         new = conform(old, hints[name], f"{where}.{name}")
-        require(
-            not dataclasses.is_dataclass(new) or type(new) in _options(hints[name]),
-            f"{where}.{name} is {shown(new)}, whose class a file would not tell.",
-        )
+        if dataclasses.is_dataclass(new) and type(new) not in _options(hints[name]):
+            raise UsageError(f"{where}.{name} is {shown(new)}, whose class a file would not tell.")
         if new is not old:
             changed[name] = new
     whole = dataclasses.replace(cast(Any, config), **changed) if changed else config
     written = json.dumps(settings(whole))
     again = build(type(config), json.loads(written), where)
-    require(
-        json.dumps(settings(again)) == written,
-        f"{where}: a file would give other values back: {shown(settings(again))} for "
-        f"{shown(settings(whole))}.",
-    )
+    if json.dumps(settings(again)) != written:
+        raise UsageError(
+            f"{where}: a file would give other values back: {shown(settings(again))} for "
+            f"{shown(settings(whole))}."
+        )
     return whole
 
 

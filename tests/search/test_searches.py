@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from macpo.cli import main
+from macpo.report import writing
 from macpo.study.directory import StudyDirectory
 from macpo.study.study import PlannedRun
 from tests.support.fake_engine import FakeEngine, install
@@ -22,6 +23,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """A run's return is larger, the nearer its learning rate is to 0.01."""
     fake = install(monkeypatch)
     fake.score = lambda run: -abs(learning_rate(fake, run) - 0.01)
+    monkeypatch.setattr(writing, "_write_figures", lambda *_: [])  # tests/report has them
     return fake
 
 

@@ -14,8 +14,9 @@ from macpo import registry
 from macpo.interop import check
 from macpo.interop.random_play import random_actions
 from macpo.interop.to_host import OnHost
+from tests.support.later import needed
 
-pytest.importorskip("jaxmarl", reason="needs another project: pip install jaxmarl==0.2.0")
+needed("jaxmarl", "needs another project: pip install jaxmarl==0.2.0")
 
 SPREAD: dict[str, Any] = {"options": {"env_id": "MPE_simple_spread_v3", "max_steps": 3}}
 RNG = np.random.default_rng(0)

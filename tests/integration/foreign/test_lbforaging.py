@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from macpo.envs.foraging import LOAD, LevelBasedForaging
+from tests.support.later import needed
 
-pytest.importorskip("lbforaging", reason="needs another project: pip install lbforaging==2.0.0")
+needed("lbforaging", "needs another project: pip install lbforaging==2.0.0")
 
 GAMES: dict[str, dict[str, Any]] = {
     "Foraging-8x8-2p-2f-v3": {},

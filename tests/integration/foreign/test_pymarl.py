@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import macpo.weighting
+from tests.support.later import needed
 from tests.support.paths import ROOT
 
-torch = pytest.importorskip("torch")
+torch = needed("torch", "needs PyTorch: make foreign")
 
 PAGE = (ROOT / "docs" / "pymarl.md").read_text()
 MAKE, PLAIN, CENTRAL, EXTRA = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -26,7 +27,7 @@ class Learner:
         torch.manual_seed(0)
         self.args = SimpleNamespace(gamma=0.9)
         self.agent, self.central, self.target_central = (self.network() for _ in range(3))
-        self.mixer, self.central_mixer, self.target_central_mixer = (Mixer() for _ in range(3))
+        self.mixer, self.central_mixer, self.target_central_mixer = (mixer() for _ in range(3))
         self.target_central_mixer.load_state_dict(self.central_mixer.state_dict())
         self.target_central.load_state_dict(self.central.state_dict())
         trained = (self.agent, self.mixer, self.central, self.central_mixer)
@@ -67,15 +68,18 @@ class Learner:
         return names
 
 
-class Mixer(torch.nn.Module):
+def mixer() -> Any:
     """Any mixture [B, T, N] and state → [B, T, 1]."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = torch.nn.Linear(N + STATE, 1)
+    class Mixer(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = torch.nn.Linear(N + STATE, 1)
 
-    def forward(self, utilities: Any, state: Any) -> Any:
-        return self.layers(torch.cat([utilities, state], -1))
+        def forward(self, utilities: Any, state: Any) -> Any:
+            return self.layers(torch.cat([utilities, state], -1))
+
+    return Mixer()
 
 
 def batch() -> dict[str, Any]:

@@ -11,10 +11,11 @@ import pytest
 from scipy.stats import norm
 
 from macpo import statistics
+from tests.support.later import needed
 
 REASON = "needs another project: pip install rliable==1.2.0 'pandas<3'"
-library = pytest.importorskip("rliable.library", reason=REASON)
-metrics = pytest.importorskip("rliable.metrics", reason=REASON)
+library = needed("rliable.library", REASON)
+metrics = needed("rliable.metrics", REASON)
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.gamma(2.0, size=(10, 4)), RNG.gamma(1.5, size=(7, 4))
@@ -28,11 +29,11 @@ def their_draws() -> None:
     np.random.seed(0)
 
 
-def theirs(scores: Any, function: Any, level: float) -> tuple[float, Any]:
+def theirs(scores: Any, function: Any, level: float, reps: int = REPS) -> tuple[float, Any]:
     values, ends = library.get_interval_estimates(
         {"x": scores},
         lambda *x: np.array([function(*x)]),
-        reps=REPS,
+        reps=reps,
         confidence_interval_size=level,
     )
     return values["x"][0], ends["x"][:, 0]
@@ -63,7 +64,7 @@ def test_the_mean_and_its_interval_are_theirs():
 
 def test_the_probability_of_improvement_and_its_interval_are_theirs():
     level = corrected(0.95, X.size + Y.size, 8)
-    value, ends = theirs((X, Y), metrics.probability_of_improvement, level)
+    value, ends = theirs((X, Y), metrics.probability_of_improvement, level, reps=1_000)  # slow
     assert statistics.probability_of_improvement(X, Y) == pytest.approx(value)
     assert statistics.improvement_interval(X, Y) == pytest.approx(tuple(ends), abs=0.02)
 

@@ -14,8 +14,9 @@ import macpo
 from macpo import registry
 from macpo.algorithms import VDN
 from macpo.interop import check
+from tests.support.later import needed
 
-pytest.importorskip("smaclite", reason="needs SMAClite, which is in no registry")
+needed("smaclite", "needs SMAClite, which is in no registry")
 
 ID = "smaclite:smaclite/3s_vs_5z-v0"
 

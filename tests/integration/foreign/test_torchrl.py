@@ -6,7 +6,6 @@ value temperature of 8. At a temperature of 1 (the paper's) 13 of the 20 seeds d
 1,000 updates.
 """
 
-import importlib.util
 import shutil
 import subprocess
 import sys
@@ -17,31 +16,20 @@ from typing import Any
 
 import pytest
 
+from macpo import weighting
+from tests.support.later import Later, needed
+from tests.support.paths import ROOT
+from tests.support.site import script
+
 REASON = "needs another project's learner: pip install torchrl==0.11.1 (or 0.14.1)"
-torch = pytest.importorskip("torch", reason=REASON)
-pytest.importorskip("torchrl", reason=REASON)
-
-from tensordict import TensorDict  # noqa: E402
-
-from macpo import weighting  # noqa: E402
-from tests.support.paths import ROOT  # noqa: E402
-
+torch = needed("torch", REASON)
+needed("torchrl", REASON)
 EXAMPLE = ROOT / "examples" / "torchrl_qmix.py"
+example: Any = Later(lambda: script(EXAMPLE.stem, EXAMPLE.parent))
 SEEDS = range(5)
 HAS_COMPILER = (
     shutil.which("g++") is not None and Path(sysconfig.get_path("include"), "Python.h").exists()
 )
-
-
-def _load() -> Any:
-    spec = importlib.util.spec_from_file_location(EXAMPLE.stem, EXAMPLE)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-example = _load()
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +45,7 @@ def train(name: str, seed: int, n_updates: int) -> tuple[Any, list[float], list[
     return example.train(name, seed, n_updates, say=lambda _: None)
 
 
-def fresh(name: str) -> tuple[Any, TensorDict]:
+def fresh(name: str) -> tuple[Any, Any]:
     """An untrained learner and 16 episodes."""
     torch.manual_seed(0)
     learner = example.Learner(name)

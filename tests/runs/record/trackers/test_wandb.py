@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.runs.record.conftest import TEST, TRAIN, tracked, tracked_seed
+from tests.support.later import needed
 
-pytest.importorskip("wandb")
+needed("wandb", "needs Weights & Biases")
 
 
 def history(file: Path) -> list[dict[str, Any]]:
