@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int
 
 from macpo.envs.smac_jax.dynamics import JITTER, NOBODY, Battle
 from macpo.envs.smac_jax.environment import SMACJaxEnv, State
-from macpo.envs.smac_jax.features import NO_OP, STOP, Units, available_actions, outcome
+from macpo.envs.smac_jax.features import NO_OP, STOP, Units, available_actions, columns_of, outcome
 from macpo.envs.smac_jax.maps import N_ACTIONS_NO_ATTACK, BattleMap
 from macpo.envs.smac_jax.units import ENERGY_MAX, ENERGY_REGENERATION, LOOPS_PER_STEP, UnitType
 
@@ -111,7 +111,8 @@ class BattleEpisode:
         numbered = np.concatenate([np.arange(self.n), self.n + self.enemy_order])
         b = self.battle
         rows = (b.x, b.y, b.health, b.shield, b.energy, b.cooldown)
-        return available_actions(self.map, Units(*(row[step][numbered] for row in rows)))
+        units = Units(*(row[step][numbered] for row in rows))
+        return available_actions(self.map, columns_of(self.map), units)
 
     def doing(self, agent: int, step: int) -> str:
         """What an agent does in an env step, in words; nothing after the last one."""
