@@ -13,7 +13,7 @@ ENVIRONMENTS = registry.discover("envs")
 IMPORTS_NO_GAME = """
 import sys
 import macpo.envs
-games = {"predator_prey", "matrix_game", "two_step", "smac", "smac_jax"}
+games = {"predator_prey", "matrix_game", "two_step", "smac", "smac_jax", "smacv2_jax"}
 print(*(name for name in games if f"macpo.envs.{name}" in sys.modules))
 """
 

@@ -139,7 +139,7 @@ class SMACv2JaxEnv(Environment):
         """Eight game loops. An unavailable action is treated as `stop` and counted."""
         task, before = self.task, units_of(state.battle)
         columns = interface.columns_of(task, state.kinds)
-        available = self._available(columns, before, state.views)
+        available = self.available(columns, before, state.views)
         legal = jnp.take_along_axis(available, actions[:, None].astype(jnp.int32), 1)[:, 0]
         checkify.debug_check(legal.all(), "an unavailable action was chosen")
         noise_key, look_key = jax.random.split(key)
@@ -212,7 +212,7 @@ class SMACv2JaxEnv(Environment):
         return Observation(
             features.observe(task, columns, units, seen, visible, [*place, *looks]),
             features.global_state(task, columns, units, encoded.last_actions, looks),
-            self._available(columns, units, views),
+            self.available(columns, units, views),
         )
 
     # --- its parts ----------------------------------------------------------------------------
@@ -270,7 +270,8 @@ class SMACv2JaxEnv(Environment):
         blanks = config.unmarked_enemies_blank_rows
         return look(memory, sights[:, n:], alive[n:], turn, told, blanks)
 
-    def _available(self, columns: features.Columns, units: Units, views: Array | None) -> Array:
+    def available(self, columns: features.Columns, units: Units, views: Array | None) -> Array:
+        """[N, A] which actions each agent may take."""
         near = interface.in_reach(self.task, columns, units, views)
         if not self.config.action_mask:
             near = jnp.ones_like(near)
