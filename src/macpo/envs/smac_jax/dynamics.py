@@ -186,12 +186,9 @@ class Dynamics:
         self.terrain = None
         if field.cells is not None:
             self.terrain = Terrain(field.cells, units, self.margin, guided=not rules.orca)
-        self.healers = tuple(
-            i for i, kinds in enumerate(units.may_be) if any(kind.heals for kind in kinds)
-        )
-        """Units that may be healers."""
-        self.healing = tuple(_stretches(self.healers, self.n))
-        """The same, as stretches of neighbours of one side."""
+        heal = [i for i, kinds in enumerate(units.may_be) if any(kind.heals for kind in kinds)]
+        self.healers = tuple(_stretches(heal, self.n))
+        """Units that may be healers, as stretches of neighbours of one side."""
 
     # --- a step -------------------------------------------------------------------------------
 
@@ -293,7 +290,7 @@ class Dynamics:
         if self.computer_allies:
             ordered = self._choose_fight(battle, alive, target, allies, enemies)
         target = jnp.concatenate([ordered, chosen])
-        for own in self.healing:
+        for own in self.healers:
             if own.start >= self.n or self.computer_allies:
                 side = enemies if own.start >= self.n else allies
                 patient = self._choose_patient(battle, alive, target, fights, own, side)
@@ -631,16 +628,27 @@ class Dynamics:
         )
 
     def _heal(self, battle: Battle, ready: Array) -> Battle:
-        """Every healer in reach of its patient turns energy into health."""
+        """Every healer in reach of its patient turns energy into health.
+
+        Where several heal one patient, each gives what those with lower numbers leave to be healed.
+        """
         per_health = self.rules.energy_per_health
         health, energy = battle.health, battle.energy
-        for i in self.healers:
-            patient = (battle.target[i] == self.numbers[:, None]) & ready[i] & (health > 0)
-            most = jnp.minimum(HEAL, energy[i] / per_health)
-            given = jnp.where(patient, jnp.minimum(self.units.health - health, most), 0.0)
-            health = health + given
-            spent = given.sum(0) * per_health
-            energy = energy - jnp.where(self.numbers[:, None] == i, spent, 0.0)
+        for own in self.healers:
+            side = slice(self.n, None) if own.start >= self.n else slice(None, self.n)
+            patient = battle.target[own, None] == self.numbers[side, None]
+            patient &= ready[own, None] & (health[side] > 0) & self.units.heals[own, None]
+            most = jnp.minimum(HEAL, energy[own] / per_health)
+            offered = jnp.where(patient, most[:, None], 0.0)  # [h, side, E]
+            missing = self.units.health[side] - health[side]
+            if len(offered) > 1:
+                missing = missing - (jnp.cumsum(offered, 0) - offered)
+            given = jnp.clip(missing, 0.0, offered)
+            healed = health[side] + given.sum(0)
+            before, after = health[: side.start or 0], health[side.stop or len(health) :]
+            health = jnp.concatenate([before, healed, after])
+            left = energy[own] - given.sum(1) * per_health
+            energy = jnp.concatenate([energy[: own.start], left, energy[own.stop :]])
         return battle._replace(health=health, energy=energy)
 
     def _bury(self, battle: Battle) -> Battle:
