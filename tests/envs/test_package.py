@@ -68,7 +68,7 @@ def test_importing_the_package_imports_no_game() -> None:
     "name",
     [
         *("SMACJax", "SMACJaxEnv", "State", "Units", "battle_map", "available_actions"),
-        *("observe", "global_state", "reward", "visibility"),
+        *("columns_of", "observe", "global_state", "reward", "visibility"),
     ],
 )
 def test_smac_s_interface_can_be_imported_from_one_place(name: str) -> None:

@@ -48,7 +48,7 @@ class SMACv2Jax:
     units: Teams = "5v5"
     """Agents and enemies."""
     conic_fov: bool = False
-    """Agents see and aim within 30° of a direction that they choose by twelve more actions."""
+    """Agents see and aim in a cone of 30°, which twelve more actions turn."""
     prob_obs_enemy: Fraction = 1.0
     """Probability that an agent may observe an enemy that another one has sighted; 0 in SMACv2's
     tasks of extended partial observability."""
