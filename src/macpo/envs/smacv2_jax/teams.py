@@ -99,8 +99,8 @@ def settle(task: Task, units: Roster, points: Float[Array, "U 2"]) -> Float[Arra
     def put(i: Array, places: Float[Array, "U 2"]) -> Float[Array, "U 2"]:
         spots = points[i] + around
         inside = ((spots >= low[i]) & (spots <= high[i])).all(1)
-        far = jnp.square(spots[:, None] - places).sum(-1)
-        free = inside & ((far >= apart[i]) | (numbers >= i)).all(1)
+        x, y = (spots[:, k, None] - places[:, k] for k in (0, 1))
+        free = inside & ((x * x + y * y >= apart[i]) | (numbers >= i)).all(1)
         return places.at[i].set(spots[free.argmax()])
 
     return jax.lax.fori_loop(0, len(points), put, points)
