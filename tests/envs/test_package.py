@@ -13,7 +13,7 @@ ENVIRONMENTS = registry.discover("envs")
 IMPORTS_NO_GAME = """
 import sys
 import macpo.envs
-games = {"predator_prey", "matrix_game", "two_step", "smac", "smac_jax"}
+games = {"predator_prey", "matrix_game", "two_step", "smac", "smac_jax", "smacv2_jax"}
 print(*(name for name in games if f"macpo.envs.{name}" in sys.modules))
 """
 
@@ -68,7 +68,7 @@ def test_importing_the_package_imports_no_game() -> None:
     "name",
     [
         *("SMACJax", "SMACJaxEnv", "State", "Units", "battle_map", "available_actions"),
-        *("observe", "global_state", "reward", "visibility"),
+        *("columns_of", "observe", "global_state", "reward", "visibility"),
     ],
 )
 def test_smac_s_interface_can_be_imported_from_one_place(name: str) -> None:

@@ -64,7 +64,7 @@ WALLED = Cast(
 
 
 class Programs(NamedTuple):
-    """`Dynamics` of everybody, compiled; the first argument is `Dynamics.follows`."""
+    """`Dynamics` of everybody, compiled; the first argument is `Roster.follows`."""
 
     order: Callable[..., Battle]
     loop: Callable[..., Battle]
@@ -73,12 +73,14 @@ class Programs(NamedTuple):
 
 @functools.cache
 def _programs(cast: Cast, rules: Rules) -> Programs:
-    dynamics = Dynamics(cast.field(cast.allies, cast.enemies), rules)
+    here = cast.field(cast.allies, cast.enemies)
+    dynamics = Dynamics(here, here.roster, rules)
 
     def compiled(method: str) -> Callable[..., Battle]:
         def call(follows: Any, *arguments: Any) -> Battle:
             ours = copy.copy(dynamics)
-            ours.follows = follows  # as fast as the slowest who takes part
+            # as fast as the slowest who takes part
+            ours.units = replace(ours.units, follows=follows)
             return getattr(ours, method)(*arguments)
 
         return jax.jit(call)
@@ -107,7 +109,7 @@ class Arena:
     ) -> None:
         self.cast = cast = next(cast for cast in (OPEN, WALLED) if cast.has(allies, enemies))
         here = cast.field(allies, enemies)
-        self.dynamics = Dynamics(here, rules)
+        self.dynamics = Dynamics(here, here.roster, rules)
         self.n = len(allies)
         here.__dict__["start"] = np.array(at, np.float32)  # instead of the map's own grids
         values = {name: jnp.asarray(x, jnp.float32) for name, x in changes.items()}
@@ -117,7 +119,7 @@ class Arena:
         self._programs = _programs(cast, rules)
         ours, theirs = _slots(allies, cast.allies), _slots(enemies, cast.enemies)
         self._slots = np.array([*ours, *(len(cast.allies) + slot for slot in theirs)])
-        self._follows = self._spread(self.dynamics.follows[:, 0])
+        self._follows = self._spread(self.dynamics.units.follows[:, 0])
 
     def stand(self) -> Orders:
         """No ally does anything."""

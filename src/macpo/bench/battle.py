@@ -17,20 +17,24 @@ from macpo.types import PyTree
 PARALLEL = (8, 64, 512)
 MAPS = ("3s_vs_5z", "5m_vs_6m", "MMM2")
 """The paper's maps. SMAX has no MMM2."""
+RACES = ("terran", "protoss", "zerg")
+"""Of SMACv2's tasks, with five units a side. SMAX's have other kinds, and are not compared."""
 
 
 def battles(flags: Flags) -> list[Result]:
-    """Random play with masks, observations and state, on the paper's maps."""
+    """Random play with masks, observations and state, on the paper's maps and three of SMACv2's."""
     results: list[Result] = []
-    for name in MAPS:
-        env = macpo.make_env("smac-jax", map=name)
+    games = [(name, macpo.make_env("smac-jax", map=name)) for name in MAPS]
+    games += [(f"{race} 5v5", macpo.make_env("smacv2-jax", race=race)) for race in RACES]
+    for name, env in games:
         start = time.perf_counter()
         jax.jit(lambda key, env=env: random_play(env, key, 8, 8)).lower(jax.random.key(0)).compile()
         seconds = time.perf_counter() - start
-        results.append(Result(f"smac-jax {name}, compiling", seconds, "s"))
+        game = f"{env.spec.name} {name}"
+        results.append(Result(f"{game}, compiling", seconds, "s"))
         smax = _smax(name)
         for n in PARALLEL:
-            ours, title = _rate(random_play, env, n, flags), f"smac-jax {name}, {n} parallel"
+            ours, title = _rate(random_play, env, n, flags), f"{game}, {n} parallel"
             if smax is None:
                 results.append(Result(title, ours, "env steps/s", note="no SMAX to compare with"))
                 continue

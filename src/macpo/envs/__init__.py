@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from macpo.envs.predator_prey import PredatorPrey
     from macpo.envs.smac import SMAC
     from macpo.envs.smac_jax import SMACJax
+    from macpo.envs.smacv2_jax import SMACv2Jax
     from macpo.envs.two_step import TwoStep
     from macpo.types import Observation, Spec, TimeStep
 
@@ -33,6 +34,7 @@ __all__ = [
     "Observation",
     "PredatorPrey",
     "SMACJax",
+    "SMACv2Jax",
     "Spec",
     "TimeStep",
     "TwoStep",
@@ -51,6 +53,7 @@ __getattr__, __dir__ = lazy_names(
         "Observation": "macpo.types",
         "PredatorPrey": "macpo.envs.predator_prey",
         "SMACJax": "macpo.envs.smac_jax",
+        "SMACv2Jax": "macpo.envs.smacv2_jax",
         "Spec": "macpo.types",
         "TimeStep": "macpo.types",
         "TwoStep": "macpo.envs.two_step",

@@ -7,7 +7,7 @@ enemy that changed its target in that step, the wrong one of its two targets may
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -17,10 +17,18 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from macpo.envs.smac_jax.dynamics import JITTER, NOBODY, Battle
-from macpo.envs.smac_jax.environment import SMACJaxEnv, State
-from macpo.envs.smac_jax.features import NO_OP, STOP, Units, available_actions, outcome
+from macpo.envs.smac_jax.environment import SMACJaxEnv, State, units_of
+from macpo.envs.smac_jax.features import (
+    NO_OP,
+    STOP,
+    Outcome,
+    Units,
+    available_actions,
+    outcome,
+)
 from macpo.envs.smac_jax.maps import N_ACTIONS_NO_ATTACK, BattleMap
 from macpo.envs.smac_jax.units import ENERGY_MAX, ENERGY_REGENERATION, LOOPS_PER_STEP, UnitType
+from macpo.types import Spec
 
 Point: TypeAlias = tuple[float, float]
 """(x, y) in cells of the map, y upwards."""
@@ -47,6 +55,7 @@ class BattleEpisode:
     battle: Battle
     """NumPy arrays, [T+1, U] each."""
     actions: Int[np.ndarray, "T N"]
+    """As SMAC numbers them."""
     ordered: Int[np.ndarray, "T N"]
     """The unit each agent chose to attack or heal, or `NOBODY`."""
     enemy_order: Int[np.ndarray, " e"]
@@ -54,6 +63,11 @@ class BattleEpisode:
     captions: Sequence[str]
     ending: Ending | None
     """None if the last state does not end the episode."""
+    available: Callable[[int], Bool[np.ndarray, "N A"]]
+    """Which actions each agent may take in the state of that number."""
+    turned: Int[np.ndarray, "T N"] | None = None
+    """The angle, in degrees, to which an agent turns its view instead of an action, or −1; None
+    where agents see all around."""
 
     @property
     def n(self) -> int:
@@ -106,19 +120,14 @@ class BattleEpisode:
             float(self.at(self.battle.y, loop)[unit]),
         )
 
-    def available(self, step: int) -> Bool[np.ndarray, "N A"]:
-        """Which actions each agent may take in a state."""
-        numbered = np.concatenate([np.arange(self.n), self.n + self.enemy_order])
-        b = self.battle
-        rows = (b.x, b.y, b.health, b.shield, b.energy, b.cooldown)
-        return available_actions(self.map, Units(*(row[step][numbered] for row in rows)))
-
     def doing(self, agent: int, step: int) -> str:
         """What an agent does in an env step, in words; nothing after the last one."""
         if self.battle.health[step, agent] <= 0:
             return "dead"
         if step == len(self.actions):
             return ""
+        if self.turned is not None and self.turned[step, agent] >= 0:
+            return f"turns its view to {self.turned[step, agent]}°"
         action = int(self.actions[step, agent])
         if action >= len(ACTIONS):
             heals = self.map.kinds[agent].heals
@@ -185,6 +194,13 @@ def battle_episode(
     number = actions - N_ACTIONS_NO_ATTACK
     heals = np.array([kind.heals for kind in env.map.kinds[:n]])
     ordered = np.where(heals, number, n + order[np.clip(number, 0, e - 1)])
+    numbered = np.concatenate([np.arange(n), n + order])
+
+    def available(step: int) -> Bool[np.ndarray, "N A"]:
+        units = units_at(stacked.battle, step)
+        units = Units(*(row[numbered] for row in units))
+        return available_actions(env.map, env.columns, units)
+
     return BattleEpisode(
         env.map,
         stacked.battle,
@@ -192,13 +208,19 @@ def battle_episode(
         np.where(number < 0, NOBODY, ordered),
         order,
         captions,
-        _ending(env, states[-1]),
+        ending(outcome(env.map, units_at(stacked.battle, -1)), states[-1], env.spec),
+        available,
     )
 
 
-def _ending(env: SMACJaxEnv, state: State) -> Ending | None:
-    b = jax.tree.map(np.asarray, state.battle)
-    over, won = outcome(env.map, Units(b.x, b.y, b.health, b.shield, b.energy, b.cooldown))
-    if over:
-        return "VICTORY" if won else "DEFEAT" if (b.health > 0).any() else "DRAW"
-    return "TIME OUT" if int(state.t) >= env.spec.episode_limit else None
+def units_at(battle: Battle, step: int) -> Units:
+    """What the interface shows of the units in one state of a battle's arrays over time."""
+    return units_of(jax.tree.map(lambda x: x[step], battle))
+
+
+def ending(result: Outcome, state: Any, spec: Spec) -> Ending | None:
+    """How a battle ended in its last state, of which that is the outcome."""
+    if result.over:
+        alive = (np.asarray(state.battle.health) > 0).any()
+        return "VICTORY" if result.won else "DEFEAT" if alive else "DRAW"
+    return "TIME OUT" if int(state.t) >= spec.episode_limit else None

@@ -80,11 +80,15 @@ def film(
     options: FilmOptions = USUAL,
 ) -> list[Picture]:
     """`PICTURES_PER_STEP` pictures per step, in a slow film more, and one of the final state."""
+    return film_of(battle_episode(env, states, actions, captions), options)
+
+
+def film_of(episode: BattleEpisode, options: FilmOptions) -> list[Picture]:
+    """The pictures of a battle."""
     width = USUAL_WIDTH if options.width is None else options.width
-    episode = battle_episode(env, states, actions, captions)
     panel = panel_of(episode, width, options.agent)
     per_step = PICTURES_PER_STEP * (SLOWER if options.slow else 1)
-    times = [i / per_step for i in range(per_step * (len(states) - 1) + 1)]
+    times = [i / per_step for i in range(per_step * len(episode.actions) + 1)]
     views = follow(episode, panel.field, times)
     shifts = shifts_of(episode, views[::per_step], panel.field)
     stage = Stage(panel, empty_page(episode, panel), options.agent, shifts)

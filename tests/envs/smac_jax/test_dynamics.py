@@ -62,7 +62,7 @@ def test_nobody_leaves_the_ground() -> None:
 
 
 def residual_overlap(arena: Arena) -> float:
-    battle, separation = arena.battle, arena.dynamics.separation[..., 0]
+    battle, separation = arena.battle, arena.dynamics.units.separation[..., 0]
     apart = np.hypot(battle.x - battle.x[:, None], battle.y - battle.y[:, None])
     return float((separation - apart).max())
 
@@ -388,7 +388,7 @@ def test_an_enemy_medivac_does_not_begin_with_less_than_five_points_of_energy() 
 
 def test_marines_on_both_sides_of_a_mirror_win_as_often() -> None:
     here = BattleMap("mirror", ("marine",) * 5, ("marine",) * 5, 100)
-    dynamics = Dynamics(here, Rules(), computer_allies=True)
+    dynamics = Dynamics(here, here.roster, Rules(), computer_allies=True)
     n, games = 5, 400
     start = beginning(here)
     ours = jnp.arange(10) < n

@@ -39,7 +39,7 @@ def units_of(case: dict[str, Any], xp: ModuleType) -> Units:
 @every_case
 def test_available_actions_are_smacs(name: str, case: int, xp: ModuleType) -> None:
     here, record = recorded(name, case)
-    available = features.available_actions(here, units_of(record, xp))
+    available = features.available_actions(here, features.columns_of(here), units_of(record, xp))
     np.testing.assert_array_equal(available, np.array(record["avail"], bool))
 
 
@@ -48,7 +48,7 @@ def test_available_actions_are_smacs(name: str, case: int, xp: ModuleType) -> No
 def test_observations_are_smacs(name: str, case: int, xp: ModuleType) -> None:
     here, record = recorded(name, case)
     units = units_of(record, xp)
-    available = features.available_actions(here, units)
+    available = features.available_actions(here, features.columns_of(here), units)
     obs = features.observe(here, features.columns_of(here), units, available)
     assert obs.dtype == np.float32
     np.testing.assert_allclose(obs, record["obs"], rtol=0, atol=1e-6)

@@ -22,7 +22,7 @@ AVAILABLE[:, NO_OP] = False
 def battle(x: list[float], y: list[float], **changes: Any) -> Any:
     """Three marines against three, wherever they are wanted."""
     state, _ = jax.eval_shape(ENV.reset, KEY)
-    full = jnp.asarray(ENV.dynamics.health_max[:, 0])
+    full = jnp.asarray(ENV.dynamics.units.health[:, 0])
     zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), state.battle)
     return zeros._replace(
         x=jnp.array(x, jnp.float32), y=jnp.array(y, jnp.float32), health=full

@@ -21,6 +21,13 @@ CONFIGS = {name: registry.make_config("envs", name) for name in registry.discove
 CONFIGS["smac-jax on MMM2"] = registry.make_config(
     "envs", "smac-jax", map="MMM2", permute_enemies_on_reset=True
 )
+# extended partial observability, shields and beams; cones, explosions and more enemies than agents
+CONFIGS["smacv2-jax of Protoss"] = registry.make_config(
+    "envs", "smacv2-jax", race="protoss", prob_obs_enemy=0.0, action_mask=False
+)
+CONFIGS["smacv2-jax of Zerg"] = registry.make_config(
+    "envs", "smacv2-jax", race="zerg", conic_fov=True
+)
 OF_EPISODES = [*promises.BASIC, *promises.OF_EPISODES]
 OF_ENVIRONMENTS = [*promises.OF_JAX, *promises.OF_HOST[1:]]  # the first is the same
 

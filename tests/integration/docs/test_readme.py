@@ -24,6 +24,7 @@ SMALL = shlex.split("--steps 100 --batch-size 8 --test-interval 50 --test-nepiso
 SMALL_GRID = shlex.split("""--env.height 4 --env.width 4 --env.n-predators 2 --env.n-prey 2
   --env.episode-limit 6""")
 SMALL_MAP = ["--env.map", "3m"]
+SMALL_BATTLES = {"smac-jax": SMALL_MAP, "smacv2-jax": ["--env.units", "5v5"]}
 WIDTHS = {"rnn_hidden_dim": 8, "mixing_embed_dim": 4, "hypernet_embed": 8}
 WIDTHS |= {"central_mixing_embed_dim": 8}
 EXTRA = {"bench": ["memory", "--rounds", "1"], "evaluate": ["--episodes", "2"]}
@@ -51,7 +52,7 @@ def small(command: list[str]) -> list[str]:
         for word in (f"--algorithm.{option.replace('_', '-')}", str(width))
     ]
     buffer = ["--buffer-size", "8" if config.about.on_policy else "64"]
-    size = SMALL_MAP if "smac-jax" in command else SMALL_GRID
+    size = next((size for name, size in SMALL_BATTLES.items() if name in command), SMALL_GRID)
     return [*command, *SMALL, *size, *buffer, *widths]
 
 

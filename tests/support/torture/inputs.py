@@ -236,7 +236,7 @@ EXTREME = {
 }
 ENDLESS = ("--steps", "--updates-per-iteration")
 """Large values of these are right, and would never come to an end."""
-COSTLY = ("smac", "smac-jax")
+COSTLY = ("smac", "smac-jax", "smacv2-jax")
 """A minute of compiling each."""
 
 

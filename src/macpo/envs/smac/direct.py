@@ -115,7 +115,7 @@ class DirectClient:
 
     def _timestep(self, reward: Any, terminated: bool, truncated: bool, won: bool) -> TimeStep:
         battle_map, units, n = self._numbered_map, self._units, self._map.n_agents
-        available = features.available_actions(battle_map, units)
+        available = features.available_actions(battle_map, self._columns, units)
         available[:, NORTH : WEST + 1] = _moves(self._game.terrain, units, n)
         obs = features.observe(battle_map, self._columns, units, available)
         placed = _normalised(self._game.terrain, units)

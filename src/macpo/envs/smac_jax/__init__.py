@@ -8,6 +8,7 @@ from macpo.envs.smac_jax.environment import Config, SMACJax, SMACJaxEnv, State
 from macpo.envs.smac_jax.features import (
     Units,
     available_actions,
+    columns_of,
     global_state,
     observe,
     reward,
@@ -23,6 +24,7 @@ __all__ = [
     "Units",
     "available_actions",
     "battle_map",
+    "columns_of",
     "global_state",
     "observe",
     "reward",

@@ -10,17 +10,19 @@ Arrays are [U, E]: units, allies first, then the environments along the last axi
 loops, distances cells.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from array_api_compat import array_namespace
 from jaxtyping import Array, Bool, Float, Int
 
 from macpo.envs.smac_jax import orca, splash
-from macpo.envs.smac_jax.maps import BattleMap
+from macpo.envs.smac_jax.maps import BattleMap, Field
+from macpo.envs.smac_jax.roster import Column, Roster
 from macpo.envs.smac_jax.splash import in_beam, in_blast
 from macpo.envs.smac_jax.terrain import Terrain
 from macpo.envs.smac_jax.units import (
@@ -64,6 +66,9 @@ class Rules:
     """SMAClite's targeting: a target is kept while it is in range or fights back, and is sought
     only within `acquire_range` of its edge; healers are preferred, and while one lives the nearest
     enemy is chosen again each loop."""
+    nearest_each_step: bool = False
+    """SMACv2's orders: at the start of each env step, computer-controlled units without a target go
+    for the nearest opponent, wherever it is, and stay with it until it is dead."""
     orca: bool = False
     """Whether units avoid each other as SMAClite's do (`smac_jax.orca`) instead of pushing."""
 
@@ -108,31 +113,42 @@ class Orders(NamedTuple):
 
 def beginning(battle_map: BattleMap) -> Battle:
     """All units at their starts, the enemies with the order to advance."""
-    kinds, n, u = battle_map.kinds, battle_map.n_agents, len(battle_map.kinds)
     start = jnp.asarray(battle_map.start)
-    zeros, nobody = jnp.zeros(u), jnp.full(u, NOBODY, jnp.int32)
-    enemy = jnp.arange(u) >= n
+    enemy = jnp.arange(len(start)) >= battle_map.n_agents
     goal = battle_map.enemy_goal
     goal_x, goal_y = goal or (0.0, 0.0)
-    fuse = [kind.blast > 0 and kind.explodes_when_killed for kind in kinds]
-    return Battle(
-        x=start[:, 0],
-        y=start[:, 1],
-        vx=zeros,
-        vy=zeros,
-        health=jnp.array([float(kind.health) for kind in kinds]),
-        shield=jnp.array([float(kind.shield) for kind in kinds]),
-        energy=jnp.array([float(kind.energy) for kind in kinds]),
-        cooldown=zeros,
-        shield_delay=zeros,
-        windup=jnp.full(u, -1.0),
-        hit_in=zeros,
-        hit_target=nobody,
-        target=nobody,
+    return arrayed(battle_map.roster, start[:, 0], start[:, 1])._replace(
         goal_x=jnp.where(enemy, goal_x, 0.0),
         goal_y=jnp.where(enemy, goal_y, 0.0),
         walks=enemy & (goal is not None),
-        fuse=jnp.array(fuse) if any(kind.blast for kind in kinds) else None,
+    )
+
+
+def arrayed(units: Roster, x: Float[Array, " U"], y: Float[Array, " U"]) -> Battle:
+    """Fresh units of one battle at these places, without orders."""
+    zeros, nobody = jnp.zeros(len(x)), jnp.full(len(x), NOBODY, jnp.int32)
+    health, shield, energy, fused = (
+        jnp.asarray(column)[:, 0]
+        for column in (units.health, units.shield, units.energy, units.fused)
+    )
+    return Battle(
+        x=x,
+        y=y,
+        vx=zeros,
+        vy=zeros,
+        health=health,
+        shield=shield,
+        energy=energy,
+        cooldown=zeros,
+        shield_delay=zeros,
+        windup=jnp.full(len(x), -1.0),
+        hit_in=zeros,
+        hit_target=nobody,
+        target=nobody,
+        goal_x=zeros,
+        goal_y=zeros,
+        walks=zeros > 0,
+        fuse=fused if units.any(lambda kind: kind.blast) else None,
     )
 
 
@@ -145,81 +161,34 @@ class Hit(NamedTuple):
 
 
 class Dynamics:
-    """The rules on one map; `step` takes arrays with the environments last.
+    """The rules for some units on a field; `step` takes arrays with the environments last.
 
     With `computer_allies` both sides choose their own targets, which makes symmetric fights fair.
     """
 
-    def __init__(self, battle_map: BattleMap, rules: Rules, computer_allies: bool = False) -> None:
-        self.map, self.rules, self.computer_allies = battle_map, rules, computer_allies
+    def __init__(
+        self, field: Field, units: Roster, rules: Rules, computer_allies: bool = False
+    ) -> None:
+        self.map, self.units, self.rules = field, units, rules
+        self.computer_allies = computer_allies
         self.float = jnp.zeros(0).dtype
-        self.n = n = battle_map.n_agents
-        kinds = battle_map.kinds
-        u = len(kinds)
-        self.numbers = np.arange(u, dtype=np.int32)
-
-        def column(name: str) -> np.ndarray:
-            return np.array([getattr(kind, name) for kind in kinds], self.float)[:, None]
-
-        self.speed, self.acceleration = column("speed"), column("acceleration")
-        self.range, self.armour = column("range"), column("armour")
-        self.health_max, self.shield_max = column("health"), column("shield")
-        self.period, self.damage_point = column("period"), column("damage_point")
-        self.regeneration = column("regeneration")
-        self.heals = np.array([kind.heals for kind in kinds])[:, None]
-        self.sends = np.array([kind.sends for kind in kinds])[:, None]
-        self.missile_speed = np.array(
-            [[kind.missile_speed or (np.inf if kind.delay else 1.0)] for kind in kinds], self.float
+        self.n = field.n_agents
+        self.numbers = np.arange(len(units.may_be), dtype=np.int32)
+        xp = array_namespace(units.radius)
+        hunts = field.enemies_hunt & (self.numbers >= self.n)[:, None]
+        forever = hunts | rules.nearest_each_step
+        self.acquire_range = xp.where(
+            hunts, np.inf, xp.maximum(units.acquire_range, rules.acquire_range)
         )
-        self.hit_gap, self.delay = column("hit_gap"), column("delay")
-        self.blasts = column("blast") > 0
-        none = -np.inf  # no distance is within it
-        self.close_range = np.array(
-            [[none if kind.close_range is None else kind.close_range] for kind in kinds], self.float
-        )
-        self.close_damage_point = column("close_damage_point")
-        self.follows = column("speed")  # a healer does not outrun the units it heals
-        enemy = self.numbers >= n
-        heals = self.heals[:, 0]
-        for side in (~enemy, enemy):
-            slowest = self.speed[side & ~heals].min()
-            self.follows[side & heals] = np.minimum(self.follows[side & heals], slowest)
-
-        self.acquire_range = np.maximum(column("acquire_range"), rules.acquire_range)
-        self.leash = np.full((u, 1), rules.leash, self.float)
-        if battle_map.enemies_hunt:
-            self.acquire_range[n:] = self.leash[n:] = np.inf
-
-        self.radius = column("radius")
-        self.radii = self.radius[:, None] + self.radius
-        separation = column("separation")
-        flies = np.array([kind.flies for kind in kinds])
-        layer = np.array([2 if kind.strides else int(kind.flies) for kind in kinds])
-        collide = (layer[:, None] == layer) & ~np.eye(u, dtype=bool)
-        # no distance is ever below a negative one
-        self.separation = np.where(
-            collide[..., None], separation[:, None] + separation, -1e3
-        ).astype(self.float)
-        self.flies = flies[:, None]
+        self.leash = np.where(forever, np.inf, rules.leash).astype(self.float)
         # SMAClite's units may come closer to a wall (`_clearance`), and know no way round it
-        self.margin = np.where(self.flies | rules.orca, 0.0, self.radius)
+        self.margin = xp.where(units.flies | rules.orca, 0.0, units.radius)
         self.terrain = None
-        if battle_map.cells is not None:
-            self.terrain = Terrain(battle_map.cells, kinds, self.margin, guided=not rules.orca)
-        self.damage = np.array(
-            [
-                [a.damage + sum(a.bonus.get(word, 0.0) for word in b.attributes) for b in kinds]
-                for a in kinds
-            ],
-            self.float,
-        )[..., None]
-        opponents = enemy[:, None] != enemy
-        air_ok = np.array([[a.hits_air or not b.flies for b in kinds] for a in kinds])
-        patient = np.array(["biological" in kind.attributes for kind in kinds])
-        friends = ~opponents & ~np.eye(u, dtype=bool) & patient
-        self.can_target = np.where(self.heals, friends, opponents & air_ok)
-        """[U, U] whether the one can fight, or heal, the other."""
-        self.healers = tuple(int(i) for i in np.flatnonzero(self.heals))
+        if field.cells is not None:
+            self.terrain = Terrain(field.cells, units, self.margin, guided=not rules.orca)
+        heal = [i for i, kinds in enumerate(units.may_be) if any(kind.heals for kind in kinds)]
+        self.healers = tuple(_stretches(heal, self.n))
+        """Units that may be healers, as stretches of neighbours of one side."""
 
     # --- a step -------------------------------------------------------------------------------
 
@@ -242,7 +211,24 @@ class Dynamics:
             goal_y=put(battle.goal_y, orders.goal_y),
             walks=put(battle.walks, orders.walks),
         )
-        return self._aimed(battle, put(battle.target, orders.target))
+        battle = self._aimed(battle, put(battle.target, orders.target))
+        if self.rules.nearest_each_step:
+            battle = battle._replace(target=self._sent(battle))
+        return battle
+
+    def _sent(self, battle: Battle) -> Int[Array, "U E"]:
+        """The targets once the enemies without one are sent against the nearest ally; who cannot
+        hit that one stays."""
+        allies, enemies = slice(None, self.n), slice(self.n, None)
+        alive, target = battle.health > 0, battle.target
+        key = jnp.where(alive[allies], self._gap(battle, enemies, allies, edges=False), jnp.inf)
+        nearest = jnp.argmin(key, 1).astype(target.dtype)
+        can = (self.numbers[allies, None] == nearest[:, None]) & self.units.can_target[
+            enemies, allies
+        ]
+        idle = alive[enemies] & ((target[enemies] == NOBODY) | ~_of(alive, target[enemies]))
+        goes = idle & (can & alive[allies]).any(1)
+        return jnp.concatenate([target[allies], jnp.where(goes, nearest, target[enemies])])
 
     def _aimed(self, battle: Battle, target: Int[Array, "U E"]) -> Battle:
         """Set the units' targets."""
@@ -259,12 +245,12 @@ class Dynamics:
 
         fights = battle.target != NOBODY
         to_x, to_y, radius = (
-            _of(x, battle.target) for x in (battle.x, battle.y, jnp.asarray(self.radius))
+            _of(x, battle.target) for x in (battle.x, battle.y, jnp.asarray(self.units.radius))
         )
         to_x = jnp.where(fights, to_x - battle.x, 0.0)
         to_y = jnp.where(fights, to_y - battle.y, 0.0)
-        gap = jnp.sqrt(to_x * to_x + to_y * to_y) - (self.radius + radius)
-        reach = self.range + jnp.where(battle.windup >= 0, self.rules.slop, 0.0)
+        gap = jnp.sqrt(to_x * to_x + to_y * to_y) - (self.units.radius + radius)
+        reach = self.units.range + jnp.where(battle.windup >= 0, self.rules.slop, 0.0)
         in_range = fights & (gap <= reach)
 
         battle = self._move(battle, alive, fights, in_range, to_x, to_y)
@@ -279,11 +265,18 @@ class Dynamics:
 
     # --- targets ------------------------------------------------------------------------------
 
-    def _gap(self, battle: Battle, own: slice, other: slice) -> Float[Array, "k l E"]:
-        """Distances from edge to edge."""
+    def _radii(self, own: slice, other: slice) -> Column:
+        """Of pairs: the sum of both units' radii."""
+        return self.units.radius[own, None] + self.units.radius[other]
+
+    def _gap(
+        self, battle: Battle, own: slice, other: slice, edges: bool = True
+    ) -> Float[Array, "k l E"]:
+        """Distances from edge to edge, or between centres."""
         dx = battle.x[other] - battle.x[own][:, None]
         dy = battle.y[other] - battle.y[own][:, None]
-        return jnp.sqrt(dx * dx + dy * dy) - self.radii[own, other]
+        far = jnp.sqrt(dx * dx + dy * dy)
+        return far - self._radii(own, other) if edges else far
 
     def _choose(self, battle: Battle, alive: Array) -> Int[Array, "U E"]:
         """Every unit's target: the allies' as ordered, the enemies' by their own choice."""
@@ -297,11 +290,12 @@ class Dynamics:
         if self.computer_allies:
             ordered = self._choose_fight(battle, alive, target, allies, enemies)
         target = jnp.concatenate([ordered, chosen])
-        for i in self.healers:
-            if i >= self.n or self.computer_allies:
-                side = enemies if i >= self.n else allies
-                patient = self._choose_patient(battle, alive, target, fights, i, side)
-                target = jnp.where(self.numbers[:, None] == i, patient, target)
+        for own in self.healers:
+            if own.start >= self.n or self.computer_allies:
+                side = enemies if own.start >= self.n else allies
+                patient = self._choose_patient(battle, alive, target, fights, own, side)
+                patient = jnp.concatenate([target[: own.start], patient, target[own.stop :]])
+                target = jnp.where(self.units.heals, patient, target)
         return target
 
     def _choose_fight(
@@ -309,31 +303,32 @@ class Dynamics:
     ) -> Int[Array, "e E"]:
         """For each fighter of its own side, the nearest unit of the best kind on the other side."""
         rules, gap = self.rules, self._gap(battle, own, other)
-        numbers, heals = self.numbers[other, None], self.heals[other]
-        possible = self.can_target[own, other, None] & alive[other] & alive[own, None]
+        numbers, heals = self.numbers[other, None], self.units.heals[other]
+        possible = self.units.can_target[own, other] & alive[other] & alive[own, None]
         mine = target[own, None] == numbers
         aims_at_me = target[other] == self.numbers[own, None, None]
-        reach = self.range[own, None]
+        reach = self.units.range[own, None]
         if rules.nearest_each_loop:
-            near = gap + self.radii[own, other] < self.acquire_range[own, None] + self.radius[other]
+            centres = self.acquire_range[own, None] + self.units.radius[other]
+            near = gap + self._radii(own, other) < centres
             keep = mine & (aims_at_me | (gap <= reach))
             # while a healer lives on the other side, other targets there are chosen again
             keep &= ~(heals & alive[other]).any(0) | heals
             rank = jnp.where(heals, 0.0, 1e3)
             near = near | aims_at_me
         else:
-            near = gap <= np.maximum(reach, self.acquire_range[own, None])
+            near = gap <= _larger(reach, self.acquire_range[own, None])
             if rules.respond:
                 near = near | aims_at_me
-            keep = mine & (aims_at_me | (gap <= np.maximum(reach, self.leash[own, None])))
+            keep = mine & (aims_at_me | (gap <= _larger(reach, self.leash[own, None])))
             # units that cannot fight come last: healers that do not heal
             rank = jnp.where(heals & (target[other] == NOBODY), 1e3, 0.0)
-        key = jnp.where(possible & (near | keep), gap + self.radii[own, other] + rank, jnp.inf)
+        key = jnp.where(possible & (near | keep), gap + self._radii(own, other) + rank, jnp.inf)
         best = key.min(1, keepdims=True)
         chosen = jnp.where((key == best) & (key < jnp.inf), numbers, len(self.numbers)).min(1)
         chosen = jnp.where(chosen == len(self.numbers), NOBODY, chosen)
         keeps = (keep & possible).any(1)
-        if heals.any() and not rules.nearest_each_loop:
+        if self.healers and not (rules.nearest_each_loop or rules.nearest_each_step):
             kept_rank = jnp.where(keep, rank, 0.0).sum(1)
             keeps &= kept_rank <= jnp.where(possible & (gap <= reach), rank, jnp.inf).min(1)
         return jnp.where(keeps, target[own], chosen)
@@ -344,31 +339,33 @@ class Dynamics:
         alive: Array,
         target: Array,
         fights: Array,
-        healer: int,
+        own: slice,
         side: slice,
-    ) -> Int[Array, " E"]:
-        """The unit of its own side that a healer heals: lowest share of health, then nearest.
+    ) -> Int[Array, "h E"]:
+        """The unit of its own side that each healer heals: lowest share of health, then nearest.
 
         In SMAClite: lowest health, among those that are hurt or had a target a loop ago.
         """
-        rules, gap = self.rules, self._gap(battle, slice(healer, healer + 1), side)[0]
+        rules, gap = self.rules, self._gap(battle, own, side)
         numbers = self.numbers[side, None]
-        possible = self.can_target[healer, side, None] & alive[side] & alive[healer]
-        share = battle.health[side] / self.health_max[side]
+        energy = battle.energy[own, None]
+        possible = self.units.can_target[own, side] & alive[side] & alive[own, None]
+        share = battle.health[side] / self.units.health[side]
         hurt = share < 1.0
-        keep = possible & hurt & (target[healer] == numbers) & (battle.energy[healer] > 0)
+        keep = possible & hurt & (target[own, None] == numbers) & (energy > 0)
         near = hurt & (gap <= rules.heal_range)
         if rules.nearest_each_loop:
             share = battle.health[side]
-            near = gap + self.radii[healer, side] < rules.acquire_range + self.radius[healer]
+            centres = rules.acquire_range + self.units.radius[own, None]
+            near = gap + self._radii(own, side) < centres
             near &= hurt | fights[side]
-        begins = battle.energy[healer] >= rules.heal_least_energy
+        begins = energy >= rules.heal_least_energy
         # a thousandth of health weighs as much as the map is wide: distance settles ties only
         key = jnp.where(possible & near & begins, share * 1e4 + gap * 1e-2, jnp.inf)
-        best = key.min(0)
-        chosen = jnp.where((key == best) & (key < jnp.inf), numbers, len(self.numbers)).min(0)
+        best = key.min(1, keepdims=True)
+        chosen = jnp.where((key == best) & (key < jnp.inf), numbers, len(self.numbers)).min(1)
         chosen = jnp.where(chosen == len(self.numbers), NOBODY, chosen)
-        return jnp.where(keep.any(0), target[healer], chosen)
+        return jnp.where(keep.any(1), target[own], chosen)
 
     # --- where to go --------------------------------------------------------------------------
 
@@ -388,13 +385,14 @@ class Dynamics:
         if self.terrain is not None:  # a move of an ally is short, and goes straight
             seeks = fights | (self.numbers >= self.n)[:, None]
             to_x, to_y = self.terrain.towards(battle.x, battle.y, to_x, to_y, seeks)
-        goes = alive & (walks | (fights & ~in_range & (battle.windup < 0))) & (self.speed > 0)
+        goes = alive & (walks | (fights & ~in_range & (battle.windup < 0)))
+        goes &= self.units.speed > 0
         far = jnp.sqrt(to_x * to_x + to_y * to_y)
-        speed = jnp.where(walks, self.follows, self.speed)
+        speed = jnp.where(walks, self.units.follows, self.units.speed)
         pace = speed if self.rules.orca else jnp.minimum(speed, far)  # SMAClite's overshoot a goal
         scale = jnp.where(goes, pace, 0.0) / jnp.maximum(far, _TINY)
         vx, vy = to_x * scale, to_y * scale
-        if self.flies.any():
+        if self.units.any(lambda kind: kind.flies):
             vx, vy = self._accelerated(battle, vx, vy)
         if self.rules.orca:
             vx, vy = self._avoiding(battle, alive, speed, vx, vy)
@@ -420,7 +418,7 @@ class Dynamics:
         """The velocity nearest to (vx, vy) that a loop's acceleration reaches."""
         by_x, by_y = vx - battle.vx, vy - battle.vy
         wanted = jnp.sqrt(by_x * by_x + by_y * by_y)
-        scale = jnp.minimum(1.0, self.acceleration / jnp.maximum(wanted, _TINY))
+        scale = jnp.minimum(1.0, self.units.acceleration / jnp.maximum(wanted, _TINY))
         return battle.vx + by_x * scale, battle.vy + by_y * scale
 
     def _avoiding(
@@ -428,15 +426,15 @@ class Dynamics:
     ) -> tuple[Array, Array]:
         """ORCA's velocities for these; neighbours are units about to be touched."""
         place = battle.x + 1j * battle.y
-        reach = (self.radius.max() + self.radius)[:, None]
+        reach = (self.units.radius.max() + self.units.radius)[:, None]
         near = jnp.abs(place - place[:, None]) <= reach
-        near &= alive[:, None] & alive & (self.separation > 0)
+        near &= alive[:, None] & alive & (self.units.separation > 0)
         velocity = orca.avoid(
             place,
             battle.vx + 1j * battle.vy,
             vx + 1j * vy,
             speed,
-            jnp.asarray(self.separation),
+            jnp.asarray(self.units.separation),
             near,
             self._clearance(battle),
         )
@@ -454,9 +452,9 @@ class Dynamics:
         else:
             left, right, bottom, top = self.terrain.stretch(x, y)
         to_wall = jnp.stack([x - left, right - x, y - bottom, top - y], 1)
-        free = jnp.maximum(to_wall - self.radius[:, None], 0.0)
+        free = jnp.maximum(to_wall - self.units.radius[:, None], 0.0)
         by_centre = (np.arange(4) >= 2)[:, None] & (free > 0)
-        return jnp.where(self.flies[:, None], jnp.inf, jnp.where(by_centre, to_wall, free))
+        return jnp.where(self.units.flies[:, None], jnp.inf, jnp.where(by_centre, to_wall, free))
 
     def _apart(
         self, battle: Battle, alive: Array, mobility: Array, vx: Array, vy: Array
@@ -476,7 +474,7 @@ class Dynamics:
             dx, dy = x[:, None] - x, y[:, None] - y
             far = jnp.sqrt(dx * dx + dy * dy)
             dx = jnp.where(far < _TINY, side[:, None], dx)
-            push = jnp.maximum(self.separation - far, 0.0) * share / jnp.maximum(far, 1e-3)
+            push = jnp.maximum(self.units.separation - far, 0.0) * share / jnp.maximum(far, 1e-3)
             turn = dx * vy[:, None] - dy * vx[:, None]  # > 0: its path passes the other on one side
             # a unit heading straight at standing ones passes all of them on the same side: passing
             # each on its nearer side would lead into the gap between two and trap it there
@@ -487,7 +485,7 @@ class Dynamics:
             by_x, by_y = _summed(push * (dx - along * dy), push * (dy + along * dx))
             vx, vy = vx + by_x, vy + by_y
             fast = jnp.sqrt(vx * vx + vy * vy)
-            scale = jnp.minimum(1.0, self.speed / jnp.maximum(fast, _TINY))
+            scale = jnp.minimum(1.0, self.units.speed / jnp.maximum(fast, _TINY))
             vx, vy = vx * scale, vy * scale
         return battle.x + vx, battle.y + vy
 
@@ -495,17 +493,17 @@ class Dynamics:
 
     def _tick(self, battle: Battle) -> Battle:
         """Let a loop pass: weapons cool down, shields, energy and Zerg regenerate."""
-        if self.regeneration.any():
-            healed = jnp.minimum(battle.health + self.regeneration, self.health_max)
+        if self.units.any(lambda kind: kind.regeneration):
+            healed = jnp.minimum(battle.health + self.units.regeneration, self.units.health)
             battle = battle._replace(health=jnp.where(battle.health > 0, healed, battle.health))
         delay = jnp.maximum(battle.shield_delay - 1.0, 0.0)
         regained = jnp.where((delay == 0) & (battle.health > 0), SHIELD_REGENERATION, 0.0)
         return battle._replace(
             cooldown=jnp.where(battle.cooldown > 0, battle.cooldown - 1.0, 0.0),
             shield_delay=delay,
-            shield=jnp.minimum(battle.shield + regained, self.shield_max),
+            shield=jnp.minimum(battle.shield + regained, self.units.shield),
             energy=jnp.where(
-                self.heals, jnp.minimum(battle.energy + ENERGY_REGENERATION, ENERGY_MAX), 0.0
+                self.units.heals, jnp.minimum(battle.energy + ENERGY_REGENERATION, ENERGY_MAX), 0.0
             ),
             windup=jnp.where(battle.windup >= 0, jnp.maximum(battle.windup - 1.0, 0.0), -1.0),
             hit_in=battle.hit_in - 1.0,
@@ -519,32 +517,33 @@ class Dynamics:
         The rest of the loop in which a weapon becomes ready counts towards its next shot, except in
         SMAClite.
         """
-        ready &= ~self.heals
-        sends, damage_point = self.sends, self.damage_point
-        if np.isfinite(self.close_range).any():
-            close = gap <= self.close_range
+        ready &= ~self.units.heals
+        sends, damage_point = self.units.sends, self.units.damage_point
+        if self.units.any(lambda kind: kind.close_range is not None):
+            close = gap <= self.units.close_range
             sends = sends & ~close
-            damage_point = jnp.where(close, self.close_damage_point, damage_point)
+            damage_point = jnp.where(close, self.units.close_damage_point, damage_point)
         begun = battle.windup >= 0
         begins = ready & (battle.cooldown <= 0) & ~begun
         windup = jnp.where(begins, damage_point, battle.windup)
         goes_off = ready & (begun | begins) & (windup == 0)
         left = jnp.maximum(battle.cooldown, 0.0) if self.rules.orca else battle.cooldown
-        cooldown = jnp.where(begins, left + self.period + noise, battle.cooldown)
+        cooldown = jnp.where(begins, left + self.units.period + noise, battle.cooldown)
         escaped = begun & ~ready  # the target has left the range by more than the slop
         cooldown = jnp.where(escaped, 0.0, cooldown)
         arrives = (battle.hit_target != NOBODY) & (battle.hit_in <= 0)
         at_once = goes_off & ~sends
         if battle.fuse is not None:
-            bursts = goes_off & self.blasts
+            bursts = goes_off & self.units.blasts
             at_once &= ~bursts
             battle = battle._replace(
                 health=jnp.where(bursts, 0.0, battle.health), fuse=battle.fuse | bursts
             )
         lands_on = jnp.where(at_once, battle.target, NOBODY)
         lands_on = jnp.where(arrives, battle.hit_target, lands_on)
-        later = goes_off & (sends | (self.hit_gap > 0))
-        flight = jnp.where(sends, gap / self.missile_speed + self.delay, self.hit_gap)
+        later = goes_off & (sends | (self.units.hit_gap > 0))
+        flight = gap / self.units.missile_speed + self.units.delay
+        flight = jnp.where(sends, flight, self.units.hit_gap)
         hit_target = jnp.where(arrives, NOBODY, battle.hit_target)
         return battle._replace(
             windup=jnp.where(goes_off | escaped, -1.0, windup),
@@ -558,23 +557,26 @@ class Dynamics:
         lands_on = _kept(lands_on)
 
         def hits() -> Iterator[Hit]:
-            for i, kind in enumerate(self.map.kinds):
-                if kind.heals or kind.blast:
+            for i, kinds in enumerate(self.units.may_be):
+                if all(kind.heals or kind.blast for kind in kinds):
                     continue
                 lands = lands_on[i] == self.numbers[self._opponents(i), None]
-                if kind.beam:
-                    lands = (lands_on[i] != NOBODY) & self._in_beam(battle, i, lands)
+                for beam in {kind.beam for kind in kinds if kind.beam}:
+                    along = (lands_on[i] != NOBODY) & self._in_beam(battle, i, lands, beam)
+                    lands = jnp.where(self.units.beams[i], along, lands)
                 yield Hit(i, lands)
 
         return self._struck(battle, hits())
 
-    def _in_beam(self, battle: Battle, i: int, target: Bool[Array, "k E"]) -> Bool[Array, "k E"]:
+    def _in_beam(
+        self, battle: Battle, i: int, target: Bool[Array, "k E"], length: float
+    ) -> Bool[Array, "k E"]:
         """Who of the other side is on the line of unit i's shot at the one that is `target`."""
         others = self._others(battle, i)
         at_x, at_y = (jnp.where(target, place, 0.0).sum(0) for place in (others.x, others.y))
-        beam = self.map.kinds[i].beam
-        hit = in_beam(others, (battle.x[i], battle.y[i]), (at_x, at_y), beam, self.rules.orca)
-        return (hit & self.can_target[i, self._opponents(i), None]) | target
+        source = battle.x[i], battle.y[i]
+        hit = in_beam(others, source, (at_x, at_y), length, self.rules.orca)
+        return (hit & self.units.can_target[i, self._opponents(i)]) | target
 
     def _explode(self, battle: Battle) -> Battle:
         """The explosions of units that died with a fuse; whom they kill explodes a loop later."""
@@ -582,11 +584,11 @@ class Dynamics:
         lit = _kept(battle.fuse & (battle.health <= 0))
 
         def hits() -> Iterator[Hit]:
-            for i, kind in enumerate(self.map.kinds):
-                if kind.blast:
-                    others, possible = self._others(battle, i), self.can_target[i]
-                    near = in_blast(others, (battle.x[i], battle.y[i]), kind.blast)
-                    yield Hit(i, lit[i] & near & possible[self._opponents(i), None])
+            for i, kinds in enumerate(self.units.may_be):
+                for blast in {kind.blast for kind in kinds if kind.blast}:
+                    others, possible = self._others(battle, i), self.units.can_target[i]
+                    near = in_blast(others, (battle.x[i], battle.y[i]), blast)
+                    yield Hit(i, lit[i] & near & possible[self._opponents(i)])
 
         return self._struck(battle, hits())._replace(fuse=battle.fuse & ~lit)
 
@@ -596,25 +598,26 @@ class Dynamics:
 
     def _others(self, battle: Battle, i: int) -> splash.Units:
         side = self._opponents(i)
-        return splash.Units(battle.x[side], battle.y[side], self.radius[side])
+        return splash.Units(battle.x[side], battle.y[side], self.units.radius[side])
 
     def _struck(self, battle: Battle, hits: Iterable[Hit]) -> Battle:
         """The battle after hits, one after another: shields absorb first, health loses the rest
         minus armour."""
         n = self.n
-        shields = bool(self.shield_max.any())
+        shields = self.units.any(lambda kind: kind.shield)
         health = [battle.health[:n], battle.health[n:]]
         shield = [battle.shield[:n], battle.shield[n:]]
         hit = [jnp.zeros(part.shape, bool) for part in health]
         for i, lands in hits:
-            kind, side = self.map.kinds[i], self._opponents(i)
+            kinds, side = self.units.may_be[i], self._opponents(i)
             k = 0 if i >= n else 1  # the side that it shoots at
             hit[k] |= lands
-            for _ in range(kind.hits if kind.hit_gap == 0 else 1):
-                force = jnp.where(lands, self.damage[i, side], 0.0)
+            for blow in range(max(kind.blows for kind in kinds)):
+                strikes = lands & (self.units.blows[i] > blow)
+                force = jnp.where(strikes, self.units.damage[i, side], 0.0)
                 absorbed = jnp.minimum(shield[k], force) if shields else 0.0
                 shield[k] = shield[k] - absorbed
-                wound = jnp.maximum(force - absorbed - self.armour[side], MINIMUM_DAMAGE)
+                wound = jnp.maximum(force - absorbed - self.units.armour[side], MINIMUM_DAMAGE)
                 health[k] = health[k] - jnp.where(force > absorbed, wound, 0.0)
         battle = battle._replace(health=_kept(jnp.concatenate(health)))
         if not shields:
@@ -625,16 +628,27 @@ class Dynamics:
         )
 
     def _heal(self, battle: Battle, ready: Array) -> Battle:
-        """Every healer in reach of its patient turns energy into health."""
+        """Every healer in reach of its patient turns energy into health.
+
+        Where several heal one patient, each gives what those with lower numbers leave to be healed.
+        """
         per_health = self.rules.energy_per_health
         health, energy = battle.health, battle.energy
-        for i in self.healers:
-            patient = (battle.target[i] == self.numbers[:, None]) & ready[i] & (health > 0)
-            most = jnp.minimum(HEAL, energy[i] / per_health)
-            given = jnp.where(patient, jnp.minimum(self.health_max - health, most), 0.0)
-            health = health + given
-            spent = given.sum(0) * per_health
-            energy = energy - jnp.where(self.numbers[:, None] == i, spent, 0.0)
+        for own in self.healers:
+            side = slice(self.n, None) if own.start >= self.n else slice(None, self.n)
+            patient = battle.target[own, None] == self.numbers[side, None]
+            patient &= ready[own, None] & (health[side] > 0) & self.units.heals[own, None]
+            most = jnp.minimum(HEAL, energy[own] / per_health)
+            offered = jnp.where(patient, most[:, None], 0.0)  # [h, side, E]
+            missing = self.units.health[side] - health[side]
+            if len(offered) > 1:
+                missing = missing - (jnp.cumsum(offered, 0) - offered)
+            given = jnp.clip(missing, 0.0, offered)
+            healed = health[side] + given.sum(0)
+            before, after = health[: side.start or 0], health[side.stop or len(health) :]
+            health = jnp.concatenate([before, healed, after])
+            left = energy[own] - given.sum(1) * per_health
+            energy = jnp.concatenate([energy[: own.start], left, energy[own.stop :]])
         return battle._replace(health=health, energy=energy)
 
     def _bury(self, battle: Battle) -> Battle:
@@ -643,11 +657,24 @@ class Dynamics:
         return battle._replace(
             health=jnp.maximum(battle.health, 0.0),
             shield=jnp.where(alive, battle.shield, 0.0),
-            hit_target=jnp.where(alive | self.sends, battle.hit_target, NOBODY),
+            hit_target=jnp.where(alive | self.units.sends, battle.hit_target, NOBODY),
             windup=jnp.where(alive, battle.windup, -1.0),
             vx=jnp.where(alive, battle.vx, 0.0),
             vy=jnp.where(alive, battle.vy, 0.0),
         )
+
+
+def _stretches(units: Sequence[int], n: int) -> Iterator[slice]:
+    """Ascending numbers of units as slices, none of both sides."""
+    start = 0
+    for k, i in enumerate(units, 1):
+        if k == len(units) or units[k] != i + 1 or units[k] == n:
+            yield slice(units[start], i + 1)
+            start = k
+
+
+def _larger(a: Column, b: Column) -> Column:
+    return array_namespace(a).maximum(a, b)
 
 
 def _of(x: Array, unit: Int[Array, "U E"]) -> Array:

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.experimental import checkify
-from jaxtyping import Array, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
 from macpo.bounds import Bounds, NonNegative, check_fields
 from macpo.envs.base import Environment, first_step
@@ -125,7 +125,7 @@ class SMACJaxEnv(Environment):
             config.reward_sparse, config.reward_only_positive, config.reward_regeneration
         )
         self.columns = features.columns_of(here)
-        self.dynamics = Dynamics(here, rules)
+        self.dynamics = Dynamics(here, here.roster, rules)
         self.spec = Spec(
             name="smac-jax",
             n_agents=here.n_agents,
@@ -137,7 +137,7 @@ class SMACJaxEnv(Environment):
         )
         self._step = env_axis_last(self.dynamics.step)
         self._shields = np.flatnonzero([kind.shield > 0 for kind in here.kinds])
-        self._heals = self.dynamics.heals[: here.n_agents, 0]
+        self._heals = here.roster.heals[: here.n_agents, 0]
 
     # --- the environment contract -------------------------------------------------------------
 
@@ -174,9 +174,9 @@ class SMACJaxEnv(Environment):
             state.enemy_order,
             state.illegal_actions + (~legal & (before.health[:n] > 0)).sum(),
         )
-        units = _units(battle)
+        units = units_of(battle)
         over, _ = features.outcome(self.map, units)
-        reward = features.reward(self.map, _units(before), units, self.rewards)
+        reward = features.reward(self.map, units_of(before), units, self.rewards)
         truncated = (after.t >= self.spec.episode_limit) & ~over
         return after, TimeStep(
             self.observe(after), reward.astype(jnp.float32), over, truncated, self._info(after)
@@ -211,7 +211,7 @@ class SMACJaxEnv(Environment):
         columns = jax.tree.map(jnp.asarray, self.columns)
         if encoded.enemy_order is not None:
             units, columns = (self._renumbered(x, encoded.enemy_order) for x in (units, columns))
-        available = features.available_actions(self.map, units)
+        available = features.available_actions(self.map, columns, units)
         return Observation(
             features.observe(self.map, columns, units, available),
             features.global_state(self.map, columns, units, encoded.last_actions),
@@ -221,10 +221,10 @@ class SMACJaxEnv(Environment):
     # --- its parts ----------------------------------------------------------------------------
 
     def _available(self, state: State) -> Array:
-        units = _units(state.battle)
+        units = units_of(state.battle)
         if state.enemy_order is not None:
             units = self._renumbered(units, state.enemy_order)
-        return features.available_actions(self.map, units)
+        return features.available_actions(self.map, self.columns, units)
 
     def _renumbered(self, per_unit: Any, order: Array) -> Any:
         """Rows of the enemies in the order in which the agents see them."""
@@ -233,28 +233,15 @@ class SMACJaxEnv(Environment):
 
     def _orders(self, state: State, actions: Int[Array, " N"]) -> Orders:
         """The allies' orders; an agent that cannot hit the chosen target keeps its last order."""
-        battle, n = state.battle, self.map.n_agents
+        n = self.map.n_agents
         number = actions - N_ACTIONS_NO_ATTACK
         target = n + number
         if state.enemy_order is not None:
             target = n + state.enemy_order[jnp.maximum(number, 0)]
         target = jnp.where(self._heals, number, target)
         aims = actions >= N_ACTIONS_NO_ATTACK
-        numbers = np.arange(len(self.map.kinds))
-        can = ((target[:, None] == numbers) & self.dynamics.can_target[:n]).any(1)
-        rejected = aims & ~can
-        moves = (actions >= NORTH) & (actions <= WEST)
-        way = jnp.asarray(MOVES)[jnp.clip(actions - NORTH, 0, 3)] * MOVE_AMOUNT
-        order = Orders(
-            target=jnp.where(aims, target, NOBODY).astype(jnp.int32),
-            goal_x=battle.x[:n] + way[:, 0],
-            goal_y=battle.y[:n] + way[:, 1],
-            walks=moves,
-        )
-        standing = Orders(
-            *(x[:n] for x in (battle.target, battle.goal_x, battle.goal_y, battle.walks))
-        )
-        return jax.tree.map(lambda new, old: jnp.where(rejected, old, new), order, standing)
+        rejected = aims & ~at_target(self.dynamics.units.can_target[:n, :, 0], target)
+        return orders_of(state.battle, actions, jnp.where(aims, target, NOBODY), rejected)
 
     def _scattered(self, key: PRNGKeyArray, battle: Battle) -> Battle:
         """Starts shifted a little (into no wall), and agents of a kind renumbered by position."""
@@ -271,14 +258,42 @@ class SMACJaxEnv(Environment):
 
     def _info(self, state: State) -> dict[str, Array]:
         """SMAC's own: whether the battle was won, and how many units died."""
-        n, fallen = self.map.n_agents, state.battle.health <= 0
-        _, won = features.outcome(self.map, _units(state.battle))
-        return {
-            "battle_won": won.astype(jnp.float32),
-            "dead_allies": fallen[:n].sum(dtype=jnp.float32),
-            "dead_enemies": fallen[n:].sum(dtype=jnp.float32),
-        }
+        _, won = features.outcome(self.map, units_of(state.battle))
+        return info_of(state.battle, self.map.n_agents, won)
 
 
-def _units(battle: Battle) -> Units:
+def at_target(pairs: Array, target: Int[Array, " N"]) -> Array:
+    """[N] the entry of [N, U] for each agent's target; False for `NOBODY`."""
+    return ((target[:, None] == np.arange(pairs.shape[1])) & pairs).any(1)
+
+
+def orders_of(
+    battle: Battle, actions: Int[Array, " N"], target: Int[Array, " N"], kept: Bool[Array, " N"]
+) -> Orders:
+    """Orders to move, to stop, or to go for a target, but for agents whose last order is `kept`."""
+    n = len(actions)
+    moves = (actions >= NORTH) & (actions <= WEST)
+    way = jnp.asarray(MOVES)[jnp.clip(actions - NORTH, 0, 3)] * MOVE_AMOUNT
+    order = Orders(
+        target=target.astype(jnp.int32),
+        goal_x=battle.x[:n] + way[:, 0],
+        goal_y=battle.y[:n] + way[:, 1],
+        walks=moves,
+    )
+    standing = Orders(*(x[:n] for x in (battle.target, battle.goal_x, battle.goal_y, battle.walks)))
+    return jax.tree.map(lambda new, old: jnp.where(kept, old, new), order, standing)
+
+
+def info_of(battle: Battle, n: int, won: Array) -> dict[str, Array]:
+    """Whether the battle was won, and how many units died; the first n are the allies."""
+    fallen = battle.health <= 0
+    return {
+        "battle_won": won.astype(jnp.float32),
+        "dead_allies": fallen[:n].sum(dtype=jnp.float32),
+        "dead_enemies": fallen[n:].sum(dtype=jnp.float32),
+    }
+
+
+def units_of(battle: Battle) -> Units:
+    """What the interface shows of a battle's units."""
     return Units(battle.x, battle.y, battle.health, battle.shield, battle.energy, battle.cooldown)

@@ -1,6 +1,7 @@
 """SMAC's observations, global state, available actions and rewards, for the model and the game.
 
 Written to the array API: NumPy arrays from the real game, JAX arrays inside a compiled program.
+`smacv2_jax` makes SMACv2's of them: ranges by kind in `Columns`, other rules of who sees whom.
 Every number, comparison and oddity is SMAC's (constructor defaults), so that a policy moves between
 the two unchanged:
 
@@ -11,6 +12,7 @@ the two unchanged:
 * damage that enemies regenerate is rewarded as if it had been dealt to them.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -23,6 +25,7 @@ from macpo.envs.smac_jax.maps import (
     REWARD_KILL,
     REWARD_WIN,
     BattleMap,
+    Field,
 )
 from macpo.envs.smac_jax.units import ENERGY_MAX
 
@@ -51,11 +54,18 @@ class Units(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """Constants of each unit's kind in observations, [U] each, [U, types] for the last."""
+    """Constants of each unit's kind, [U] each, [U, types] for `one_hot`."""
 
     health_max: Array
     shield_max: Array
     one_hot: Array
+    heals: Array
+    ready_max: Array
+    """Divisor of its cooldown in the state, or of its energy if it heals."""
+    sight: Array
+    """Cells within which it sees, as an agent."""
+    reach: Array
+    """Cells within which it may choose a target, as an agent."""
 
 
 def columns_of(battle_map: BattleMap) -> Columns:
@@ -67,42 +77,61 @@ def columns_of(battle_map: BattleMap) -> Columns:
         # 1 avoids a division by 0; units without a shield have no such column
         np.array([kind.shield or 1.0 for kind in kinds], np.float32),
         one_hot.astype(np.float32),
+        np.array([kind.heals for kind in kinds]),
+        np.array([ENERGY_MAX if k.heals else k.state_cooldown for k in kinds], np.float32),
+        np.full(len(kinds), SIGHT, np.float32),
+        np.full(len(kinds), REACH, np.float32),
     )
 
 
-def available_actions(battle_map: BattleMap, units: Units) -> Array:
-    """[N, A] whether each agent may take each action."""
+def available_actions(
+    field: Field, columns: Columns, units: Units, near: Array | None = None
+) -> Array:
+    """[N, A] whether each agent may take each action.
+
+    `near` [N, U] is whom it may choose as a target; by default, all within its reach.
+    """
     xp = array_namespace(units.x)
-    n = battle_map.n_agents
+    n = field.n_agents
     alive = units.health > 0
-    near = _distance(units, n) <= REACH
-    heals = np.array([kind.heals for kind in battle_map.kinds[:n]])
-    attack = near[:, n:] & alive[n:]
+    within = distances(units, n) <= xp.asarray(columns.reach)[:n, None] if near is None else near
+    attack = within[:, n:] & alive[n:]
     targets = attack
-    if heals.any():
-        room = battle_map.n_enemies - n
-        heal = (near[:, :n] & alive[:n] & xp.asarray(~heals))[:, : battle_map.n_enemies]
+    if field.has_healers:
+        room, heals = field.n_enemies - n, xp.asarray(columns.heals)[:n]
+        heal = (within[:, :n] & alive[:n] & ~heals)[:, : field.n_enemies]
         heal = xp.concat([heal, xp.zeros((n, max(room, 0)), dtype=xp.bool)], axis=1)
-        targets = xp.where(xp.asarray(heals)[:, None], heal, attack)
-    moves = [walkable(battle_map, units.x[:n] + x, units.y[:n] + y) for x, y in _probes()]
+        targets = xp.where(heals[:, None], heal, attack)
+    moves = [walkable(field, units.x[:n] + x, units.y[:n] + y) for x, y in _probes()]
     living = alive[:n]
     active = xp.stack([living, *(living & move for move in moves)], axis=1)
     return xp.concat([~living[:, None], active, targets & living[:, None]], axis=1)
 
 
-def observe(battle_map: BattleMap, columns: Columns, units: Units, available: Array) -> Array:
-    """[N, O] each agent's observation."""
+def observe(
+    field: Field,
+    columns: Columns,
+    units: Units,
+    available: Array,
+    visible: Array | None = None,
+    own_columns: Sequence[Array] = (),
+) -> Array:
+    """[N, O] each agent's observation.
+
+    `visible` [N, U] is whom it sees; by default, the living within its sight. `own_columns` [N] are
+    further ones of its own row, before its kind.
+    """
     xp = array_namespace(units.x)
-    n, e = battle_map.n_agents, battle_map.n_enemies
+    n, e = field.n_agents, field.n_enemies
     alive = units.health > 0
-    distance = _distance(units, n)
-    visible = (distance < SIGHT) & alive & alive[:n, None]
+    distance, sight = distances(units, n), xp.asarray(columns.sight)[:n, None]
+    sees = (distance < sight) & alive & alive[:n, None] if visible is None else visible
     place = [
-        distance / SIGHT,
-        (units.x - units.x[:n, None]) / SIGHT,
-        (units.y - units.y[:n, None]) / SIGHT,
+        distance / sight,
+        (units.x - units.x[:n, None]) / sight,
+        (units.y - units.y[:n, None]) / sight,
     ]
-    own = _kind(battle_map, columns, units, slice(None, n), battle_map.ally_shields)
+    own = _kind(field, columns, units, slice(None, n), field.ally_shields)
     allies = xp.stack(
         [
             xp.ones((n, n), dtype=xp.float32),
@@ -112,8 +141,8 @@ def observe(battle_map: BattleMap, columns: Columns, units: Units, available: Ar
         axis=-1,
     )
     others = np.array([[j for j in range(n) if j != i] for i in range(n)], np.int32).reshape(n, -1)
-    allies = xp.where(visible[:, :n, None], allies, 0.0)[np.arange(n)[:, None], others]
-    kind = _kind(battle_map, columns, units, slice(n, None), battle_map.enemy_shields)
+    allies = xp.where(sees[:, :n, None], allies, 0.0)[np.arange(n)[:, None], others]
+    kind = _kind(field, columns, units, slice(n, None), field.enemy_shields)
     enemies = xp.stack(
         [
             xp.astype(available[:, N_ACTIONS_NO_ATTACK:], xp.float32),
@@ -122,30 +151,37 @@ def observe(battle_map: BattleMap, columns: Columns, units: Units, available: Ar
         ],
         axis=-1,
     )
-    enemies = xp.where(visible[:, n:, None], enemies, 0.0)
+    enemies = xp.where(sees[:, n:, None], enemies, 0.0)
     moves = xp.astype(available[:, NORTH : WEST + 1], xp.float32)
-    rows = [moves, xp.reshape(enemies, (n, -1)), xp.reshape(allies, (n, -1)), xp.stack(own, axis=1)]
+    own = xp.stack(_with(field, own, own_columns), axis=1)
+    rows = [moves, xp.reshape(enemies, (n, -1)), xp.reshape(allies, (n, -1)), own]
     return xp.where(alive[:n, None], xp.concat(rows, axis=1), 0.0)
 
 
 def global_state(
-    battle_map: BattleMap, columns: Columns, units: Units, last_actions: Array
+    field: Field,
+    columns: Columns,
+    units: Units,
+    last_actions: Array,
+    own_columns: Sequence[Array] = (),
 ) -> Array:
-    """[S] the whole battle; `last_actions` [N] is −1 before the first step."""
+    """[S] the whole battle; `last_actions` [N] is −1 before the first step.
+
+    `own_columns` [N] are further ones of the allies, before their kind.
+    """
     xp = array_namespace(units.x)
-    n = battle_map.n_agents
+    n = field.n_agents
     alive = units.health > 0
-    kinds = battle_map.kinds[:n]
     # a shooter shows its cooldown, a healer its energy
-    scale = np.array([ENERGY_MAX if k.heals else k.state_cooldown for k in kinds], np.float32)
-    heals = np.array([kind.heals for kind in kinds])
-    ready = xp.where(xp.asarray(heals), units.energy[:n], units.cooldown[:n]) / xp.asarray(scale)
+    heals, ready_max = (xp.asarray(x)[:n] for x in (columns.heals, columns.ready_max))
+    ready = xp.where(heals, units.energy[:n], units.cooldown[:n]) / ready_max
     x, y = (units.x - SIZE / 2) / SIZE, (units.y - SIZE / 2) / SIZE
-    health, *rest = _kind(battle_map, columns, units, slice(None, n), battle_map.ally_shields)
+    own = _kind(field, columns, units, slice(None, n), field.ally_shields)
+    health, *rest = _with(field, own, own_columns)
     allies = xp.stack([health, ready, x[:n], y[:n], *rest], axis=1)
-    health, *rest = _kind(battle_map, columns, units, slice(n, None), battle_map.enemy_shields)
+    health, *rest = _kind(field, columns, units, slice(n, None), field.enemy_shields)
     enemies = xp.stack([health, x[n:], y[n:], *rest], axis=1)
-    numbers = xp.arange(battle_map.n_actions, dtype=last_actions.dtype)
+    numbers = xp.arange(field.n_actions, dtype=last_actions.dtype)
     last = xp.astype(last_actions[:, None] == numbers, xp.float32)
     rows = [xp.where(alive[:n, None], allies, 0.0), xp.where(alive[n:, None], enemies, 0.0), last]
     return xp.concat([xp.reshape(row, (-1,)) for row in rows])
@@ -156,7 +192,7 @@ def visibility(battle_map: BattleMap, units: Units) -> Array:
     n = battle_map.n_agents
     alive = units.health > 0
     other = np.arange(n)[:, None] != np.arange(len(battle_map.kinds))
-    return (_distance(units, n) < SIGHT) & alive & alive[:n, None] & other
+    return (distances(units, n) < SIGHT) & alive & alive[:n, None] & other
 
 
 class Outcome(NamedTuple):
@@ -210,7 +246,7 @@ def reward(
         total = xp.where(won, 1.0, xp.where(over, -1.0, 0.0))
         draw = ~xp.any(after.health > 0)
         return xp.where(draw, 0.0, total) / battle_map.reward_divisor
-    lost = _endurance(before) - _endurance(after)
+    lost = endurance(before) - endurance(after)
     fell = xp.astype((before.health > 0) & ~(after.health > 0), xp.float32)
     damage = lost[n:] if choices.regeneration else xp.maximum(lost[n:], xp.zeros_like(lost[n:]))
     total = xp.sum(damage) + REWARD_KILL * xp.sum(fell[n:])
@@ -221,12 +257,13 @@ def reward(
     return (total + REWARD_WIN * xp.astype(won, xp.float32)) / battle_map.reward_divisor
 
 
-def _endurance(units: Units) -> Array:
+def endurance(units: Units) -> Array:
+    """[U] health and shield of the living."""
     xp = array_namespace(units.x)
     return xp.where(units.health > 0, units.health + units.shield, 0.0)
 
 
-def _distance(units: Units, n: int) -> Array:
+def distances(units: Units, n: int) -> Array:
     """[N, U] distances between the centres of agents and all units."""
     xp = array_namespace(units.x)
     x, y = units.x - units.x[:n, None], units.y - units.y[:n, None]
@@ -237,22 +274,26 @@ def _probes() -> list[tuple[float, float]]:
     return [(_PROBE * x, _PROBE * y) for x, y in MOVES]
 
 
-def walkable(battle_map: BattleMap, x: Array, y: Array) -> Array:
+def walkable(field: Field, x: Array, y: Array) -> Array:
     """Whether the ground at these points is walkable."""
-    (left, right), (bottom, top) = battle_map.walkable
+    (left, right), (bottom, top) = field.walkable
     inside = (x >= left) & (x < right) & (y >= bottom) & (y < top)
-    if battle_map.ground is None:
+    if field.ground is None:
         return inside
     xp = array_namespace(x)
-    return inside & xp.take(xp.asarray(battle_map.ground.ravel()), terrain.cell_of(x, y))
+    return inside & xp.take(xp.asarray(field.ground.ravel()), terrain.cell_of(x, y))
 
 
-def _kind(
-    battle_map: BattleMap, columns: Columns, units: Units, side: slice, shields: bool
-) -> list[Array]:
+def _with(field: Field, rows: list[Array], further: Sequence[Array]) -> list[Array]:
+    """Columns of agents, with further ones before those of their kind."""
+    condition = len(rows) - field.n_types
+    return [*rows[:condition], *further, *rows[condition:]]
+
+
+def _kind(field: Field, columns: Columns, units: Units, side: slice, shields: bool) -> list[Array]:
     """Columns of a unit's condition and kind: [U] each."""
     xp = array_namespace(units.x)
     rows = [units.health[side] / xp.asarray(columns.health_max[side])]
     if shields:
         rows.append(units.shield[side] / xp.asarray(columns.shield_max[side]))
-    return rows + [xp.asarray(columns.one_hot[side, k]) for k in range(battle_map.n_types)]
+    return rows + [xp.asarray(columns.one_hot[side, k]) for k in range(field.n_types)]

@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from jaxtyping import Bool
 
 from macpo.envs.smac_jax import terrain
 from macpo.envs.smac_jax.grounds import GROUNDS, SMACLITE_GROUNDS
+from macpo.envs.smac_jax.roster import Roster, roster_of
 from macpo.envs.smac_jax.units import SC2, SMACLITE, UnitType
 from macpo.errors import UsageError, nearest, shown
 
@@ -29,8 +30,67 @@ Point: TypeAlias = tuple[float, float]
 """(x, y) in cells."""
 _GAP = 0.05  # between the units of a side at the start
 _BAND = ((2.0, 30.0), (7.0, 25.0))  # walkable x and y, half-open: the game's pathing grid
-_SQUARE = ((2.0, 30.0), (2.0, 30.0))
-_SMACLITE_RECTANGLES = {_BAND: ((0.0, 32.0), (8.0, 24.0)), _SQUARE: ((3.0, 29.0), (3.0, 29.0))}
+SQUARE = ((2.0, 30.0), (2.0, 30.0))
+_SMACLITE_RECTANGLES = {_BAND: ((0.0, 32.0), (8.0, 24.0)), SQUARE: ((3.0, 29.0), (3.0, 29.0))}
+
+
+class Field(Protocol):
+    """What rules and interface need to know of a battle besides its units."""
+
+    @property
+    def n_agents(self) -> int:
+        """Allies, the first units."""
+        ...
+
+    @property
+    def n_enemies(self) -> int:
+        """Opponents."""
+        ...
+
+    @property
+    def n_actions(self) -> int:
+        """Of each agent."""
+        ...
+
+    @property
+    def n_types(self) -> int:
+        """Columns that tell kinds apart."""
+        ...
+
+    @property
+    def ally_shields(self) -> bool:
+        """Whether there is a column for the allies' shields."""
+        ...
+
+    @property
+    def enemy_shields(self) -> bool:
+        """Whether there is one for the enemies'."""
+        ...
+
+    @property
+    def has_healers(self) -> bool:
+        """Whether an agent may be a healer."""
+        ...
+
+    @property
+    def walkable(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Half-open intervals of x and y for a unit's centre."""
+        ...
+
+    @property
+    def cells(self) -> tuple[str, ...] | None:
+        """The ground within that rectangle, if not all of it is walkable."""
+        ...
+
+    @property
+    def ground(self) -> Bool[np.ndarray, "SIZE SIZE"] | None:
+        """[y, x] its walkable cells."""
+        ...
+
+    @property
+    def enemies_hunt(self) -> bool:
+        """Whether the enemies know where the allies are."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -77,6 +137,18 @@ class BattleMap:
     def kinds(self) -> tuple[UnitType, ...]:
         """The kind of every unit, allies first."""
         return tuple(self.units[kind] for kind in (*self.allies, *self.enemies))
+
+    @cached_property
+    def roster(self) -> Roster:
+        """The columns of its units, for the rules."""
+        cast = [self.units[kind] for kind in dict.fromkeys((*self.allies, *self.enemies))]
+        index = [next(k for k, other in enumerate(cast) if other is kind) for kind in self.kinds]
+        return roster_of(cast, np.array(index, np.int32)[:, None], self.n_agents)
+
+    @property
+    def has_healers(self) -> bool:
+        """Whether an agent is a healer."""
+        return any(kind.heals for kind in self.kinds[: self.n_agents])
 
     @property
     def ends_with_medivacs(self) -> bool:
@@ -136,7 +208,7 @@ class BattleMap:
         """Divisor that makes a perfect episode without regeneration worth 20."""
         return self.max_reward / REWARD_SCALE
 
-    @cached_property
+    @property
     def ground(self) -> Bool[np.ndarray, "SIZE SIZE"] | None:
         """[y, x] the walkable cells; None where all of the rectangle is walkable."""
         return None if self.cells is None else terrain.free(self.cells)
@@ -230,9 +302,9 @@ MAPS: Mapping[str, BattleMap] = _maps(
     BattleMap("2s3z", _team("2 stalker 3 zealot"), _team("2 stalker 3 zealot"), 120),
     BattleMap("3s5z", _team("3 stalker 5 zealot"), _team("3 stalker 5 zealot"), 150),
     BattleMap("3s5z_vs_3s6z", _team("3 stalker 5 zealot"), _team("3 stalker 6 zealot"), 170),
-    BattleMap("3s_vs_3z", _team("3 stalker"), _team("3 zealot"), 150, walkable=_SQUARE),
-    BattleMap("3s_vs_4z", _team("3 stalker"), _team("4 zealot"), 200, walkable=_SQUARE),
-    BattleMap("3s_vs_5z", _team("3 stalker"), _team("5 zealot"), 250, walkable=_SQUARE),
+    BattleMap("3s_vs_3z", _team("3 stalker"), _team("3 zealot"), 150, walkable=SQUARE),
+    BattleMap("3s_vs_4z", _team("3 stalker"), _team("4 zealot"), 200, walkable=SQUARE),
+    BattleMap("3s_vs_5z", _team("3 stalker"), _team("5 zealot"), 250, walkable=SQUARE),
     BattleMap(
         "2m_vs_1z",
         _team("2 marine"),

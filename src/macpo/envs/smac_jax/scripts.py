@@ -53,9 +53,10 @@ def nearest(
     key: PRNGKeyArray, dynamics: Dynamics, battle: Battle, available: Bool[Array, "N A"]
 ) -> Int[Array, " N"]:
     """Each agent goes for the nearest enemy it can hit, or wounded ally it can heal."""
-    n, heals = dynamics.n, jnp.asarray(dynamics.heals[: dynamics.n, 0])
-    wounded = battle.health < dynamics.health_max[:, 0]
-    eligible = dynamics.can_target[:n] & (battle.health > 0) & (wounded | ~heals[:, None])
+    n, units = dynamics.n, dynamics.units
+    heals = jnp.asarray(units.heals[:n, 0])
+    wounded = battle.health < units.health[:, 0]
+    eligible = units.can_target[:n, :, 0] & (battle.health > 0) & (wounded | ~heals[:, None])
     x, y = battle.x - battle.x[:n, None], battle.y - battle.y[:n, None]
     distance = jnp.where(eligible, jnp.hypot(x, y), jnp.inf)
     target = distance.argmin(1)

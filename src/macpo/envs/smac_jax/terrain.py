@@ -6,7 +6,6 @@ the shortest way between them begins. In a battle, units look up their cells.
 """
 
 import functools
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -15,7 +14,7 @@ from array_api_compat import array_namespace
 from jaxtyping import Array, Bool, Float, Int
 
 from macpo.envs.smac_jax.grounds import CLIFF, SIZE, WALKABLE
-from macpo.envs.smac_jax.units import UnitType
+from macpo.envs.smac_jax.roster import Roster
 
 CELLS = SIZE * SIZE
 STRAIGHT = -1
@@ -139,7 +138,7 @@ class Terrain:
     def __init__(
         self,
         cells: tuple[str, ...],
-        kinds: Sequence[UnitType],
+        units: Roster,
         margin: Float[np.ndarray, "U 1"],
         guided: bool = True,
     ) -> None:
@@ -147,7 +146,7 @@ class Terrain:
         grounds = free(cells), free(cells, over_cliffs=True), np.ones((SIZE, SIZE), bool)
         tables = zip(*map(stretches, grounds), strict=True)
         self._stretches = Stretches(*map(np.concatenate, tables))
-        which = np.array([[2 if kind.flies else int(kind.strides)] for kind in kinds], np.int32)
+        which = np.where(units.flies, 2, units.strides).astype(np.int32)
         self._ground = jnp.asarray(CELLS * which)
         """Where each unit's ground begins in those tables."""
         self._on_foot, self._margin = which == 0, margin

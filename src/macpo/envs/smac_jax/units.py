@@ -86,6 +86,16 @@ class UnitType:
         return self.missile_speed is not None or self.delay > 0
 
     @property
+    def blows(self) -> int:
+        """Hits of an attack that land together."""
+        return 1 if self.hit_gap else self.hits
+
+    @property
+    def layer(self) -> int:
+        """Units collide with those of their own layer: on the ground, in the air, or striding."""
+        return 2 if self.strides else int(self.flies)
+
+    @property
     def race(self) -> Literal["T", "P", "Z"]:
         """Terran, Protoss or Zerg: Protoss have shields, and only Zerg regain health."""
         return "P" if self.shield else "Z" if self.regeneration else "T"
