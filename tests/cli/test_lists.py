@@ -36,3 +36,18 @@ def test_no_word_of_an_algorithm_is_lost_in_80_columns(monkeypatch: pytest.Monke
     for name, config in registry.discover("algorithms").items():
         assert text.count(f" {name} ") == 2
         assert all(word in text for cell in config.about[:5] for word in str(cell).split())
+
+
+def test_every_battle_has_its_sizes(monkeypatch: pytest.MonkeyPatch):
+    rows = [line.split() for line in shown(monkeypatch, "battles")]
+    assert len([row for row in rows if row[-1].isdigit()]) == 23 + 15
+    assert ["3m", "3", "3", "9", "30", "48", "60"] in rows
+    assert ["zerg", "20v23", "20", "23", "29", "346", "858", "200"] in rows
+
+
+def test_battles_are_shown_on_request_only(monkeypatch: pytest.MonkeyPatch):
+    console = Console(width=80, record=True, file=io.StringIO())
+    monkeypatch.setattr(lists, "_console", console)
+    lists.RUN["list"]([])
+    text = console.export_text()
+    assert "macpo list battles" in text and "3s5z_vs_3s6z" not in text

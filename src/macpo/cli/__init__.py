@@ -28,7 +28,7 @@ class Command(NamedTuple):
     """Whose `RUN` has it."""
 
 
-LISTS = ("environments", "algorithms", "weightings", "presets")
+LISTS = ("environments", "algorithms", "weightings", "presets", "battles")
 """What `macpo list` knows."""
 
 
@@ -90,7 +90,7 @@ COMMANDS: Mapping[str, Command] = {
         "Measure speed and memory on this machine, as ratios to the references of the repository.",
     ),
     "list": Command(
-        "Show all environments, algorithms, weightings and presets.",
+        "Show all environments, algorithms, weightings and presets; battles on request.",
         f" [{' | '.join(LISTS)}]",
         module="lists",
     ),

@@ -1,5 +1,6 @@
-"""What `macpo list` shows, without importing JAX."""
+"""What `macpo list` shows, without importing JAX unless it is asked for battles."""
 
+import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from macpo.terminal import fitting, stdout_console
 
 MAX_CELL = 24
 """Columns of a terminal that a cell takes; a longer one goes on in the next line."""
+_SHOWN_UNASKED = tuple(name for name in LISTS if name != "battles")
 _console = stdout_console()
 _PLUGINS: Mapping[str, registry.Kind] = {
     "environments": "envs",
@@ -30,9 +32,13 @@ def _list(arguments: list[str]) -> None:
                 f"macpo list has no {shown(word)}; {nearest(word, LISTS)} "
                 f"Known: {', '.join(LISTS)}."
             )
-    for title in arguments or LISTS:
+    for title in arguments or _SHOWN_UNASKED:
         if title == "algorithms":
             _print_algorithms()
+            continue
+        if title == "battles":
+            for table in importlib.import_module("macpo.cli.battles").tables():
+                _console.print(table)
             continue
         table = _table(title)
         table.add_column("what it is")
@@ -40,6 +46,8 @@ def _list(arguments: list[str]) -> None:
             table.add_row(Text(name), Text(each.summary))
         if title == "environments":
             table.add_row("module:factory", "One of your own, or of another library.")
+            table.caption = "maps of the three with StarCraft, and their sizes: macpo list battles"
+            table.caption_justify = "left"
         _console.print(table)
 
 
