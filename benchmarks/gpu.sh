@@ -27,6 +27,7 @@ run() {
   case $step in
     update-bf16) JAX_DEFAULT_MATMUL_PRECISION=bfloat16 bench update ;;
     update-float32) JAX_DEFAULT_MATMUL_PRECISION=float32 bench update ;;
+    battles) bench battles --maps 5m_vs_6m MMM2 ;;
     fig2) ${MACPO:-macpo} reproduce fig2 --budget "${BUDGET:-laptop}" --out "$folder/fig2" ;;
     *) bench "$step" ;;
   esac

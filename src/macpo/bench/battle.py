@@ -12,19 +12,21 @@ from jaxtyping import Array
 import macpo
 from macpo.bench.environment import at_random, random_play
 from macpo.bench.measure import Flags, Result, seconds_of
+from macpo.envs.smac_jax.maps import MAPS
 from macpo.types import PyTree
 
 PARALLEL = (8, 64, 512)
-MAPS = ("3s_vs_5z", "5m_vs_6m", "MMM2")
-"""The paper's maps. SMAX has no MMM2."""
 RACES = ("terran", "protoss", "zerg")
 """Of SMACv2's tasks, with five units a side. SMAX's have other kinds, and are not compared."""
 
 
 def battles(flags: Flags) -> list[Result]:
-    """Random play with masks, observations and state, on the paper's maps and three of SMACv2's."""
+    """Random play with masks, observations and state, on SMAC's maps and three of SMACv2's tasks.
+
+    Next to SMAX where it has a map of that name.
+    """
     results: list[Result] = []
-    games = [(name, macpo.make_env("smac-jax", map=name)) for name in MAPS]
+    games = [(name, macpo.make_env("smac-jax", map=name)) for name in flags.maps or MAPS]
     games += [(f"{race} 5v5", macpo.make_env("smacv2-jax", race=race)) for race in RACES]
     for name, env in games:
         start = time.perf_counter()

@@ -27,6 +27,8 @@ class Flags:
     """Env steps of the end-to-end run."""
     json: Path | None = None
     """File for the results."""
+    maps: tuple[str, ...] = ()
+    """SMAC's maps on which battles are fought; all by default."""
     trial: bool = False
     """Tiny sizes that only show that everything runs; their figures mean nothing."""
 
