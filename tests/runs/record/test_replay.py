@@ -223,7 +223,7 @@ def check(moment: Moment) -> None:
     """What holds of every moment of MAC-PO's weights."""
     about, steps = moment.about, moment.steps
     assert about.factors == ("bellman", "value", "joint")
-    assert (about.number, about.n_episodes) == (3, 16)
+    assert (about.number, about.n_episodes) == (3, SMALL.run.batch_size)
     assert about.seed == 5  # the first of two
     bellman, value, joint = np.exp(steps.log_factors.T)
     assert bellman == pytest.approx(np.abs(steps.q - steps.target), rel=1e-4)
