@@ -1,6 +1,7 @@
 """JaxMARL 0.2.0 itself: SMAX and MPE keep our promises and are trained on."""
 
 import functools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import pytest
 
 import macpo
 from macpo import registry
+from macpo.envs.smac_jax.maps import MAPS
 from macpo.interop import check
 from macpo.interop.random_play import random_actions
 from macpo.interop.to_host import OnHost
 from tests.support.later import needed
+from tests.support.paths import ROOT
 
 needed("jaxmarl", "needs another project: pip install jaxmarl==0.2.0")
 
@@ -92,3 +95,35 @@ def test_a_short_training_runs(tmp_path: Path) -> None:
     experiment = macpo.Experiment(env=env, algorithm=algorithm, run=run)
     assert macpo.train(experiment, tmp_path / "run").finished
     assert macpo.load(tmp_path / "run", trust=True).experiment == experiment
+
+
+def test_the_page_on_smax_has_its_sizes_and_its_figures() -> None:
+    from jaxmarl.environments.smax.heuristic_enemy_smax_env import HeuristicEnemySMAX
+    from jaxmarl.environments.smax.smax_env import MAP_NAME_TO_SCENARIO
+
+    page = (ROOT / "docs" / "smax.md").read_text()
+    rows = dict(
+        re.findall(r"^\| (\w+) \| (\d+, \d+, \d+, \d+ \| \d+, \d+, \d+, \d+) \|$", page, re.M)
+    )
+    for name, scenario in MAP_NAME_TO_SCENARIO.items():
+        if name.startswith("smacv2"):
+            continue
+        env, here = HeuristicEnemySMAX(scenario=scenario), MAPS[name]
+        smax_sizes = env.action_space(env.agents[0]).n, *sizes(env), env.max_steps
+        own = here.n_actions, here.obs_size, here.state_size, here.episode_limit
+        assert rows.pop(name) == " | ".join(", ".join(map(str, x)) for x in (smax_sizes, own))
+    assert not rows
+    env = smax()
+    kinds = [env.unit_type_names.index(kind) for kind in ("marine", "stalker", "zealot")]
+    for column in (
+        env.unit_type_health,
+        env.unit_type_weapon_cooldowns,
+        env.unit_type_velocities,
+    ):
+        assert re.search(rf"\| {', '.join(f'{column[k]:g}' for k in kinds)}[ ;]", page)
+
+
+def sizes(env: Any) -> tuple[int, int]:
+    """Of an observation and of the state."""
+    obs, _ = jax.eval_shape(env.reset, jax.random.key(0))
+    return obs[env.agents[0]].shape[0], obs["world_state"].shape[0]
