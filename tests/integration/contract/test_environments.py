@@ -76,5 +76,7 @@ def test_random_play_breaks_no_promise(name: str, promise: promises.Promise) -> 
 def test_an_environment_breaks_no_promise(name: str, promise: promises.Promise) -> None:
     if promise not in (promises.OF_JAX if isinstance(player(name), OnHost) else promises.OF_HOST):
         pytest.skip("a promise of the other kind of environment")
-    exactly = {"tolerance": 0.0} if promise is promises.compiled else {}
+    # where kinds are drawn, XLA fuses the arithmetic of one battle otherwise than that of many
+    last_bits = 1e-6 if name.startswith("smacv2") else 0.0
+    exactly = {"tolerance": last_bits} if promise is promises.compiled else {}
     assert_nothing_found(promise(player(name), random_play(name)[0], **exactly))

@@ -38,8 +38,10 @@ def test_uniform_weights_train_bit_for_bit_like_benchmarl_alone(tmp_path: Path) 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_macpo_weights_teach_the_two_step_game(tmp_path: Path, seed: int) -> None:
+    from torchrl.envs.utils import ExplorationType, set_exploration_type
+
     experiment = ours.train(tmp_path, seed, "macpo", 30)
-    with ours.set_exploration_type(ours.ExplorationType.DETERMINISTIC):
+    with set_exploration_type(ExplorationType.DETERMINISTIC):
         policy = experiment.algorithm.get_policy_for_loss("agents")
         episode = ours.TwoStepGame(1).rollout(ours.example.T, policy)
     assert episode["next", "reward"].sum().item() == 8
