@@ -5,6 +5,7 @@ cannot be had or fails, pip installs.
 """
 
 import ast
+import importlib.util
 import os
 import subprocess
 import sys
@@ -38,7 +39,8 @@ def main(arguments: list[str]) -> int:
     """The exit status of pip, or 0 if uv has installed."""
     uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable]
     try:
-        subprocess.run([*PIP, "install", "--quiet", "uv"], check=True)
+        if importlib.util.find_spec("uv") is None:
+            subprocess.run([*PIP, "install", "--quiet", "uv"], check=True)
         # like pip, it takes the newest of all places
         env = {**os.environ, **settings(), "UV_INDEX_STRATEGY": "unsafe-best-match"}
         subprocess.run([*uv, *arguments], env=env, check=True)

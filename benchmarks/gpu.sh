@@ -4,8 +4,8 @@
 #     benchmarks/gpu.sh FOLDER [STEP...]
 #
 # Each step writes FOLDER/STEP.json (and STEP.log) and ends within three minutes; one that fails or takes
-# longer is reported, and the next one begins. The first eight steps take about fifteen minutes on one
-# GPU. JAX must see it (pip install 'macpo[cuda]'); torch and jaxmarl are compared with where installed.
+# longer is reported, and the next one begins. JAX must see the GPU (pip install 'macpo[cuda]'); torch and
+# jaxmarl are compared with where installed.
 #
 #     MACPO=macpo         the command, such as "python -m macpo"
 #     TRIAL=1             tiny sizes, to try the script out; the figures mean nothing

@@ -16,7 +16,7 @@ from macpo.bench.measure import Flags, Result
 def rates(monkeypatch: pytest.MonkeyPatch) -> None:
     """No battle is fought: ours run at 100 env steps a second for each in parallel, SMAX at 50."""
     monkeypatch.setattr(battle, "MAPS", ("3m",))
-    monkeypatch.setattr(battle, "RACES", ())
+    monkeypatch.setattr(battle, "KINDS", ())
     monkeypatch.setattr(battle, "PARALLEL", (2, 8))
     monkeypatch.setattr(battle, "random_play", lambda env, key, n, steps: key)
     monkeypatch.setattr(
@@ -53,7 +53,7 @@ def test_without_smax_a_note_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("rates")
 def test_smacv2s_tasks_are_measured_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(battle, "MAPS", ())
-    monkeypatch.setattr(battle, "RACES", ("zerg",))
+    monkeypatch.setattr(battle, "KINDS", ("zerg",))
     compiling, *others = battle.battles(Flags())
     assert compiling.name == "smacv2-jax zerg 5v5, compiling"
     assert [(r.name, r.value) for r in others] == [

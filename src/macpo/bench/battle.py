@@ -13,11 +13,10 @@ import macpo
 from macpo.bench.environment import at_random, random_play
 from macpo.bench.measure import Flags, Result, seconds_of
 from macpo.envs.smac_jax.maps import MAPS
+from macpo.envs.smacv2_jax.tasks import KINDS
 from macpo.types import PyTree
 
 PARALLEL = (8, 64, 512)
-RACES = ("terran", "protoss", "zerg")
-"""Of SMACv2's tasks, with five units a side. SMAX's have other kinds, and are not compared."""
 
 
 def battles(flags: Flags) -> list[Result]:
@@ -27,7 +26,8 @@ def battles(flags: Flags) -> list[Result]:
     """
     results: list[Result] = []
     games = [(name, macpo.make_env("smac-jax", map=name)) for name in flags.maps or MAPS]
-    games += [(f"{race} 5v5", macpo.make_env("smacv2-jax", race=race)) for race in RACES]
+    # SMAX's tasks with drawn teams have other kinds, and are not compared
+    games += [(f"{race} 5v5", macpo.make_env("smacv2-jax", race=race)) for race in KINDS]
     for name, env in games:
         start = time.perf_counter()
         jax.jit(lambda key, env=env: random_play(env, key, 8, 8)).lower(jax.random.key(0)).compile()

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from macpo.envs.smac_jax.maps import MAPS, BattleMap
-from macpo.envs.smacv2_jax.tasks import EPISODE_LIMIT, Race, Task, Teams
+from macpo.envs.smacv2_jax.tasks import EPISODE_LIMIT, KINDS, Task, Teams
 
 
 def tables() -> Iterable[Table]:
@@ -17,7 +17,7 @@ def tables() -> Iterable[Table]:
         "battles: --env smac-jax, or smac in the game, with --env.map NAME",
         {name: (here, here.episode_limit) for name, here in MAPS.items()},
     )
-    tasks = itertools.product(typing.get_args(Race), typing.get_args(Teams))
+    tasks = itertools.product(KINDS, typing.get_args(Teams))
     yield _table(
         "battles: --env smacv2-jax with --env.race and --env.units",
         {f"{race} {teams}": (Task(race, teams), EPISODE_LIMIT) for race, teams in tasks},

@@ -201,14 +201,14 @@ def _at(inputs: PyTree, s: Array | int) -> PyTree:
     return jax.tree.map(lambda x: x[s], inputs)
 
 
-def _per_row(flags: Array, n_agents: int) -> Array:
+def _per_row(flags: Bool[Array, "*S L"], n_agents: int) -> Bool[Array, "*S R 1"]:
     """Each lane's flag, repeated for the rows of its agents."""
-    return jnp.repeat(flags, n_agents)[:, None]
+    return jnp.repeat(flags, n_agents, -1)[..., None]
 
 
-def _flat(x: Array) -> Array:
-    """x with lanes and agents merged into one axis of rows."""
-    return x.reshape(-1, x.shape[-1])
+def _flat(x: Shaped[Array, "*S L N X"]) -> Shaped[Array, "*S R X"]:
+    """x with the two axes before its last one, lanes and agents, merged into one of rows."""
+    return x.reshape(*x.shape[:-3], -1, x.shape[-1])
 
 
 # --- on an accelerator ------------------------------------------------------------------------
@@ -220,14 +220,12 @@ def _run_hoisted(
     """(outputs, recurrent states after each step)."""
     x = jax.vmap(encode)(inputs)
     n_places, _, n_agents, _ = x.shape
-    from_input = net.cell.from_input(jax.nn.relu(net.embed(_flat_steps(x))))
-    from_input, first = _in_blocks((from_input, _per_row_of_steps(packing.first, n_agents)))
+    from_input = net.cell.from_input(jax.nn.relu(net.embed(_flat(x))))
+    from_input, first = _in_blocks((from_input, _per_row(packing.first, n_agents)))
 
     def step(s: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         hidden, h = carry
-        h = jnp.where(first[s], 0, h)
-        _, z, n, _ = net.cell.gates_of(from_input[s], h)
-        h = (1 - z) * n + z * h
+        h = net.cell.step(from_input[s], jnp.where(first[s], 0, h))
         return jax.lax.dynamic_update_index_in_dim(hidden, h, s, 0), h
 
     n_blocks = -(-packing.n_places // BLOCK)
@@ -249,15 +247,15 @@ def _hoisted_gradient(
 ) -> AgentNet:
     """The network's gradient."""
     n_agents, cell = d_out.shape[2], net.cell
-    filled, first = (_per_row_of_steps(x, n_agents) for x in (packing.filled, packing.first))
-    x = _flat_steps(jax.vmap(encode)(inputs))
+    filled, first = (_per_row(x, n_agents) for x in (packing.filled, packing.first))
+    x = _flat(jax.vmap(encode)(inputs))
     embedded = jax.nn.relu(net.embed(x))
     h = jnp.where(first, 0, jnp.roll(hidden, 1, 0))  # before each step
     gates = cell.gates(embedded, h)
-    d_y = jnp.where(filled, _flat_steps(d_out), 0)
+    d_y = jnp.where(filled, _flat(d_out), 0)
     d_after = d_y @ net.head.weight.T
     if d_hidden is not None:
-        d_after += jnp.where(filled, _flat_steps(d_hidden), 0)
+        d_after += jnp.where(filled, _flat(d_hidden), 0)
     steps = _in_blocks((gates, h, d_after, first))
     n_blocks = -(-packing.n_places // BLOCK)
 
@@ -299,13 +297,3 @@ def _in_blocks(steps: PyTree) -> PyTree:
         return jnp.pad(x, [(0, -len(x) % BLOCK), *[(0, 0)] * (x.ndim - 1)])
 
     return jax.tree.map(padded, steps)
-
-
-def _flat_steps(x: Shaped[Array, "S L N *X"]) -> Shaped[Array, "S R *X"]:
-    """x with lanes and agents merged into one axis of rows, step by step."""
-    return x.reshape(x.shape[0], -1, x.shape[-1])
-
-
-def _per_row_of_steps(flags: Bool[Array, "S L"], n_agents: int) -> Bool[Array, "S R 1"]:
-    """Each lane's flags, repeated for the rows of its agents."""
-    return jnp.repeat(flags, n_agents, 1)[..., None]

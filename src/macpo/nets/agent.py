@@ -34,7 +34,11 @@ class GRUCell(eqx.Module):
 
     def __call__(self, x: Float[Array, "*R i"], h: Float[Array, "*R h"]) -> Float[Array, "*R h"]:
         """The next recurrent state."""
-        _, z, n, _ = self.gates(x, h)
+        return self.step(self.from_input(x), h)
+
+    def step(self, from_input: Float[Array, "*R gates"], h: Float[Array, "*R h"]) -> Array:
+        """The next recurrent state, given the gates' part from the input."""
+        _, z, n, _ = self.gates_of(from_input, h)
         return (1 - z) * n + z * h
 
     def gates(self, x: Float[Array, "*R i"], h: Float[Array, "*R h"]) -> tuple[Array, ...]:
