@@ -53,6 +53,6 @@ def test_a_run_tells_the_command_that_carried_it_out(
     monkeypatch.setattr(module, "train", train)
     monkeypatch.setattr(module, "signal_at_end_of_parent", lambda number: None)
     monkeypatch.setattr(module, "use_cores", lambda *cores: None)
-    monkeypatch.setattr(sys, "argv", ["carry_out.py", str(tmp_path), "a", "1", "1"])
+    monkeypatch.setattr(sys, "argv", ["carry_out.py", str(tmp_path), "a", "1", "1", "1"])
     assert module.main() == 0
-    assert told == [["python", "-m", "macpo.study.carry_out", str(tmp_path), "a", "1", "1"]]
+    assert told == [["python", "-m", "macpo.study.carry_out", str(tmp_path), "a", "1", "1", "1"]]

@@ -34,6 +34,9 @@ def test_the_directory_says_what_it_is_and_how_it_goes_on(begun: StudyDirectory)
 def test_each_run_has_a_directory_of_its_own(begun: StudyDirectory):
     assert begun.run(FIRST).path == begun.path / "runs" / "macpo" / "seed-0"
     assert begun.log(FIRST) == begun.path / "runs" / "macpo" / "seed-0.log"
+    together = PlannedRun("per", 4, 3)
+    assert begun.run(together).path == begun.path / "runs" / "per" / "seeds-4-6"
+    assert begun.log(together) == begun.path / "runs" / "per" / "seeds-4-6.log"
 
 
 def test_a_study_that_was_edited_after_it_began_is_refused(begun: StudyDirectory):

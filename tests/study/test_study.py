@@ -24,8 +24,38 @@ def test_a_run_trains_its_arm_with_its_seed():
     assert experiment == Experiment(weighting="uniform", run=Run(seed=7))
 
 
-def test_a_study_survives_json():
-    study = Study("weights", ARMS, seeds=[3, 1])
+def test_seeds_that_are_trained_together_are_one_run_of_their_arm():
+    study = Study("weights", ARMS, seeds=[3, 4, 7, 8], seeds_together=2)
+    first, _, third, _ = study.runs()
+    assert (first, third) == (PlannedRun("macpo", 3, 2), PlannedRun("macpo", 7, 2))
+    assert study.experiment(third).run == Run(seed=7, seeds=2)
+    assert study.length(first) == 2 * Run().steps
+    assert [run.title for run in (first, PlannedRun("per", 0))] == [
+        "macpo, seeds 3 to 4",
+        "per, seed 0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seeds", "together", "message"),
+    [
+        (5, 2, r"a multiple of 2; they are \[0, 1, 2, 3, 4\]"),
+        ([0, 2], 2, "2 numbers in a row"),
+        ([1, 0], 2, "2 numbers in a row"),
+        (2, 0, "a whole number, 1 or more, not 0"),
+        (2, True, "a whole number, 1 or more, not True"),
+    ],
+)
+def test_seeds_that_cannot_be_trained_together_are_refused(
+    seeds: int | list[int], together: int, message: str
+):
+    with pytest.raises(UsageError, match=message):
+        Study("weights", ARMS, seeds, together)
+
+
+@pytest.mark.parametrize("seeds_together", [1, 2])
+def test_a_study_survives_json(seeds_together: int):
+    study = Study("weights", ARMS, [3, 4], seeds_together)
     assert from_data(json.loads(json.dumps(to_data(study)))) == study
 
 
@@ -33,6 +63,7 @@ def test_the_digest_names_what_is_studied_and_not_what_it_is_called():
     study = Study("weights", ARMS, seeds=2)
     assert Study("factors", ARMS, seeds=2).digest == study.digest
     assert Study("weights", ARMS, seeds=3).digest != study.digest
+    assert Study("weights", ARMS, seeds=2, seeds_together=2).digest == study.digest
     assert len(study.digest) == 12
 
 
@@ -83,6 +114,8 @@ def test_what_has_been_begun_may_not_be_changed_or_left_out():
         require_extension(Study("weights", {"macpo": ARMS["macpo"]}, seeds=2), begun)
     with pytest.raises(UsageError, match="the seeds 1 are missing"):
         require_extension(Study("weights", ARMS, seeds=1), begun)
+    with pytest.raises(UsageError, match="it trains 1 seeds together, not 2"):
+        require_extension(Study("weights", ARMS, seeds=2, seeds_together=2), begun)
 
 
 def test_a_file_that_names_code_to_import_is_refused_unless_it_is_trusted():

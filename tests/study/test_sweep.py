@@ -14,6 +14,7 @@ from rich.console import Console
 import macpo
 from macpo import Study, UsageError
 from macpo.cli import main
+from macpo.report.arms import find_arms, until_decided
 from macpo.study import sweep as module
 from macpo.study.directory import StudyDirectory
 from macpo.study.needs import Needs
@@ -177,3 +178,19 @@ def test_a_failing_run_is_told_with_its_error_and_status_1(
     assert stop.value.code == 1
     message = f"a, seed 0 failed: {taken.parent} already holds metrics.jsonl, which a run would"
     assert message in capfd.readouterr().out
+
+
+@pytest.mark.slow
+def test_seeds_that_are_trained_together_are_compared_like_those_of_several_runs(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    study = tmp_path / "study"
+    flags = ["--weighting", "uniform", "per", "--seeds", "2", "--seeds-together", "2"]
+    assert begin("--out", str(study), "--jobs", "2", *flags, *FLAGS, "--steps", "120").wait() == 0
+    assert [run.name for run in sorted(study.glob("runs/*/*/"))] == ["seeds-0-1"] * 2
+    with pytest.raises(SystemExit) as stop:
+        main(["compare", str(study / "runs" / "uniform"), str(study / "runs" / "per")])
+    assert stop.value.code in (None, 0)
+    assert "2 pairs" in capfd.readouterr().out
+    with pytest.raises(UsageError, match="trains 2 seeds together, and this test decides"):
+        until_decided(find_arms(study, "uniform", "per"))

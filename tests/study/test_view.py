@@ -38,6 +38,22 @@ def test_begin_and_end_of_every_run_are_lines_with_the_time_left_between():
     ]
 
 
+def test_seeds_that_are_trained_together_count_as_many_times():
+    study = Study("weights", {"a": SMALL}, seeds=4, seeds_together=2)
+    first, second = study.runs()
+
+    def show(console: Console) -> None:
+        view = SweepView(console, study, n_finished=0)
+        view.update([first], {first: Progress(0), second: Progress(0)}, now=0.0)
+        view.update([first], {first: Progress(60), second: Progress(0)}, now=60.0)
+
+    assert text_of(show).splitlines() == [
+        "a, seeds 0 to 1 begun",
+        "0 of 2 runs",
+        "0 of 2 runs · 2 env steps/s · 3:00 left",  # 360 of 480 env steps
+    ]
+
+
 def test_the_time_left_follows_the_speed_of_the_last_two_minutes():
     def show(console: Console) -> None:
         view = SweepView(console, STUDY, n_finished=0)

@@ -434,6 +434,9 @@ class _Sweep:
     """What the report is headed; default: the name in the file, or of --out."""
     seeds: PositiveInt | None = None
     """How many seeds each arm is trained with; default: 5."""
+    seeds_together: PositiveInt | None = None
+    """How many seeds of an arm one program trains, which an accelerator hardly notices; default:
+    1."""
     out: str | None = None
     """The study's directory; default: studies/NAME."""
     engine: str = "local"
@@ -478,10 +481,10 @@ def _search(flags: _Sweep, rest: list[str]) -> macpo.SweepResult:
     require(flags.study is None, "a search is described by flags; leave out the study.")
     name = flags.name or (Path(flags.out).name if flags.out else f"{flags.search} search")
     out, space = Path(flags.out or f"studies/{name}"), read_space(rest)
-    seeds = range(flags.seeds or 1)
+    seeds, together = range(flags.seeds or 1), flags.seeds_together or 1
     if flags.search == "random":
         arms = random_arms(space, flags.trials)
-        study = macpo.Study(name, _experiments(arms, flags.trust), seeds)
+        study = macpo.Study(name, _experiments(arms, flags.trust), seeds, together)
         result = _carry_out(flags, study, out)
     else:
         with needed("--search optuna", "Optuna", "optuna"):
@@ -492,6 +495,7 @@ def _search(flags: _Sweep, rest: list[str]) -> macpo.SweepResult:
             flags.trials,
             max((flags.jobs or available_cores()) // len(seeds), 1),
             seeds,
+            together,
             out,
             experiment_of=lambda words: _experiments([grid.Arm("", words)], flags.trust)[""],
             sweep=lambda study: _carry_out(flags, study, out),
@@ -526,13 +530,14 @@ def _sweep_help() -> str:
 
 def _own_flags(arguments: list[str], what: type[Any]) -> tuple[list[str], list[str]]:
     """(a command's own arguments, the flags of `train` among them with all their values)."""
-    names = {f"--{field.name}" for field in dataclasses.fields(what)} | {"-h", "--help"}
+    names = {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(what)}
+    names |= {"-h", "--help"}
     own: list[str] = []
     rest: list[str] = []
     current = own  # what comes before all flags is the command's own
     for word in arguments:
         if word.startswith("--") or word == "-h":
-            current = own if word.partition("=")[0] in names else rest
+            current = own if word.partition("=")[0].replace("_", "-") in names else rest
         current.append(word)
     return own, rest
 
@@ -543,14 +548,16 @@ def _study(flags: _Sweep, rest: list[str]) -> tuple[macpo.Study, str | Path | No
     if given is not None and Path(given).is_dir():
         require(not rest, f"{given} has its flags in its plan; only --seeds and --jobs go with it.")
         old = StudyDirectory(given).read(trust=_trusted(flags.trust))
-        return macpo.Study(flags.name or old.name, old.arms, flags.seeds or old.seeds), given
+        together = flags.seeds_together or old.seeds_together
+        seeds = flags.seeds or old.seeds
+        return macpo.Study(flags.name or old.name, old.arms, seeds, together), given
     if given is not None and registry.is_import_path(given) and not Path(given).exists():
         _import_from_current_folder()
         found = registry.import_object(given, "study", "module:name")
         require(isinstance(found, macpo.Study), f"{shown(given)} is no macpo.Study(…).")
-        return macpo.Study(
-            flags.name or found.name, found.arms, flags.seeds or found.seeds
-        ), flags.out
+        together = flags.seeds_together or found.seeds_together
+        seeds = flags.seeds or found.seeds
+        return macpo.Study(flags.name or found.name, found.arms, seeds, together), flags.out
     name = flags.name or (Path(flags.out).name if flags.out else "study")
     if given is None:
         planned = StudyFile(name, None, grid.arms(rest))
@@ -560,7 +567,8 @@ def _study(flags: _Sweep, rest: list[str]) -> tuple[macpo.Study, str | Path | No
         require(not rest, f"the arms are in {given}; {words} belongs there too.")
     arms = _experiments(planned.arms, flags.trust)
     seeds = flags.seeds or (5 if planned.seeds is None else planned.seeds)
-    return macpo.Study(flags.name or planned.name, arms, seeds), flags.out
+    study = macpo.Study(flags.name or planned.name, arms, seeds, flags.seeds_together or 1)
+    return study, flags.out
 
 
 # --- the other commands -------------------------------------------------------------------------
@@ -798,6 +806,8 @@ class _Reproduce:
     """Some of the figure's maps or punishments, such as punishment=-2; default: all."""
     seeds: PositiveInt | None = None
     """Seeds of each method, in place of the budget's."""
+    seeds_together: PositiveInt = 1
+    """How many seeds of a method one program trains, which an accelerator hardly notices."""
     out: str | None = None
     """The study's directory; default: studies/FIGURE-BUDGET."""
     engine: str = "local"
@@ -825,7 +835,9 @@ def _reproduce(arguments: list[str]) -> int | None:
     if flags.figure == "table2":
         print_table(_console, making.table_2())
         return None
-    planned = plan(flags.figure, flags.budget, flags.env, flags.tasks, flags.seeds)
+    planned = plan(
+        flags.figure, flags.budget, flags.env, flags.tasks, flags.seeds, flags.seeds_together
+    )
     records = [*map(Path, flags.records)]
     made = making.make(
         planned,

@@ -102,11 +102,17 @@ def until_decided(
     and the metric are fixed by the first call. Call it again to go on where it was stopped. A sweep
     that was stopped, or in which a run failed, is returned as it ended.
 
-    Raises UsageError if seeds of the study are not finished, for so few pairs that no difference
-    could show, for a plan other than that of the first call, and as `compare` and `sweep` do.
+    Raises UsageError if seeds of the study are not finished or are trained together, for so few
+    pairs that no difference could show, for a plan other than that of the first call, and as
+    `compare` and `sweep` do.
     """
     console = console or make_console()
     study = arms.study.read(trust=trust)
+    require(
+        study.seeds_together == 1,
+        f"{arms.study.path} trains {study.seeds_together} seeds together, and this test decides "
+        "after each seed whether there is a next one.",
+    )
     _require_finished(arms, study)
     plan = _fixed_plan(arms, most_pairs, metric)
     while True:

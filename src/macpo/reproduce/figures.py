@@ -164,10 +164,12 @@ def plan(
     env: EnvName | None = None,
     tasks: tuple[str, ...] = (),
     seeds: int | None = None,
+    seeds_together: int = 1,
 ) -> Plan:
     """The study of a figure; `tasks` chooses among its own, and `seeds` replaces the budget's.
 
-    Raises UsageError for a figure, an environment or a task that there is not.
+    Raises UsageError for a figure, an environment or a task that there is not, and as
+    `macpo.Study` does.
     """
     if name not in FIGURES:
         known = ", ".join([*FIGURES, "table2"])
@@ -187,7 +189,8 @@ def plan(
         for method in figure.methods
     }
     n_seeds = seeds or of_budget.seeds(figure.seeds)
-    return Plan(figure, Study(f"{figure.title} ({budget})", arms, n_seeds), env, tasks, budget)
+    study = Study(f"{figure.title} ({budget})", arms, n_seeds, seeds_together)
+    return Plan(figure, study, env, tasks, budget)
 
 
 def arm_name(method: str, task: str) -> str:

@@ -43,6 +43,7 @@ def search(
     n_trials: int,
     wave: int,
     seeds: Sequence[int],
+    seeds_together: int,
     out: Path,
     *,
     experiment_of: Callable[[list[str]], Experiment],
@@ -76,7 +77,7 @@ def search(
         ]
         for name_of, arguments in arms[len(experiments) :]:  # reading flags takes a while
             experiments[name_of] = experiment_of(arguments)
-        result = sweep(Study(name, experiments, seeds))
+        result = sweep(Study(name, experiments, seeds, seeds_together))
         open_trials = [trial for trial in found.trials if trial.state == TrialState.RUNNING]
         if result.signal is not None or not open_trials:
             return result, arms

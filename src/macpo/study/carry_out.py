@@ -1,4 +1,4 @@
-"""One run of a study in this process: `python -m macpo.study.carry_out STUDY ARM SEED CORES`.
+"""One run of a study in this process: `python -m macpo.study.carry_out STUDY ARM SEED N CORES`.
 
 Every engine carries out runs through this module, so that a run writes the same bytes wherever it
 is carried out. The exit status is that of `macpo train`.
@@ -64,7 +64,7 @@ def main() -> int:
     use_cores(arguments.cores, arguments.on)
     if arguments.trust:
         sys.path.append("")  # what is trusted may be in the current folder, as for `macpo train`
-    run = PlannedRun(arguments.arm, arguments.seed)
+    run = PlannedRun(arguments.arm, arguments.seed, arguments.n_seeds)
     console = make_console()
     try:
         directory = StudyDirectory(arguments.study)
@@ -91,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("study", type=Path)
     parser.add_argument("arm")
     parser.add_argument("seed", type=int)
+    parser.add_argument("n_seeds", type=int, help="so many seeds, from the first on")
     parser.add_argument("cores", type=int, help="devices of a run on a CPU")
     parser.add_argument("--on", type=int, nargs="*", default=(), help="the cores themselves")
     parser.add_argument("--trust", action="store_true")

@@ -23,8 +23,8 @@ A study of macpo: {arms} with {seeds} each.
 | file | what it holds |
 |---|---|
 | `{files.plan.name}` | the plan: every arm's settings, the seeds, and how many cores a run has |
-| `{files.runs.name}/ARM/seed-K/` | the run of one seed of one arm, as `macpo train` would make it |
-| `{files.runs.name}/ARM/seed-K.log` | what that run printed |
+| `{files.runs.name}/ARM/{run}/` | the run of {a_run} of one arm, as `macpo train` would make it |
+| `{files.runs.name}/ARM/{run}.log` | what that run printed |
 | `{files.outcomes.name}` | how each run has ended |
 
 `{resume}` goes on where it was stopped; `{report}` shows what is there.
@@ -59,11 +59,11 @@ class StudyDirectory:
 
     def run(self, run: PlannedRun) -> RunDirectory:
         """The directory of one run."""
-        return RunDirectory(self.runs / run.arm / f"seed-{run.seed}")
+        return RunDirectory(self.runs / run.arm / _name(run))
 
     def log(self, run: PlannedRun) -> Path:
         """What one run prints."""
-        return self.runs / run.arm / f"seed-{run.seed}.log"
+        return self.runs / run.arm / f"{_name(run)}.log"
 
     def require_fit(self, study: Study) -> None:
         """UsageError if the directory holds something else than the beginning of this study."""
@@ -90,6 +90,8 @@ class StudyDirectory:
             files=self,
             arms=_counted(len(study.arms), "arm"),
             seeds=_counted(len(study.seeds), "seed"),
+            run="seed-K" if study.seeds_together == 1 else "seeds-K-L",
+            a_run="one seed" if study.seeds_together == 1 else "the seeds K to L",
             resume=command("macpo", "sweep", self.path, *trusted),
             report=command("macpo", "report", self.path),
         )
@@ -167,6 +169,12 @@ def _names(study: Settings) -> set[str]:
         for part in PARTS
     ]
     return {str(section.get("name")) for section in sections if isinstance(section, Mapping)}
+
+
+def _name(run: PlannedRun) -> str:
+    if run.n_seeds == 1:
+        return f"seed-{run.seed}"
+    return f"seeds-{run.seed}-{run.seed + run.n_seeds - 1}"
 
 
 def _counted(n: int, what: str) -> str:

@@ -160,14 +160,14 @@ def _needs(experiment: Experiment) -> Iterator[Needs]:
 
 def _pace(experiment: Experiment) -> Iterator[float]:
     """1 once training learns; after another line, the env steps (offline: the updates) a second
-    while learning."""
+    of all seeds while learning."""
     trainer = make_trainer(experiment, to_play=True)
     with open_player(experiment, trainer) as player:
         state = filled(trainer, experiment, trainer.init(), Console(quiet=True))
         warm = time.monotonic() + MAX_WARMUP
 
         def done() -> int:
-            return int(progress(experiment.run, state)[0])
+            return int(progress(experiment.run, state).sum())
 
         player.compile()
         while int(state.updates[0]) == 0 and time.monotonic() < warm:

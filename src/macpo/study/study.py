@@ -26,10 +26,19 @@ _NAME = re.compile(r"\w[\w .=+-]*", re.ASCII)
 
 
 class PlannedRun(NamedTuple):
-    """One seed of one arm."""
+    """One seed of one arm, or several seeds that one program trains."""
 
     arm: str
     seed: int
+    """The first, if there are several."""
+    n_seeds: int = 1
+
+    @property
+    def title(self) -> str:
+        """Its arm and seeds, in words."""
+        last = self.seed + self.n_seeds - 1
+        which = f"seed {self.seed}" if last == self.seed else f"seeds {self.seed} to {last}"
+        return f"{self.arm}, {which}"
 
 
 @dataclass(frozen=True, init=False)
@@ -37,8 +46,9 @@ class Study:
     """Experiments to compare: each arm is trained with every seed, a run for each.
 
     An arm's name is a directory's: letters, digits and `. = + - _`. `seeds` is how many, from 0 on,
-    or which. Raises UsageError for names that a file system does not keep apart, and for arms that
-    have seeds of their own.
+    or which; a run trains `seeds_together` of them in one program, which an accelerator hardly
+    notices. Raises UsageError for names that a file system does not keep apart, for arms that have
+    seeds of their own, and for seeds that cannot be grouped so.
 
     >>> from macpo import Experiment, Study
     >>> arms = {name: Experiment(weighting=name) for name in ("macpo", "uniform")}
@@ -49,9 +59,14 @@ class Study:
     name: str
     arms: Mapping[str, Experiment]
     seeds: tuple[int, ...]
+    seeds_together: int
 
     def __init__(
-        self, name: str, arms: Mapping[str, Experiment], seeds: int | Iterable[int] = 5
+        self,
+        name: str,
+        arms: Mapping[str, Experiment],
+        seeds: int | Iterable[int] = 5,
+        seeds_together: int = 1,
     ) -> None:
         require(bool(name.strip()), "a study needs a name; it stands at the head of its report.")
         require(bool(arms), "a study needs at least one arm: {name: Experiment(…)}.")
@@ -66,18 +81,25 @@ class Study:
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "arms", dict(arms))
         object.__setattr__(self, "seeds", _seeds(seeds))
+        object.__setattr__(self, "seeds_together", seeds_together)
+        _check_groups(self.seeds, seeds_together)
 
     def runs(self) -> list[PlannedRun]:
         """Every run: all arms with the first seed, all with the second, and so on.
 
         A study that is stopped half-way can then be compared as far as it has come.
         """
-        return [PlannedRun(arm, seed) for seed in self.seeds for arm in self.arms]
+        n = self.seeds_together
+        return [PlannedRun(arm, seed, n) for seed in self.seeds[::n] for arm in self.arms]
 
     def experiment(self, run: PlannedRun) -> Experiment:
         """What one run trains."""
         experiment = self.arms[run.arm]
-        return replace(experiment, run=replace(experiment.run, seed=run.seed))
+        return replace(experiment, run=replace(experiment.run, seed=run.seed, seeds=run.n_seeds))
+
+    def length(self, run: PlannedRun) -> int:
+        """What one run counts to its end, in `unit`, of all its seeds."""
+        return self.arms[run.arm].run.end * run.n_seeds
 
     @property
     def unit(self) -> str:
@@ -93,14 +115,15 @@ class Study:
     def digest(self) -> str:
         """Twelve hexadecimal digits that name what is studied: all arms and seeds."""
         arms = {name: identity(experiment) for name, experiment in self.arms.items()}
-        data = {**to_data(self), "name": "", "arms": arms}
+        data = {"name": "", "seeds": [*self.seeds], "arms": arms}
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def to_data(study: Study) -> dict[str, Any]:
     """Plain data, as in study.json."""
     arms = {name: to_dict(experiment) for name, experiment in study.arms.items()}
-    return {"name": study.name, "seeds": [*study.seeds], "arms": arms}
+    n = study.seeds_together
+    return {"name": study.name, "seeds": [*study.seeds], "seeds_together": n, "arms": arms}
 
 
 def from_data(data: Settings, *, trust: bool = False) -> Study:
@@ -114,11 +137,13 @@ def from_data(data: Settings, *, trust: bool = False) -> Study:
             experiments[arm] = from_dict(experiment, trust=trust)
         except UsageError as error:
             raise UsageError(f"arm {shown(arm)}: {error}") from error
-    return Study(name, experiments, seeds)
+    return Study(name, experiments, seeds, data.get("seeds_together", 1))
 
 
 def require_extension(new: Study, old: Study) -> None:
     """UsageError unless `new` has every arm and seed of `old` as it is; it may have more."""
+    n_new, n_old = new.seeds_together, old.seeds_together
+    require(n_new == n_old, f"it trains {n_old} seeds together, not {n_new}; {_ADVICE}")
     for arm, experiment in old.arms.items():
         require(arm in new.arms, f"the arm {shown(arm)} is missing; {_ADVICE}")
         changed = difference(to_dict(experiment), to_dict(new.arms[arm]))
@@ -155,6 +180,17 @@ def _seeds(given: int | Iterable[object]) -> tuple[int, ...]:
     checked = tuple(map(_seed, seeds))
     require(len({*checked}) == n, f"a seed is given twice: {shown([*checked])}.")
     return checked
+
+
+def _check_groups(seeds: Sequence[int], n: object) -> None:
+    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
+        raise UsageError(f"seeds_together must be a whole number, 1 or more, not {shown(n)}.")
+    groups = [seeds[i : i + n] for i in range(0, len(seeds), n)]
+    require(
+        all([*group] == [*range(group[0], group[0] + n)] for group in groups),
+        f"{n} seeds together must be {n} numbers in a row, and the seeds a multiple of {n}; they "
+        f"are {shown([*seeds])}.",
+    )
 
 
 def _seed(given: object) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from macpo.errors import require
+from macpo.experiment import Experiment
 from macpo.machine import available_bytes, available_cores
 from macpo.runs.claim import claimed
 from macpo.runs.interrupts import noted_signals
@@ -80,7 +81,7 @@ def sweep(
         name: experiment if experiment.replay.from_sha256 else pinned(experiment)
         for name, experiment in study.arms.items()
     }
-    study = Study(study.name, arms, study.seeds)
+    study = Study(study.name, arms, study.seeds, study.seeds_together)
     console = console or make_console()
     directory = StudyDirectory(f"studies/{study.name}" if out is None else out)
     directory.make()
@@ -128,12 +129,12 @@ def _plan(
     """How many runs at a time, with how many cores each; prints what is about to happen."""
     if not left:
         return Pace(1, cores or 1, 0.0)
-    arms = {run.arm: study.arms[run.arm] for run in left}
+    arms = {run.arm: study.experiment(run) for run in left}
     with console.status(f"looking at what the runs of {len(arms)} arms need"):
         found = read_needs([*arms.values()], trust=study.needs_trust)
     needs = dict(zip(arms, found, strict=True))
     largest = max(needs, key=lambda arm: needs[arm].n_bytes)
-    steps = sum(study.arms[run.arm].run.end for run in left)
+    steps = sum(map(study.length, left))
     say(
         console,
         f"{study.name}: {len(left)} of {len(study.runs())} runs left, {steps:,} {study.unit}; "
@@ -146,7 +147,7 @@ def _plan(
         return plan
     most = max_parallel(needs[largest], len(left))
     if jobs is None and cores is None:
-        plan = _fastest(study, largest, needs[largest], most, console)
+        plan = _fastest(study, arms[largest], needs[largest], most, console)
     else:
         parallel = min(jobs or max(available_cores() // (cores or 1), 1), len(left))
         require(
@@ -154,6 +155,8 @@ def _plan(
             f"{parallel} runs at a time need more memory than is free; --jobs {most} fits.",
         )
         plan = Pace(parallel, cores or max(available_cores() // parallel, 1), 0.0)
+    if not needs[largest].is_on_cpu and len(study.seeds) > 1 == study.seeds_together:
+        say(console, f"--seeds-together {len(study.seeds)} would keep the accelerator busier")
     told = f", about {clock(steps / plan.env_steps_per_s)}" if plan.env_steps_per_s else ""
     say(console, f"{plan.parallel} at a time, {_with_cores(plan.cores)}{told}")
     return plan
@@ -171,7 +174,9 @@ def max_parallel(needs: Needs, n_runs: int) -> int:
     return n_runs if free is None else max(min(n_runs, free // max(needs.n_bytes, 1)), 1)
 
 
-def _fastest(study: Study, arm: str, needs: Needs, most: int, console: Console) -> Pace:
+def _fastest(
+    study: Study, experiment: Experiment, needs: Needs, most: int, console: Console
+) -> Pace:
     """The fastest way to share the cores among runs, measured where there is a choice."""
     n_cores = available_cores()
     ways = candidates(n_cores, min(most, n_cores)) if needs.is_on_cpu else [(1, 1)]
@@ -179,7 +184,7 @@ def _fastest(study: Study, arm: str, needs: Needs, most: int, console: Console) 
         return Pace(*ways[0], 0.0)
     paces: list[Pace] = []
     for parallel, cores in ways:
-        pace = measure(study.arms[arm], parallel, cores, trust=study.needs_trust)
+        pace = measure(experiment, parallel, cores, trust=study.needs_trust)
         say(
             console,
             f"measured: {parallel} at a time with {cores} of the cores each, "

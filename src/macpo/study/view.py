@@ -36,7 +36,7 @@ class SweepView:
     def __init__(self, console: Console, study: Study, n_finished: int) -> None:
         self.console, self.study = console, study
         self.n_runs, self.n_ended = len(study.runs()), n_finished
-        self.total = sum(study.arms[run.arm].run.end for run in study.runs())
+        self.total = sum(map(study.length, study.runs()))
         self._past = deque[_Moment]()
         self._begun = set[PlannedRun]()
         self._said = -math.inf
@@ -59,7 +59,7 @@ class SweepView:
         reason = f": {outcome.message}" if outcome.message else ""
         say(
             self.console,
-            f"{_name(outcome.run)} {outcome.status} after {clock(outcome.seconds)} "
+            f"{outcome.run.title} {outcome.status} after {clock(outcome.seconds)} "
             f"({self.n_ended} of {self.n_runs}){reason}",
             style,
         )
@@ -71,8 +71,8 @@ class SweepView:
         for run in running:
             if run not in self._begun:
                 self._begun.add(run)
-                say(self.console, f"{_name(run)} begun")
-        done = sum(min(x.done, self._end(run)) for run, x in progress.items())
+                say(self.console, f"{run.title} begun")
+        done = sum(self._done(run, x) for run, x in progress.items())
         self._past.append(_Moment(now, done))
         while now - self._past[0].seconds > WINDOW:
             self._past.popleft()
@@ -88,8 +88,9 @@ class SweepView:
         if self._live.is_started:
             self._live.stop()
 
-    def _end(self, run: PlannedRun) -> int:
-        return self.study.arms[run.arm].run.end
+    def _done(self, run: PlannedRun, progress: Progress) -> int:
+        """Of all seeds of a run, which go on side by side."""
+        return min(progress.done * run.n_seeds, self.study.length(run))
 
     def _left(self, done: int) -> str:
         first = self._past[0]
@@ -110,7 +111,8 @@ class SweepView:
         for run in running:
             now = progress[run]
             result = "–" if math.isnan(now.result) else f"{now.result:.3g}"
-            table.add_row(Text(_name(run)), f"{now.done:,}", f"{self._end(run):,}", result)
+            done, length = now.done * run.n_seeds, self.study.length(run)
+            table.add_row(Text(run.title), f"{done:,}", f"{length:,}", result)
         return table
 
 
@@ -122,13 +124,9 @@ def print_outcomes(console: Console, study: Study, outcomes: Sequence[Outcome]) 
     for arm in study.arms:
         count = Counter(outcome.status for outcome in outcomes if outcome.run.arm == arm)
         finished, failed = count["finished"], count["failed"]
-        others = len(study.seeds) - finished - failed
+        others = len(study.seeds) // study.seeds_together - finished - failed
         table.add_row(Text(arm), *map(str, (finished, failed, others)))
     console.print(table)
     for outcome in outcomes:
         if outcome.status == "failed":
-            say(console, f"{_name(outcome.run)} failed: {outcome.message}", "red")
-
-
-def _name(run: PlannedRun) -> str:
-    return f"{run.arm}, seed {run.seed}"
+            say(console, f"{outcome.run.title} failed: {outcome.message}", "red")

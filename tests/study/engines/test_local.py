@@ -47,7 +47,19 @@ def test_a_run_is_carried_out_with_its_cores_and_logged(
     assert outcome_of(LocalEngine(1, 1), tmp_path) == Outcome(RUNS[0], "finished")
     words = StudyDirectory(tmp_path).log(RUNS[0]).read_text().split()
     assert words[:4] == ["-P", "-m", "macpo.study.carry_out", str(tmp_path)]
-    assert words[4:7] == ["a", "0", "1"] and "--trust" not in words
+    assert words[4:8] == ["a", "0", "1", "1"] and "--trust" not in words
+
+
+def test_runs_at_a_time_share_the_memory_of_an_accelerator(
+    script: Callable[[str], None], tmp_path: Path
+):
+    script('echo "preallocates: $XLA_PYTHON_CLIENT_PREALLOCATE"')
+    for parallel, said in ((1, ""), (2, "false")):
+        directory = StudyDirectory(tmp_path / str(parallel))
+        engine = LocalEngine(parallel, 1)
+        engine.submit(directory, RUNS[:1])
+        all_of(engine)
+        assert directory.log(RUNS[0]).read_text() == f"preallocates: {said}\n"
 
 
 def test_code_that_is_not_registered_is_imported_only_with_trust(

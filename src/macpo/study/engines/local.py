@@ -37,6 +37,7 @@ class LocalEngine:
         self, parallel: int, cores: int, *, trust: bool = False, pinned: bool = True
     ) -> None:
         self.cores, self.trust, self.pinned = cores, trust, pinned
+        self._environ = os.environ | _SHARED if parallel > 1 else {**os.environ}
         self._free = [*range(parallel)][::-1]
         self._waiting = deque[tuple[StudyDirectory, PlannedRun]]()
         self._running: dict[PlannedRun, _Process] = {}
@@ -78,14 +79,24 @@ class LocalEngine:
             handle = log.open("ab")
         # -P: in a folder from somebody else, any module's name may be a trap
         words = [sys.executable, "-P", "-m", "macpo.study.carry_out", os.fspath(directory.path)]
-        words += [run.arm, str(run.seed), str(self.cores)]
+        words += [run.arm, str(run.seed), str(run.n_seeds), str(self.cores)]
         words += ["--trust"] * self.trust + ["--on", *map(str, self._cores_of(slot))]
         with handle:
-            popen = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=handle, stderr=handle)
+            popen = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=handle,
+                stderr=handle,
+                env=self._environ,
+            )
         return _Process(popen, directory, slot, time.monotonic())
 
     def _cores_of(self, slot: int) -> list[int]:
         return cores_of_slot(slot, self.cores) if self.pinned else []
+
+
+_SHARED = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+"""So that a run leaves memory of an accelerator to the others; JAX takes three quarters at once."""
 
 
 def _outcome(run: PlannedRun, process: _Process, free: list[int]) -> Outcome:
