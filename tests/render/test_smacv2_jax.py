@@ -13,6 +13,7 @@ from macpo.envs.smacv2_jax.environment import Config, SMACv2JaxEnv, State
 from macpo.render.battle import BattleEpisode
 from macpo.render.frames import stored_picture
 from macpo.render.options import FilmOptions
+from macpo.render.panel import panel_of
 from macpo.render.smacv2_jax import WIDTHS, battle_episode, film
 
 MARINES = Config("terran").make()
@@ -48,6 +49,39 @@ def test_orders_are_read_with_and_without_actions_that_turn_a_view() -> None:
         "moves east",
         "turns its view to 90°",
     ]
+
+
+def test_every_living_agent_s_cone_is_drawn_or_that_of_the_agent_that_is_followed() -> None:
+    views = np.array([0, 3, 6, 9, 1], np.int8)
+    state = start(CONES)._replace(views=views)
+    dead = state.battle._replace(health=np.where(np.arange(10) == 2, 0, state.battle.health))
+    one_is_dead = state._replace(battle=dead)
+
+    def cones(state: State, agent: int | None) -> list[tuple[float, ...]]:
+        drawn = list[tuple[float, ...]]()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                "macpo.render.smac_jax.draw_cone",
+                lambda _, place, *cone: drawn.append((*place, *map(float, cone))),
+            )
+            film(CONES, [state], np.zeros((0, 5)), [""], FilmOptions(agent=agent))[0]()
+        return drawn
+
+    assert cones(one_is_dead, None) == [
+        (10, 10, 10, 0, 30),  # a marauder at (10, 10), which sees ten cells far to the east
+        (10, 12, 9, 90, 30),
+        (10, 16, 9, 270, 30),
+        (10, 18, 11, 30, 30),
+    ]
+    assert cones(state, 2) == [(10, 14, 9, 180, 30)]
+
+
+def test_the_legend_has_a_cone_where_agents_see_in_cones() -> None:
+    def texts(env: SMACv2JaxEnv) -> list[str]:
+        lines = panel_of(recorded(env, *[STOP] * 5), 960, None).lines
+        return [entry.text for line in lines for entry in line]
+
+    assert texts(CONES) == [*texts(MARINES), "agent sees"]
 
 
 @pytest.mark.parametrize("env", [MARINES, CONES], ids=["plain", "cones"])

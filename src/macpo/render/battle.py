@@ -47,6 +47,17 @@ class Shot(NamedTuple):
     """When it strikes, or when healing stops."""
 
 
+class Cones(NamedTuple):
+    """Fields of view that are cones."""
+
+    angles: Float[np.ndarray, "T1 N"]
+    """Where each agent looks, in degrees: 0 is east, 90 north."""
+    width: float
+    """Of each cone, in degrees."""
+    sight: Float[np.ndarray, " N"]
+    """How far each agent sees, in cells."""
+
+
 @dataclass(frozen=True)
 class BattleEpisode:
     """A battle of T env steps as arrays over time."""
@@ -68,6 +79,8 @@ class BattleEpisode:
     turned: Int[np.ndarray, "T N"] | None = None
     """The angle, in degrees, to which an agent turns its view instead of an action, or −1; None
     where agents see all around."""
+    cones: Cones | None = None
+    """None where agents see all around."""
 
     @property
     def n(self) -> int:

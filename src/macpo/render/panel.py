@@ -7,7 +7,6 @@ import numpy as np
 from jaxtyping import Bool
 from PIL import Image, ImageDraw
 
-from macpo.envs.smac_jax.maps import BattleMap
 from macpo.envs.smac_jax.units import LOOPS_PER_STEP
 from macpo.render.battle import ACTIONS, BattleEpisode, Ending, Point
 from macpo.render.camera import View, ground_of
@@ -23,6 +22,7 @@ from macpo.render.signs import (
     SHIELD,
     draw_aim,
     draw_beak,
+    draw_cone,
     draw_cross,
     draw_heal,
     draw_kind,
@@ -95,7 +95,7 @@ def panel_of(episode: BattleEpisode, width: int, agent: int | None) -> Panel:
     teams = TOP + ROW // 2
     ending = teams + (sum(kinds) + 2) * ROW
     below = ending + ENDING_HEIGHT + ROW
-    lines = _lines(_signs(episode.map), width - MARGIN - left)
+    lines = _lines(_signs(episode), width - MARGIN - left)
     rows = 0 if agent is None else 4 + len(_target_lines(episode, width - MARGIN - left))
     legend = below + rows * ROW
     bottom = max(TOP + field[1], legend + len(lines) * ROW - ROW // 2)
@@ -263,7 +263,7 @@ def _lines(signs: Sequence[tuple[_Sign, str]], width: int) -> tuple[tuple[_Entry
     return tuple(map(tuple, lines))
 
 
-def _signs(battle_map: BattleMap) -> list[tuple[_Sign, str]]:
+def _signs(episode: BattleEpisode) -> list[tuple[_Sign, str]]:
     """Signs of the legend and their texts; a sign lies to the right of its point."""
 
     def bar(color: str) -> _Sign:
@@ -276,8 +276,8 @@ def _signs(battle_map: BattleMap) -> list[tuple[_Sign, str]]:
     def shot(kind: str) -> _Sign:
         return lambda pen, at: draw_shot(pen, kind, at, (at[0] + 0.6, at[1]), 0.8)
 
-    kinds = battle_map.kinds
-    names = dict.fromkeys((*battle_map.allies, *battle_map.enemies))
+    width = 0.0 if episode.cones is None else episode.cones.width
+    kinds, names = episode.map.kinds, dict.fromkeys(episode.kinds)
     heals = any(kind.heals for kind in kinds)
     signs: list[tuple[_Sign, str]] = [(bar(HEALTH), "health")]
     if any(kind.shield for kind in kinds):
@@ -292,7 +292,8 @@ def _signs(battle_map: BattleMap) -> list[tuple[_Sign, str]]:
         *(
             (shot(name), f"{name}'s {BLOWS.get(name, 'shot')}")
             for name in names
-            if not battle_map.units[name].heals
+            if not episode.map.units[name].heals
         ),
         (lambda pen, at: draw_cross(pen, (at[0] + 0.5, at[1]), ENEMY), "fallen"),
+        *([(lambda pen, at: draw_cone(pen, at, 1.0, 0.0, width), "agent sees")] if width else []),
     ]

@@ -39,6 +39,16 @@ class Pen:
         (x, y), k = self._xy(place), scale * FINE
         self._draw.polygon([(x + a * k, y - b * k) for a, b in corners], fill=color)
 
+    def sector(
+        self, place: Point, radius: float, angles: tuple[float, float], fill: str, rim: str
+    ) -> None:
+        """The part of a disc, whose radius is in cells, between two angles in degrees from east
+        against the clock."""
+        (x, y), r = self._xy(place), radius * self.view.cell * FINE
+        start, end = (-angle for angle in angles[::-1])  # Pillow's go with the clock
+        box = (x - r, y - r, x + r, y + r)
+        self._draw.pieslice(box, start, end, fill=fill, outline=rim, width=FINE)
+
     def line(self, a: Point, b: Point, width: float, color: str) -> None:
         """A straight line."""
         self._draw.line((*self._xy(a), *self._xy(b)), fill=color, width=round(width * FINE))

@@ -32,9 +32,17 @@ OUTLINES: dict[str, tuple[Point, ...]] = {
 """In radii; the other kinds are discs."""
 
 
+_CONE, _RIM = mixed(FIELD, ALLY, 0.1), mixed(FIELD, ALLY, 0.35)
+
+
 def side_color(episode: BattleEpisode, i: int) -> str:
     """The colour of a unit's side."""
     return ALLY if i < episode.n else ENEMY
+
+
+def draw_cone(pen: Pen, place: Point, radius: float, angle: float, width: float) -> None:
+    """A field of view: how far it reaches, in cells, where to and how wide, in degrees."""
+    pen.sector(place, radius, (angle - width / 2, angle + width / 2), _CONE, _RIM)
 
 
 def draw_kind(pen: Pen, kind: str, place: Point, radius: float, color: str) -> None:

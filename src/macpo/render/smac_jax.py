@@ -39,6 +39,7 @@ from macpo.render.signs import (
     SHIELD,
     draw_aim,
     draw_beak,
+    draw_cone,
     draw_cross,
     draw_heal,
     draw_kind,
@@ -122,6 +123,7 @@ def draw(episode: BattleEpisode, stage: Stage, view: View, time: float) -> Image
     places = [(float(a), float(b)) for a, b in zip(x, y, strict=True)]
     ground = _ground(episode.map.walkable, episode.map.cells, view, stage.panel.field)
     pen = Pen(ground.copy(), view)
+    _draw_cones(pen, episode, places, alive, step, stage.agent)
     _draw_fallen(pen, episode, places, loop)
     if step < len(episode.actions):
         _draw_choices(pen, episode, places, alive, step)
@@ -297,6 +299,23 @@ def _draw_choices(
         elif at != NOBODY:
             color = HEALTH if episode.map.kinds[i].heals else ALLY
             draw_aim(pen, places[i], places[at], color)
+
+
+def _draw_cones(
+    pen: Pen,
+    episode: BattleEpisode,
+    places: Sequence[Point],
+    alive: np.ndarray,
+    step: int,
+    agent: int | None,
+) -> None:
+    """Where agents look, if that is not all around: of one agent, or of all that live."""
+    if episode.cones is None:
+        return
+    angles, width, sight = episode.cones
+    for i in map(int, np.flatnonzero(alive[: episode.n])):
+        if agent in (None, i):
+            draw_cone(pen, places[i], sight[i], angles[step, i], width)
 
 
 # --- shots and healing ----------------------------------------------------------------------------

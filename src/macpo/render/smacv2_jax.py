@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from macpo.envs.smac_jax.dynamics import NOBODY, arrayed
 from macpo.envs.smac_jax.features import NO_OP
@@ -16,7 +16,7 @@ from macpo.envs.smacv2_jax import interface
 from macpo.envs.smacv2_jax.environment import EncodedState, SMACv2JaxEnv, State
 from macpo.envs.smacv2_jax.sight import nothing_seen
 from macpo.envs.smacv2_jax.tasks import N_VIEWS
-from macpo.render.battle import BattleEpisode, ending, units_at
+from macpo.render.battle import BattleEpisode, Cones, ending, units_at
 from macpo.render.ink import Picture
 from macpo.render.options import USUAL, FilmOptions
 from macpo.render.smac_jax import FPS, SHOWS_AGENT, WIDTHS, film_of
@@ -69,7 +69,13 @@ def battle_episode(
         ending(result, states[-1], env.spec),
         available,
         np.where(turns, angle, -1) if task.conic_fov else None,
+        _cones(stacked.views, columns.sight[:n]) if task.conic_fov else None,
     )
+
+
+def _cones(views: Int[np.ndarray, "T1 N"], sight: Float[np.ndarray, " N"]) -> Cones:
+    width = 360 / N_VIEWS
+    return Cones(views * width, width, sight)
 
 
 def stored_state(env: SMACv2JaxEnv, encoded: EncodedState, t: int) -> State:
