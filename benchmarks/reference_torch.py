@@ -261,11 +261,16 @@ def time_updates(weighting, lengths, rounds, threads=None) -> float:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     learner = Learner(weighting).to(device)
     batch = {name: x.to(device) for name, x in make_batch(len(lengths), lengths).items()}
-    learner.update(batch)
+    return median_seconds(lambda: learner.update(batch), rounds)
+
+
+def median_seconds(update, rounds) -> float:
+    """Median seconds of an update, after one to warm up."""
+    update()
     seconds = []
     for _ in range(rounds):
         start = time.perf_counter()
-        learner.update(batch)
+        update()
         seconds.append(time.perf_counter() - start)
     return statistics.median(seconds)
 

@@ -7,8 +7,9 @@ missing, their rows say so and the rest is still measured.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 import tyro
@@ -82,16 +83,21 @@ def run_bench(flags: Bench, console: Console) -> list[Result]:
     for section in flags.sections:
         with console.status(f"measuring: {section}"):
             results += SECTIONS[section](flags)
+    show(results, flags.json, console)
+    return results
+
+
+def show(results: Sequence[Result], file: Path | None, console: Console) -> None:
+    """Print a table, and write JSON to a file if one is named."""
     table = Table("what", "value", "ratio", "against", "note")
     for r in results:
         ratio = "" if r.ratio is None else f"{r.ratio:,.3g}×"
         cells = (r.name, f"{r.value:,.4g} {r.unit}", ratio, r.reference, r.note)
         table.add_row(*map(Text, cells))
     console.print(table)
-    if flags.json is not None:
-        write_json(flags.json, {"machine": machine(), "results": [_row(r) for r in results]})
-        say(console, f"written to {flags.json}")
-    return results
+    if file is not None:
+        write_json(file, {"machine": machine(), "results": [_row(r) for r in results]})
+        say(console, f"written to {file}")
 
 
 def _row(result: Result) -> dict[str, Any]:
