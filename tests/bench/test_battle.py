@@ -109,3 +109,11 @@ def test_smax_plays_available_actions_for_so_many_steps() -> None:
     state, _, total = battle._smax_play(Standing(), jax.random.key(0), n=3, steps=4)
     np.testing.assert_array_equal(state, [4, 4, 4])
     np.testing.assert_array_equal(total, [1 + 2 + 3 + 4] * 3)
+
+
+@pytest.mark.usefixtures("rates")
+def test_maps_that_are_named_are_the_only_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(battle, "KINDS", ("zerg",))
+    monkeypatch.setattr(battle, "_smax", lambda name: None)
+    found = battle.battles(Flags(maps=("2s3z",)))
+    assert {r.name.split(",")[0] for r in found} == {"smac-jax 2s3z"}

@@ -20,14 +20,16 @@ PARALLEL = (8, 64, 512)
 
 
 def battles(flags: Flags) -> list[Result]:
-    """Random play with masks, observations and state, on SMAC's maps and three of SMACv2's tasks.
+    """Random play with masks, observations and state: on the maps that are named, or on all of
+    SMAC's and three of SMACv2's tasks.
 
     Next to SMAX where it has a map of that name.
     """
     results: list[Result] = []
     games = [(name, macpo.make_env("smac-jax", map=name)) for name in flags.maps or MAPS]
     # SMAX's tasks with drawn teams have other kinds, and are not compared
-    games += [(f"{race} 5v5", macpo.make_env("smacv2-jax", race=race)) for race in KINDS]
+    if not flags.maps:
+        games += [(f"{race} 5v5", macpo.make_env("smacv2-jax", race=race)) for race in KINDS]
     for name, env in games:
         start = time.perf_counter()
         jax.jit(lambda key, env=env: random_play(env, key, 8, 8)).lower(jax.random.key(0)).compile()
@@ -48,7 +50,7 @@ def battles(flags: Flags) -> list[Result]:
 
 def _rate(play: Callable[..., PyTree], env: PyTree, n: int, flags: Flags) -> float:
     """Env steps a second."""
-    steps = max(20_000 // n, 50)
+    steps = max(flags.size(20_000, 64) // n, flags.size(50, 2))
     run = jax.jit(lambda key: play(env, key, n, steps))
     return n * steps / seconds_of(lambda i: run(jax.random.key(i)), flags.rounds)
 

@@ -28,7 +28,7 @@ class Flags:
     json: Path | None = None
     """File for the results."""
     maps: tuple[str, ...] = ()
-    """SMAC's maps on which battles are fought; all by default."""
+    """SMAC's maps on which battles are fought; by default all, and three of SMACv2's tasks."""
     trial: bool = False
     """Tiny sizes that only show that everything runs; their figures mean nothing."""
 
