@@ -1,4 +1,4 @@
-"""Measure the battle model: scripted play on the paper's maps → `calibration.csv`.
+"""Measure the battle model: scripted play on the paper's maps and new ones → `calibration.csv`.
 
 python results/calibration.py results
 """
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from rich.progress import track
 
 from macpo import registry
 from macpo.envs.smac_jax import scripts
@@ -20,14 +21,22 @@ from macpo.envs.smac_jax.scripts import Script
 
 SEEDS, BATTLES = (0, 1, 2), 200  # of each seed
 NAMES = ("3s_vs_5z", "5m_vs_6m", "MMM2")
+NEW = (
+    "1c3s5z",
+    "2s_vs_1sc",
+    "6h_vs_8z",
+    "corridor",
+    "so_many_baneling",
+    "bane_vs_bane",
+    "2c_vs_64zg",
+)
+"""Without published figures to compare with, but for those of SMAClite."""
+SCRIPTS = (scripts.at_random, scripts.all_stop, scripts.nearest)
 ROWS = [
-    *(
-        (name, "sc2", script)
-        for script in (scripts.at_random, scripts.all_stop, scripts.nearest)
-        for name in NAMES
-    ),
+    *((name, "sc2", script) for script in SCRIPTS for name in NAMES),
     ("3s_vs_5z", "sc2", scripts.kite),
     *((name, "smaclite", scripts.nearest) for name in NAMES),
+    *((name, "sc2", script) for name in NEW for script in (*SCRIPTS, scripts.kite)),
 ]
 Z = 1.96  # of a 95% interval
 
@@ -55,9 +64,13 @@ def endurance(env: SMACJaxEnv, state: State) -> Any:
 def play(env: SMACJaxEnv, script: Script, seed: int) -> Outcome:
     """The battles of one seed."""
 
-    def step(carry: Any, key: jax.Array) -> Any:
-        state, available, over, so_far = carry
-        act_key, env_key = jax.random.split(key)
+    def goes_on(carry: Any) -> jax.Array:
+        _, _, over, _, _ = carry
+        return ~over.all()
+
+    def step(carry: Any) -> Any:
+        state, available, over, so_far, keys = carry
+        act_key, env_key = jax.random.split(keys[state.t[0]])
         act = functools.partial(script, dynamics=env.dynamics)
         actions = jax.vmap(lambda k, b, a: act(k, battle=b, available=a))(
             jax.random.split(act_key, BATTLES), state.battle, available
@@ -74,7 +87,7 @@ def play(env: SMACJaxEnv, script: Script, seed: int) -> Outcome:
         )
         kept = jax.tree.map(lambda old, new: jnp.where(over, old, new), so_far, now)
         over |= timestep.terminated | timestep.truncated
-        return (after, timestep.observation.avail_actions, over, kept), None
+        return after, timestep.observation.avail_actions, over, kept, keys
 
     @jax.jit
     def whole(key: jax.Array) -> Outcome:
@@ -83,8 +96,8 @@ def play(env: SMACJaxEnv, script: Script, seed: int) -> Outcome:
         keys = jax.random.split(step_key, env.spec.episode_limit)
         none, zero = jnp.zeros(BATTLES), jnp.zeros(BATTLES, jnp.int32)
         first = Outcome(none, none, zero, none, none, zero)
-        start = (state, timestep.observation.avail_actions, none > 0, first)
-        return jax.lax.scan(step, start, keys)[0][-1]
+        start = (state, timestep.observation.avail_actions, none > 0, first, keys)
+        return jax.lax.while_loop(goes_on, step, start)[3]
 
     return jax.tree.map(np.asarray, whole(jax.random.key(seed)))
 
@@ -130,7 +143,7 @@ def row(name: str, profile: str, script: Script) -> dict[str, Any]:
 
 
 def main(out: Path) -> None:
-    rows = [row(*which) for which in ROWS]
+    rows = [row(*which) for which in track(ROWS, "battles")]
     with (out / "calibration.csv").open("w", newline="") as handle:
         writer = csv.DictWriter(handle, list(rows[0]))
         writer.writeheader()
