@@ -100,13 +100,14 @@ def _environment(name: str, peer: Peer) -> str:
     """The Python of an environment that has what a peer needs."""
     folder = ROOT / "build/peers" / name
     python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
-    if not (folder / "installed").exists():
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["dependency-groups"]
+    named = [text for text in groups["foreign"] if text.partition("==")[0] in peer.packages]
+    named += ["numpy"] if peer.script else ["-e", str(ROOT)]
+    installed = folder / "installed"
+    if not installed.exists() or installed.read_text("utf-8").splitlines() != named:
         venv.create(folder, with_pip=True, clear=True)
-        groups = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["dependency-groups"]
-        named = [text for text in groups["foreign"] if text.partition("==")[0] in peer.packages]
-        more = ["numpy"] if peer.script else ["-e", str(ROOT)]
-        _run([str(python), "-m", "pip", "install", "--quiet", *named, *more])
-        (folder / "installed").touch()
+        _run([str(python), "-m", "pip", "install", "--quiet", *named])
+        installed.write_text("\n".join(named), "utf-8")
     return str(python)
 
 

@@ -40,8 +40,9 @@ def test_a_library_has_the_versions_that_tests_have(
     monkeypatch.setattr(run, "ROOT", tmp_path)
     monkeypatch.setattr(run, "_run", ran.append)
     monkeypatch.setattr(run.venv, "create", lambda folder, **_: folder.mkdir(parents=True))
+    project = tmp_path / "pyproject.toml"
     groups = '[dependency-groups]\nforeign = ["torch==2", "torchrl==0.1", "rliable==3"]'
-    (tmp_path / "pyproject.toml").write_text(groups)
+    project.write_text(groups)
     first = run.contender("torchrl", installed=False)
     (words,) = ran
     assert words[0] == first.python

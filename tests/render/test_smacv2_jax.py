@@ -10,7 +10,7 @@ import pytest
 from macpo.envs.smac_jax.dynamics import NOBODY
 from macpo.envs.smac_jax.features import EAST, NO_OP, STOP
 from macpo.envs.smacv2_jax.environment import Config, SMACv2JaxEnv, State
-from macpo.render.battle import BattleEpisode
+from macpo.render.battle import BattleEpisode, Point
 from macpo.render.frames import stored_picture
 from macpo.render.options import FilmOptions
 from macpo.render.panel import panel_of
@@ -57,23 +57,21 @@ def test_every_living_agent_s_cone_is_drawn_or_that_of_the_agent_that_is_followe
     dead = state.battle._replace(health=np.where(np.arange(10) == 2, 0, state.battle.health))
     one_is_dead = state._replace(battle=dead)
 
-    def cones(state: State, agent: int | None) -> list[tuple[float, ...]]:
-        drawn = list[tuple[float, ...]]()
+    def cones(state: State, agent: int | None) -> list[tuple[Point, float, float]]:
+        drawn = list[list[tuple[Point, float, float]]]()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(
-                "macpo.render.smac_jax.draw_cone",
-                lambda _, place, *cone: drawn.append((*place, *map(float, cone))),
-            )
+            patch.setattr("macpo.render.smac_jax.draw_cones", lambda _, x, width: drawn.append(x))
             film(CONES, [state], np.zeros((0, 5)), [""], FilmOptions(agent=agent))[0]()
-        return drawn
+        return drawn[0]
 
     assert cones(one_is_dead, None) == [
-        (10, 10, 10, 0, 30),  # a marauder at (10, 10), which sees ten cells far to the east
-        (10, 12, 9, 90, 30),
-        (10, 16, 9, 270, 30),
-        (10, 18, 11, 30, 30),
+        ((10, 10), 10, 0),  # a marauder, which sees ten cells far, to the east
+        ((10, 12), 9, 90),
+        ((10, 16), 9, 270),
+        ((10, 18), 11, 30),
     ]
-    assert cones(state, 2) == [(10, 14, 9, 180, 30)]
+    assert cones(state, 2) == [((10, 14), 9, 180)]
+    assert cones(one_is_dead, 2) == []
 
 
 def test_the_legend_has_a_cone_where_agents_see_in_cones() -> None:
@@ -81,7 +79,7 @@ def test_the_legend_has_a_cone_where_agents_see_in_cones() -> None:
         lines = panel_of(recorded(env, *[STOP] * 5), 960, None).lines
         return [entry.text for line in lines for entry in line]
 
-    assert texts(CONES) == [*texts(MARINES), "agent sees"]
+    assert texts(CONES) == [*texts(MARINES), "field of view"]
 
 
 @pytest.mark.parametrize("env", [MARINES, CONES], ids=["plain", "cones"])

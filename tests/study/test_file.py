@@ -46,6 +46,13 @@ def test_each_arm_has_its_own_flags_and_those_of_all(tmp_path: Path):
     ]
 
 
+def test_seeds_may_be_trained_together(tmp_path: Path):
+    assert read(written(tmp_path, "seeds_together = 4\n[all]\nsteps = 1")).seeds_together == 4
+    assert read(written(tmp_path, "[all]\nsteps = 1")).seeds_together == 1
+    with pytest.raises(UsageError, match="seeds_together must be a number, not 'all'"):
+        read(written(tmp_path, 'seeds_together = "all"\n[all]\nsteps = 1'))
+
+
 def test_an_arms_own_value_replaces_the_shared_one(tmp_path: Path):
     study = read(written(tmp_path, "[all]\nsteps = [1, 2]\n[arms.long]\nsteps = 3"))
     assert study.arms == [Arm("long", ["--steps", "3"])]

@@ -27,6 +27,12 @@ def test_the_share_of_battles_won_is_shown_where_there_are_battles(tmp_path: Pat
     assert progress(tmp_path, text).result == 0.25
 
 
+def test_of_several_seeds_the_mean_of_their_newest_evaluations_is_shown(tmp_path: Path):
+    other = TEST.replace('"seed": 0', '"seed": 1')
+    text = TEST + other.replace("7.5", "99") + TEST.replace("7.5", "1") + other.replace("7.5", "2")
+    assert progress(tmp_path, text).result == 1.5
+
+
 def test_a_row_that_is_being_written_is_left_out(tmp_path: Path):
     found = progress(tmp_path, TRAIN % (100, 0) + '{"kind": "train", "env_st')
     assert (found.done, found.learns) == (100, False)

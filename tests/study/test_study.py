@@ -114,8 +114,17 @@ def test_what_has_been_begun_may_not_be_changed_or_left_out():
         require_extension(Study("weights", {"macpo": ARMS["macpo"]}, seeds=2), begun)
     with pytest.raises(UsageError, match="the seeds 1 are missing"):
         require_extension(Study("weights", ARMS, seeds=1), begun)
-    with pytest.raises(UsageError, match="it trains 1 seeds together, not 2"):
+    with pytest.raises(UsageError, match="it was begun with --seeds-together 1, not 2"):
         require_extension(Study("weights", ARMS, seeds=2, seeds_together=2), begun)
+
+
+def test_seeds_that_have_begun_together_stay_together():
+    begun = Study("weights", ARMS, [1, 2], seeds_together=2)
+    require_extension(Study("weights", ARMS, [1, 2, 3, 4], seeds_together=2), begun)
+    with pytest.raises(
+        UsageError, match=r"its seeds \[1, 2\], 2 together, would be grouped otherwise"
+    ):
+        require_extension(Study("weights", ARMS, [0, 1, 2, 3], seeds_together=2), begun)
 
 
 def test_a_file_that_names_code_to_import_is_refused_unless_it_is_trusted():

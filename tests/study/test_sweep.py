@@ -101,6 +101,18 @@ def test_fewer_runs_than_cores_are_left_and_go_on(
     assert StudyDirectory(tmp_path).read_cores() == 1
 
 
+def test_an_accelerator_has_one_run_at_a_time_unless_jobs_says_otherwise(
+    engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "available_cores", lambda: 16)
+    monkeypatch.setattr(module, "read_needs", lambda arms, trust: [Needs(10, False)] * 2)
+    for jobs, told in ((None, "1 at a time"), (None, "1 at a time"), (3, "3 at a time")):
+        console = Console(record=True, file=io.StringIO(), width=200)
+        engine.failing = STUDY.runs()  # all are left to the next sweep
+        macpo.sweep(STUDY, tmp_path, jobs=jobs, console=console)
+        assert console.export_text().splitlines()[1].startswith(told)
+
+
 def test_an_unknown_engine_is_refused_with_the_known_ones(tmp_path: Path):
     from macpo.study import engines
 

@@ -435,8 +435,8 @@ class _Sweep:
     seeds: PositiveInt | None = None
     """How many seeds each arm is trained with; default: 5."""
     seeds_together: PositiveInt | None = None
-    """How many seeds of an arm one program trains, which an accelerator hardly notices; default:
-    1."""
+    """Train so many seeds of an arm in one program, on an accelerator much faster than one after
+    the other; default: what the study's file says, or 1."""
     out: str | None = None
     """The study's directory; default: studies/NAME."""
     engine: str = "local"
@@ -493,7 +493,7 @@ def _search(flags: _Sweep, rest: list[str]) -> macpo.SweepResult:
             name,
             space,
             flags.trials,
-            max((flags.jobs or available_cores()) // len(seeds), 1),
+            max((flags.jobs or available_cores()) // max(len(seeds) // together, 1), 1),
             seeds,
             together,
             out,
@@ -560,15 +560,15 @@ def _study(flags: _Sweep, rest: list[str]) -> tuple[macpo.Study, str | Path | No
         return macpo.Study(flags.name or found.name, found.arms, seeds, together), flags.out
     name = flags.name or (Path(flags.out).name if flags.out else "study")
     if given is None:
-        planned = StudyFile(name, None, grid.arms(rest))
+        planned = StudyFile(name, None, 1, grid.arms(rest))
     else:
         planned = read_study(Path(given))
         words = shortened(" ".join(rest))
         require(not rest, f"the arms are in {given}; {words} belongs there too.")
     arms = _experiments(planned.arms, flags.trust)
     seeds = flags.seeds or (5 if planned.seeds is None else planned.seeds)
-    study = macpo.Study(flags.name or planned.name, arms, seeds, flags.seeds_together or 1)
-    return study, flags.out
+    together = flags.seeds_together or planned.seeds_together
+    return macpo.Study(flags.name or planned.name, arms, seeds, together), flags.out
 
 
 # --- the other commands -------------------------------------------------------------------------
@@ -807,7 +807,8 @@ class _Reproduce:
     seeds: PositiveInt | None = None
     """Seeds of each method, in place of the budget's."""
     seeds_together: PositiveInt = 1
-    """How many seeds of a method one program trains, which an accelerator hardly notices."""
+    """Train so many seeds of a method in one program, on an accelerator much faster than one after
+    the other."""
     out: str | None = None
     """The study's directory; default: studies/FIGURE-BUDGET."""
     engine: str = "local"

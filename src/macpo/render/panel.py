@@ -22,7 +22,7 @@ from macpo.render.signs import (
     SHIELD,
     draw_aim,
     draw_beak,
-    draw_cone,
+    draw_cones,
     draw_cross,
     draw_heal,
     draw_kind,
@@ -295,5 +295,9 @@ def _signs(episode: BattleEpisode) -> list[tuple[_Sign, str]]:
             if not episode.map.units[name].heals
         ),
         (lambda pen, at: draw_cross(pen, (at[0] + 0.5, at[1]), ENEMY), "fallen"),
-        *([(lambda pen, at: draw_cone(pen, at, 1.0, 0.0, width), "agent sees")] if width else []),
+        *(
+            [(lambda pen, at: draw_cones(pen, [(at, 1.0, 0.0)], width), "field of view")]
+            if width
+            else []
+        ),
     ]

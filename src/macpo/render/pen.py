@@ -40,14 +40,17 @@ class Pen:
         self._draw.polygon([(x + a * k, y - b * k) for a, b in corners], fill=color)
 
     def sector(
-        self, place: Point, radius: float, angles: tuple[float, float], fill: str, rim: str
+        self, place: Point, radius: float, angles: tuple[float, float], color: str, *, line: bool
     ) -> None:
-        """The part of a disc, whose radius is in cells, between two angles in degrees from east
-        against the clock."""
+        """The part of a disc, whose radius is in cells, between two angles in degrees,
+        counterclockwise from east; filled, or a line of that colour around it."""
         (x, y), r = self._xy(place), radius * self.view.cell * FINE
         start, end = (-angle for angle in angles[::-1])  # Pillow's go with the clock
         box = (x - r, y - r, x + r, y + r)
-        self._draw.pieslice(box, start, end, fill=fill, outline=rim, width=FINE)
+        if line:
+            self._draw.pieslice(box, start, end, outline=color, width=FINE)
+        else:
+            self._draw.pieslice(box, start, end, fill=color)
 
     def line(self, a: Point, b: Point, width: float, color: str) -> None:
         """A straight line."""

@@ -1,6 +1,7 @@
 """What a battle is drawn with, on the field and in its legend: kinds, shots, choices, marks."""
 
 import math
+from collections.abc import Sequence
 
 from macpo.render.battle import BattleEpisode, Point
 from macpo.render.ink import CHOSEN, FIELD, INK
@@ -40,9 +41,12 @@ def side_color(episode: BattleEpisode, i: int) -> str:
     return ALLY if i < episode.n else ENEMY
 
 
-def draw_cone(pen: Pen, place: Point, radius: float, angle: float, width: float) -> None:
-    """A field of view: how far it reaches, in cells, where to and how wide, in degrees."""
-    pen.sector(place, radius, (angle - width / 2, angle + width / 2), _CONE, _RIM)
+def draw_cones(pen: Pen, cones: Sequence[tuple[Point, float, float]], width: float) -> None:
+    """Fields of view, of (where, how many cells far, to which angle), as wide as given, in degrees;
+    where some overlap, the rims of all are seen."""
+    for line, color in ((False, _CONE), (True, _RIM)):
+        for place, radius, angle in cones:
+            pen.sector(place, radius, (angle - width / 2, angle + width / 2), color, line=line)
 
 
 def draw_kind(pen: Pen, kind: str, place: Point, radius: float, color: str) -> None:

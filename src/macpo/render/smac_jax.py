@@ -39,7 +39,7 @@ from macpo.render.signs import (
     SHIELD,
     draw_aim,
     draw_beak,
-    draw_cone,
+    draw_cones,
     draw_cross,
     draw_heal,
     draw_kind,
@@ -313,9 +313,8 @@ def _draw_cones(
     if episode.cones is None:
         return
     angles, width, sight = episode.cones
-    for i in map(int, np.flatnonzero(alive[: episode.n])):
-        if agent in (None, i):
-            draw_cone(pen, places[i], sight[i], angles[step, i], width)
+    seeing = [i for i in range(episode.n) if alive[i] and agent in (None, i)]
+    draw_cones(pen, [(places[i], float(sight[i]), float(angles[step, i])) for i in seeing], width)
 
 
 # --- shots and healing ----------------------------------------------------------------------------

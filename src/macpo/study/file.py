@@ -24,7 +24,7 @@ from macpo.errors import UsageError, nearest, require, shown
 from macpo.field_types import Settings
 from macpo.study import grid
 
-_SECTIONS = ("name", "seeds", "all", "arms")
+_SECTIONS = ("name", "seeds", "seeds_together", "all", "arms")
 
 
 class StudyFile(NamedTuple):
@@ -32,6 +32,7 @@ class StudyFile(NamedTuple):
 
     name: str
     seeds: int | list[int] | None
+    seeds_together: int
     arms: list[grid.Arm]
 
 
@@ -53,10 +54,13 @@ def _study(data: Settings, default_name: str) -> StudyFile:
         hint = nearest(section, _SECTIONS)
         require(section in _SECTIONS, f"a study has no {shown(section)}; {hint}")
     name, seeds = data.get("name", default_name), data.get("seeds")
+    together = data.get("seeds_together", 1)
     if not isinstance(name, str):
         raise UsageError(f"name must be text, not {shown(name)}.")
     if not (seeds is None or isinstance(seeds, int | list)):
         raise UsageError(f"seeds must be a number or a list of numbers, not {shown(seeds)}.")
+    if not isinstance(together, int):
+        raise UsageError(f"seeds_together must be a number, not {shown(together)}.")
     shared = [*_flags(_table(data, "all"))]
     named = _table(data, "arms")
     # of a flag given twice the last value counts, and only that may be varied
@@ -66,7 +70,7 @@ def _study(data: Settings, default_name: str) -> StudyFile:
         for own in [[*_flags(_table(named, name))]]
         for arm in grid.arms(_joined(shared, own), name)
     ]
-    return StudyFile(name, seeds, arms)
+    return StudyFile(name, seeds, together, arms)
 
 
 def _table(data: Settings, name: str) -> Settings:

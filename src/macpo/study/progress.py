@@ -2,6 +2,7 @@
 
 import math
 import os
+from statistics import fmean
 from typing import NamedTuple
 
 from macpo.runs.best import SCORES
@@ -21,7 +22,8 @@ class Progress(NamedTuple):
     learns: bool = False
     """Whether there have been updates; env steps before them are much cheaper."""
     result: float = math.nan
-    """Of the newest evaluation: the first of `SCORES` that there is."""
+    """Of the newest evaluation: the first of `SCORES` that there is; the mean if there are several
+    seeds."""
 
 
 def read_progress(run: RunDirectory) -> Progress:
@@ -32,13 +34,14 @@ def read_progress(run: RunDirectory) -> Progress:
             lines = handle.read().split(b"\n")[:-1]
     except OSError:
         return Progress()
-    progress = Progress()
+    progress, results = Progress(), dict[int, float]()
     for line in lines:
         try:
             row = parse_json(line)
             done, learns = reached(row), row["updates"] > 0
             found = [float(row[name]) for name in SCORES if name in row]
+            results |= {row["seed"]: found[0]} if found else {}
         except (ValueError, TypeError, KeyError):
             continue  # the first one may be cut
-        progress = Progress(done, learns, *(found[:1] or [progress.result]))
-    return progress
+        progress = Progress(done, learns)
+    return progress._replace(result=fmean(results.values()) if results else math.nan)

@@ -46,9 +46,9 @@ class Study:
     """Experiments to compare: each arm is trained with every seed, a run for each.
 
     An arm's name is a directory's: letters, digits and `. = + - _`. `seeds` is how many, from 0 on,
-    or which; a run trains `seeds_together` of them in one program, which an accelerator hardly
-    notices. Raises UsageError for names that a file system does not keep apart, for arms that have
-    seeds of their own, and for seeds that cannot be grouped so.
+    or which; a run trains `seeds_together` of them in one program, on an accelerator much faster
+    than one after the other. Raises UsageError for names that a file system does not keep apart,
+    for arms that have seeds of their own, and for seeds that cannot be grouped so.
 
     >>> from macpo import Experiment, Study
     >>> arms = {name: Experiment(weighting=name) for name in ("macpo", "uniform")}
@@ -143,13 +143,17 @@ def from_data(data: Settings, *, trust: bool = False) -> Study:
 def require_extension(new: Study, old: Study) -> None:
     """UsageError unless `new` has every arm and seed of `old` as it is; it may have more."""
     n_new, n_old = new.seeds_together, old.seeds_together
-    require(n_new == n_old, f"it trains {n_old} seeds together, not {n_new}; {_ADVICE}")
+    require(n_new == n_old, f"it was begun with --seeds-together {n_old}, not {n_new}.")
     for arm, experiment in old.arms.items():
         require(arm in new.arms, f"the arm {shown(arm)} is missing; {_ADVICE}")
         changed = difference(to_dict(experiment), to_dict(new.arms[arm]))
         require(not changed, f"the arm {shown(arm)} has changed ({'; '.join(changed)}); {_ADVICE}")
     missing = [seed for seed in old.seeds if seed not in new.seeds]
     require(not missing, f"the seeds {', '.join(map(str, missing))} are missing; {_ADVICE}")
+    require(
+        {*old.runs()} <= {*new.runs()},
+        f"its seeds {shown([*old.seeds])}, {n_old} together, would be grouped otherwise; {_ADVICE}",
+    )
 
 
 _ADVICE = (

@@ -149,14 +149,13 @@ def _plan(
     if jobs is None and cores is None:
         plan = _fastest(study, arms[largest], needs[largest], most, console)
     else:
-        parallel = min(jobs or max(available_cores() // (cores or 1), 1), len(left))
+        usual = max(available_cores() // (cores or 1), 1) if needs[largest].is_on_cpu else 1
+        parallel = min(jobs or usual, len(left))
         require(
             parallel <= most or not needs[largest].is_on_cpu,
             f"{parallel} runs at a time need more memory than is free; --jobs {most} fits.",
         )
         plan = Pace(parallel, cores or max(available_cores() // parallel, 1), 0.0)
-    if not needs[largest].is_on_cpu and len(study.seeds) > 1 == study.seeds_together:
-        say(console, f"--seeds-together {len(study.seeds)} would keep the accelerator busier")
     told = f", about {clock(steps / plan.env_steps_per_s)}" if plan.env_steps_per_s else ""
     say(console, f"{plan.parallel} at a time, {_with_cores(plan.cores)}{told}")
     return plan

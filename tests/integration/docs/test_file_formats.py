@@ -227,9 +227,15 @@ def test_a_study_writes_the_files_of_the_table(
     fake.score = lambda run: float(run.seed)
     study = macpo.Study("one", {"arm": macpo.Experiment()}, seeds=1)
     macpo.sweep(study, tmp_path / "study", jobs=1, console=Console(quiet=True))
-    directory, planned = StudyDirectory(tmp_path / "study"), PlannedRun("ARM", 7)
-    places = [f"{directory.run(planned).path}", f"{directory.log(planned)}"]
-    patterns = {place.removeprefix(f"{directory.path}/").replace("-7", "-K") for place in places}
+    directory = StudyDirectory(tmp_path / "study")
+    planned = [PlannedRun("ARM", 7), PlannedRun("ARM", 7, 2)]
+    places = [
+        f"{place}" for run in planned for place in (directory.run(run).path, directory.log(run))
+    ]
+    patterns = {
+        place.removeprefix(f"{directory.path}/").replace("-7", "-K").replace("-8", "-L")
+        for place in places
+    }
     at_the_top = {name for name in written(directory.path) if "/" not in name}
     two = Arms(directory, "A", "B")
     of_tests = {f"{place.relative_to(directory.path)}" for place in (two.further.path, two.plan)}

@@ -51,8 +51,9 @@ def test_a_run_is_carried_out_with_its_cores_and_logged(
 
 
 def test_runs_at_a_time_share_the_memory_of_an_accelerator(
-    script: Callable[[str], None], tmp_path: Path
+    script: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.delenv("XLA_PYTHON_CLIENT_PREALLOCATE", raising=False)
     script('echo "preallocates: $XLA_PYTHON_CLIENT_PREALLOCATE"')
     for parallel, said in ((1, ""), (2, "false")):
         directory = StudyDirectory(tmp_path / str(parallel))

@@ -37,7 +37,7 @@ class LocalEngine:
         self, parallel: int, cores: int, *, trust: bool = False, pinned: bool = True
     ) -> None:
         self.cores, self.trust, self.pinned = cores, trust, pinned
-        self._environ = os.environ | _SHARED if parallel > 1 else {**os.environ}
+        self._environ = {**(_SHARED if parallel > 1 else {}), **os.environ}
         self._free = [*range(parallel)][::-1]
         self._waiting = deque[tuple[StudyDirectory, PlannedRun]]()
         self._running: dict[PlannedRun, _Process] = {}
