@@ -1,10 +1,13 @@
 """Measure the battle model: scripted play on the paper's maps and new ones → `calibration.csv`.
 
 python results/calibration.py results
+
+Rows that the file has are kept; remove it to measure them again.
 """
 
 import csv
 import functools
+import io
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +21,7 @@ from macpo import registry
 from macpo.envs.smac_jax import scripts
 from macpo.envs.smac_jax.environment import SMACJaxEnv, State
 from macpo.envs.smac_jax.scripts import Script
+from macpo.runs.files import write_atomically
 
 SEEDS, BATTLES = (0, 1, 2), 200  # of each seed
 NAMES = ("3s_vs_5z", "5m_vs_6m", "MMM2")
@@ -142,12 +146,21 @@ def row(name: str, profile: str, script: Script) -> dict[str, Any]:
     }
 
 
-def main(out: Path) -> None:
-    rows = [row(*which) for which in track(ROWS, "battles")]
-    with (out / "calibration.csv").open("w", newline="") as handle:
-        writer = csv.DictWriter(handle, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+def main(file: Path) -> None:
+    """Measure what the file lacks, and write it after each row."""
+    rows: list[dict[str, Any]] = []
+    if file.exists():
+        with file.open(newline="") as handle:
+            rows = [*csv.DictReader(handle)]
+    there = {(row["map"], row["profile"], row["script"]) for row in rows}
+    for name, profile, script in track(ROWS, "battles"):
+        if (name, profile, script.__name__) not in there:
+            rows.append(row(name, profile, script))
+            text = io.StringIO()
+            writer = csv.DictWriter(text, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+            write_atomically(file, text.getvalue().encode())
 
 
-main(Path(sys.argv[1]))
+main(Path(sys.argv[1]) / "calibration.csv")
