@@ -55,6 +55,7 @@ def episodes(lengths):
     from components.episode_buffer import EpisodeBatch
 
     ours = make_batch(len(lengths), lengths)
+    taken = ours["last_actions"]
     rows = ours["obs"].shape[:2]
     n_agents, n_actions = ours["avail"].shape[2:]
 
@@ -66,9 +67,7 @@ def episodes(lengths):
         "obs": ours["obs"],
         "actions": ours["actions"][..., None],
         "avail_actions": ours["avail"].int(),
-        "actions_onehot": torch.cat(
-            [ours["last_actions"][:, 1:], 0 * ours["obs"][:, :1, :, :6]], 1
-        ),
+        "actions_onehot": torch.cat([taken[:, 1:], torch.zeros_like(taken[:, :1])], 1),
         "reward": padded(ours["reward"]),
         "terminated": padded(ours["terminated"]).byte(),
         "filled": ours["filled"][..., None].long(),

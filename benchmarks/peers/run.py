@@ -147,19 +147,9 @@ def battles(other: Contender, flags: Flags) -> list[Result]:
     """`macpo bench battles` in the contender's environment."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "battles.json"
+        bench = [other.python, *shlex.split("-m macpo bench battles --maps"), *flags.maps]
         sizes = ["--rounds", str(flags.rounds), *["--trial"] * flags.trial]
-        words = [
-            "-m",
-            "macpo",
-            "bench",
-            "battles",
-            *sizes,
-            "--maps",
-            *flags.maps,
-            "--json",
-            str(file),
-        ]
-        _run([other.python, *words])
+        _run([*bench, *sizes, "--json", str(file)])
         rows: list[dict[str, Any]] = json.loads(file.read_text())["results"]
     return [Result(**row) for row in rows]
 

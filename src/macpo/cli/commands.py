@@ -548,16 +548,12 @@ def _study(flags: _Sweep, rest: list[str]) -> tuple[macpo.Study, str | Path | No
     if given is not None and Path(given).is_dir():
         require(not rest, f"{given} has its flags in its plan; only --seeds and --jobs go with it.")
         old = StudyDirectory(given).read(trust=_trusted(flags.trust))
-        together = flags.seeds_together or old.seeds_together
-        seeds = flags.seeds or old.seeds
-        return macpo.Study(flags.name or old.name, old.arms, seeds, together), given
+        return _with_flags(old, flags), given
     if given is not None and registry.is_import_path(given) and not Path(given).exists():
         _import_from_current_folder()
         found = registry.import_object(given, "study", "module:name")
         require(isinstance(found, macpo.Study), f"{shown(given)} is no macpo.Study(…).")
-        together = flags.seeds_together or found.seeds_together
-        seeds = flags.seeds or found.seeds
-        return macpo.Study(flags.name or found.name, found.arms, seeds, together), flags.out
+        return _with_flags(found, flags), flags.out
     name = flags.name or (Path(flags.out).name if flags.out else "study")
     if given is None:
         planned = StudyFile(name, None, 1, grid.arms(rest))
@@ -569,6 +565,12 @@ def _study(flags: _Sweep, rest: list[str]) -> tuple[macpo.Study, str | Path | No
     seeds = flags.seeds or (5 if planned.seeds is None else planned.seeds)
     together = flags.seeds_together or planned.seeds_together
     return macpo.Study(flags.name or planned.name, arms, seeds, together), flags.out
+
+
+def _with_flags(study: macpo.Study, flags: _Sweep) -> macpo.Study:
+    """A study with the name and seeds that the command line gives it instead of its own."""
+    given = {"name": flags.name, "seeds": flags.seeds, "seeds_together": flags.seeds_together}
+    return dataclasses.replace(study, **{key: x for key, x in given.items() if x is not None})
 
 
 # --- the other commands -------------------------------------------------------------------------

@@ -174,7 +174,7 @@ def _names(study: Settings) -> set[str]:
 def _name(run: PlannedRun) -> str:
     if run.n_seeds == 1:
         return f"seed-{run.seed}"
-    return f"seeds-{run.seed}-{run.seed + run.n_seeds - 1}"
+    return f"seeds-{run.seed}-{run.last_seed}"
 
 
 def _counted(n: int, what: str) -> str:

@@ -34,11 +34,15 @@ class PlannedRun(NamedTuple):
     n_seeds: int = 1
 
     @property
+    def last_seed(self) -> int:
+        """The last, if there are several."""
+        return self.seed + self.n_seeds - 1
+
+    @property
     def title(self) -> str:
         """Its arm and seeds, in words."""
-        last = self.seed + self.n_seeds - 1
-        which = f"seed {self.seed}" if last == self.seed else f"seeds {self.seed} to {last}"
-        return f"{self.arm}, {which}"
+        several = f"seeds {self.seed} to {self.last_seed}"
+        return f"{self.arm}, {several if self.n_seeds > 1 else f'seed {self.seed}'}"
 
 
 @dataclass(frozen=True, init=False)

@@ -3,7 +3,7 @@
 import os
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -81,7 +81,7 @@ def sweep(
         name: experiment if experiment.replay.from_sha256 else pinned(experiment)
         for name, experiment in study.arms.items()
     }
-    study = Study(study.name, arms, study.seeds, study.seeds_together)
+    study = replace(study, arms=arms)
     console = console or make_console()
     directory = StudyDirectory(f"studies/{study.name}" if out is None else out)
     directory.make()
