@@ -48,7 +48,7 @@ def test_a_game_lost_within_a_step_is_ended_and_the_next_reset_starts_another(
 
 
 def test_a_game_that_hangs_is_given_up_after_the_timeout(installation: Installation):
-    with closing(Config(map="5m_vs_6m", client="pysc2", timeout=2).make()) as env:
+    with closing(Config(map="5m_vs_6m", client="pysc2", timeout=10).make()) as env:
         env.reset(0)
         installation.misbehave("step", "hang")
         with pytest.raises(EnvironmentLost, match="timed out"):
