@@ -2,7 +2,7 @@
 
 Its pages are the repository's Markdown files under their own paths, so that links between them hold
 in both places; the files that these link to, Python as pages; and the reference, which is written
-here: the Python API from docstrings, and every command with its flags from `--help`.
+here: the Python API from docstrings, every command and the flags of every part from `--help`.
 """
 
 import contextlib
@@ -16,7 +16,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from macpo import registry
 from macpo.cli import COMMANDS, main
+from macpo.experiment import PARTS
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build"
@@ -34,9 +36,12 @@ PACKAGES = (
 COLUMNS = "100"
 DEFAULTS = """
 The flags of `--env`, `--algorithm` and `--weighting` here are those of the default parts.
-`macpo train --env NAME --help` shows those of another, and so do the fields of its class in
-[environments](macpo.envs.md), [algorithms](macpo.algorithms.md) and
-[weightings](macpo.weighting.md): `--env.map` is the field `map`.
+[Flags of the parts](flags.md) has those of every other.
+""".strip()
+FLAGS = """
+What `macpo train`, `sweep` and other commands take of each environment, algorithm and weighting.
+`macpo train --env NAME --help` prints the same. In Python they are the fields of a class: with
+`macpo.envs.SMACJax(map="3m")`, `map` is `--env.map`.
 """.strip()
 ASSETS = Path("assets")
 SHIM = "https://unpkg.com/iframe-worker/shim"
@@ -54,6 +59,7 @@ def stage() -> None:
     for package in PACKAGES:
         (reference / f"{package}.md").write_text(api_page(package), encoding="utf-8")
     (reference / "commands.md").write_text(commands_page(), encoding="utf-8")
+    (reference / "flags.md").write_text(flags_page(), encoding="utf-8")
     (SOURCE / ASSETS).mkdir()
     for name in ("extra.css", "frame_worker.js"):
         shutil.copy(Path(__file__).with_name(name), SOURCE / ASSETS)
@@ -96,15 +102,26 @@ def commands_page() -> str:
     """What `macpo COMMAND --help` prints, for each command."""
     parts = ["# Commands", DEFAULTS]
     for name, command in COMMANDS.items():
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
-            main([name, "--help"])
-        parts += [
-            f"## macpo {name}",
-            command.summary,
-            f"```text\n{printed.getvalue().strip()}\n```",
-        ]
+        parts += [f"## macpo {name}", command.summary, f"```text\n{_help(name)}\n```"]
     return "\n\n".join(parts) + "\n"
+
+
+def flags_page() -> str:
+    """The flags of every environment, algorithm and weighting."""
+    parts = ["# Flags of the parts", FLAGS]
+    for part, kind in PARTS.items():
+        parts.append(f"## {registry.NOUN[kind].capitalize()}s")
+        for name in registry.discover(kind):
+            _, head, flags = _help(f"check-{part}", name).partition(f"\n {part}")
+            parts += [f"### --{part} {name}", f"```text{head}{flags}\n```"]
+    return "\n\n".join(parts) + "\n"
+
+
+def _help(*command: str) -> str:
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
+        main([*command, "--help"])
+    return "\n".join(line.rstrip() for line in printed.getvalue().strip().splitlines())
 
 
 def build() -> None:

@@ -147,6 +147,19 @@ def test_help_shows_the_bounds_of_settings(capsys: pytest.CaptureFixture[str]):
         assert f"; {bounds})" in described.split(" --")[0], flag
 
 
+def test_help_breaks_lines_only_where_the_terminal_ends(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("COLUMNS", "300")
+    assert run("check-env", "foraging", "--help") == 0
+    assert "what finds no place in the grid is left out. (default: 2;" in capsys.readouterr().out
+
+
+def test_an_example_in_a_docstring_is_no_help_for_flags(capsys: pytest.CaptureFixture[str]):
+    assert run("check-algorithm", "qmix", "--help") == 0
+    assert ">>>" not in capsys.readouterr().out
+
+
 def flags_with_bounds(algorithm: str) -> dict[str, Bounds]:
     """The bounded settings of an algorithm, of a run and of workers, by flag."""
     configs = {

@@ -326,7 +326,7 @@ def _with_bounds(
 ) -> tyro.constructors.StructConstructorSpec | None:
     """The help of a dataclass's field ends with its bounds: "(default: 0.99; between 0 and 1)".
 
-    Some fields have flags of other names (`_FLAGS`).
+    Lines of its docstring are joined, and some fields have flags of other names (`_FLAGS`).
     """
     if _with_bounds in info.markers or not dataclasses.is_dataclass(info.type):
         return None
@@ -336,6 +336,7 @@ def _with_bounds(
         return None
 
     def bounded(option: tyro.constructors.StructFieldSpec) -> tyro.constructors.StructFieldSpec:
+        option = dataclasses.replace(option, helptext=partial(_joined, option.helptext))
         bounds = bounds_of(option.type)
         if bounds is None:
             name = _FLAGS.get(option.name)
@@ -348,6 +349,12 @@ def _with_bounds(
         return dataclasses.replace(option, type=annotated)
 
     return dataclasses.replace(spec, fields=tuple(map(bounded, spec.fields)))
+
+
+def _joined(text: str | Callable[[], str | None] | None) -> str | None:
+    """The lines of a help text as one: tyro keeps the breaks before lines that are indented."""
+    found = text() if callable(text) else text
+    return None if found is None else " ".join(found.split())
 
 
 @_constructors.primitive_rule
@@ -1105,7 +1112,7 @@ def _parse_part(
     prepare_jax()
     default = _named(PARTS[part], name)
     flags = dataclasses.make_dataclass(
-        "Checked", [(part, type(default), default), *fields], frozen=True
+        "Checked", [(part, _flags_of(default), default), *fields], frozen=True
     )
     parsed: Any = _parse(flags, rest, f"macpo check-{part} {name}", description)
     check_fields(parsed, "")

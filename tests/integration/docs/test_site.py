@@ -1,5 +1,6 @@
 """The documentation site, as far as it can be told without building it."""
 
+import dataclasses
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from macpo import registry
 from macpo.cli import COMMANDS
+from macpo.experiment import PARTS
 from tests.support.paths import ROOT
 from tests.support.site import script
 
@@ -52,6 +55,16 @@ def test_every_command_is_explained_with_its_flags(source: Path) -> None:
     for name in COMMANDS:
         part = text.partition(f"## macpo {name}\n")[2].partition("\n## ")[0]
         assert f"usage: macpo {name}" in part
+
+
+def test_the_flags_of_every_part_are_there(source: Path) -> None:
+    text = (source / "reference" / "flags.md").read_text()
+    for part, kind in PARTS.items():
+        for name, config in registry.discover(kind).items():
+            flags = text.partition(f"### --{part} {name}\n")[2].partition("\n##")[0]
+            for field in dataclasses.fields(config):
+                flag = field.name.replace("_", "-")
+                assert f"--{part}.{flag}" in flags, (name, field.name)
 
 
 def test_every_public_name_has_its_place(source: Path) -> None:
