@@ -26,13 +26,16 @@ def _plain(data: Any) -> Any:
         fields = dataclasses.fields(data)
         return {field.name: _plain(getattr(data, field.name)) for field in fields}
     if isinstance(data, np.ndarray):
-        return [_plain(item) for item in cast(list[Any], data.tolist())]
+        return _plain(data.tolist())
     if isinstance(data, Mapping):
         return {str(key): _plain(value) for key, value in cast(Mapping[Any, Any], data).items()}
     if isinstance(data, tuple) and hasattr(data, "_asdict"):
         return _plain(cast(Any, data)._asdict())
     if isinstance(data, list | tuple):
-        return [_plain(item) for item in cast(list[Any], data)]
-    if isinstance(data, float):
-        return float(f"{data:.{DIGITS}g}") if math.isfinite(data) else None
-    return data
+        items = cast(list[Any], data)
+        return [_number(item) if type(item) is float else _plain(item) for item in items]
+    return _number(data) if isinstance(data, float) else data
+
+
+def _number(value: float) -> float | None:
+    return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
