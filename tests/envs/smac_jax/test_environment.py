@@ -407,6 +407,15 @@ def test_replay_keeps_a_twentieth_of_the_observation_s_size() -> None:
     assert kept * 20 <= shown
 
 
+@pytest.mark.parametrize("double_precision", [False, True])
+def test_a_step_keeps_the_types_of_the_state(double_precision: bool) -> None:
+    env = environment("5m_vs_6m", profile="smaclite")
+    with jax.enable_x64(double_precision):
+        state, _ = jax.eval_shape(env.reset, jax.random.key(0))
+        after, _ = jax.eval_shape(env.step, jax.random.key(0), state, np.ones(5, int))
+    assert after == state
+
+
 OTHERS = [name for name in MAPS if name not in FOCUS]
 
 
