@@ -23,6 +23,8 @@ from macpo.types import Observation, TimeStep
 FOCUS = ("3s_vs_5z", "5m_vs_6m", "MMM2")
 SCRIPTS = (scripts.at_random, scripts.all_stop, scripts.nearest, scripts.kite)
 N = 32
+STEPS = {"3s_vs_5z": 250, "5m_vs_6m": 70, "MMM2": 60}
+"""Of each battle: the limit, or as many as all battles of these scripts end within."""
 every_map = pytest.mark.parametrize("name", FOCUS)
 
 
@@ -87,7 +89,7 @@ def program(name: str) -> Any:
 
         reset_key, step_key = jax.random.split(key)
         first = jax.vmap(env.reset)(jax.random.split(reset_key, N))
-        keys = jax.random.split(step_key, env.spec.episode_limit)
+        keys = jax.random.split(step_key, STEPS[name])
         state, timestep, actions = jax.lax.scan(step, first, keys)[1]
         whole = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, (state, timestep))
         return (*whole, actions)
@@ -100,6 +102,7 @@ def play(name: str, script: Script) -> Play:
     whole = program(name)(jax.random.key(0), SCRIPTS.index(script))
     state, timestep, actions = jax.tree.map(np.asarray, whole)
     over = timestep.terminated | timestep.truncated
+    assert over.any(0).all()
     return Play(state, timestep, actions, ~np.logical_or.accumulate(over[:-1], 0))
 
 
