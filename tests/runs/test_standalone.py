@@ -6,7 +6,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -17,12 +16,10 @@ import macpo
 from macpo.algorithms import DOP, MAPPO, QMIX
 from macpo.cli import main
 from macpo.envs import MatrixGame
-from macpo.runs.directory import RunDirectory
 from macpo.runs.policy import Policy, play
-from macpo.runs.saving import save_model
 from macpo.runs.standalone import Library, write_policy
-from macpo.training.trainer import make_trainer
 from tests.runs.conftest import SMALL
+from tests.support.unlearned import unlearned
 
 LIBRARIES = ("numpy", "torch")
 ALGORITHMS = {
@@ -46,19 +43,6 @@ def exported(policy: Policy, file: Path, library: Library) -> Any:
 
 
 FAST = ("qmix", "mappo")
-
-
-def unlearned(experiment: macpo.Experiment, directory: Path) -> Policy:
-    """The policy of a run directory whose parameters nobody has learned; no layer lacks a bias."""
-    files = RunDirectory(directory)
-    files.make()
-    files.write_experiment(experiment)
-    params = jax.jit(make_trainer(experiment).algorithm.init)(jax.random.key(0)).params
-    rng = np.random.default_rng(0)
-    params = jax.tree.map(lambda x: np.float32(x + rng.normal(0, 0.1, x.shape))[None], params)
-    state: Any = SimpleNamespace(learner=SimpleNamespace(params=params))
-    save_model(files, experiment, state)
-    return macpo.load(directory)
 
 
 @pytest.fixture(
