@@ -91,6 +91,7 @@ def kill_when(process: "subprocess.Popen[bytes]", ready: Callable[[], bool]) -> 
             process.send_signal(signal.SIGKILL)
             process.wait()
             return True
+        time.sleep(0.0005)  # short, for so is the time in which a checkpoint is written
     return False
 
 
