@@ -3,6 +3,7 @@
 `tests/integration/foreign/test_lbforaging.py` plays beside the original.
 """
 
+import functools
 from typing import Any
 
 import jax
@@ -22,9 +23,21 @@ from macpo.envs.foraging import (
     State,
 )
 from macpo.errors import UsageError
+from macpo.types import Observation
 
 KEY = jax.random.key(0)
 GONE = (-1, -1, 0)
+
+
+@functools.cache
+def made(config: LevelBasedForaging) -> ForagingEnv:
+    return config.make()
+
+
+@functools.cache
+def compiled(env: ForagingEnv) -> tuple[Any, Any]:
+    """Its step and its observation."""
+    return jax.jit(env.step), jax.jit(env.observe)
 
 
 def scene(
@@ -33,13 +46,17 @@ def scene(
     """The game with these (row, column, level)."""
     config = LevelBasedForaging(n_agents=len(agents), n_food=len(food), **options)
     a, f = np.array(agents), np.array(food)
-    env = config.make()
+    env = made(config)
     parts = (a[:, :2], a[:, 2], f[:, :2], f[:, 2])
     return env, env.initial_state(*map(jnp.asarray, parts))
 
 
 def play(env: ForagingEnv, state: State, *actions: int) -> tuple[State, Any]:
-    return jax.jit(env.step)(KEY, state, jnp.array(actions))
+    return compiled(env)[0](KEY, state, jnp.array(actions))
+
+
+def observe(env: ForagingEnv, state: State) -> Observation:
+    return compiled(env)[1](state)
 
 
 def places(state: State) -> list[tuple[int, ...]]:
@@ -149,7 +166,7 @@ def test_time_that_is_up_truncates() -> None:
 
 def seen(env: ForagingEnv, state: State) -> list[list[tuple[int, ...]]]:
     """(row, column, level) of food and agents, as each agent sees them."""
-    obs = np.asarray(env.observe(state).obs)
+    obs = np.asarray(observe(env, state).obs)
     return [[tuple(map(int, triple)) for triple in row.reshape(-1, 3)] for row in obs]
 
 
@@ -175,16 +192,16 @@ def test_at_the_upper_left_border_agents_are_seen_farther_away_than_food() -> No
 
 def test_the_state_is_all_observations() -> None:
     env, state = scene([(4, 4, 1), (0, 7, 2)], [(6, 6, 1)])
-    observation = env.observe(state)
+    observation = observe(env, state)
     np.testing.assert_array_equal(observation.state, observation.obs.reshape(-1))
 
 
 def test_actions_that_do_nothing_are_masked_only_if_asked() -> None:
     places = [(0, 0, 1), (2, 3, 1)], [(3, 3, 1)]
     env, state = scene(*places)
-    assert env.observe(state).avail_actions.all()
+    assert observe(env, state).avail_actions.all()
     env, state = scene(*places, mask_invalid_actions=True)
-    avail = env.observe(state).avail_actions.astype(int).tolist()
+    avail = observe(env, state).avail_actions.astype(int).tolist()
     assert avail == [[1, 0, 1, 0, 1, 0], [1, 1, 0, 1, 1, 1]]
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from macpo.algorithms.qmix import Config as Qmix
+from macpo.algorithms.vdn import Config as Vdn
 from macpo.errors import UsageError
 from macpo.experiment import Run
 from macpo.interop.padding import padded
@@ -44,8 +44,7 @@ def test_rows_of_one_length_are_only_stacked():
 def trained() -> Any:
     """(state, metrics) after ten iterations, half of whose actions are explored."""
     env = Unlike()
-    sizes = {"rnn_hidden_dim": 8, "mixing_embed_dim": 4, "hypernet_embed": 4}
-    learner = Qmix(lr=1e-2, **sizes).make(env, Uniform())
+    learner = Vdn(lr=1e-2, rnn_hidden_dim=8).make(env, Uniform())
     trainer = Trainer(env, learner, Replay(), RUN)
     return jax.device_get(trainer.chunk(trainer.init(), jnp.array(10**6), 10))
 

@@ -22,7 +22,7 @@ READY = 0.0
 
 @functools.cache
 def first_state(env: SMACJaxEnv) -> State:
-    return jax.jit(env.reset)(jax.random.key(0))[0]
+    return jax.jit(lambda key: env.reset(key)[0])(jax.random.key(0))
 
 
 def start(env: SMACJaxEnv, t: int = 0, **units: dict[int, float]) -> State:

@@ -10,7 +10,6 @@ from PIL import Image, ImageColor
 
 from macpo.envs.smac_jax.environment import Config, SMACJaxEnv, State
 from macpo.envs.smac_jax.features import EAST, MOVES, NORTH, SOUTH, STOP, WEST
-from macpo.envs.smac_jax.maps import MAPS
 from macpo.render.battle import BattleEpisode, Point
 from macpo.render.camera import View, follow
 from macpo.render.frames import animate, captions, drawer, stored_picture, text_frame
@@ -215,7 +214,11 @@ def test_only_the_last_picture_shows_how_it_ended_and_shows_it_beside_the_field(
     assert max(count(other, color) for other in others) < 100  # bars of the dying
 
 
-@pytest.mark.parametrize("name", MAPS)
+# few, one and many units, all kinds, healers, walls and cliffs
+@pytest.mark.parametrize(
+    "name",
+    ["3m", "2s_vs_1sc", "27m_vs_30m", "MMM2", "1c3s5z", "2c_vs_64zg", "bane_vs_bane", "6h_vs_8z"],
+)
 def test_pictures_are_as_wide_as_asked_and_not_too_high(name: str) -> None:
     env = Config(name).make()
     for width, limit in ((WIDTHS[0], 720), (960, 720), (WIDTHS[-1], 1440)):
@@ -334,19 +337,19 @@ def test_battles_are_filmed_and_not_shown_as_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_hundred_steps_of_a_large_battle_take_less_than_six_megabytes(tmp_path: Path) -> None:
+def test_fifty_steps_of_a_large_battle_take_less_than_a_megabyte_and_a_half(tmp_path: Path) -> None:
     env = Config("MMM2").make()
     rng = np.random.default_rng(0)
-    state = jax.tree.map(np.asarray, env.reset(jax.random.key(0))[0])
+    state = jax.tree.map(np.asarray, jax.jit(env.reset)(jax.random.key(0))[0])
     states = [state]
-    for _ in range(200):  # everybody moves and nobody falls
+    for _ in range(50):  # everybody moves and nobody falls
         b = states[-1].battle
         x, y = (v + rng.normal(0, 0.7, v.shape).astype(np.float32) for v in (b.x, b.y))
         b = b._replace(x=np.clip(x, 2.5, 29.5), y=np.clip(y, 7.5, 24.5))
         states.append(state._replace(battle=b))
     file = tmp_path / "long.gif"
-    animate(env, states, rng.integers(1, 6, (200, 10)), np.zeros(200), file)
-    assert file.stat().st_size < 6_000_000
+    animate(env, states, rng.integers(1, 6, (50, 10)), np.zeros(50), file)
+    assert file.stat().st_size < 1_500_000
 
 
 @pytest.mark.parametrize("env", [MARINES, STALKERS, MEDICS], ids=lambda env: env.config.map)

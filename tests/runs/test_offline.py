@@ -289,7 +289,7 @@ def test_an_environment_that_workers_play_is_learned_offline_too(tmp_path: Path)
     played = Experiment(
         env=Sums(), algorithm=VDN(rnn_hidden_dim=8), run=Run(steps=60, test_interval=30, **options)
     )
-    quiet, workers = Console(quiet=True), Workers(count=2)
+    quiet, workers = Console(quiet=True), Workers(count=1)
     macpo.train(played, tmp_path / "played", console=quiet, workers=workers)
     macpo.export_replay(tmp_path / "played", tmp_path / "sums.npz", trust=True)
     assert not next(read_replay(tmp_path / "sums.npz")).encoded  # replay holds observations

@@ -18,10 +18,10 @@ from macpo.cli import main
 from macpo.envs import MatrixGame
 from macpo.runs.policy import Policy, play
 from macpo.runs.standalone import Library, write_policy
-from tests.runs.conftest import SMALL, train
+from tests.runs.conftest import SMALL
+from tests.support.unlearned import unlearned
 
 LIBRARIES = ("numpy", "torch")
-RUN = replace(SMALL.run, steps=60, batch_size=3, buffer_size=64, test_nepisode=2)
 ALGORITHMS = {
     "qmix": QMIX(rnn_hidden_dim=8, mixing_embed_dim=4, hypernet_embed=8),
     "clamped": QMIX(rnn_hidden_dim=8, utility_clamp=(-0.01, 0.01)),
@@ -52,33 +52,28 @@ FAST = ("qmix", "mappo")
     ],
 )
 def policy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Policy:
-    """The policy of a run of each family."""
-    config = ALGORITHMS[request.param]
-    run = replace(RUN, batch_size=2, buffer_size=2) if config.about.on_policy else RUN
-    directory = tmp_path_factory.mktemp(request.param) / "run"
-    train(directory, replace(SMALL, algorithm=config, weighting="uniform", run=run))
-    return macpo.load(directory)
+    """A policy of each family."""
+    algorithm = ALGORITHMS[request.param]
+    sizes = {"batch_size": 2, "buffer_size": 2} if algorithm.about.on_policy else {}
+    run = replace(SMALL.run, **sizes)
+    experiment = replace(SMALL, algorithm=algorithm, weighting="uniform", run=run)
+    return unlearned(experiment, tmp_path_factory.mktemp(request.param))
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_all_actions_of_an_episode_are_the_same(policy: Policy, library: Library, tmp_path: Path):
     other, episode = exported(policy, tmp_path / "other.py", library), play(policy, seed=3)
+    observe = jax.jit(policy.trainer.env.observe)
     for state, actions in zip(episode.states, episode.actions, strict=False):
-        observation = policy.trainer.env.observe(state)
+        observation = observe(state)
         found = other.act(observation.obs, observation.avail_actions)
         np.testing.assert_array_equal(found, actions)
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_agents_know_their_index_where_it_is_an_input(library: Library, tmp_path: Path):
-    experiment = macpo.Experiment(
-        env=MatrixGame(),
-        algorithm=QMIX(rnn_hidden_dim=8),
-        weighting="uniform",
-        run=replace(RUN, steps=8),
-    )
-    train(tmp_path / "run", experiment)
-    policy = macpo.load(tmp_path / "run")
+    experiment = macpo.Experiment(env=MatrixGame(), algorithm=QMIX(rnn_hidden_dim=8))
+    policy = unlearned(experiment, tmp_path / "run")
     spec = policy.trainer.env.spec
     assert spec.obs_agent_id
     other = exported(policy, tmp_path / "other.py", library)

@@ -23,15 +23,19 @@ DUMMIES = {
 TARGET = replace(DUMMIES["marine dummy"], health=1e6)
 SC2_RULES = Rules()
 UNITS = {**SC2, **DUMMIES, "target": TARGET}
-# A wall with a gap two cells wide, and north of it, in the west, a plateau behind a cliff.
+# A wall with a gap two cells wide, and north of it, in the west, a plateau behind a cliff; rock all
+# around, for the table of ways takes time with the third power of the cells.
 WALL, GAP, CLIFF = 24, (15, 16), 24
-GROUND = tuple(
-    "".join(
-        "#" if x == WALL and y not in GAP else "^" if y == CLIFF and x < WALL else "."
-        for x in range(32)
-    )
-    for y in range(32)
-)
+INSIDE = range(4, 30)
+
+
+def _letter(x: int, y: int) -> str:
+    if x not in INSIDE or y not in INSIDE or (x == WALL and y not in GAP):
+        return "#"
+    return "^" if y == CLIFF and x < WALL else "."
+
+
+GROUND = tuple("".join(_letter(x, y) for x in range(32)) for y in range(32))
 
 
 class Cast(NamedTuple):

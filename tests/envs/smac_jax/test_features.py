@@ -1,10 +1,13 @@
 """Every recorded situation, as the real SMAC code shows and pays it (specs: smac d6aab33)."""
 
+import functools
 import gzip
 import json
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -35,11 +38,19 @@ def units_of(case: dict[str, Any], xp: ModuleType) -> Units:
     return Units(*(xp.asarray([row[name] for row in rows], dtype=xp.float32) for name in names))
 
 
+@functools.cache
+def program(function: Callable[..., Any], name: str, xp: ModuleType) -> Callable[..., Any]:
+    """The function for a map, compiled if it is JAX's."""
+    of_map = functools.partial(function, battle_map(name))
+    return jax.jit(of_map) if xp is jnp else of_map
+
+
 @numpy_and_jax
 @every_case
 def test_available_actions_are_smacs(name: str, case: int, xp: ModuleType) -> None:
     here, record = recorded(name, case)
-    available = features.available_actions(here, features.columns_of(here), units_of(record, xp))
+    available_actions = program(features.available_actions, name, xp)
+    available = available_actions(features.columns_of(here), units_of(record, xp))
     np.testing.assert_array_equal(available, np.array(record["avail"], bool))
 
 
@@ -47,9 +58,9 @@ def test_available_actions_are_smacs(name: str, case: int, xp: ModuleType) -> No
 @every_case
 def test_observations_are_smacs(name: str, case: int, xp: ModuleType) -> None:
     here, record = recorded(name, case)
-    units = units_of(record, xp)
-    available = features.available_actions(here, features.columns_of(here), units)
-    obs = features.observe(here, features.columns_of(here), units, available)
+    columns, units = features.columns_of(here), units_of(record, xp)
+    available = program(features.available_actions, name, xp)(columns, units)
+    obs = program(features.observe, name, xp)(columns, units, available)
     assert obs.dtype == np.float32
     np.testing.assert_allclose(obs, record["obs"], rtol=0, atol=1e-6)
 
@@ -59,9 +70,8 @@ def test_observations_are_smacs(name: str, case: int, xp: ModuleType) -> None:
 def test_the_global_state_is_smacs(name: str, case: int, xp: ModuleType) -> None:
     here, record = recorded(name, case)
     last = record["last_actions"] or [-1] * here.n_agents
-    state = features.global_state(
-        here, features.columns_of(here), units_of(record, xp), xp.asarray(last)
-    )
+    global_state = program(features.global_state, name, xp)
+    state = global_state(features.columns_of(here), units_of(record, xp), xp.asarray(last))
     assert state.dtype == np.float32
     np.testing.assert_allclose(state, record["state"], rtol=0, atol=1e-6)
 
@@ -82,7 +92,7 @@ def test_the_shaped_reward_is_smacs(name: str, case: int, xp: ModuleType) -> Non
     health, shield = np.array(after.health), np.array(after.shield)
     health[n:], shield[n:] = record["prev_enemy_health"], record["prev_enemy_shield"]
     before = after._replace(health=xp.asarray(health), shield=xp.asarray(shield))
-    reward = features.reward(here, before, after)
+    reward = program(features.reward, name, xp)(before, after)
     # what was recorded pays no victory
     victory = 200 / here.reward_divisor * bool(features.outcome(here, after).won)
     np.testing.assert_allclose(reward - victory, record["reward_scaled_shaped"], rtol=0, atol=1e-6)

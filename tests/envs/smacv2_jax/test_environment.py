@@ -240,6 +240,15 @@ def test_an_unavailable_action_is_counted_and_treated_as_stop() -> None:
     assert state.battle.target[0] == NOBODY
 
 
+@pytest.mark.parametrize("double_precision", [False, True])
+def test_a_step_keeps_the_types_of_the_state(double_precision: bool) -> None:
+    env = environment(HEALED)
+    with jax.enable_x64(double_precision):
+        state, _ = jax.eval_shape(env.reset, jax.random.key(0))
+        after, _ = jax.eval_shape(env.step, jax.random.key(0), state, np.ones(N, np.int8))
+    assert after == state
+
+
 def test_a_race_that_there_is_not_is_refused() -> None:
     with pytest.raises(UsageError, match="race"):
         SMACv2Jax(race="orc")  # pyright: ignore[reportArgumentType]

@@ -15,6 +15,7 @@ import macpo
 from macpo.algorithms.coma import COMA
 from macpo.algorithms.fop import FOP
 from macpo.algorithms.iql import IQL
+from macpo.algorithms.vdn import VDN
 from macpo.errors import UsageError
 from macpo.runs.directory import RunDirectory
 from macpo.runs.record import replay
@@ -247,7 +248,7 @@ def test_agents_and_critics_with_errors_of_their_own_are_told_apart(
     algorithm: Any, part: str, n: int
 ) -> None:
     run = replace(SMALL.run, batch_size=4, batch_size_run=4, buffer_size=64)
-    experiment = replace(SMALL, algorithm=algorithm, weighting="per", run=run)
+    experiment = replace(SMALL, env="two-step", algorithm=algorithm, weighting="per", run=run)
     trainer = make_trainer(experiment)
     recorder = ReplayRecorder.planned(experiment, trainer, 1)
     assert recorder is not None
@@ -264,7 +265,8 @@ def test_agents_and_critics_with_errors_of_their_own_are_told_apart(
 
 def test_a_host_environment_is_recorded_too(tmp_path: Path) -> None:
     env = "tests.support.host_environments:HostCounting"
-    experiment = replace(SMALL, env=env, run=replace(SMALL.run, steps=150, batch_size=4))
+    run, algorithm = replace(SMALL.run, steps=150, batch_size=4), VDN(rnn_hidden_dim=8)
+    experiment = replace(SMALL, env=env, algorithm=algorithm, run=run)
     macpo.train(experiment, tmp_path / "run", console=Console(quiet=True), record_weights=2)
     *_, file = moment_files(tmp_path / "run" / "replay")
     moment = read_moment(file)

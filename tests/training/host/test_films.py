@@ -1,5 +1,6 @@
 """Films of environments that are not JAX and draw themselves."""
 
+import functools
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,19 +19,30 @@ from macpo.experiment import to_dict
 from macpo.render.frames import animate, has_picture, text_frame
 from macpo.runs.policy import FilmedEpisode, Seen, play
 from macpo.training.host.pool import NoPictures, Pool, Workers
-from macpo.training.trainer import make_trainer
+from macpo.training.trainer import Trainer, make_trainer
+from tests.support.host_environments import HostDrawn
 
 RED = (200, 30, 30)
+SPEC = HostDrawn().spec
+
+
+def experiment(**options: Any) -> macpo.Experiment:
+    name = "tests.support.host_environments:HostDrawn"
+    env = registry.make_config("envs", name, options=options)
+    return macpo.Experiment(env=env, algorithm=Vdn(rnn_hidden_dim=8))
+
+
+@functools.cache
+def agents() -> tuple[Trainer, Any]:
+    """A trainer, and parameters that it begins with: the same whatever is drawn."""
+    trainer = make_trainer(experiment())
+    return trainer, jax.jit(trainer.algorithm.init)(jax.random.key(0)).params
 
 
 def untrained(**options: Any) -> Any:
     """A policy of a `HostDrawn` with these options, as far as films need one."""
-    name = "tests.support.host_environments:HostDrawn"
-    env = registry.make_config("envs", name, options=options)
-    experiment = macpo.Experiment(env=env, algorithm=Vdn(rnn_hidden_dim=8))
-    trainer = make_trainer(experiment)
-    params = trainer.algorithm.init(jax.random.key(0)).params
-    return SimpleNamespace(experiment=experiment, trainer=trainer, params=params)
+    trainer, params = agents()
+    return SimpleNamespace(experiment=experiment(**options), trainer=trainer, params=params)
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +51,7 @@ def drawn() -> FilmedEpisode:
 
 
 def animated(episode: FilmedEpisode, file: Path) -> Path:
-    spec = untrained().trainer.env.spec
-    animate(HostEnvStub(spec), episode.states, episode.actions, episode.rewards, file)
+    animate(HostEnvStub(SPEC), episode.states, episode.actions, episode.rewards, file)
     return file
 
 
@@ -85,16 +96,14 @@ def test_one_that_cannot_draw_is_shown_in_numbers_and_says_why(
     assert episode.no_pictures.startswith(why)
     assert bool(episode.no_pictures) == bool(why)
     assert not has_picture("host-counting", episode.states[0])
-    spec = untrained().trainer.env.spec
-    size = text_frame(HostEnvStub(spec), episode.states[0], "").size
+    size = text_frame(HostEnvStub(SPEC), episode.states[0], "").size
     with Image.open(animated(episode, tmp_path / "a.gif")) as film:
         assert film.size == size
 
 
 def test_one_that_does_not_come_back_from_drawing_is_given_up():
-    policy = untrained(draws="hangs", render_mode="rgb_array")
-    task, spec = to_dict(policy.experiment)["env"], policy.trainer.env.spec
-    with Pool(task, spec, 1, Workers(count=1)) as pool:
+    task = to_dict(experiment(draws="hangs", render_mode="rgb_array"))["env"]
+    with Pool(task, SPEC, 1, Workers(count=1)) as pool:
         while not pool.idle():
             pool.wait()
         (worker,) = pool.workers

@@ -151,7 +151,7 @@ def test_without_encoded_states_everything_else_is_the_same(player: HostPlayer, 
 
 
 def test_a_time_limit_counts_as_an_end_where_the_environment_says_so(played: Rollout):
-    with pool_of(Config(truncation_is_terminal=True)) as pool:
+    with pool_of(Config(truncation_is_terminal=True), count=1) as pool:
         again, _ = HostPlayer(trainer(), pool).collect(params(), KEY, N, EPSILON)
     terminated = np.ones(N, bool)
     assert_same(again, played._replace(episodes=played.episodes._replace(terminated=terminated)))
@@ -172,7 +172,7 @@ def test_a_lost_episode_is_played_anew_and_counted_and_the_others_stay(
     fault: Any, played: Rollout, tmp_path: Path
 ):
     config = Config(fault, once=str(tmp_path / "once"))
-    with pool_of(config, timeout=20 if fault == "hangs" else 60) as pool:
+    with pool_of(config, count=1, timeout=20 if fault == "hangs" else 60) as pool:
         again, n_lost = HostPlayer(trainer(), pool).collect(params(), KEY, N, EPSILON)
     assert n_lost == 1
     unlike = [r for r in range(N) if _differ(rows(again, [r]), rows(played, [r]))]
@@ -192,10 +192,10 @@ def _differ(a: Any, b: Any) -> bool:
 
 def test_a_reward_that_is_not_finite_ends_the_run_unless_it_is_read_as_0(tmp_path: Path):
     once = Config("nan", once=str(tmp_path / "once"))
-    with pool_of(Config("nan")) as pool, pytest.raises(UsageError) as caught:
+    with pool_of(Config("nan"), count=1) as pool, pytest.raises(UsageError) as caught:
         HostPlayer(trainer(), pool).collect(params(), KEY, N, EPSILON)
     assert str(caught.value).startswith("sums paid a reward of nan in step 2 of an episode;")
-    with pool_of(once) as pool:
+    with pool_of(once, count=1) as pool:
         allowing = HostPlayer(trainer(nonfinite_rewards="zero"), pool)
         again, _ = allowing.collect(params(), KEY, N, EPSILON)
     assert np.isnan(again.episodes.reward).sum() == 1

@@ -38,19 +38,21 @@ SMALL = macpo.Experiment(
         checkpoint_interval=100,
     ),
 )
-TWO = Workers(count=2)
+ONE, TWO = Workers(count=1), Workers(count=2)
 
 
 def with_run(**changes: Any) -> macpo.Experiment:
     return replace(SMALL, run=replace(SMALL.run, **changes))
 
 
-def train(directory: Path, experiment: macpo.Experiment = SMALL) -> macpo.RunResult:
-    return macpo.train(experiment, directory, console=Console(quiet=True), workers=TWO)
+def train(
+    directory: Path, experiment: macpo.Experiment = SMALL, workers: Workers = ONE
+) -> macpo.RunResult:
+    return macpo.train(experiment, directory, console=Console(quiet=True), workers=workers)
 
 
 def resume(directory: Path, **options: Any) -> macpo.RunResult:
-    options = {"console": Console(quiet=True), "workers": TWO, "trust": True, **options}
+    options = {"console": Console(quiet=True), "workers": ONE, "trust": True, **options}
     return macpo.resume(directory, **options)
 
 
@@ -64,9 +66,9 @@ def rows(directory: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An uninterrupted run."""
+    """An uninterrupted run of two workers."""
     directory = tmp_path_factory.mktemp("runs") / "whole"
-    assert train(directory).finished
+    assert train(directory, workers=TWO).finished
     return directory
 
 
@@ -110,7 +112,7 @@ def test_each_of_two_seeds_writes_what_it_writes_alone(tmp_path: Path):
 
 def test_a_lost_episode_is_counted_and_the_run_goes_on(tmp_path: Path):
     env = Config("lost", once=str(tmp_path / "once"))
-    train(tmp_path / "run", replace(with_run(steps=50), env=env))
+    train(tmp_path / "run", replace(with_run(steps=50), env=env), TWO)
     lost = [row["episodes_lost"] for row in rows(tmp_path / "run") if row["kind"] == "train"]
     assert sum(lost) == lost[0] == 1
 
@@ -127,19 +129,19 @@ def test_a_bug_in_the_environment_stops_the_run_saved(whole: Path, tmp_path: Pat
 
 
 def test_a_trained_run_is_evaluated_on_fresh_episodes(whole: Path):
-    (row,) = macpo.evaluate(whole, episodes=8, workers=TWO, trust=True)
-    assert row["episodes"] == 8 and row["test_total_mean"] > 0
-    # with workers for every core, and as a value-based algorithm draws nothing else
-    assert macpo.evaluate(whole, episodes=8, epsilon=0.0, trust=True) == [row]
+    (row,) = macpo.evaluate(whole, episodes=3, workers=ONE, trust=True)
+    assert row["episodes"] == 3 and row["test_total_mean"] > 0
+    # with a worker for each, and as a value-based algorithm draws nothing else
+    assert macpo.evaluate(whole, episodes=3, epsilon=0.0, trust=True) == [row]
 
 
 def test_evaluation_with_an_epsilon_explores(whole: Path):
     greedy, much = (
-        macpo.evaluate(whole, episodes=8, epsilon=e, workers=TWO, trust=True) for e in (0.0, 1.0)
+        macpo.evaluate(whole, episodes=3, epsilon=e, workers=ONE, trust=True) for e in (0.0, 1.0)
     )
     assert much[0]["test_return_mean"] != greedy[0]["test_return_mean"]
     with pytest.raises(macpo.UsageError, match="epsilon must be between 0 and 1"):
-        macpo.evaluate(whole, episodes=8, epsilon=2.0, trust=True)
+        macpo.evaluate(whole, episodes=3, epsilon=2.0, trust=True)
 
 
 def test_a_loaded_policy_plays_an_episode(whole: Path):

@@ -172,7 +172,7 @@ class SMACJaxEnv(Environment):
             actions.astype(jnp.int8),
             state.t + 1,
             state.enemy_order,
-            state.illegal_actions + (~legal & (before.health[:n] > 0)).sum(),
+            state.illegal_actions + (~legal & (before.health[:n] > 0)).sum(dtype=jnp.int32),
         )
         units = units_of(battle)
         over, _ = features.outcome(self.map, units)

@@ -153,7 +153,10 @@ def _nearest(
 
     def add(i: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         best, failed = carry
-        asks = (_beyond(lines, i, best) > 0) & (failed == k)
+        asks = (_beyond(lines, i, best) > 0) & (failed == k)  # mostly nobody does
+        return jax.lax.cond(asks.any(), lambda: moved(i, asks, best, failed), lambda: carry)
+
+    def moved(i: Array, asks: Array, best: Array, failed: Array) -> tuple[Array, Array]:
         there, exists = _on_line(lines, i, speed, wish, farthest)
         best = jnp.where(asks & exists, there, best)
         return best, jnp.where(asks & ~exists, i, failed)
@@ -171,6 +174,9 @@ def _least_violating(
     def add(i: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         best, allowed = carry
         asks = (i >= failed) & (_beyond(lines, i, best) > allowed)
+        return jax.lax.cond(asks.any(), lambda: relaxed(i, asks, best, allowed), lambda: carry)
+
+    def relaxed(i: Array, asks: Array, best: Array, allowed: Array) -> tuple[Array, Array]:
         # Bisectors: left of each, line i is violated more than the earlier one.
         point, direction = lines.point[:, i, None], lines.direction[:, i, None]
         turn = _det(direction, lines.direction)
@@ -191,4 +197,4 @@ def _least_violating(
         return best, jnp.where(asks, _beyond(lines, i, best), allowed)
 
     start = (best, jnp.zeros(best.shape))
-    return jax.lax.fori_loop(0, lines.point.shape[1], add, start)[0]
+    return jax.lax.fori_loop(failed.min(), lines.point.shape[1], add, start)[0]

@@ -163,7 +163,8 @@ class SMACv2JaxEnv(Environment):
             views,
             memory,
             state.t + 1,
-            state.illegal_actions + (~legal & (before.health[: task.n_agents] > 0)).sum(),
+            state.illegal_actions
+            + (~legal & (before.health[: task.n_agents] > 0)).sum(dtype=jnp.int32),
         )
         over, won = interface.outcome(task, columns, units)
         reward = interface.reward(task, columns, before, units)
