@@ -48,7 +48,7 @@ BATCH = batch()
 @functools.cache
 def started() -> LearnerState:
     """Fresh networks whose target lags behind."""
-    state = jax.jit(learner().init)(KEY)
+    state = learner().init(KEY)
     return state._replace(target_networks=jax.tree.map(lambda x: 0.5 * x, state.target_networks))
 
 

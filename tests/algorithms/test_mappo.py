@@ -39,7 +39,7 @@ def learner(**options: Any) -> Any:
 @functools.cache
 def started() -> LearnerState:
     """Fresh networks, whose policies already differ from the uniform one."""
-    state = jax.jit(learner().init)(KEY)
+    state = learner().init(KEY)
     params = eqx.tree_at(lambda p: p.actor.head.weight, state.params, replace_fn=lambda x: 100 * x)
     return state._replace(params=params)
 
@@ -239,7 +239,7 @@ def gram(weight: Any) -> np.ndarray:
 
 @functools.cache
 def fresh() -> Any:
-    return jax.jit(learner().init)(KEY).params
+    return learner().init(KEY).params
 
 
 def test_matrices_start_orthogonal_and_biases_at_zero() -> None:

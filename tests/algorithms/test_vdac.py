@@ -39,7 +39,7 @@ def config(mixer: Any, **options: Any) -> Config:
 
 @functools.cache
 def started(mixer: str) -> LearnerState:
-    return jax.jit(config(mixer).make(Canvas(CANVAS), Uniform()).init)(KEY)
+    return config(mixer).make(Canvas(CANVAS), Uniform()).init(KEY)
 
 
 @functools.cache

@@ -59,7 +59,7 @@ def test_a_program_stays_on_its_devices_whatever_batches_it_maps_over(of_program
 
 def test_loss_metrics_and_every_gradient_are_those_of_one_device(one_device):
     learner = Qmix(rnn_hidden_dim=8, central_mixing_embed_dim=8).make(Canvas(CANVAS), Macpo())
-    state = jax.jit(learner.init)(jax.random.key(0))
+    state = learner.init(jax.random.key(0))
 
     def value_and_gradients():
         compiled = jax.jit(jax.value_and_grad(learner.loss, has_aux=True))

@@ -56,7 +56,7 @@ def learner(name: str) -> Any:
 @functools.cache
 def started(name: str) -> LearnerState:
     """Fresh networks; the critic's target network lags behind."""
-    state = jax.device_get(jax.jit(learner(name).init)(KEY))
+    state = jax.device_get(learner(name).init(KEY))
     targets = jax.tree.map(lambda x: np.float32(0.5) * x, state.target_networks)
     return state._replace(target_networks=targets)
 

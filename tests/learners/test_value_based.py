@@ -80,7 +80,7 @@ LEARNERS = {
 @functools.cache
 def started(name: str) -> LearnerState:
     """Fresh networks whose targets lag behind."""
-    state = jax.tree.map(np.asarray, jax.jit(LEARNERS[name].init)(KEY))
+    state = jax.tree.map(np.asarray, LEARNERS[name].init(KEY))
     return state._replace(target_networks=scaled(state.target_networks, 0.5))
 
 
