@@ -152,7 +152,6 @@ def test_values_and_returns_reported_are_those_before_the_update_in_units_of_the
 def test_the_first_epoch_is_a_plain_policy_gradient_for_its_ratios_are_one() -> None:
     estimate = estimates()
 
-    @jax.jit
     def loss(actor: Any) -> Any:
         pi = plain.policy(actor, BATCH)
         gain = estimate["advantage"][..., None] * plain.log_taken(pi, BATCH)
@@ -161,7 +160,7 @@ def test_the_first_epoch_is_a_plain_policy_gradient_for_its_ratios_are_one() -> 
         )
 
     actor = started().params.actor
-    expected = plain.Rmsprop(CONFIG, CONFIG.lr).step(jax.grad(loss)(actor), actor)
+    expected = plain.Rmsprop(CONFIG, CONFIG.lr).step(jax.jit(jax.grad(loss))(actor), actor)
     plain.assert_close(updated(epochs=1)[0].params.actor, expected, rtol=1e-3)
     assert updated(epochs=1)[1]["clip_fraction"] == 0
 

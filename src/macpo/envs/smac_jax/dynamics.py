@@ -116,7 +116,7 @@ def beginning(battle_map: BattleMap) -> Battle:
     start = jnp.asarray(battle_map.start)
     enemy = jnp.arange(len(start)) >= battle_map.n_agents
     goal = battle_map.enemy_goal
-    goal_x, goal_y = goal or (0.0, 0.0)
+    goal_x, goal_y = np.asarray(goal or (0.0, 0.0), np.float32)
     return arrayed(battle_map.roster, start[:, 0], start[:, 1])._replace(
         goal_x=jnp.where(enemy, goal_x, 0.0),
         goal_y=jnp.where(enemy, goal_y, 0.0),
@@ -141,7 +141,7 @@ def arrayed(units: Roster, x: Float[Array, " U"], y: Float[Array, " U"]) -> Batt
         energy=energy,
         cooldown=zeros,
         shield_delay=zeros,
-        windup=jnp.full(len(x), -1.0),
+        windup=zeros - 1,
         hit_in=zeros,
         hit_target=nobody,
         target=nobody,
