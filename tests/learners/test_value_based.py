@@ -255,20 +255,6 @@ def test_a_longer_episode_limit_changes_nothing():
     assert not metrics["weight"][:, 6:].any()
 
 
-def test_seeds_under_vmap_learn_the_same_as_alone():
-    batches = [batch_of(BATCH), batch_of(scribble(CANVAS, [5, 1], [True, False], seed=1))]
-    state = started("qmix-macpo")
-    states = [state, state._replace(params=scaled(state.params, 0.9))]
-    stack = functools.partial(jax.tree.map, lambda *x: np.stack(x))
-    together, *_ = jax.vmap(update("qmix-macpo"), in_axes=(0, 0, None, None))(
-        stack(*states), stack(*batches), KEY, jnp.array(True)
-    )
-    for i in range(2):
-        alone, *_ = update("qmix-macpo")(states[i], batches[i], KEY, jnp.array(True))
-        assert_close(jax.tree.map(lambda x: x[i], together.params), alone.params)  # noqa: B023
-        assert_close(jax.tree.map(lambda x: x[i], together.target_networks), alone.target_networks)  # noqa: B023
-
-
 # --- options --------------------------------------------------------------------------------------
 
 
