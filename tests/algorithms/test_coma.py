@@ -48,8 +48,10 @@ BATCH = batch()
 @functools.cache
 def started() -> LearnerState:
     """Fresh networks whose target lags behind."""
-    state = jax.jit(learner().init)(KEY)
-    return state._replace(target_networks=jax.tree.map(lambda x: 0.5 * x, state.target_networks))
+    state = jax.device_get(learner().init(KEY))
+    return state._replace(
+        target_networks=jax.tree.map(lambda x: np.float32(0.5) * x, state.target_networks)
+    )
 
 
 # --- by the paper ---------------------------------------------------------------------------------
@@ -112,17 +114,16 @@ def by_the_paper(in_policy: bool) -> dict[str, Any]:
         losses.append(loss)
 
     # A_i = Q(u) − Σ_u' π_i(u') Q(u_{−i}, u')
-    pi = np.asarray(jax.jit(plain.policy)(actor, BATCH, epsilon))[:, :-1]
+    pi = np.asarray(plain.policy(actor, BATCH, epsilon))[:, :-1]
     advantage = of_taken(q) - (pi * q).sum(-1)
 
-    @jax.jit
     def policy_loss(actor: Any) -> Any:
         pi = plain.policy(actor, BATCH, epsilon)
         gain = plain.mean(advantage * plain.log_taken(pi, BATCH), LENGTH)
         h = plain.mean(plain.entropy(pi), LENGTH)
         return -gain - CONFIG.entropy_coef * h, {"loss_policy": -gain, "entropy": h}
 
-    grads, metrics = jax.grad(policy_loss, has_aux=True)(actor)
+    grads, metrics = jax.jit(jax.grad(policy_loss, has_aux=True))(actor)
     td_error = np.abs(of_taken(q) - target)
     return {
         "actor": plain.Rmsprop(CONFIG, CONFIG.lr).step(grads, actor),

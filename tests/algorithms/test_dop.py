@@ -42,7 +42,7 @@ def learner(weighting: Any = None) -> Any:
 @functools.cache
 def started() -> Any:
     """Fresh networks whose target lags behind."""
-    state = jax.device_get(jax.jit(learner().init)(KEY))
+    state = jax.device_get(learner().init(KEY))
     return state._replace(
         target_networks=jax.tree.map(lambda x: np.float32(0.5) * x, state.target_networks)
     )

@@ -40,7 +40,7 @@ def config(**options: Any) -> Config:
 @functools.cache
 def started() -> Any:
     learner = config().make(Canvas(CANVAS), Uniform())
-    state = jax.device_get(jax.jit(learner.init)(KEY))
+    state = jax.device_get(learner.init(KEY))
     return state._replace(
         target_networks=jax.tree.map(lambda x: np.float32(0.5) * x, state.target_networks)
     )

@@ -39,7 +39,7 @@ def learner(**options: Any) -> Any:
 @functools.cache
 def started() -> LearnerState:
     """Fresh networks, whose policies already differ from the uniform one."""
-    state = jax.jit(learner().init)(KEY)
+    state = learner().init(KEY)
     params = eqx.tree_at(lambda p: p.actor.head.weight, state.params, replace_fn=lambda x: 100 * x)
     return state._replace(params=params)
 
@@ -152,7 +152,6 @@ def test_values_and_returns_reported_are_those_before_the_update_in_units_of_the
 def test_the_first_epoch_is_a_plain_policy_gradient_for_its_ratios_are_one() -> None:
     estimate = estimates()
 
-    @jax.jit
     def loss(actor: Any) -> Any:
         pi = plain.policy(actor, BATCH)
         gain = estimate["advantage"][..., None] * plain.log_taken(pi, BATCH)
@@ -161,7 +160,7 @@ def test_the_first_epoch_is_a_plain_policy_gradient_for_its_ratios_are_one() -> 
         )
 
     actor = started().params.actor
-    expected = plain.Rmsprop(CONFIG, CONFIG.lr).step(jax.grad(loss)(actor), actor)
+    expected = plain.Rmsprop(CONFIG, CONFIG.lr).step(jax.jit(jax.grad(loss))(actor), actor)
     plain.assert_close(updated(epochs=1)[0].params.actor, expected, rtol=1e-3)
     assert updated(epochs=1)[1]["clip_fraction"] == 0
 
@@ -239,7 +238,7 @@ def gram(weight: Any) -> np.ndarray:
 
 @functools.cache
 def fresh() -> Any:
-    return jax.jit(learner().init)(KEY).params
+    return learner().init(KEY).params
 
 
 def test_matrices_start_orthogonal_and_biases_at_zero() -> None:

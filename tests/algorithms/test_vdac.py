@@ -39,7 +39,7 @@ def config(mixer: Any, **options: Any) -> Config:
 
 @functools.cache
 def started(mixer: str) -> LearnerState:
-    return jax.jit(config(mixer).make(Canvas(CANVAS), Uniform()).init)(KEY)
+    return config(mixer).make(Canvas(CANVAS), Uniform()).init(KEY)
 
 
 @functools.cache
@@ -63,7 +63,6 @@ def by_the_paper(mixer: str, in_policy: bool) -> dict[str, Any]:
     returns = plain.lambda_return(BATCH, value, options.gamma, options.td_lambda)
     advantage = returns - value[:, :-1]
 
-    @jax.jit
     def loss(params: Any) -> Any:
         pi = plain.policy(params.actor, BATCH, EPSILON if in_policy else 0.0)
         metrics = {
@@ -75,7 +74,7 @@ def by_the_paper(mixer: str, in_policy: bool) -> dict[str, Any]:
         total -= options.entropy_coef * metrics["entropy"]
         return total, metrics | {"loss": total}
 
-    grads, metrics = jax.grad(loss, has_aux=True)(params)
+    grads, metrics = jax.jit(jax.grad(loss, has_aux=True))(params)
     return {
         "params": plain.Rmsprop(options, options.lr).step(grads, params),
         "grads": grads,

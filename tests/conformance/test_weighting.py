@@ -8,6 +8,7 @@ import pytest
 
 from macpo import registry
 from macpo.cli import main
+from macpo.conformance.findings import examine
 from macpo.conformance.weighting import PROMISES, check_weighting
 from macpo.interop.check import title
 from macpo.weighting import PER, Signals, Weighting, WeightingOutput
@@ -15,15 +16,21 @@ from tests.support.paths import ROOT
 from tests.support.weighting_kinds import KINDS
 
 
-def wrong(weighting: Weighting) -> dict[str, str]:
-    """Titles of the checks that found something, and their first finding."""
-    results = check_weighting(weighting)
-    return {result.title: str(result.findings[0]) for result in results if result.findings}
+def wrong(weighting: Weighting) -> list[str]:
+    """Titles of the checks that found something."""
+    return [result.title for result in check_weighting(weighting) if result.findings]
+
+
+def finding(check: str, weighting: Weighting) -> str:
+    """The first one of the check whose title begins so."""
+    (promise,) = (promise for promise in PROMISES if title(promise).startswith(check))
+    (result,) = examine([promise], weighting)
+    return str(result.findings[0])
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_nothing_is_wrong_with_a_sound_weighting(name: str) -> None:
-    assert wrong(registry.make_config("weighting", name)) == {}
+    assert wrong(registry.make_config("weighting", name)) == []
 
 
 def test_every_check_says_what_it_checks() -> None:
@@ -146,14 +153,11 @@ class Greedy(PER):
     ],
 )
 def test_a_fault_is_found_by_its_check(faulty: Any, check: str, told: str) -> None:
-    found = wrong(faulty())
-    (finding,) = (found[each] for each in found if each.startswith(check))
-    assert told in finding
+    assert told in finding(check, faulty())
 
 
 def test_a_state_that_loses_its_names_is_found() -> None:
-    found = wrong(Forgetful(normalise="ema"))
-    assert found["The state keeps its names, and is of finite numbers"] == (
+    assert finding("The state keeps its names", Forgetful(normalise="ema")) == (
         "state: expected the names ['scale'], found []"
     )
 
@@ -162,7 +166,7 @@ def test_a_weighting_that_no_file_can_name_is_found() -> None:
     class Local(PER):
         pass
 
-    assert "is defined inside a function" in wrong(Local())["An experiment's file gives it back"]
+    assert "is defined inside a function" in finding("An experiment's file gives it back", Local())
 
 
 # --- the command ----------------------------------------------------------------------------------

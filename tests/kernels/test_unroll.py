@@ -58,9 +58,14 @@ def drawn(batch, seed=0, outputs=A):
     return (x, shift), cotangent
 
 
-@functools.cache
 def outputs_and_gradients(implementation):
     """(net, inputs, length, cotangent) → (outputs, gradient of every tensor of the network)."""
+    return compiled(implementation, unrolling.on_accelerator())
+
+
+@functools.cache
+def compiled(implementation, on_accelerator):
+    """The same in one place, compiled once for each size of a batch."""
 
     def loss(net, inputs, length, cotangent):
         q = implementation(net, inputs, length)
@@ -101,7 +106,6 @@ def place(request, monkeypatch):
     """Every test runs both ways, wherever it runs."""
     for module in (unrolling, packing):
         monkeypatch.setattr(module, "on_accelerator", lambda: request.param)
-    outputs_and_gradients.cache_clear()
 
 
 @pytest.mark.parametrize("lengths", [FULL, RAGGED], ids=["full", "ragged"])
@@ -116,7 +120,7 @@ def test_outputs_and_every_gradient_are_those_of_a_plain_scan(batch, lengths):
 
 
 @pytest.mark.parametrize("lengths", [FULL, RAGGED], ids=["full", "ragged"])
-@pytest.mark.parametrize("batch", [1, 8, 40])
+@pytest.mark.parametrize("batch", [1, 40])
 def test_recurrent_states_and_the_gradients_through_them_are_those_of_a_plain_scan(batch, lengths):
     inputs, cotangent = drawn(batch, outputs=A + HIDDEN)
     args = NET, inputs, jnp.array(lengths[batch]), cotangent

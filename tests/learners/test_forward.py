@@ -34,7 +34,7 @@ def learner(weighting: Weighting, **options: Any) -> ValueBasedLearner:
 @functools.cache
 def networks(seed: int) -> Any:
     """Agents and the sum of their utilities."""
-    return jax.jit(learner(Uniform()).init)(jax.random.key(seed)).params.value
+    return learner(Uniform()).init(jax.random.key(seed)).params.value
 
 
 @functools.cache

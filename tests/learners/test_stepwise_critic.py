@@ -193,7 +193,7 @@ def test_a_batch_has_as_many_updates_as_its_longest_episode_has_steps() -> None:
     assert [counted([6, 4, 4, 1]), counted([3, 2, 1, 1])] == [6, 3]
 
 
-@pytest.mark.parametrize(("width", "direction"), [(1, "backward"), (2, "backward"), (2, "forward")])
+@pytest.mark.parametrize(("width", "direction"), [(1, "backward"), (2, "forward")])
 def test_a_seed_with_shorter_episodes_waits_for_the_others_under_vmap(
     width: int, direction: Direction
 ) -> None:
@@ -201,6 +201,7 @@ def test_a_seed_with_shorter_episodes_waits_for_the_others_under_vmap(
     target, weight = map(jnp.asarray, drawn(4, 2))
     seeds = [scribble(CANVAS, length, [True] * 4) for length in ([6, 4, 4, 1], [3, 2, 1, 1])]
 
+    @jax.jit
     def twice(episodes: Episodes) -> Any:
         critic, optimiser = CRITIC, adam.config.make_optimiser(adam.critic_lr).init(CRITIC)
         mask = jnp.arange(6) < episodes.length[:, None]
@@ -211,7 +212,7 @@ def test_a_seed_with_shorter_episodes_waits_for_the_others_under_vmap(
             critic, optimiser = out.critic, out.opt_state
         return critic, optimiser, jnp.where(mask[..., None], out.value, 0), out.loss
 
-    together = jax.vmap(twice)(jax.tree.map(lambda *x: jnp.stack(x), *seeds))
+    together = jax.vmap(twice)(jax.tree.map(lambda *x: np.stack(x), *seeds))
     for i, episodes in enumerate(seeds):
         one, alone = jax.tree.map(lambda x: x[i], together), twice(episodes)  # noqa: B023
         jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, 1e-4, 1e-6), one, alone)

@@ -80,7 +80,7 @@ LEARNERS = {
 @functools.cache
 def started(name: str) -> LearnerState:
     """Fresh networks whose targets lag behind."""
-    state = jax.tree.map(np.asarray, jax.jit(LEARNERS[name].init)(KEY))
+    state = jax.tree.map(np.asarray, LEARNERS[name].init(KEY))
     return state._replace(target_networks=scaled(state.target_networks, 0.5))
 
 
@@ -253,20 +253,6 @@ def test_a_longer_episode_limit_changes_nothing():
     assert_close(metrics["target"][:, :6], expected["target"])
     assert_close(metrics["weight"][:, :6], expected["weight"])
     assert not metrics["weight"][:, 6:].any()
-
-
-def test_seeds_under_vmap_learn_the_same_as_alone():
-    batches = [batch_of(BATCH), batch_of(scribble(CANVAS, [5, 1], [True, False], seed=1))]
-    state = started("qmix-macpo")
-    states = [state, state._replace(params=scaled(state.params, 0.9))]
-    stack = functools.partial(jax.tree.map, lambda *x: np.stack(x))
-    together, *_ = jax.vmap(update("qmix-macpo"), in_axes=(0, 0, None, None))(
-        stack(*states), stack(*batches), KEY, jnp.array(True)
-    )
-    for i in range(2):
-        alone, *_ = update("qmix-macpo")(states[i], batches[i], KEY, jnp.array(True))
-        assert_close(jax.tree.map(lambda x: x[i], together.params), alone.params)  # noqa: B023
-        assert_close(jax.tree.map(lambda x: x[i], together.target_networks), alone.target_networks)  # noqa: B023
 
 
 # --- options --------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ def outputs(actor: Any, episodes: Episodes) -> jax.Array:
     return out.swapaxes(0, 1)
 
 
+@jax.jit
 def policy(actor: Any, episodes: Episodes, epsilon: float = 0.0) -> jax.Array:
     """π of every action in every state; all are 1/A where padding has none available."""
     avail = episodes.encoded_state.avail_actions
@@ -85,15 +86,15 @@ class Rmsprop:
     def step(self, grads: Any, params: Any) -> Any:
         """The parameters after a step."""
         decay, scale = self.config.optim_alpha, min(1, self.config.grad_norm_clip / norm(grads))
-        grads = jax.tree.map(lambda g: g * scale, grads)
+        grads = jax.tree.map(lambda g: np.asarray(g) * scale, grads)
         if self.second_moment is None:
-            self.second_moment = jax.tree.map(jnp.zeros_like, grads)
+            self.second_moment = jax.tree.map(np.zeros_like, grads)
         self.second_moment = jax.tree.map(
             lambda v, g: decay * v + (1 - decay) * g**2, self.second_moment, grads
         )
 
         def move(p: Any, v: Any, g: Any) -> Any:
-            return p - self.lr * g / (jnp.sqrt(v) + self.config.optim_eps)
+            return np.asarray(p) - self.lr * g / (np.sqrt(v) + self.config.optim_eps)
 
         return jax.tree.map(move, params, self.second_moment, grads)
 

@@ -167,12 +167,12 @@ def test_there_is_no_update_before_a_whole_batch_has_been_played():
 
 
 def test_there_is_none_either_after_replay_was_lost_until_it_holds_a_whole_batch_again():
-    trainer = tally(batch_size=16, batch_size_run=8)
-    state, _ = trainer.chunk(trainer.init(), jnp.int32(10**6), 3)
+    trainer = six_iterations_trainer()
+    state, _ = trainer.chunk(trainer.init(), jnp.array(10**6), 6)
     state = state._replace(replay_buffer=trainer.init().replay_buffer)
-    state, metrics = trainer.chunk(state, jnp.int32(10**6), 3)
-    assert metrics["updates"].tolist() == [[2, 3, 4]]
-    assert state.iteration.tolist() == [6]
+    state, metrics = trainer.chunk(state, jnp.array(10**6), 6)
+    assert metrics["updates"].tolist() == [[4, 4, 5, 6, 7, 8]]
+    assert state.iteration.tolist() == [12]
 
 
 def test_metrics_of_updates_are_known_by_name_and_0_before_the_first_update():

@@ -63,13 +63,7 @@ def test_single_precision_agrees_with_double(name: str) -> None:
 
 
 @every_weighting
-def test_compiled_jax_agrees_with_numpy(name: str) -> None:
-    compiled = jax.jit(lambda batch: in_all_modes(name, batch))
-    agree(compiled(as_jax(fixture())), name, rtol=2e-6)
-
-
-@every_weighting
-def test_jax_agrees_with_numpy(name: str) -> None:
+def test_jax_agrees_with_numpy(name: str) -> None:  # compiled too: `integration/contract`
     weights = weigh(name, as_jax(fixture()))
     np.testing.assert_allclose(weights, weigh(name, fixture()), rtol=2e-6)
 
@@ -136,7 +130,7 @@ def jax_loss(q: jax.Array, batch: Arrays, name: str, mode: str) -> jax.Array:
     return weighted_squared_error(error, weights, mask)
 
 
-@every_weighting
+@pytest.mark.parametrize("name", KINDS)
 def test_the_gradient_of_the_loss_is_that_of_constant_weights(name: str) -> None:
     batch = as_jax(fixture())
     for mode in ("mean", "none"):

@@ -20,7 +20,7 @@ from jaxtyping import Array, Int, PRNGKeyArray
 
 from macpo.conformance.canvas import CANVAS, Canvas, past_end, scribble, spoiled
 from macpo.conformance.findings import examine
-from macpo.envs import TwoStep
+from macpo.envs.base import Environment
 from macpo.experiment import Experiment
 from macpo.interop.check import Result
 from macpo.interop.promises import Finding, Promise, broken
@@ -37,6 +37,8 @@ MAX_EPISODES = 64
 UPDATES = 60
 """Of a frozen batch."""
 EPSILONS = (None, 0.0, 0.5, 1.0)
+MANY_ACTIONS = 300
+"""More than one byte can number."""
 SUBSETS = [s for s in itertools.product([False, True], repeat=SPEC.n_actions) if any(s)]
 AVAIL = np.array(list(itertools.product(SUBSETS, repeat=SPEC.n_agents)))
 """Every choice of available actions."""
@@ -143,9 +145,20 @@ def memory(subject: Subject) -> Iterator[Finding]:
 
 
 def schedules(subject: Subject) -> Iterator[Finding]:
-    """With its own schedule a run can be planned, and an update traced."""
-    make_trainer(Experiment(TwoStep(), subject.config)).check()
+    """With its own schedule a run can be planned, and an update traced.
+
+    Also for agents with hundreds of actions.
+    """
+    make_trainer(Experiment(_ManyActions(), subject.config)).check()
     yield from ()  # whatever is raised is the finding
+
+
+@dataclass(frozen=True)
+class _ManyActions:
+    """A canvas for agents that have many actions."""
+
+    def make(self) -> Environment:
+        return Canvas(dataclasses.replace(SPEC, n_actions=MANY_ACTIONS))
 
 
 # --- acting ---------------------------------------------------------------------------------------

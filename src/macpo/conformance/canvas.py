@@ -7,25 +7,34 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from macpo.envs.base import Environment
+from macpo.envs.base import Environment, first_step
 from macpo.types import Episodes, Observation, Spec, TimeStep
 
 
 class Canvas(Environment):
-    """No game: a state is its observation, so that any episode may be written down."""
+    """No game: a state is its observation, so that any episode may be written down.
+
+    Played, it shows zeros without end, and every action may be taken.
+    """
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
 
     def reset(self, key: PRNGKeyArray) -> tuple[Observation, TimeStep]:
-        """There is no game to begin."""
-        raise NotImplementedError
+        """Zeros."""
+        n, spec = self.spec.n_agents, self.spec
+        blank = Observation(
+            jnp.zeros((n, spec.obs_size)),
+            jnp.zeros(spec.state_size),
+            jnp.ones((n, spec.n_actions), bool),
+        )
+        return blank, first_step(blank)
 
     def step(
         self, key: PRNGKeyArray, state: Observation, actions: Int[Array, " N"]
     ) -> tuple[Observation, TimeStep]:
-        """There is no game to go on with."""
-        raise NotImplementedError
+        """The same again."""
+        return state, first_step(state)
 
     def observe(self, state: Observation) -> Observation:
         """The state."""

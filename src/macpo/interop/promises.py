@@ -239,13 +239,13 @@ def compiled(player: OnHost, episode: Episode, tolerance: float = 1e-4) -> Itera
     """Reset and step give the same results with and without jit and vmap."""
     env = player.env
 
-    def reset_and_step(key: Array) -> Any:
-        state, first = env.reset(key)
-        return (state, first), env.step(key, state, _first_available(first))
+    def reset_and_step(key: Array, reset: Any = env.reset, step: Any = env.step) -> Any:
+        state, first = reset(key)
+        return (state, first), step(key, state, _first_available(first))
 
     keys = jax.random.split(jax.random.key(episode.seed), 3)
-    alone = jax.jit(reset_and_step)
-    one_by_one = [alone(key) for key in keys]
+    # the player's, which are compiled already
+    one_by_one = [reset_and_step(key, player.compiled_reset, player.compiled_step) for key in keys]
     if unlike := difference(reset_and_step(keys[0]), one_by_one[0], tolerance):
         yield broken("without jit", "what the compiled function gives", unlike)
     batch = jax.jit(jax.vmap(reset_and_step))(keys)
@@ -283,7 +283,7 @@ def stays_over(player: OnHost, episode: Episode) -> Iterator[Finding]:
 
 
 def _first_available(timestep: TimeStep) -> Int[Array, " N"]:
-    return jnp.argmax(timestep.observation.avail_actions, -1)
+    return jnp.argmax(timestep.observation.avail_actions, -1).astype(jnp.int32)
 
 
 def _states(player: OnHost, episode: Episode) -> Iterator[tuple[str, PyTree, TimeStep]]:

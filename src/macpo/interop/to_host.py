@@ -19,18 +19,18 @@ class OnHost(HostEnvironment):
         self.env, self.spec = env, env.spec
         self.state: Any = None
         """The environment's own state."""
-        self._reset, self._step = jax.jit(env.reset), jax.jit(env.step)
+        self.compiled_reset, self.compiled_step = jax.jit(env.reset), jax.jit(env.step)
 
     def reset(self, seed: int) -> TimeStep:
         """Start an episode; the seed's key is split once per step."""
         self._key, key = jax.random.split(jax.random.key(seed))
-        self.state, timestep = self._reset(key)
+        self.state, timestep = self.compiled_reset(key)
         return jax.tree.map(np.asarray, timestep)
 
     def step(self, actions: Int[np.ndarray, " N"]) -> TimeStep:
         """Advance one env step."""
         self._key, key = jax.random.split(self._key)
-        self.state, timestep = self._step(key, self.state, jnp.asarray(actions, jnp.int32))
+        self.state, timestep = self.compiled_step(key, self.state, jnp.asarray(actions, jnp.int32))
         return jax.tree.map(np.asarray, timestep)
 
 

@@ -383,6 +383,15 @@ def test_compiled_weights_equal_those_of_numpy(name: str) -> None:
         np.testing.assert_allclose(compiled[mode], reference(name, mode), rtol=1e-5, err_msg=mode)
 
 
+@pytest.mark.parametrize("mode", ["none", "mean", "max"])
+@pytest.mark.parametrize(("name", "options"), [("uniform", {}), ("per", {"alpha": 0.0})])
+def test_equal_weights_are_one_to_the_last_bit_however_normalised(
+    name: str, options: dict[str, float], mode: str
+) -> None:
+    compiled = jax.jit(lambda batch: weigh(name, batch, normalise=mode, **options))
+    np.testing.assert_array_equal(compiled(as_jax(signals())), MASK)
+
+
 @every_weighting
 def test_the_state_can_be_carried_through_a_scan(name: str) -> None:
     weigh = weighting(name, normalise="ema")

@@ -11,7 +11,6 @@ import pytest
 
 from macpo import registry
 from macpo.algorithms.qmix import Config as Qmix
-from macpo.algorithms.vdn import Config as Vdn
 from macpo.experiment import Run
 from macpo.replay.priority import Replay
 from macpo.runs import arrays, checkpoint
@@ -24,14 +23,12 @@ FOREVER = jnp.array(10**6)
 
 
 @functools.cache
-def trainer(name: str, sampling: str = "uniform", algorithm: str = "qmix", **options: Any):
+def trainer(name: str, sampling: str = "uniform"):
+    """Of QMIX with a weighting that has all its running means."""
     env = Counting(episode_limit=5, most_steps=5)
     sizes = {"rnn_hidden_dim": 4, "central_mixing_embed_dim": 4}
-    if algorithm == "qmix":
-        config = Qmix(**sizes, mixing_embed_dim=4, hypernet_embed=4)
-    else:
-        config = Vdn(**sizes)
-    weighting = registry.make_config("weighting", name, **options)
+    config = Qmix(**sizes, mixing_embed_dim=4, hypernet_embed=4)
+    weighting = registry.make_config("weighting", name, normalise="ema")
     return Trainer(env, config.make(env, weighting), Replay(sampling=sampling), RUN)
 
 
@@ -65,26 +62,13 @@ def _child(tree: Any, key: Any) -> Any:
 
 
 @pytest.mark.slow
-def test_differ_learns_with_a_sum_of_utilities_too() -> None:
-    _, metrics = learned("differ", algorithm="vdn")
-    assert all(np.isfinite(x).all() for x in metrics.values())
-
-
-@pytest.mark.slow
-def test_uniform_weights_are_one_to_the_last_bit_however_normalised() -> None:
-    one, other = learned("uniform")[0], learned("per", alpha=0.0, normalise="none")[0]
-    jax.tree.map(np.testing.assert_array_equal, one.learner.params, other.learner.params)
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "how"),
     [
-        ("remern-net", {}),  # running means, both auxiliary networks
-        ("macpo", {"normalise": "ema", "on_policy": 5.0}),
+        ("remern-net", {}),
         ("uniform", {"sampling": "prioritized"}),
     ],
-    ids=["auxiliary networks", "running mean", "priorities"],
+    ids=["running means and auxiliary networks", "priorities"],
 )
 def test_a_run_that_was_saved_and_loaded_continues_bit_for_bit(
     name: str, how: dict[str, Any], tmp_path: Path
@@ -105,5 +89,5 @@ def test_prioritised_sampling_updates_what_it_drew_and_uniform_replay_keeps_no_p
     assert filled.all()  # six iterations of four episodes fill all rows
     assert len(np.unique(state.priorities.value[0])) > 4  # errors, not only the first priority
     assert (metrics["importance_min"] <= 1).all() and (metrics["importance_min"] > 0).all()
-    untouched, _ = learned("uniform")
+    untouched, _ = learned(KINDS[0])
     assert (untouched.priorities.value[0] == 1).all()  # as new episodes get it

@@ -99,16 +99,15 @@ def test_the_best_payoff_is_found_from_beyond_three_eighths_alone(
 ) -> None:
     trainer = trainer_of("matrix-game", name)
     state = starting_with(trainer, [p, (1 - p) / 2, (1 - p) / 2])
-    assert greedy_returns(trainer, state, updates=200).count(payoff) >= SEEDS - 1
+    assert greedy_returns(trainer, state, updates=75).count(payoff) >= SEEDS - 1
 
 
 # The second matrix pays 2.5 on average, so that the gradient first points to the 7; the 8 needs
 # agents that agree on it while the first still tries it.
 
 
-@pytest.mark.parametrize("name", ["coma", "vdac-sum"])
-def test_in_the_two_step_game_nobody_ends_below_the_safe_seven(name: str) -> None:
-    trainer = trainer_of("two-step", name)
+def test_in_the_two_step_game_vdac_does_not_end_below_the_safe_seven() -> None:
+    trainer = trainer_of("two-step", "vdac-sum")
     returns = greedy_returns(trainer, trainer.init(), updates=200)
     assert set(returns) <= {7, 8}
 

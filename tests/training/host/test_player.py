@@ -45,7 +45,7 @@ def trainer(name: str = "vdn", **run: Any) -> Trainer:
 
 @functools.cache
 def params(name: str = "vdn") -> Any:
-    return jax.jit(trainer(name).algorithm.init)(jax.random.key(1)).params
+    return trainer(name).algorithm.init(jax.random.key(1)).params
 
 
 @pytest.fixture(scope="module")
