@@ -30,6 +30,7 @@ def table(section: str) -> dict[str, list[str]]:
     return {name: numbers for name, *numbers in rows}
 
 
+@cache
 def example(name: str) -> Any:
     """An example as a module."""
     spec = importlib.util.spec_from_file_location(name, ROOT / "examples" / f"{name}.py")
