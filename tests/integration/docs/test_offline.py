@@ -25,6 +25,8 @@ SMALLER = (
 """For commands that play Predator-Prey, whose numbers are a thousandth of those on the page."""
 SMALLEST = f"--algorithm vdn --weighting uniform {SMALLER}".split()
 """For those that leave the method to us."""
+SMALL_NETWORKS = shlex.split("""--algorithm.rnn-hidden-dim 8 --algorithm.mixing-embed-dim 8
+  --algorithm.hypernet-embed 16 --algorithm.central-mixing-embed-dim 16""")
 
 
 def commands(name: str) -> list[list[str]]:
@@ -99,9 +101,8 @@ def test_the_episodes_of_somebody_elses_arrays_teach_the_best_joint_action(
     *_, example = examples()
     exec(example, {})
     *_, words = commands("train")
-    words[words.index("--updates") + 1] = "500"
-    words[words.index("--test-interval") + 1] = "250"
-    succeed([*words, "--batch-size", "32", "--algorithm.rnn-hidden-dim", "16"])
+    words[words.index("--updates") + 1] = words[words.index("--test-interval") + 1] = "200"
+    succeed([*words, *SMALL_NETWORKS, "--batch-size", "32", "--test-nepisode", "4"])
     assert read_absolute(tmp_path / "runs" / "mine")[0]["test_return_mean"] == 8
 
 

@@ -17,6 +17,7 @@ from macpo.bench.measure import Result
 from macpo.cli import main
 from macpo.conformance import algorithm
 from macpo.interop import check
+from macpo.report import writing
 from tests.support.fake_engine import install
 from tests.support.paths import ROOT
 from tests.support.tracing import train_or_check
@@ -67,6 +68,7 @@ def test_every_macpo_command_of_the_readme_works(tmp_path: Path, monkeypatch: py
     monkeypatch.setitem(bench.SECTIONS, "memory", lambda flags: measured)
     monkeypatch.setattr(check, "OF_JAX", ())  # tests/integration/contract has them
     monkeypatch.setattr(algorithm, "PROMISES", algorithm.PROMISES[:3])  # test_own_algorithm has all
+    monkeypatch.setattr(writing, "_write_figures", lambda *_: [])  # tests/report has them
     fake = install(monkeypatch)  # tests/study has real sweeps
     fake.score = lambda run: float(run.seed)
     monkeypatch.setattr(macpo, "train", train_or_check)
