@@ -15,6 +15,7 @@ import pytest
 import macpo
 from macpo import registry
 from macpo.cli import main
+from macpo.interop import check
 from macpo.types import Observation, Spec, TimeStep
 from tests.support.growing import installed
 from tests.support.paths import ROOT
@@ -77,6 +78,8 @@ def test_the_commands_of_an_example_work(
     monkeypatch.setattr("macpo.cli.commands._finish", lambda *_, **__: 0)  # tests/cli has it
     if example.module not in TRAINED:
         monkeypatch.setattr(macpo, "train", train_or_check)
+    if example.module == "my_skirmish":
+        monkeypatch.setattr(check, "OF_JAX", ())  # tests/integration/foreign has SMAX
     (folder / f"{example.module}.py").write_text(example.source)
     for command in example.commands:
         with pytest.raises(SystemExit) as stop:
