@@ -15,7 +15,7 @@ import macpo
 from macpo import bench, registry
 from macpo.bench.measure import Result
 from macpo.cli import main
-from macpo.conformance import algorithm
+from macpo.conformance import algorithm, weighting
 from macpo.interop import check
 from macpo.report import writing
 from tests.support.fake_engine import install
@@ -67,7 +67,8 @@ def test_every_macpo_command_of_the_readme_works(tmp_path: Path, monkeypatch: py
     measured = [Result("memory", 1.0, "MB")]  # tests/bench measures it
     monkeypatch.setitem(bench.SECTIONS, "memory", lambda flags: measured)
     monkeypatch.setattr(check, "OF_JAX", ())  # tests/integration/contract has them
-    monkeypatch.setattr(algorithm, "PROMISES", algorithm.PROMISES[:3])  # test_own_algorithm has all
+    for module in (algorithm, weighting):  # test_own_algorithm and test_own_weighting have all
+        monkeypatch.setattr(module, "PROMISES", module.PROMISES[:3])
     monkeypatch.setattr(writing, "_write_figures", lambda *_: [])  # tests/report has them
     fake = install(monkeypatch)  # tests/study has real sweeps
     fake.score = lambda run: float(run.seed)

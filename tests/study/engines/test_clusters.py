@@ -96,7 +96,7 @@ def slurm(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("slurm")
 def test_a_study_on_slurm_equals_the_local_one(by_hand: dict[PlannedRun, bytes], tmp_path: Path):
-    study = Study("lengths", STUDY.arms, seeds=1)
+    study = Study("lengths", {"b": SHORT}, seeds=1)
     assert macpo.sweep(study, tmp_path, "slurm", console=QUIET).finished
     assert metrics(StudyDirectory(tmp_path), study).items() <= by_hand.items()
 
