@@ -98,6 +98,8 @@ def conformed(config: _Config, where: str) -> _Config:
 
 def conform(value: Any, hint: Any, where: str) -> Any:
     """The value as the annotated type; UsageError, which names `where`, if it is of another."""
+    if type(value) is hint and hint in _SCALARS:  # most are; the rest takes ten times as long
+        return value
     if hasattr(value, "tolist"):  # NumPy's and JAX's
         value = value.tolist()
     kind, args = typing.get_origin(hint) or hint, typing.get_args(hint)

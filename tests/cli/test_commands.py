@@ -277,7 +277,8 @@ def test_a_directory_that_cannot_be_made_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     (tmp_path / "file").write_text("")
-    said = complaint(capsys, "train", "--out", str(tmp_path / "file" / "run"))
+    small = ("train", "--env", "two-step", "--algorithm", "vdn", "--algorithm.rnn-hidden-dim", "8")
+    said = complaint(capsys, *small, "--out", str(tmp_path / "file" / "run"))
     assert "cannot create" in said and "choose another place" in said
 
 

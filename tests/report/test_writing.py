@@ -28,6 +28,12 @@ def own_runs(tmp_path: Path) -> Path:
     return tmp_path / "runs"
 
 
+@pytest.fixture
+def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which take longest."""
+    monkeypatch.setattr(writing, "_write_figures", lambda *_: [])
+
+
 def test_a_report_has_a_page_data_figures_and_tables(runs: Path, tmp_path: Path) -> None:
     files, report = write_report([runs], tmp_path / "report")
     assert files.page.read_text().startswith("<!DOCTYPE html>")
@@ -45,6 +51,7 @@ def test_a_report_has_a_page_data_figures_and_tables(runs: Path, tmp_path: Path)
             assert image.width > 500
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_every_score_of_the_tables_is_in_the_data(runs: Path, tmp_path: Path) -> None:
     files, _ = write_report([runs], tmp_path / "report")
     (task,) = json.loads(files.data.read_text())["tasks"]
@@ -54,6 +61,7 @@ def test_every_score_of_the_tables_is_in_the_data(runs: Path, tmp_path: Path) ->
     ]
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_films_are_of_as_many_runs_as_wanted(runs: Path, tmp_path: Path) -> None:
     pages = [write_report([runs], tmp_path / str(n), films=n)[0].page.read_text() for n in (0, 1)]
     assert [page.count("data:image/gif;base64,R") for page in pages] == [0, 1]
@@ -82,6 +90,7 @@ def test_a_file_in_the_place_of_the_directory_is_refused(runs: Path, tmp_path: P
         write_report([runs], tmp_path / "file")
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_report_that_was_interrupted_is_written_again(runs: Path, tmp_path: Path) -> None:
     files, _ = write_report([runs], tmp_path / "report")
     files.page.unlink()
@@ -147,6 +156,7 @@ def append(run: Path, text: str) -> None:
         file.write(text)
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_watched_report_is_written_when_records_change(
     own_runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +177,7 @@ def test_a_watched_report_is_written_when_records_change(
     assert '<meta http-equiv="refresh" content="3">' in first.files.page.read_text()
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_watching_goes_on_when_a_report_cannot_be_written(
     own_runs: Path, tmp_path: Path, naps: list[float]
 ) -> None:

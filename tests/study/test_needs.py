@@ -3,6 +3,7 @@
 import pytest
 
 from macpo import Experiment, Run, UsageError
+from macpo.study import needs
 from macpo.study.needs import Needs, candidates, measure, read_needs
 from macpo.study.sweep import max_parallel
 from tests.study.conftest import SMALL
@@ -44,5 +45,6 @@ def test_an_arm_that_cannot_be_trained_is_told_before_anything_begins():
 
 @pytest.mark.slow
 def test_training_is_timed_once_it_learns(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(needs, "SECONDS", 0.5)
     pace = measure(SMALL, parallel=1, cores=1)
     assert pace.parallel == 1 and pace.env_steps_per_s > 1

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +13,11 @@ import pytest
 from rich.console import Console
 
 import macpo
-from macpo import Study, UsageError
+from macpo import Experiment, Study, UsageError
 from macpo.cli import main
 from macpo.report.arms import find_arms, until_decided
 from macpo.study import sweep as module
+from macpo.study.carry_out import carry_out
 from macpo.study.directory import StudyDirectory
 from macpo.study.needs import Needs
 from macpo.study.study import PlannedRun
@@ -138,6 +140,10 @@ def test_the_number_of_runs_at_a_time_is_for_this_machine_alone(engine: FakeEngi
         macpo.sweep(STUDY, tmp_path, "ray", jobs=2, console=QUIET)
 
 
+def known_needs(arms: Sequence[Experiment], trust: bool) -> list[Needs]:
+    return [Needs(1, True) for _ in arms]
+
+
 # --- for real -----------------------------------------------------------------------------------
 
 
@@ -150,36 +156,42 @@ def metrics(directory: Path) -> bytes:
     return (directory / "metrics.jsonl").read_bytes()
 
 
-LONG = ["--steps", "4000"]  # long enough to be stopped half-way
+LONG = ["--steps", "2000"]  # long enough to be stopped half-way
+TOGETHER = ["--seeds", "2", "--seeds-together", "2"]
 
 
 @pytest.fixture(scope="module")
 def by_hand(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("hand") / "run"
-    macpo.train(replace(SMALL, run=replace(SMALL.run, steps=4_000)), directory, console=QUIET)
+    run = replace(SMALL.run, steps=2_000, seeds=2)
+    macpo.train(replace(SMALL, run=run), directory, console=QUIET)
     return directory
 
 
 @pytest.mark.slow
 def test_a_sweep_that_is_stopped_goes_on_bit_for_bit_and_equals_a_run_by_hand(
-    by_hand: Path, tmp_path: Path
+    by_hand: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     study = tmp_path / "study"
-    process = begin("--out", str(study), "--seeds", "1", "--jobs", "1", *FLAGS, *LONG)
-    run = study / "runs" / "run" / "seed-0"
+    process = begin("--out", str(study), "--jobs", "1", *TOGETHER, *FLAGS, *LONG)
+    run = study / "runs" / "run" / "seeds-0-1"
     while not (run / "metrics.jsonl").exists() and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     assert process.wait() == 128 + signal.SIGTERM
     assert len(metrics(run)) < len(metrics(by_hand))
-    assert begin(str(study)).wait() == 0
+    monkeypatch.setattr(module, "read_needs", known_needs)
+    with pytest.raises(SystemExit) as stop:
+        main(["sweep", str(study)])
+    assert not stop.value.code
     assert metrics(run) == metrics(by_hand)
 
 
 @pytest.mark.slow
 def test_a_failing_run_is_told_with_its_error_and_status_1(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ):
+    monkeypatch.setattr(module, "read_needs", known_needs)
     directory = StudyDirectory(tmp_path)
     directory.begin(Study("weights", {"a": SMALL}, seeds=1), cores=1)
     taken = directory.run(PlannedRun("a", 0)).metrics
@@ -196,13 +208,15 @@ def test_a_failing_run_is_told_with_its_error_and_status_1(
 def test_seeds_that_are_trained_together_are_compared_like_those_of_several_runs(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ):
-    study = tmp_path / "study"
-    flags = ["--weighting", "uniform", "per", "--seeds", "2", "--seeds-together", "2"]
-    assert begin("--out", str(study), "--jobs", "2", *flags, *FLAGS, "--steps", "120").wait() == 0
-    assert [run.name for run in sorted(study.glob("runs/*/*/"))] == ["seeds-0-1"] * 2
+    study = Study("weights", {"a": SMALL, "b": SMALL}, seeds=2, seeds_together=2)
+    directory = StudyDirectory(tmp_path)
+    directory.begin(study, cores=1)
+    for run in study.runs():
+        carry_out(directory, run, console=QUIET)
+    assert [run.name for run in sorted(tmp_path.glob("runs/*/*/"))] == ["seeds-0-1"] * 2
     with pytest.raises(SystemExit) as stop:
-        main(["compare", str(study / "runs" / "uniform"), str(study / "runs" / "per")])
+        main(["compare", str(tmp_path / "runs" / "a"), str(tmp_path / "runs" / "b")])
     assert stop.value.code in (None, 0)
     assert "2 pairs" in capfd.readouterr().out
     with pytest.raises(UsageError, match="trains 2 seeds together, and this test decides"):
-        until_decided(find_arms(study, "uniform", "per"))
+        until_decided(find_arms(tmp_path, "a", "b"))

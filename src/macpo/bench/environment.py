@@ -24,7 +24,7 @@ PARALLEL = (8, 64, 512, 4096)
 def environment(flags: Flags) -> list[Result]:
     """Random play with observations, state and availability."""
     env = macpo.make_env("predator-prey", punishment=-2.0)
-    reference = _reference_steps_per_second()
+    reference = _reference_steps_per_second(0.1 if flags.trial else 1.0)
     results: list[Result] = []
     for n in PARALLEL:
         steps = max(flags.size(40_000, 40) // n, flags.size(100, 1))
@@ -63,7 +63,7 @@ def at_random(key: jax.Array, available: Bool[Array, "B N A"]) -> Int[Array, "B 
     )
 
 
-def _reference_steps_per_second() -> float | None:
+def _reference_steps_per_second(seconds: float = 1.0) -> float | None:
     module = repository_module("tests/support/predator_prey_numpy.py")
     if module is None:
         return None
@@ -73,7 +73,7 @@ def _reference_steps_per_second() -> float | None:
         env.reset(rng)
         steps, start, over = 0, time.perf_counter(), False
         avail = env.get_avail_actions()
-        while time.perf_counter() - start < 1.0:
+        while time.perf_counter() - start < seconds:
             if over:
                 env.reset(rng)
             actions = np.where(avail, rng.random(avail.shape), -1.0).argmax(-1)
@@ -89,7 +89,7 @@ def rollout(flags: Flags) -> list[Result]:
     """Whole episodes with the recurrent policy."""
     trainer = make_trainer(Experiment())
     params = trainer.algorithm.init(jax.random.key(0)).params
-    reference = _reference_steps_per_second()
+    reference = _reference_steps_per_second(0.1 if flags.trial else 1.0)
     results: list[Result] = []
     for n in PARALLEL[:: flags.size(2, len(PARALLEL))]:
         play = jax.jit(

@@ -46,7 +46,6 @@ def _peak_of_update() -> None:  # pyright: ignore[reportUnusedFunction]
     batch = batch_of(learner.env, full_lengths(128, 200))
     before = peak_bytes()
     jax.block_until_ready(update(batch))
-    jax.block_until_ready(update(batch))
     print(json.dumps([before, peak_bytes()]))
 
 

@@ -65,6 +65,11 @@ class Subject:
         """The learner's, compiled once for each size of a batch."""
         return jax.jit(self.learner.update)
 
+    @functools.cached_property
+    def compiled_act(self) -> Callable[..., tuple[PyTree, Int[Array, "B N"]]]:
+        """The learner's, compiled once for each size of a batch, with and without an epsilon."""
+        return jax.jit(self.learner.act)
+
     def update(self, episodes: Episodes, state: LearnerState | None = None) -> UpdateResult:
         """One update with these episodes."""
         batch = batch_of(self.learner, episodes)
@@ -93,7 +98,7 @@ class Subject:
             obs = jnp.float32(rng.normal(size=(n, SPEC.n_agents, SPEC.obs_size)))
             state = jnp.float32(rng.normal(size=(n, SPEC.state_size)))
             seen, now = Observation(obs, state, avail), jax.random.fold_in(key, t)
-            hidden, last = self.learner.act(params, now, hidden, seen, last, epsilon)
+            hidden, last = self.compiled_act(params, now, hidden, seen, last, epsilon)
         return last
 
 

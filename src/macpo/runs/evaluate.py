@@ -48,7 +48,7 @@ def evaluate(
 
     >>> import macpo
     >>> small = macpo.Run(steps=64, batch_size=8, test_interval=64, test_nepisode=8)
-    >>> run = macpo.train(macpo.Experiment(env="matrix-game", run=small))
+    >>> run = macpo.train(macpo.Experiment("matrix-game", "vdn", run=small))
     memory planned: ...
     >>> (row,) = macpo.evaluate(run.directory, episodes=16)
     >>> row["seed"], row["episodes"], row["test_ep_length_mean"]

@@ -41,7 +41,7 @@ class RunResult:
 
     >>> import macpo
     >>> small = macpo.Run(steps=64, batch_size=8, test_interval=64, test_nepisode=8)
-    >>> run = macpo.train(macpo.Experiment(env="matrix-game", run=small))
+    >>> run = macpo.train(macpo.Experiment("matrix-game", "vdn", run=small))
     memory planned: ...
     >>> run.finished, (run.directory / "metrics.jsonl").exists()
     (True, True)

@@ -45,7 +45,7 @@ class Policy:
 
     >>> import macpo
     >>> small = macpo.Run(steps=64, batch_size=8, test_interval=64, test_nepisode=8)
-    >>> run = macpo.train(macpo.Experiment(env="matrix-game", run=small))
+    >>> run = macpo.train(macpo.Experiment("matrix-game", "vdn", run=small))
     memory planned: ...
     >>> import jax
     >>> policy = macpo.Policy(run.directory, seed=0)
@@ -206,7 +206,7 @@ def load(
 
     >>> import macpo
     >>> small = macpo.Run(steps=64, batch_size=8, test_interval=64, test_nepisode=8)
-    >>> run = macpo.train(macpo.Experiment(env="matrix-game", run=small))
+    >>> run = macpo.train(macpo.Experiment("matrix-game", "vdn", run=small))
     memory planned: ...
     >>> macpo.load(run.directory).seed
     0

@@ -65,7 +65,7 @@ def train(
 
     >>> import macpo
     >>> small = macpo.Run(steps=64, batch_size=8, test_interval=64, test_nepisode=8)
-    >>> run = macpo.train(macpo.Experiment(env="matrix-game", run=small))
+    >>> run = macpo.train(macpo.Experiment("matrix-game", "vdn", run=small))
     memory planned: ...
     >>> run.directory.parent.name
     'runs'
@@ -129,7 +129,7 @@ def resume(
 
     >>> import macpo
     >>> small = macpo.Run(steps=64, batch_size=8, test_interval=64, test_nepisode=8)
-    >>> run = macpo.train(macpo.Experiment(env="matrix-game", run=small))
+    >>> run = macpo.train(macpo.Experiment("matrix-game", "vdn", run=small))
     memory planned: ...
     >>> macpo.resume(run.directory, steps=80).finished
     memory planned: ...

@@ -74,7 +74,7 @@ def measure(experiment: Experiment, parallel: int, cores: int, *, trust: bool = 
         for _, read in children:
             read()  # it learns
         for write, _ in children:
-            write({})
+            write(SECONDS)
         return Pace(parallel, cores, sum(float(read()) for _, read in children))
 
 
@@ -159,8 +159,8 @@ def _needs(experiment: Experiment) -> Iterator[Needs]:
 
 
 def _pace(experiment: Experiment) -> Iterator[float]:
-    """1 once training learns; after another line, the env steps (offline: the updates) a second
-    of all seeds while learning."""
+    """1 once training learns; after a line with a number of seconds, the env steps (offline: the
+    updates) a second of all seeds while learning for so long."""
     trainer = make_trainer(experiment, to_play=True)
     with open_player(experiment, trainer) as player:
         state = filled(trainer, experiment, trainer.init(), Console(quiet=True))
@@ -173,9 +173,9 @@ def _pace(experiment: Experiment) -> Iterator[float]:
         while int(state.updates[0]) == 0 and time.monotonic() < warm:
             state, _ = player.chunk(state, MAX_INT)
         yield 1.0
-        sys.stdin.readline()
+        seconds = float(sys.stdin.readline())
         before, start = done(), time.monotonic()
-        while time.monotonic() - start < SECONDS:
+        while time.monotonic() - start < seconds:
             state, _ = player.chunk(state, MAX_INT)
             done()  # waits for it
         yield (done() - before) / (time.monotonic() - start)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.fake_engine import install
 from tests.support.site import script
 
 PACKAGES = script("build").PACKAGES
@@ -32,6 +33,7 @@ def test_the_example_of_a_public_name_runs(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    install(monkeypatch)  # tests/study has real sweeps
     value = PUBLIC[name]
     globs = {value.__name__: value}
     (example,) = doctest.DocTestFinder(recurse=False).find(value, name, globs=globs)

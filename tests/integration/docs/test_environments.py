@@ -12,11 +12,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
+import macpo
 from macpo import registry
 from macpo.cli import main
+from macpo.interop import check
 from macpo.types import Observation, Spec, TimeStep
 from tests.support.growing import installed
 from tests.support.paths import ROOT
+from tests.support.tracing import train_or_check
 
 PAGE = "".join(
     (ROOT / "docs" / f"{name}.md").read_text() for name in ("environments", "other_environments")
@@ -25,6 +28,8 @@ SMALL = shlex.split(
     """--algorithm vdn --algorithm.rnn-hidden-dim 8 --weighting uniform
     --steps 30 --batch-size 2 --buffer-size 8 --batch-size-run 2 --test-nepisode 2"""
 )
+TRAINED = ("my_doors", "my_lamp")
+"""In JAX and by workers: those of other makers become one of the two."""
 MODULE = r"```python\n# (\w+)\.py\n(.*?)```\n\n```bash\n(.*?)```"
 
 
@@ -65,9 +70,16 @@ def test_every_kind_has_an_example() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.module)
-def test_the_commands_of_an_example_work(example: Example, folder: Path) -> None:
+def test_the_commands_of_an_example_work(
+    example: Example, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if "jaxmarl" in example.source and importlib.util.find_spec("jaxmarl") is None:
         pytest.skip("needs another project: pip install jaxmarl==0.2.0")
+    monkeypatch.setattr("macpo.cli.commands._finish", lambda *_, **__: 0)  # tests/cli has it
+    if example.module not in TRAINED:
+        monkeypatch.setattr(macpo, "train", train_or_check)
+    if example.module == "my_skirmish":
+        monkeypatch.setattr(check, "OF_JAX", ())  # tests/integration/foreign has SMAX
     (folder / f"{example.module}.py").write_text(example.source)
     for command in example.commands:
         with pytest.raises(SystemExit) as stop:

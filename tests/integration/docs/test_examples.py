@@ -1,7 +1,6 @@
 """The examples run as their first lines say, and their parts train from the command line."""
 
-import subprocess
-import sys
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +9,19 @@ import pytest
 import macpo
 from macpo.cli import main
 from tests.support.paths import ROOT
+from tests.support.tracing import train_or_check
 
 EXAMPLES = ROOT / "examples"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("example", sorted(EXAMPLES.glob("custom_*.py")), ids=lambda p: p.stem)
-def test_the_example_runs(example: Path, tmp_path: Path):
-    arguments = [] if "weighting" in example.stem else [str(tmp_path / "run")]
-    done = subprocess.run(
-        [sys.executable, str(example), *arguments], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+def test_the_example_runs_and_its_training_can_begin(
+    example: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(macpo, "train", train_or_check)
+    monkeypatch.setattr("sys.argv", [str(example)])
+    runpy.run_path(str(example), run_name="__main__")
 
 
 @pytest.mark.slow
@@ -29,6 +29,7 @@ def test_parts_named_by_import_path_train_from_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.syspath_prepend(str(EXAMPLES))
+    monkeypatch.setattr("macpo.cli.commands._finish", lambda *_, **__: 0)  # tests/cli has it
     parts = ["env", "algorithm", "weighting"]
     names = ["custom_environment:Config", "custom_algorithm:Config", "custom_weighting:Root"]
     flags = [word for part, name in zip(parts, names, strict=True) for word in (f"--{part}", name)]

@@ -3,14 +3,12 @@
 import re
 import shlex
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from macpo.cli import main
 from macpo.runs.hub.kept import kept_files
-from tests.runs.conftest import SMALL, train
 from tests.support.fake_hub import asked_instead
 from tests.support.paths import ROOT
 
@@ -30,11 +28,13 @@ def test_the_page_names_every_file_that_is_uploaded():
 
 @pytest.mark.slow
 def test_a_run_is_published_and_fetched_as_the_page_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    hunt: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ):
     monkeypatch.chdir(tmp_path)
-    short = replace(SMALL, run=replace(SMALL.run, steps=300, checkpoint_interval=300))
-    train(Path("runs/hunt"), short)
+    shutil.copytree(hunt, "runs/hunt")
     with asked_instead(tmp_path / "home") as hub:
         for words in commands():
             if words[0] == "pull" and Path("runs/hunt/sessions.json").exists():

@@ -2,17 +2,18 @@
 
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
 import macpo
 from macpo.cli import main
 from macpo.runs.policy import play
-from tests.runs.conftest import train
 from tests.support.paths import ROOT
 
 PAGE = (ROOT / "docs" / "networks.md").read_text()
@@ -21,10 +22,10 @@ COMMANDS = "".join(re.findall(r"```bash\n(.*?)```", PAGE, re.S)).splitlines()
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(hunt: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the run that the page reads."""
     folder = tmp_path_factory.mktemp("weights")
-    train(folder / "runs" / "official")
+    shutil.copytree(hunt, folder / "runs" / "official")
     return folder
 
 
@@ -34,11 +35,12 @@ def test_the_numpy_lines_act_as_the_loaded_policy_in_a_whole_episode(
     monkeypatch.chdir(folder)
     policy = macpo.load("runs/official")
     episode = play(policy, seed=2)
+    observe = jax.jit(policy.trainer.env.observe)
     names: dict[str, Any] = {}
     exec(ACTING, names)  # the page is ours
     actions, h = names["last_action"], names["h"]
     for state, expected in zip(episode.states, episode.actions, strict=False):
-        observation = policy.trainer.env.observe(state)
+        observation = observe(state)
         obs, avail_actions = (
             np.asarray(observation.obs),
             np.asarray(observation.avail_actions),

@@ -2,11 +2,11 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 import macpo
 from macpo.cli import main
@@ -23,6 +23,10 @@ SMALLER = (
     "--algorithm.rnn-hidden-dim 8 --batch-size 16 --test-nepisode 4"
 )
 """For commands that play Predator-Prey, whose numbers are a thousandth of those on the page."""
+SMALLEST = f"--algorithm vdn --weighting uniform {SMALLER}".split()
+"""For those that leave the method to us."""
+SMALL_NETWORKS = shlex.split("""--algorithm.rnn-hidden-dim 8 --algorithm.mixing-embed-dim 8
+  --algorithm.hypernet-embed 16 --algorithm.central-mixing-embed-dim 16""")
 
 
 def commands(name: str) -> list[list[str]]:
@@ -47,10 +51,10 @@ def succeed(words: list[str]) -> None:
 
 
 @pytest.fixture(scope="module")
-def hunt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(hunt: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a run of the small game in runs/hunt, and its episodes."""
     folder = tmp_path_factory.mktemp("offline")
-    macpo.train(SMALL, folder / "runs" / "hunt", console=Console(quiet=True))
+    shutil.copytree(hunt, folder / "runs" / "hunt")
     macpo.export_replay(folder / "runs" / "hunt", folder / "hunt.npz")
     return folder
 
@@ -62,22 +66,22 @@ def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 def test_the_commands_of_one_run_work_one_after_another(
-    hunt: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(hunt)
+    monkeypatch.chdir(folder)
     (export,), (offline, on, _), (resume,) = map(commands, ("export-replay", "train", "resume"))
     succeed(export)
     for words in (offline, on):
-        succeed([*words, *SMALLER.split()])
+        succeed([*words, *SMALLEST])
     succeed(resume)
     assert "every seed has made 40 updates" in Path("runs/offline/README.md").read_text()
     assert "every seed has played 3" in Path("runs/on/README.md").read_text()
 
 
 def test_a_sweep_learns_with_every_method_from_the_file(
-    hunt: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(hunt)
+    monkeypatch.chdir(folder)
     fake = install(monkeypatch)  # tests/study has real sweeps
     fake.score = lambda run: float(run.seed)
     (sweep,) = commands("sweep")
@@ -97,14 +101,13 @@ def test_the_episodes_of_somebody_elses_arrays_teach_the_best_joint_action(
     *_, example = examples()
     exec(example, {})
     *_, words = commands("train")
-    words[words.index("--updates") + 1] = "500"
-    words[words.index("--test-interval") + 1] = "250"
-    succeed([*words, "--batch-size", "32", "--algorithm.rnn-hidden-dim", "16"])
+    words[words.index("--updates") + 1] = words[words.index("--test-interval") + 1] = "200"
+    succeed([*words, *SMALL_NETWORKS, "--batch-size", "32", "--test-nepisode", "4"])
     assert read_absolute(tmp_path / "runs" / "mine")[0]["test_return_mean"] == 8
 
 
-def test_what_reads_a_file_reads_all_of_it(hunt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(hunt)
+def test_what_reads_a_file_reads_all_of_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
     _, by_numpy, filtered, _ = examples()
     found: list[tuple[np.ndarray, ...]] = []
     last = next(line for line in by_numpy.splitlines() if "obs = " in line)
@@ -123,8 +126,10 @@ def test_what_reads_a_file_reads_all_of_it(hunt: Path, monkeypatch: pytest.Monke
     assert len(good) == sum(x.reward.sum() >= 0 for x in expected) > 0
 
 
-def test_the_same_from_python_is_an_experiment(hunt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(hunt)
+def test_the_same_from_python_is_an_experiment(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
     names: dict[str, Experiment] = {}
     exec(examples()[0], names)
     run = names["experiment"].run
@@ -137,9 +142,9 @@ def test_a_cluster_is_told_to_have_the_file_where_every_run_looks_for_it() -> No
         assert "reads that file by its absolute path: it must lie at that place on every" in text
 
 
-def test_the_tables_name_what_a_file_has(hunt: Path) -> None:
+def test_the_tables_name_what_a_file_has(folder: Path) -> None:
     told = {name.replace("….npy", "") for name in re.findall(r"^\| `CHUNK/(.*?)`", PAGE, re.M)}
-    about = read_about(hunt / "hunt.npz")
+    about = read_about(folder / "hunt.npz")
     assert {name.partition(".")[0] for name in about.fields} == {
         name.removesuffix(".npy") for name in told
     }

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import macpo
 from macpo.cli import main
 from macpo.types import TimeStep
-from tests.runs.conftest import SMALL, train
+from tests.runs.conftest import SMALL
 from tests.support.paths import ROOT
 
 PAGE = (ROOT / "docs" / "policies.md").read_text()
@@ -23,16 +24,17 @@ class GymnasiumTeam:
     """The small run's game, as a team of Gymnasium's manner."""
 
     def __init__(self) -> None:
-        self._env = SMALL.env.make()
+        env = SMALL.env.make()
+        self._reset, self._step = jax.jit(env.reset), jax.jit(env.step)
 
     def reset(self, seed: int) -> tuple[Any, dict[str, Any]]:
         self._key = jax.random.key(seed)
-        self._state, step = jax.jit(self._env.reset)(self._key)
+        self._state, step = self._reset(self._key)
         return self._told(step)
 
     def step(self, actions: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         self._key, key = jax.random.split(self._key)
-        self._state, step = jax.jit(self._env.step)(key, self._state, actions)
+        self._state, step = self._step(key, self._state, actions)
         obs, info = self._told(step)
         return obs, float(step.reward), bool(step.terminated), bool(step.truncated), info
 
@@ -42,10 +44,10 @@ class GymnasiumTeam:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(hunt: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the run that the page loads."""
     folder = tmp_path_factory.mktemp("policies")
-    train(folder / "runs" / "official")
+    shutil.copytree(hunt, folder / "runs" / "official")
     return folder
 
 

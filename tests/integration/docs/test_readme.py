@@ -15,9 +15,12 @@ import macpo
 from macpo import bench, registry
 from macpo.bench.measure import Result
 from macpo.cli import main
+from macpo.conformance import algorithm, weighting
+from macpo.interop import check
+from macpo.report import writing
 from tests.support.fake_engine import install
 from tests.support.paths import ROOT
-from tests.support.tracing import train_or_trace
+from tests.support.tracing import train_or_check
 
 README = (ROOT / "README.md").read_text()
 SMALL = shlex.split("--steps 100 --batch-size 8 --test-interval 50 --test-nepisode 2")
@@ -63,9 +66,13 @@ def test_every_macpo_command_of_the_readme_works(tmp_path: Path, monkeypatch: py
         shutil.copy(example, tmp_path)
     measured = [Result("memory", 1.0, "MB")]  # tests/bench measures it
     monkeypatch.setitem(bench.SECTIONS, "memory", lambda flags: measured)
+    monkeypatch.setattr(check, "OF_JAX", ())  # tests/integration/contract has them
+    for module in (algorithm, weighting):  # test_own_algorithm and test_own_weighting have all
+        monkeypatch.setattr(module, "PROMISES", module.PROMISES[:3])
+    monkeypatch.setattr(writing, "_write_figures", lambda *_: [])  # tests/report has them
     fake = install(monkeypatch)  # tests/study has real sweeps
     fake.score = lambda run: float(run.seed)
-    monkeypatch.setattr(macpo, "train", train_or_trace)
+    monkeypatch.setattr(macpo, "train", train_or_check)
     found = commands()
     assert {"train", "resume", "sweep", "evaluate", "render", "list", "doctor", "bench"} <= {
         command[0] for command in found

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+import macpo
 from macpo.cli import main
 from tests.support.paths import ROOT
+from tests.support.tracing import train_or_check
 
 PAGE = (ROOT / "docs" / "sampling.md").read_text()
 EXAMPLE = ROOT / "examples" / "weights_as_sampling.py"
@@ -45,14 +47,13 @@ def test_the_mean_step_is_that_of_random_batches() -> None:
 @pytest.mark.slow
 def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("macpo.cli.commands._finish", lambda *_, **__: 0)  # tests/cli has films
+    monkeypatch.setattr(macpo, "train", train_or_check)
     blocks = re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)
     lines = "".join(blocks).replace("\\\n", " ").splitlines()
     commands = [shlex.split(line) for line in lines]
-    smaller = shlex.split("--batch-size 8 --env.episode-limit 20 --algorithm.rnn-hidden-dim 8")
     for _, *words in (words for words in commands if words[0] == "macpo"):
         with pytest.raises(SystemExit) as stop:
-            main([*words, *smaller])
+            main(words)
         assert stop.value.code == 0
     (python,) = (words for words in commands if words[0] == "python")
     monkeypatch.setattr("sys.argv", [str(EXAMPLE), "figure.png"])
