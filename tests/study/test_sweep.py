@@ -176,7 +176,7 @@ def test_a_sweep_that_is_stopped_goes_on_bit_for_bit_and_equals_a_run_by_hand(
     process = begin("--out", str(study), "--jobs", "1", *TOGETHER, *FLAGS, *LONG)
     run = study / "runs" / "run" / "seeds-0-1"
     while not (run / "metrics.jsonl").exists() and process.poll() is None:
-        time.sleep(0.05)
+        time.sleep(0.005)
     process.send_signal(signal.SIGTERM)
     assert process.wait() == 128 + signal.SIGTERM
     assert len(metrics(run)) < len(metrics(by_hand))

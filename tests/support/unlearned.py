@@ -15,11 +15,11 @@ from macpo.training.trainer import make_trainer
 
 
 def unlearned(experiment: macpo.Experiment, directory: Path) -> Policy:
-    """The policy of such a directory; no layer lacks a bias."""
+    """The policy of such a directory, with noise on every parameter, so that no bias is zero."""
     files = RunDirectory(directory)
     files.make()
     files.write_experiment(experiment)
-    params = jax.jit(make_trainer(experiment).algorithm.init)(jax.random.key(0)).params
+    params = make_trainer(experiment).algorithm.init(jax.random.key(0)).params
     rng = np.random.default_rng(0)
     params = jax.tree.map(lambda x: np.float32(x + rng.normal(0, 0.1, x.shape))[None], params)
     state: Any = SimpleNamespace(learner=SimpleNamespace(params=params))

@@ -150,10 +150,7 @@ def memory(subject: Subject) -> Iterator[Finding]:
 
 
 def schedules(subject: Subject) -> Iterator[Finding]:
-    """With its own schedule a run can be planned, and an update traced.
-
-    Also for agents with hundreds of actions.
-    """
+    """With its own schedule, and 300 actions, a run can be planned and an update traced."""
     make_trainer(Experiment(_ManyActions(), subject.config)).check()
     yield from ()  # whatever is raised is the finding
 

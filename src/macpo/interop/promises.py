@@ -4,6 +4,7 @@ The first sentence of a check's docstring says what holds if it yields nothing. 
 spec and episodes, `OF_JAX` and `OF_HOST` the environment itself and one of its episodes.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -236,23 +237,34 @@ def state_structure(player: OnHost, episode: Episode) -> Iterator[Finding]:
 
 
 def compiled(player: OnHost, episode: Episode, tolerance: float = 1e-4) -> Iterator[Finding]:
-    """Reset and step give the same results with and without jit and vmap."""
-    env = player.env
-
-    def reset_and_step(key: Array, reset: Any = env.reset, step: Any = env.step) -> Any:
-        state, first = reset(key)
-        return (state, first), step(key, state, _first_available(first))
-
-    keys = jax.random.split(jax.random.key(episode.seed), 3)
-    # the player's, which are compiled already
-    one_by_one = [reset_and_step(key, player.compiled_reset, player.compiled_step) for key in keys]
-    if unlike := difference(reset_and_step(keys[0]), one_by_one[0], tolerance):
+    """Reset and step give the same results with and without jit."""
+    key = jax.random.key(episode.seed)
+    unlike = difference(
+        _reset_and_step(player.env.reset, player.env.step, key), _alone(player, key), tolerance
+    )
+    if unlike:
         yield broken("without jit", "what the compiled function gives", unlike)
-    batch = jax.jit(jax.vmap(reset_and_step))(keys)
-    for i, expected in enumerate(one_by_one):
+
+
+def batched(player: OnHost, episode: Episode, tolerance: float = 1e-4) -> Iterator[Finding]:
+    """Reset and step give the same results with and without vmap."""
+    keys = jax.random.split(jax.random.key(episode.seed), 3)
+    of_one = functools.partial(_reset_and_step, player.env.reset, player.env.step)
+    batch = jax.jit(jax.vmap(of_one))(keys)
+    for i, key in enumerate(keys):
         row = jax.tree.map(lambda x, i=i: x[i], batch)
-        if unlike := difference(row, expected, tolerance):
+        if unlike := difference(row, _alone(player, key), tolerance):
             yield broken(f"under vmap, row {i}", "what it gives alone", unlike)
+
+
+def _reset_and_step(reset: Callable[..., Any], step: Callable[..., Any], key: Array) -> PyTree:
+    state, first = reset(key)
+    return (state, first), step(key, state, _first_available(first))
+
+
+def _alone(player: OnHost, key: Array) -> PyTree:
+    """What the player's programs give, which are compiled already."""
+    return _reset_and_step(player.compiled_reset, player.compiled_step, key)
 
 
 def encodings(player: OnHost, episode: Episode) -> Iterator[Finding]:
@@ -351,5 +363,7 @@ OF_EPISODES: tuple[Promise, ...] = (
     *(finite, rewards, first_time_steps, availability, flags, limits),
     *(final_observations, infos, bounds),
 )
-OF_JAX: tuple[Promise, ...] = (repeats, state_structure, compiled, encodings, stays_over)
+OF_JAX: tuple[Promise, ...] = (
+    *(repeats, state_structure, compiled, batched, encodings, stays_over),
+)
 OF_HOST: tuple[Promise, ...] = (repeats, keeps_arrays, ends_for_good, restarts)

@@ -1,5 +1,7 @@
 """Collision avoidance: who gives way, how much, and that nobody is ever too fast."""
 
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from macpo.envs.smac_jax.orca import HORIZON, avoid
 run = jax.jit(avoid)
 
 
-def avoided(
+def scene(
     place: list[complex],
     wish: list[complex],
     velocity: list[complex] | None = None,
@@ -17,23 +19,32 @@ def avoided(
     radii: float = 1.0,
     neighbours: np.ndarray | None = None,
     clearance: tuple[float, float, float, float] = (np.inf,) * 4,
-) -> np.ndarray:
-    """New velocities in one environment, where each avoids all others if nothing else is said.
+) -> tuple[np.ndarray, ...]:
+    """What is known in one environment, where each avoids all others if nothing else is said.
 
     `clearance` is the same for all, to the west, east, south, north.
     """
     n = len(place)
     everyone = ~np.eye(n, dtype=bool) if neighbours is None else neighbours
-    found = run(
-        np.array(place, np.complex64)[:, None],
-        np.array(wish if velocity is None else velocity, np.complex64)[:, None],
-        np.array(wish, np.complex64)[:, None],
-        np.full((n, 1), speed, np.float32),
-        np.full((n, n, 1), radii, np.float32),
-        everyone[..., None],
-        np.broadcast_to(np.array(clearance, np.float32)[:, None], (n, 4, 1)),
+    return (
+        np.array(place, np.complex64),
+        np.array(wish if velocity is None else velocity, np.complex64),
+        np.array(wish, np.complex64),
+        np.full(n, speed, np.float32),
+        np.full((n, n), radii, np.float32),
+        everyone,
+        np.broadcast_to(np.array(clearance, np.float32), (n, 4)),
     )
-    return np.asarray(found)[:, 0]
+
+
+def side_by_side(*scenes: tuple[np.ndarray, ...]) -> np.ndarray:
+    """New velocities in each of several environments."""
+    return np.moveaxis(run(*(np.stack(each, -1) for each in zip(*scenes, strict=True))), -1, 0)
+
+
+def avoided(*args: Any, **known: Any) -> np.ndarray:
+    """New velocities in one environment."""
+    return side_by_side(scene(*args, **known))[0]
 
 
 def nearest_approach(place: list[complex], velocity: np.ndarray) -> float:
@@ -110,6 +121,18 @@ def test_a_unit_that_walks_to_a_wall_slows_down_so_as_to_reach_it_after_the_hori
 def test_a_unit_slides_along_a_wall_that_it_touches():
     found = avoided([0, 9], [0.12 - 0.16j, 0.1], clearance=(np.inf, np.inf, 0.0, np.inf))
     np.testing.assert_allclose(found[0], 0.12, atol=1e-6)
+
+
+def test_an_environment_among_others_is_as_alone():
+    place, wish = [0, 0.9, 0.6 + 0.7j, 0.6 - 0.7j], [0.2, -0.2, -0.1 - 0.1j, -0.1 + 0.1j]
+    nobody = np.zeros((4, 4), bool)
+    several = [  # that take no turn, many, and others
+        scene(place, wish, neighbours=nobody),
+        scene(place, wish),
+        scene(place, wish, clearance=(0.0, *[np.inf] * 3)),
+    ]
+    for one, among_others in zip(several, side_by_side(*several), strict=True):
+        np.testing.assert_allclose(side_by_side(one)[0], among_others, rtol=1e-5, atol=1e-6)
 
 
 def test_in_a_crowd_that_leaves_no_way_a_unit_breaks_into_others_but_not_into_a_wall():

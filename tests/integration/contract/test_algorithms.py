@@ -32,14 +32,14 @@ from macpo.weighting.weighting import BoltzmannWeighting, Product, Weighting, We
 from tests.support.paths import ROOT
 from tests.support.weighting_kinds import KINDS
 
-# OW-QMIX differs from CW-QMIX in the weights alone (`tests/algorithms/test_wqmix.py`)
-ALGORITHMS = [name for name in registry.discover("algorithms") if name != "owqmix"]
+ALGORITHMS = list(registry.discover("algorithms"))
 WEIGHTINGS = list(registry.discover("weighting"))
 ON_POLICY = [a for a in ALGORITHMS if registry.config_class("algorithms", a).about.on_policy]
 WITH_REPLAY = [a for a in ALGORITHMS if a not in ON_POLICY]
 
 KEY = jax.random.key(0)
 EPISODES = scribble(SPEC, LENGTHS, [False, True])
+SHORTER = (2, 1)
 
 
 def config(name: str) -> Any:
@@ -71,14 +71,16 @@ def assert_close(actual: Any, expected: Any) -> None:
 
 
 every_algorithm = pytest.mark.parametrize("name", ALGORITHMS)
+# OW-QMIX's programs are QMIX's with another weighting (`tests/algorithms/test_wqmix.py`)
+every_program = pytest.mark.parametrize("name", [name for name in ALGORITHMS if name != "owqmix"])
 # values and critics, on-policy and with replay, with all networks and statistics that there are
-one_of_each_family = pytest.mark.parametrize("name", ["cwqmix", "mappo", "dop"])
+one_of_each_family = pytest.mark.parametrize("name", ["cwqmix", "coma", "mappo", "dop"])
 
 
 # --- its promises ---------------------------------------------------------------------------------
 
 
-@every_algorithm
+@every_program
 def test_it_keeps_every_promise(name: str) -> None:
     wrong = {r.title: r.findings for r in examine(PROMISES, subject(name)) if r.findings}
     assert wrong == {}
@@ -91,7 +93,10 @@ def test_it_keeps_every_promise(name: str) -> None:
 def test_seeds_side_by_side_learn_what_each_learns_alone(name: str) -> None:
     learner = subject(name).learner
     keys = jax.random.split(KEY, 2)
-    batches = [batch_of(learner, scribble(SPEC, LENGTHS, [True, False], seed=i)) for i in range(2)]
+    batches = [
+        batch_of(learner, scribble(SPEC, lengths, [True, False], seed=i))
+        for i, lengths in enumerate([LENGTHS, SHORTER])
+    ]
     stack = functools.partial(jax.tree.map, lambda *x: np.stack(x))
     states = [learner.init(key) for key in keys]
     together = jax.jit(jax.vmap(learner.update))(stack(*states), stack(*batches), keys)
@@ -174,7 +179,7 @@ def observed_update(name: str) -> tuple[Algorithm, Any]:
     return learner, observed
 
 
-@every_algorithm
+@every_program
 def test_learning_recomputes_the_policy_that_acted(name: str) -> None:
     learner, observed = observed_update(name)
     state = learner.init(KEY)
@@ -203,16 +208,17 @@ WITH_OTHER_ERRORS = ("iql", "dop")
 
 
 def demanding_weighting(name: str) -> Weighting:
-    """The one that asks for most networks; where errors are others, all that ask for anything; of a
-    sum its derivatives."""
-    kinds = (
-        [k for k in KINDS if (name, k) in PAIRS] if name in WITH_OTHER_ERRORS else ["remern-net"]
-    )
+    """The one that asks for most networks, of a sum also for its derivatives; where errors are
+    others, all that ask for anything."""
+    if name in WITH_OTHER_ERRORS:
+        kinds = [kind for kind in KINDS if (name, kind) in PAIRS]
+    else:
+        kinds = ["remern-net", *["differ"] * (name == "vdn")]
     return functools.reduce(lambda x, y: x.times(y), map(make_weighting, kinds))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in WITH_REPLAY if name != "qmix"])
+@pytest.mark.parametrize("name", [name for name in WITH_REPLAY if name not in ("qmix", "owqmix")])
 def test_an_algorithm_trains_with_what_weightings_ask_for(name: str) -> None:
     # `test_weightings_learn.py` has QMIX with every kind
     learner = config(name).make(Canvas(SPEC), demanding_weighting(name))

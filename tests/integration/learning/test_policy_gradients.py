@@ -106,8 +106,9 @@ def test_the_best_payoff_is_found_from_beyond_three_eighths_alone(
 # agents that agree on it while the first still tries it.
 
 
-def test_in_the_two_step_game_vdac_does_not_end_below_the_safe_seven() -> None:
-    trainer = trainer_of("two-step", "vdac-sum")
+@pytest.mark.parametrize("name", ["coma", "vdac-sum"])
+def test_in_the_two_step_game_nobody_ends_below_the_safe_seven(name: str) -> None:
+    trainer = trainer_of("two-step", name)
     returns = greedy_returns(trainer, trainer.init(), updates=200)
     assert set(returns) <= {7, 8}
 
