@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 from rich.console import Console
 
 import macpo
-from macpo import Experiment, Study, UsageError
+from macpo import Study, UsageError
 from macpo.cli import main
 from macpo.report.arms import find_arms, until_decided
 from macpo.study import sweep as module
@@ -22,7 +21,7 @@ from macpo.study.directory import StudyDirectory
 from macpo.study.needs import Needs
 from macpo.study.study import PlannedRun
 from tests.study.conftest import FLAGS, SMALL
-from tests.support.fake_engine import FakeEngine, install
+from tests.support.fake_engine import FakeEngine, install, know_needs
 
 STUDY = Study("weights", {"a": SMALL, "b": SMALL}, seeds=2)
 QUIET = Console(quiet=True)
@@ -140,10 +139,6 @@ def test_the_number_of_runs_at_a_time_is_for_this_machine_alone(engine: FakeEngi
         macpo.sweep(STUDY, tmp_path, "ray", jobs=2, console=QUIET)
 
 
-def known_needs(arms: Sequence[Experiment], trust: bool) -> list[Needs]:
-    return [Needs(1, True) for _ in arms]
-
-
 # --- for real -----------------------------------------------------------------------------------
 
 
@@ -180,7 +175,7 @@ def test_a_sweep_that_is_stopped_goes_on_bit_for_bit_and_equals_a_run_by_hand(
     process.send_signal(signal.SIGTERM)
     assert process.wait() == 128 + signal.SIGTERM
     assert len(metrics(run)) < len(metrics(by_hand))
-    monkeypatch.setattr(module, "read_needs", known_needs)
+    know_needs(monkeypatch)
     with pytest.raises(SystemExit) as stop:
         main(["sweep", str(study)])
     assert not stop.value.code
@@ -191,7 +186,7 @@ def test_a_sweep_that_is_stopped_goes_on_bit_for_bit_and_equals_a_run_by_hand(
 def test_a_failing_run_is_told_with_its_error_and_status_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr(module, "read_needs", known_needs)
+    know_needs(monkeypatch)
     directory = StudyDirectory(tmp_path)
     directory.begin(Study("weights", {"a": SMALL}, seeds=1), cores=1)
     taken = directory.run(PlannedRun("a", 0)).metrics

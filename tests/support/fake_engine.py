@@ -55,7 +55,12 @@ def install(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """Have sweeps carried out by it, and nothing measured."""
     fake = FakeEngine()
     monkeypatch.setattr("macpo.study.engines.make", lambda *_, **__: fake)
-    monkeypatch.setattr(sweep, "read_needs", lambda arms, trust: [Needs(1, True) for _ in arms])
+    know_needs(monkeypatch)
     monkeypatch.setattr(sweep, "candidates", lambda *_: [(1, 1)])
     monkeypatch.setattr(sweep, "_PAUSE", 0.0)
     return fake
+
+
+def know_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sweeps take runs for small and ask no other process: `tests/study/test_needs.py` has it."""
+    monkeypatch.setattr(sweep, "read_needs", lambda arms, trust: [Needs(1, True) for _ in arms])

@@ -12,12 +12,12 @@ from rich.console import Console
 
 import macpo
 from macpo import Study, UsageError
-from macpo.study import engines, sweep
+from macpo.study import engines
 from macpo.study.directory import StudyDirectory
 from macpo.study.engines import Engine
-from macpo.study.needs import Needs
 from macpo.study.study import PlannedRun
 from tests.study.conftest import SMALL
+from tests.support.fake_engine import know_needs
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # of Ray and submitit
 
@@ -44,8 +44,7 @@ def by_hand(tmp_path_factory: pytest.TempPathFactory) -> dict[PlannedRun, bytes]
 
 @pytest.fixture(autouse=True)
 def known_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which a process of its own finds out: tests/study/test_needs.py has it."""
-    monkeypatch.setattr(sweep, "read_needs", lambda arms, trust: [Needs(1, True) for _ in arms])
+    know_needs(monkeypatch)
 
 
 @pytest.fixture
