@@ -134,13 +134,16 @@ def _start(i: Array | int, size: int, n: int) -> Array:
 def _take(tree: PyTree, i: Array | int, size: int) -> PyTree:
     def rows(x: Array) -> Array:
         # gathered: XLA:CPU does not vectorise what it fuses with a slice at a dynamic index
-        return x.at[_start(i, size, x.shape[0]) + jnp.arange(size)].get(mode="clip")
+        return x.at[_start(i, size, x.shape[0]) + jnp.arange(size)].get(
+            mode="clip", wrap_negative_indices=False
+        )
 
     return jax.tree.map(rows, tree)
 
 
 def _put(tree: PyTree, values: PyTree, i: Array, size: int) -> PyTree:
     def rows(x: Array, v: Array) -> Array:
-        return jax.lax.dynamic_update_slice_in_dim(x, v, _start(i, size, x.shape[0]), 0)
+        start = _start(i, size, x.shape[0])
+        return jax.lax.dynamic_update_slice_in_dim(x, v, start, 0, allow_negative_indices=False)
 
     return jax.tree.map(rows, tree, values)

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Shaped
 
 from macpo.kernels.packing import Packing
+from macpo.kernels.rows import row, with_row
 from macpo.machine import on_accelerator
 from macpo.nets.agent import AgentNet
 from macpo.types import PyTree
@@ -82,12 +83,12 @@ def _run(
 
     def step(s: Array, carry: tuple[Array, Array | None, Array]) -> tuple[Array | None, ...]:
         out, hidden, h = carry
-        h = jnp.where(_per_row(packing.first[s], n_agents), 0, h)
+        h = jnp.where(_per_row(row(packing.first, s), n_agents), 0, h)
         h, y = net(_flat(encode(_at(inputs, s))), h)
         if hidden is not None:
-            hidden = jax.lax.dynamic_update_index_in_dim(hidden, h, s, 0)
-        y = jnp.where(_per_row(packing.filled[s], n_agents), y, 0)
-        return jax.lax.dynamic_update_index_in_dim(out, y, s, 0), hidden, h
+            hidden = with_row(hidden, h, s)
+        y = jnp.where(_per_row(row(packing.filled, s), n_agents), y, 0)
+        return with_row(out, y, s), hidden, h
 
     start = out, hidden, jnp.zeros((rows, width))
     out, hidden, _ = jax.lax.fori_loop(0, packing.n_places, step, start)
@@ -106,11 +107,11 @@ def _backward(
     def step(i: Array, carry: tuple[Array, AgentNet]) -> tuple[Array, AgentNet]:
         d_h, grads = carry
         s = packing.n_places - 1 - i
-        filled, first = (_per_row(x[s], n_agents) for x in (packing.filled, packing.first))
-        d_y = jnp.where(filled, _flat(d_out[s]), 0)
+        filled, first = (_per_row(row(x, s), n_agents) for x in (packing.filled, packing.first))
+        d_y = jnp.where(filled, _flat(row(d_out, s)), 0)
         if d_hidden is not None:
-            d_h += jnp.where(filled, _flat(d_hidden[s]), 0)
-        h = jnp.where(first, 0, hidden[jnp.maximum(s - 1, 0)])
+            d_h += jnp.where(filled, _flat(row(d_hidden, s)), 0)
+        h = jnp.where(first, 0, row(hidden, jnp.maximum(s - 1, 0)))
         d_h, d_net = _step_gradient(net, _flat(encode(_at(inputs, s))), h, d_h, d_y)
         d_h = jnp.where(first, 0, d_h)
         return d_h, jax.tree.map(jnp.add, grads, d_net)
@@ -198,7 +199,7 @@ def _linear_gradient(
 
 def _at(inputs: PyTree, s: Array | int) -> PyTree:
     """The inputs of step s."""
-    return jax.tree.map(lambda x: x[s], inputs)
+    return jax.tree.map(lambda x: row(x, s), inputs)
 
 
 def _per_row(flags: Bool[Array, "*S L"], n_agents: int) -> Bool[Array, "*S R 1"]:
@@ -225,8 +226,8 @@ def _run_hoisted(
 
     def step(s: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         hidden, h = carry
-        h = net.cell.step(from_input[s], jnp.where(first[s], 0, h))
-        return jax.lax.dynamic_update_index_in_dim(hidden, h, s, 0), h
+        h = net.cell.step(row(from_input, s), jnp.where(row(first, s), 0, h))
+        return with_row(hidden, h, s), h
 
     n_blocks = -(-packing.n_places // BLOCK)
     start = jnp.zeros((*from_input.shape[:2], net.hidden_size))
@@ -262,11 +263,11 @@ def _hoisted_gradient(
     def step(i: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         d_next, d_h = carry
         s = n_blocks * BLOCK - 1 - i  # the places behind the last state change nothing
-        gates, h, d_after, first = jax.tree.map(lambda x: x[s], steps)
+        gates, h, d_after, first = _at(steps, s)
         now = d_h + d_after
         _, d_h_gates = _gate_gradients(gates, h, now)
         d_h = jnp.where(first, 0, now * gates[1] + d_h_gates @ cell.weight_h.T)
-        return jax.lax.dynamic_update_index_in_dim(d_next, now, s, 0), d_h
+        return with_row(d_next, now, s), d_h
 
     start = jnp.zeros_like(steps[1])
     d_next, _ = _block_by_block(n_blocks, step, (start, start[0]))

@@ -9,6 +9,7 @@ from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
 from macpo.envs.base import Environment
 from macpo.kernels.common_max import common_max
+from macpo.kernels.rows import with_row
 from macpo.types import Episodes, Observation, PyTree, Rollout, TimeStep, action_dtype
 
 Act: TypeAlias = Callable[[PRNGKeyArray, PyTree, Observation, Array], tuple[PyTree, Array]]
@@ -107,9 +108,7 @@ def _append(
     """The episodes with one more transition each; those that are over keep their zeros."""
 
     def put(old: Array, new: Array, t: Any) -> Array:
-        return jax.lax.dynamic_update_index_in_dim(
-            old, _where_running(c, new, jnp.zeros_like(new)), t, 0
-        )
+        return with_row(old, _where_running(c, new, jnp.zeros_like(new)), t)
 
     end = after.terminated | (after.truncated & truncation_is_terminal)
     return Episodes(

@@ -37,6 +37,7 @@ from macpo.errors import require
 from macpo.experiment import Experiment, Run
 from macpo.kernels import shard
 from macpo.kernels.common_max import common_max
+from macpo.kernels.rows import with_row
 from macpo.learners.base import Algorithm, LearnerState, UpdateResult
 from macpo.learners.episodes import mean_over_rows
 from macpo.machine import on_accelerator
@@ -162,20 +163,23 @@ class Trainer:
             state, metrics = carry
             row = state.iteration - start
             state, new = iteration(state)
-            return state, jax.tree.map(lambda m, x: m.at[row].set(x), metrics, new)
+            return state, jax.tree.map(lambda m, x: with_row(m, x, row), metrics, new)
 
         return jax.lax.while_loop(unfinished, step, (state, metrics))
 
     def _iteration(self, state: TrainState) -> tuple[TrainState, Metrics]:
+        play_key, learn_key = _iteration_keys(state)
         if self.run.is_offline:
-            return self._learn_offline(state)
-        params, key, epsilon = self._exploration(state)
-        rollout = self.play(params, key, self.run.batch_size_run, epsilon, keep_states=True)
-        return self._learn(state, rollout)
+            return self._learn_offline(state, learn_key)
+        params, epsilon = state.learner.params, self.epsilon(state.env_steps)
+        rollout = self.play(params, play_key, self.run.batch_size_run, epsilon, keep_states=True)
+        return self._learn(state, learn_key, rollout)
 
-    def _learn(self, state: TrainState, rollout: Rollout) -> tuple[TrainState, Metrics]:
+    def _learn(
+        self, state: TrainState, key: PRNGKeyArray, rollout: Rollout
+    ) -> tuple[TrainState, Metrics]:
         """The rest of an iteration after its episodes: add, sample, update, sync."""
-        key, epsilon = _iteration_keys(state)[1], self.epsilon(state.env_steps)
+        epsilon = self.epsilon(state.env_steps)
         n_nonfinite = rewards.n_nonfinite(rollout).sum()
         rollout = rewards.read_as(self.run.nonfinite_rewards, rollout)
         state = self._add(state, rollout.episodes)
@@ -192,9 +196,8 @@ class Trainer:
         }
         return state, metrics | update_metrics
 
-    def _learn_offline(self, state: TrainState) -> tuple[TrainState, Metrics]:
+    def _learn_offline(self, state: TrainState, key: PRNGKeyArray) -> tuple[TrainState, Metrics]:
         """An iteration without episodes: sample, update, sync."""
-        key = _iteration_keys(state)[1]
         state = state._replace(iteration=state.iteration + 1)
         state, update_metrics = self._improve(state, key, self.epsilon(state.env_steps))
         metrics = {
@@ -382,10 +385,6 @@ class Trainer:
         left = jnp.clip(1.0 - env_steps / run.epsilon_anneal_time, 0.0, 1.0)
         return run.epsilon_finish + left * (run.epsilon_start - run.epsilon_finish)
 
-    def _exploration(self, state: TrainState) -> Exploration:
-        params, key = state.learner.params, _iteration_keys(state)[0]
-        return Exploration(params, key, self.epsilon(state.env_steps))
-
     def _evaluation(self, state: TrainState) -> Evaluation:
         key = jax.random.fold_in(_key(state.seed, _EVALUATION), progress(self.run, state))
         return Evaluation(state.learner.params, key)
@@ -492,7 +491,13 @@ class Trainer:
     @shared_property
     def exploration(self) -> Callable[[TrainState, int], Exploration]:
         """(state, k) → the inputs of the k-th seed's next rollout for training."""
-        return self._jit(lambda state, k: self._exploration(self._seed(state, k)))
+
+        def exploration(state: TrainState, k: Array) -> Exploration:
+            one = self._seed(state, k)
+            play_key, _ = _iteration_keys(one)
+            return Exploration(one.learner.params, play_key, self.epsilon(one.env_steps))
+
+        return self._jit(exploration)
 
     @shared_property
     def evaluation(self) -> Callable[[TrainState, int], Evaluation]:
@@ -507,7 +512,8 @@ class Trainer:
         """
 
         def learn(state: TrainState, k: Array, episodes: Episodes) -> tuple[TrainState, Metrics]:
-            one, metrics = self._learn(self._seed(state, k), Rollout(episodes, {}))
+            one = self._seed(state, k)
+            one, metrics = self._learn(one, _iteration_keys(one)[1], Rollout(episodes, {}))
             if self.run.seeds == 1:
                 return jax.tree.map(lambda x: x[None], one), metrics
             return jax.tree.map(lambda old, new: old.at[k].set(new), state, one), metrics
