@@ -129,9 +129,6 @@ def _write_figures(report: Report, folder: Path) -> Iterator[Path]:
             for ending in (".png", ".svg"):
                 file = folder / f"{stem}{ending}"
                 save(figure, file)
-                figure.set_layout_engine(
-                    "none"
-                )  # the layout is found; it takes a third of the time
                 yield file
 
 

@@ -67,10 +67,13 @@ def to_row(line: bytes, where: str) -> Row:
         f"{where} is not a row of metrics; expected an object with kind, seed and env_steps.",
     )
     try:
-        # numbers that JSON cannot represent are written as "nan", "inf" or "-inf"
-        return {k: v if type(v) is float or k == "kind" else _number(v) for k, v in row.items()}
+        for name, value in row.items():
+            # numbers that JSON cannot represent are written as "nan", "inf" or "-inf"
+            if type(value) is not float and name != "kind":
+                row[name] = _number(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise UsageError(f"{where} holds a metric that is not a number ({error}).") from error
+    return row
 
 
 def _number(value: Any) -> int | float:
