@@ -15,7 +15,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 folder=${1:?benchmarks/gpu.sh FOLDER [STEP...]}
 shift
-steps=(${@:-update seeds update-bf16 update-float32 rollout env memory compile battles algorithms fig2})
+steps=(${@:-update seeds update-float32 rollout env memory compile battles algorithms fig2})
 mkdir -p "$folder"
 
 bench() {
@@ -25,7 +25,6 @@ bench() {
 # shellcheck disable=SC2317  # called by name
 run() {
   case $step in
-    update-bf16) JAX_DEFAULT_MATMUL_PRECISION=bfloat16 bench update ;;
     update-float32) JAX_DEFAULT_MATMUL_PRECISION=float32 bench update ;;
     battles) bench battles --maps 5m_vs_6m MMM2 ;;
     fig2) ${MACPO:-macpo} reproduce fig2 --budget "${BUDGET:-laptop}" --out "$folder/fig2" ;;

@@ -59,6 +59,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: -n_slow[item.path])
 
 
+@pytest.hookimpl(trylast=True)  # after the fixtures of the last test are gone
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """Between two files, give freed memory back, and forget compiled programs if there are
     many."""

@@ -47,6 +47,14 @@ def test_the_64_bit_mode_of_jax_is_a_finding():
     assert answer == "cannot be used" and "unset JAX_ENABLE_X64" in advice
 
 
+@pytest.mark.parametrize(("has_units", "told"), [(True, "yes: --precision bf16"), (False, "no")])
+def test_units_for_bfloat16_are_a_finding(
+    has_units: bool, told: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(doctor, "has_bf16_units", lambda: has_units)
+    assert found()["units for bfloat16"] == (told, "")
+
+
 def test_versions_are_those_installed():
     findings = found()
     assert findings["macpo"] == (macpo.__version__, "")

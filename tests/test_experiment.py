@@ -10,7 +10,7 @@ import pytest
 
 from macpo import registry
 from macpo.errors import UsageError
-from macpo.experiment import Experiment, Run, difference, digest, from_dict, to_dict
+from macpo.experiment import Experiment, Run, difference, digest, from_dict, identity, to_dict
 from macpo.replay.priority import Replay
 
 PLUGINS = [(kind, name) for kind in get_args(registry.Kind) for name in registry.discover(kind)]
@@ -343,6 +343,12 @@ def test_what_is_in_a_file_of_episodes_names_an_experiment_and_not_where_it_lies
     assert with_file(None) == digest(Experiment())
     assert with_file("a.npz") != digest(Experiment())
     assert with_file("a.npz", "1f") == with_file("b.npz", "1f") != with_file("a.npz", "2f")
+
+
+def test_a_precision_names_an_experiment_only_if_it_is_not_float32() -> None:
+    # digests are older than the setting
+    assert "precision" not in identity(Experiment())["run"]
+    assert digest(Experiment(run=Run(precision="bf16"))) != digest(Experiment())
 
 
 def test_a_digest_survives_json() -> None:

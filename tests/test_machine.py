@@ -134,3 +134,49 @@ def test_the_processor_is_called_what_linux_calls_it(monkeypatch: pytest.MonkeyP
     name = machine.processor_name()
     monkeypatch.undo()
     assert name == "EPYC 9"
+
+
+# --- units for bfloat16 ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("fpu sse avx2 avx512f", False),
+        ("fpu avx512f amx_bf16 amx_tile", True),
+        ("fpu avx512_bf16", True),
+        ("", False),
+    ],
+)
+def test_a_processor_has_units_for_bfloat16_if_its_flags_say_so(
+    flags: str, expected: bool, monkeypatch: pytest.MonkeyPatch
+):
+    cpuinfo = f"processor\t: 0\nmodel name\t: A processor\nflags\t\t: {flags}\n"
+    pretend(monkeypatch, {"/proc/cpuinfo": cpuinfo})
+    assert machine.has_bf16_units() is expected
+    assert machine.processor_name() == "A processor"
+
+
+class Gpu:
+    """A device with a compute capability, as those by NVIDIA have."""
+
+    def __init__(self, compute_capability: str) -> None:
+        self.compute_capability = compute_capability
+
+
+@pytest.mark.parametrize(
+    ("device", "expected"),
+    [(Gpu("7.5"), False), (Gpu("8.0"), True), (Gpu("9.0"), True), ("TPU", True)],
+)
+def test_gpus_have_units_for_bfloat16_since_ampere(
+    device: object, expected: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(machine, "on_accelerator", lambda: True)
+    monkeypatch.setattr(jax, "devices", lambda: [device])
+    assert machine.has_bf16_units() is expected
+
+
+def test_without_such_units_bf16_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch):
+    pretend(monkeypatch, {})
+    with pytest.raises(UsageError, match="needs a processor with units for bfloat16"):
+        machine.require_bf16_units()

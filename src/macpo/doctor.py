@@ -12,7 +12,13 @@ from rich.console import Console
 import macpo
 from macpo.envs.smac import installed
 from macpo.errors import UsageError
-from macpo.machine import available_bytes, keep_freed_memory, on_accelerator, prepare_jax
+from macpo.machine import (
+    available_bytes,
+    has_bf16_units,
+    keep_freed_memory,
+    on_accelerator,
+    prepare_jax,
+)
 from macpo.terminal import say
 
 _CORE = ("jax", "jaxlib", "equinox", "optax", "numpy", "tyro", "rich", "safetensors", "matplotlib")
@@ -55,6 +61,8 @@ def _findings() -> Iterator[tuple[str, str, str]]:
     advice = "for an NVIDIA GPU: pip install 'macpo[cuda]'" if on_cpu else ""
     yield "devices", devices, advice
     yield "CPU cores", str(os.cpu_count()), ""
+    has_units = has_bf16_units()
+    yield "units for bfloat16", "yes: --precision bf16" if has_units else "no", ""
     free = available_bytes()
     yield "free memory", "unknown" if free is None else f"{free / 1e9:.1f} GB", ""
     keeps = keep_freed_memory()

@@ -14,6 +14,7 @@ from macpo.envs.base import EnvConfig
 from macpo.errors import UsageError, nearest, require, shown
 from macpo.field_types import Settings, build, conformed, settings
 from macpo.learners.base import AlgorithmConfig
+from macpo.nets.precision import Precision
 from macpo.replay.priority import Replay
 from macpo.weighting.weighting import Weighting
 
@@ -63,6 +64,9 @@ class Run:
     nonfinite_rewards: NonFiniteRewards = "refuse"
     """`refuse`: a reward that is NaN or infinite ends the run, since no network recovers from it;
     `zero`: it is read as 0, and counted."""
+    precision: Precision = "float32"
+    """Of the matrix products in updates. `bf16`: factors are rounded to bfloat16 and summed in
+    float32, for processors with units for that (`macpo doctor`); everything else is in float32."""
 
     def __post_init__(self) -> None:
         check_fields(self, "")
@@ -270,8 +274,8 @@ def part_from_dict(part: str, data: Settings, *, trust: bool = False) -> Any:
 def identity(experiment: Experiment) -> dict[str, Any]:
     """What digests are made of: `to_dict`, without what says nothing of what is learned.
 
-    Settings of learning offline are left out where they are not used, since digests are older than
-    they are; so is the place of a file whose content is known.
+    Settings of learning offline and of precision are left out where they are not used, since
+    digests are older than they are; so is the place of a file whose content is known.
     """
     data = to_dict(experiment)
     replay, run = data["replay"], data["run"]
@@ -281,6 +285,8 @@ def identity(experiment: Experiment) -> dict[str, Any]:
         del replay["from_sha256"]
     if not run["updates"]:
         del run["updates"]
+    if run["precision"] == "float32":
+        del run["precision"]
     return data
 
 

@@ -41,12 +41,39 @@ def cores_of_slot(slot: int, size: int) -> list[int]:
 
 def processor_name() -> str:
     """What the processor is called; empty if the system does not tell."""
+    return _of_processor("model name") or platform.processor()
+
+
+def has_bf16_units() -> bool:
+    """Whether what JAX computes on multiplies bfloat16 in units of its own, much faster than
+    float32."""
+    if not on_accelerator():
+        return not {"amx_bf16", "avx512_bf16"}.isdisjoint(_of_processor("flags").split())
+    capability = getattr(jax.devices()[0], "compute_capability", "8.0")  # of GPUs by NVIDIA alone
+    return float(capability) >= _AMPERE
+
+
+_AMPERE = 8.0
+"""The compute capability of NVIDIA's first GPUs with such units."""
+
+
+def require_bf16_units() -> None:
+    """UsageError unless `has_bf16_units`."""
+    require(
+        has_bf16_units(),
+        "--precision bf16 needs a processor with units for bfloat16 (AMX, AVX-512 BF16, or an "
+        "NVIDIA GPU since Ampere), or it only makes updates slower; leave it out here.",
+    )
+
+
+def _of_processor(what: str) -> str:
+    """What Linux tells of the first core under this name; empty if nothing."""
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
-            what, _, name = line.partition(":")
-            if what.strip() == "model name":
-                return name.strip()
-    return platform.processor()
+            name, _, value = line.partition(":")
+            if name.strip() == what:
+                return value.strip()
+    return ""
 
 
 def signal_at_end_of_parent(number: int) -> None:

@@ -40,7 +40,7 @@ def test_a_step_that_fails_is_reported_and_the_others_run(tmp_path: Path) -> Non
     )
     command.chmod(0o755)
     out = tmp_path / "out"
-    steps = ("seeds", "env", "update-bf16", "fig2")
+    steps = ("seeds", "env", "update-float32", "fig2")
     status, (seeds, env, _, fig2) = gpu(out, *steps, command=str(command))
     assert status == 1
     assert seeds == f"seeds: failed, {out}/seeds.log"
@@ -50,6 +50,6 @@ def test_a_step_that_fails_is_reported_and_the_others_run(tmp_path: Path) -> Non
         return (out / f"{step}.log").read_text().strip()
 
     assert words("env") == f"bench env --rounds 1 --trial --json {out}/env.json"
-    bf16 = f"bfloat16 bench update --rounds 1 --trial --json {out}/update-bf16.json"
-    assert words("update-bf16") == bf16
+    full = f"float32 bench update --rounds 1 --trial --json {out}/update-float32.json"
+    assert words("update-float32") == full
     assert words("fig2") == f"reproduce fig2 --budget smoke --out {out}/fig2"

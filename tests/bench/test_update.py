@@ -9,6 +9,7 @@ import pytest
 
 import macpo
 from macpo.algorithms.qmix import Config as Qmix
+from macpo.bench.measure import Flags
 from macpo.bench.update import batch_of, full_lengths, typical_lengths, useful_flops
 
 bench: Any = importlib.import_module("macpo.bench.update")  # its name is that of its function
@@ -62,3 +63,33 @@ def test_a_reference_that_fails_is_tried_once_and_says_why(monkeypatch: pytest.M
         "the PyTorch reference failed: RuntimeError: two devices"
     )
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("has_units", [True, False])
+def test_bf16_is_measured_against_float32_where_the_machine_has_units_for_it(
+    has_units: bool, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[str] = []
+    learner = Qmix().make(macpo.make_env("predator-prey"), macpo.weighting.make("macpo"))
+
+    def compiled_update(weighting: str, batch_size: int, precision: str = "float32") -> Any:
+        asked.append(f"{weighting} {precision}")
+        return learner, lambda _: None
+
+    monkeypatch.setattr(bench, "has_bf16_units", lambda: has_units)
+    monkeypatch.setattr(bench, "compiled_update", compiled_update)
+    monkeypatch.setattr(bench, "matmul_peak", lambda: 1e9)
+    monkeypatch.setattr(bench, "batch_of", lambda *_: None)
+    monkeypatch.setattr(bench, "_compare", lambda *_: (0.5, "no reference"))
+    monkeypatch.setattr(bench, "seconds_of", lambda *_: 0.25)
+    short = [result for result in bench.update(Flags(trial=True)) if "bf16" in result.name]
+    if not has_units:
+        assert short == [] and asked == ["macpo float32", "uniform float32"]
+        return
+    assert [result.name.partition(",")[0] for result in short] == 2 * ["MAC-PO update"] + 2 * [
+        "QMIX update"
+    ]
+    assert {(x.value, x.unit, x.ratio, x.reference) for x in short} == {
+        (250.0, "ms", 0.5, "the same in float32")
+    }
+    assert "macpo bf16" in asked and "uniform bf16" in asked

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from macpo import machine
 from macpo.algorithms.vdn import Config as Vdn
 from macpo.errors import UsageError
 from macpo.experiment import Experiment, Run
@@ -342,6 +343,17 @@ def test_a_mistake_in_an_update_is_raised_by_a_check_before_the_run():
     trainer = Trainer(env, Mistaken(env), Replay(), Run(batch_size=12, buffer_size=12))
     with pytest.raises(AttributeError, match="'Batch' object has no attribute 'rewards'"):
         trainer.check()
+
+
+def test_a_precision_without_units_is_refused_before_the_run_but_not_to_play(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    trainer = make_trainer(Experiment("two-step", run=Run(precision="bf16")), to_play=True)
+    monkeypatch.setattr(machine, "has_bf16_units", lambda: False)
+    with pytest.raises(UsageError, match="--precision bf16 needs a processor with units"):
+        trainer.check()
+    monkeypatch.setattr(machine, "has_bf16_units", lambda: True)
+    trainer.check()
 
 
 def test_an_update_is_traced_once_for_the_check_and_the_chunk():

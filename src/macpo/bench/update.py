@@ -14,12 +14,13 @@ import numpy as np
 
 import macpo
 from macpo import registry
-from macpo.bench.measure import Flags, Result, once, repository
+from macpo.bench.measure import Flags, Result, once, repository, seconds_of
 from macpo.envs.base import Environment
 from macpo.kernels import shard
 from macpo.learners.value_based import ValueBasedLearner
-from macpo.machine import available_cores
+from macpo.machine import available_cores, has_bf16_units
 from macpo.nets.agent import agent_input_size
+from macpo.nets.precision import Precision, in_precision
 from macpo.training.rollout import collect
 from macpo.types import Batch, Episodes, action_dtype
 
@@ -105,6 +106,11 @@ def update(flags: Flags) -> list[Result]:
             share = 100 * useful_flops(learner, lengths) / ours / peak
             results.append(Result(f"{label} update, {shape}: share of matmul peak", share, "%"))
             seconds[shape] = ours
+            if has_bf16_units():
+                _, rounded = compiled_update(weighting, batch_size=batch_size, precision="bf16")
+                fast = seconds_of(lambda _: rounded(batch), flags.rounds)  # noqa: B023
+                same = f"the same in {jax.config.jax_default_matmul_precision or 'float32'}"  # pyright: ignore[reportAttributeAccessIssue]
+                results.append(Result(f"{title}, bf16", 1e3 * fast, "ms", fast / ours, same))
         ratio = seconds["typical"] / seconds["full"]
         results.append(Result(f"{label} update, typical against full length", ratio, "×"))
     return results
@@ -130,14 +136,18 @@ def _compare(
 
 
 def compiled_update(
-    weighting: str, env: Environment | None = None, batch_size: int = 128
+    weighting: str,
+    env: Environment | None = None,
+    batch_size: int = 128,
+    precision: Precision = "float32",
 ) -> tuple[ValueBasedLearner, Callable[[Episodes], Any]]:
     """(QMIX with this weighting, its update of fresh networks as a function of the episodes)."""
     env = env or macpo.make_env("predator-prey")
     config = registry.make_config("algorithms", "qmix")
     learner = config.make(env, macpo.weighting.make(weighting))
     state = learner.init(jax.random.key(0))
-    step = jax.jit(learner.update, compiler_options=shard.compiler_options(batch_size))
+    update = in_precision(precision, learner.update)
+    step = jax.jit(update, compiler_options=shard.compiler_options(batch_size))
     key = jax.random.key(0)
     return learner, lambda episodes: step(state, Batch(episodes, jnp.ones(batch_size)), key)
 

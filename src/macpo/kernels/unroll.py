@@ -21,6 +21,7 @@ from macpo.kernels.packing import Packing
 from macpo.kernels.rows import row, with_row
 from macpo.machine import on_accelerator
 from macpo.nets.agent import AgentNet
+from macpo.nets.precision import matmul
 from macpo.types import PyTree
 
 Encode: TypeAlias = Callable[[PyTree], Float[Array, "L N i"]]
@@ -135,10 +136,10 @@ def _step_gradient(
     cell = net.cell
     embedded = jax.nn.relu(net.embed(x))
     gates = cell.gates(embedded, h)
-    d_next = d_next + d_y @ net.head.weight.T
+    d_next = d_next + matmul(d_y, net.head.weight.T)
     d_x_gates, d_h_gates = _gate_gradients(gates, h, d_next)
     d_net = _parameter_gradients(net, x, embedded, gates, h, d_x_gates, d_h_gates, d_y)
-    return d_next * gates[1] + d_h_gates @ cell.weight_h.T, d_net
+    return d_next * gates[1] + matmul(d_h_gates, cell.weight_h.T), d_net
 
 
 def _gate_gradients(
@@ -165,7 +166,7 @@ def _parameter_gradients(
 ) -> AgentNet:
     """The network's gradient, from those of its gates and outputs."""
     _, z, n, _ = gates
-    d_embedded = (d_x_gates @ net.cell.weight_x.T) * (embedded > 0)
+    d_embedded = matmul(d_x_gates, net.cell.weight_x.T) * (embedded > 0)
     return eqx.tree_at(
         _leaves,
         net,
@@ -193,7 +194,7 @@ def _linear_gradient(
 ) -> tuple[Float[Array, "i o"], Float[Array, " o"]]:
     """Gradients of x W + b with respect to W and b; the sum over rows as a product is faster."""
     # with few columns, the transposed product is faster
-    weight = (d_y.T @ x).T if d_y.shape[1] < 16 else x.T @ d_y
+    weight = matmul(d_y.T, x).T if d_y.shape[1] < 16 else matmul(x.T, d_y)
     return weight, jnp.ones(x.shape[0]) @ d_y
 
 
@@ -254,7 +255,7 @@ def _hoisted_gradient(
     h = jnp.where(first, 0, jnp.roll(hidden, 1, 0))  # before each step
     gates = cell.gates(embedded, h)
     d_y = jnp.where(filled, _flat(d_out), 0)
-    d_after = d_y @ net.head.weight.T
+    d_after = matmul(d_y, net.head.weight.T)
     if d_hidden is not None:
         d_after += jnp.where(filled, _flat(d_hidden), 0)
     steps = _in_blocks((gates, h, d_after, first))
@@ -266,7 +267,7 @@ def _hoisted_gradient(
         gates, h, d_after, first = _at(steps, s)
         now = d_h + d_after
         _, d_h_gates = _gate_gradients(gates, h, now)
-        d_h = jnp.where(first, 0, now * gates[1] + d_h_gates @ cell.weight_h.T)
+        d_h = jnp.where(first, 0, now * gates[1] + matmul(d_h_gates, cell.weight_h.T))
         return with_row(d_next, now, s), d_h
 
     start = jnp.zeros_like(steps[1])

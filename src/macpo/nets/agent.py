@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Num, PRNGKeyArray
 
 from macpo.nets.linear import Linear, fan_in_uniform
+from macpo.nets.precision import matmul
 from macpo.types import Spec
 
 
@@ -47,13 +48,13 @@ class GRUCell(eqx.Module):
 
     def from_input(self, x: Float[Array, "*R i"]) -> Float[Array, "*R gates"]:
         """The part of the gates that does not wait for the recurrent state."""
-        return x @ self.weight_x + self.bias_x
+        return matmul(x, self.weight_x) + self.bias_x
 
     def gates_of(
         self, from_input: Float[Array, "*R gates"], h: Float[Array, "*R h"]
     ) -> tuple[Array, ...]:
         """`gates`, given their part from the input."""
-        from_h = h @ self.weight_h + self.bias_h
+        from_h = matmul(h, self.weight_h) + self.bias_h
         xr, xz, xn = jnp.split(from_input, 3, -1)
         hr, hz, hn = jnp.split(from_h, 3, -1)
         r, z = jax.nn.sigmoid(xr + hr), jax.nn.sigmoid(xz + hz)

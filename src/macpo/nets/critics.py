@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from macpo.nets.linear import MLP
 from macpo.nets.mixers import Extras
+from macpo.nets.precision import matmul
 
 
 class AgentCritic(eqx.Module):
@@ -41,7 +42,8 @@ class AgentCritic(eqx.Module):
         first = self.net.layers[0]
         sizes = [state.shape[-1], state.shape[-1] + own.shape[-1]]
         of_state, of_own, of_id = jnp.split(first.weight, sizes, -2)
-        hidden = own @ of_own + (state @ of_state)[..., None, :] + of_id + first.bias
+        of_all = matmul(state, of_state)[..., None, :]
+        hidden = matmul(own, of_own) + of_all + of_id + first.bias
         return self.net.after_first(hidden)
 
 

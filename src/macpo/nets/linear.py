@@ -16,6 +16,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from macpo.nets.precision import matmul
 from macpo.types import PyTree
 
 
@@ -38,7 +39,7 @@ class Linear(eqx.Module):
 
     def __call__(self, x: Float[Array, "*B i"]) -> Float[Array, "*B o"]:
         """x W + b."""
-        return x @ self.weight + self.bias
+        return matmul(x, self.weight) + self.bias
 
 
 class MLP(eqx.Module):

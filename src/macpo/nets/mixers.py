@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from macpo.nets.linear import MLP, Linear
+from macpo.nets.precision import matmul
 
 
 class Extras(NamedTuple):
@@ -146,7 +147,7 @@ class CentralMixer(eqx.Module):
         # the first layer as two products, so that no unused gradient of the state is computed
         first = self.net.layers[0]
         of_state, of_utilities = jnp.split(first.weight, [state.shape[-1]], -2)
-        hidden = state @ of_state + utilities @ of_utilities + first.bias
+        hidden = matmul(state, of_state) + matmul(utilities, of_utilities) + first.bias
         return (self.net.after_first(hidden) + self.value(state))[..., 0]
 
 

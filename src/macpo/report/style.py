@@ -47,12 +47,12 @@ def check_format(file: Path) -> None:
 
 def save(figure: Figure, file: Path) -> None:
     """Write the figure, atomically, in the format of the file's extension."""
-    if layout := figure.get_layout_engine():
-        # once: matplotlib would draw the figure twice for each format to find it
-        layout.execute(figure)
-        figure.set_layout_engine(None)
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # it is drawn as a box
+        if layout := figure.get_layout_engine():
+            # once: matplotlib would draw the figure twice for each format to find it
+            layout.execute(figure)
+            figure.set_layout_engine(None)
         figure.savefig(buffer, format=file.suffix.lower()[1:], facecolor="white")
     write_atomically(file, buffer.getvalue())

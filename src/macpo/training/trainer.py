@@ -40,7 +40,8 @@ from macpo.kernels.common_max import common_max
 from macpo.kernels.rows import with_row
 from macpo.learners.base import Algorithm, LearnerState, UpdateResult
 from macpo.learners.episodes import mean_over_rows
-from macpo.machine import on_accelerator
+from macpo.machine import on_accelerator, require_bf16_units
+from macpo.nets.precision import in_precision
 from macpo.replay import buffer, priority
 from macpo.replay.buffer import ReplayBuffer
 from macpo.replay.priority import Priorities, Replay
@@ -318,14 +319,18 @@ class Trainer:
     def check(self) -> None:
         """Trace the updates: whatever a custom algorithm or weighting raises, it raises here.
 
-        Nothing is computed, and no run has begun yet.
+        Nothing is computed, and no run has begun yet. UsageError for a precision that this machine
+        has no units for.
         """
+        if self.run.precision == "bf16":
+            require_bf16_units()
         _ = self._update_shapes
 
     @shared_property
     def _update(self) -> Callable[[LearnerState, Batch, PRNGKeyArray], UpdateResult]:
         """The algorithm's update, traced once however often a program uses it."""
-        return jax.jit(shard.on_devices_of(self.run.batch_size, self.algorithm.update))
+        update = in_precision(self.run.precision, self.algorithm.update)
+        return jax.jit(shard.on_devices_of(self.run.batch_size, update))
 
     def _sample(
         self,
