@@ -39,6 +39,12 @@ def test_pymarl2_is_the_default_schedule():
     assert presets.apply("pymarl2", Experiment()) == Experiment()
 
 
+def test_quick_makes_four_updates_of_a_quarter_of_the_default_batch():
+    usual = Experiment()
+    quick = dataclasses.replace(usual.run, batch_size=usual.run.batch_size // 4, updates_per_iteration=4)
+    assert presets.apply("quick", usual) == dataclasses.replace(usual, run=quick)
+
+
 def test_pymarl_makes_an_update_of_32_episodes_after_each_one():
     experiment = presets.apply("pymarl", Experiment())
     run, algorithm = experiment.run, experiment.algorithm
@@ -144,7 +150,8 @@ def test_presets_keep_what_they_do_not_name():
 def test_every_preset_is_found_and_described():
     assert (
         set(presets.known())
-        == {"macpo", "macpo-official", "macpo-regret", "paper", "pymarl", "pymarl2"} | OF_ONE
+        == {"macpo", "macpo-official", "macpo-regret", "paper", "pymarl", "pymarl2", "quick"}
+        | OF_ONE
     )
     assert all(function.__doc__ for function in presets.known().values())
 

@@ -26,6 +26,13 @@ def pymarl2(experiment: Experiment) -> Experiment:
     )
 
 
+def quick(experiment: Experiment) -> Experiment:
+    """PyMARL2's, but four updates of 32 episodes instead of one of 128: sooner done on a CPU."""
+    _value_based(experiment, "quick")
+    tuned = pymarl2(experiment)
+    return replace(tuned, run=replace(tuned.run, batch_size=32, updates_per_iteration=4))
+
+
 def pymarl(experiment: Experiment) -> Experiment:
     """PyMARL's schedule: RMSprop, one-step, an update of 32 episodes after each single one."""
     algorithm = _value_based(experiment, "pymarl")

@@ -1,9 +1,12 @@
 """What users wait for: the time until a team hunts."""
 
+import math
 import statistics
 import time
+from dataclasses import replace
 from typing import NamedTuple
 
+from macpo import presets
 from macpo.bench.measure import Flags, Result
 from macpo.experiment import Experiment, Run
 from macpo.training.trainer import Trainer, make_trainer
@@ -22,22 +25,40 @@ class Learned(NamedTuple):
 
 
 def learning(flags: Flags) -> list[Result]:
-    """Time to a greedy return of 30 on Predator-Prey without punishment, as `macpo train` trains.
+    """Time to a greedy return of 30 on Predator-Prey without punishment, as `macpo train` trains,
+    and with the preset `quick`.
 
     As many seeds as there are rounds. The median counts those that never reach it as the slowest.
     """
     limit = flags.size(MAX_STEPS, 1)
-    runs = [Run(seed=seed, steps=limit) for seed in range(flags.rounds)]
-    found = [time_to(GOAL, make_trainer(Experiment(run=run))) for run in runs]
-    never = Learned(float("inf"), float("inf"))
-    seconds, env_steps = zip(*(learned or never for learned in found), strict=True)
-    n_never = found.count(None)
-    note = f"{n_never} of the seeds did not within {limit:,} env steps" if n_never else ""
-    title = f"to a greedy return of {GOAL:g}, default schedule, median of {len(runs)} seeds"
+    usual, note = _median_of_seeds(Experiment(run=Run(steps=limit)), flags.rounds)
+    quick, other = _median_of_seeds(presets.quick(Experiment(run=Run(steps=limit))), flags.rounds)
+    goal, seeds = f"to a greedy return of {GOAL:g}", f"median of {flags.rounds} seeds"
+    titles = f"{goal}, default schedule, {seeds}", f"{goal}, preset quick, {seeds}"
+    against, (seconds, env_steps) = "the default schedule", _ratios(quick, usual)
     return [
-        Result(f"time {title}", statistics.median(seconds), "s", note=note),
-        Result(f"env steps {title}", statistics.median(env_steps), "env steps", note=note),
+        Result(f"time {titles[0]}", usual.seconds, "s", note=note),
+        Result(f"env steps {titles[0]}", usual.env_steps, "env steps", note=note),
+        Result(f"time {titles[1]}", quick.seconds, "s", seconds, against, other),
+        Result(f"env steps {titles[1]}", quick.env_steps, "env steps", env_steps, against, other),
     ]
+
+
+def _median_of_seeds(experiment: Experiment, n_seeds: int) -> tuple[Learned, str]:
+    """(median, a note on seeds that never reach the goal)"""
+    runs = [replace(experiment.run, seed=seed) for seed in range(n_seeds)]
+    found = [time_to(GOAL, make_trainer(replace(experiment, run=run))) for run in runs]
+    never = Learned(math.inf, math.inf)
+    seconds, env_steps = zip(*(learned or never for learned in found), strict=True)
+    n_never, limit = found.count(None), experiment.run.steps
+    note = f"{n_never} of the seeds did not within {limit:,} env steps" if n_never else ""
+    return Learned(statistics.median(seconds), statistics.median(env_steps)), note
+
+
+def _ratios(a: Learned, b: Learned) -> tuple[float | None, ...]:
+    """Of seconds and of env steps; None where one of them is unknown."""
+    pairs = zip(a, b, strict=True)
+    return tuple(x / y if math.isfinite(x) and math.isfinite(y) else None for x, y in pairs)
 
 
 def time_to(goal: float, trainer: Trainer) -> Learned | None:
