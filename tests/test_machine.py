@@ -166,7 +166,13 @@ class Gpu:
 
 @pytest.mark.parametrize(
     ("device", "expected"),
-    [(Gpu("7.5"), False), (Gpu("8.0"), True), (Gpu("9.0"), True), ("TPU", True)],
+    [
+        (Gpu("7.5"), False),
+        (Gpu("8.0"), True),
+        (Gpu("9.0"), True),
+        (Gpu("gfx90a"), True),
+        ("TPU", True),
+    ],
 )
 def test_gpus_have_units_for_bfloat16_since_ampere(
     device: object, expected: bool, monkeypatch: pytest.MonkeyPatch

@@ -41,7 +41,9 @@ def test_pymarl2_is_the_default_schedule():
 
 def test_quick_makes_four_updates_of_a_quarter_of_the_default_batch():
     usual = Experiment()
-    quick = dataclasses.replace(usual.run, batch_size=usual.run.batch_size // 4, updates_per_iteration=4)
+    quick = dataclasses.replace(
+        usual.run, batch_size=usual.run.batch_size // 4, updates_per_iteration=4
+    )
     assert presets.apply("quick", usual) == dataclasses.replace(usual, run=quick)
 
 

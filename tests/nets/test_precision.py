@@ -23,9 +23,10 @@ def test_factors_are_rounded_to_eight_bits_and_sums_are_not():
     assert short(jnp.array([[256.0, 1.0]]), jnp.array([[1.0], [1.0]])) == 257.0
 
 
-def test_nothing_is_rounded_in_float32():
+def test_nothing_is_rounded_in_float32_whatever_jax_is_set_to():
     assert matmul(jnp.array([[257.0]]), jnp.array([[1.0]])) == 257.0
-    assert in_precision("float32", matmul) is matmul
+    with jax.default_matmul_precision("bfloat16"):
+        assert in_precision("float32", matmul)(jnp.array([[257.0]]), jnp.array([[1.0]])) == 257.0
 
 
 def test_gradients_are_products_of_rounded_factors_too():
@@ -97,15 +98,16 @@ def test_nearly_all_multiplications_of_an_update_have_rounded_factors(name: str)
 
 def test_an_update_is_that_of_float32_but_for_rounding_and_leaves_parameters_in_float32():
     def trained(precision: Any) -> tuple[Any, dict[str, Any]]:
-        run = Run(batch_size=8, batch_size_run=8, buffer_size=8, precision=precision)
+        # two seeds, whose batches are shared by two devices
+        run = Run(seeds=2, batch_size=16, batch_size_run=16, buffer_size=16, precision=precision)
         trainer = make_trainer(Experiment("two-step", "qmix", "uniform", run=run))
         state, metrics = trainer.chunk(trainer.init(), jnp.asarray(1, jnp.int32), 1)
-        return state.learner, {name: float(values[0, 0]) for name, values in metrics.items()}
+        return state.learner, {name: values[:, 0] for name, values in metrics.items()}
 
     (exact, metrics), (rounded, others) = trained("float32"), trained("bf16")
-    assert others["loss"] != metrics["loss"]
-    assert others["loss"] == pytest.approx(metrics["loss"], rel=0.02)
-    assert others["grad_norm"] == pytest.approx(metrics["grad_norm"], rel=0.02)
+    for name in ("loss", "grad_norm"):
+        assert (others[name] != metrics[name]).all()
+        np.testing.assert_allclose(others[name], metrics[name], rtol=0.02)
     kinds = {x.dtype for x in jax.tree.leaves((rounded.params, rounded.opt_state))}
     assert kinds == {x.dtype for x in jax.tree.leaves((exact.params, exact.opt_state))}
     assert jnp.bfloat16 not in kinds

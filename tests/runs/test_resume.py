@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from macpo import machine
 from macpo.errors import UsageError
 from macpo.runs import arrays, checkpoint, saving, train
 from macpo.runs.claim import claimed
@@ -170,6 +171,19 @@ def test_what_is_passed_over_is_told(whole: dict[str, bytes], tmp_path: Path):
     said = go_on(tmp_path / "whole")
     assert f"passed over a checkpoint: {newest} is damaged" in said
     assert content(tmp_path / "whole") == whole
+
+
+def test_a_run_in_bf16_goes_on_without_units_for_it_and_says_that_it_is_slower(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    has_units = True
+    for module in (machine, train):
+        monkeypatch.setattr(module, "has_bf16_units", lambda: has_units)
+    begin(tmp_path, replace(EXPERIMENT, run=replace(EXPERIMENT.run, precision="bf16")))
+    steps = EXPERIMENT.run.steps
+    assert "bf16" not in go_on(tmp_path, 2 * steps)
+    has_units = False
+    assert "updates are slower here (bf16)" in go_on(tmp_path, 3 * steps)
 
 
 # --- without replay -------------------------------------------------------------------------------

@@ -348,8 +348,8 @@ def test_a_mistake_in_an_update_is_raised_by_a_check_before_the_run():
 def test_a_precision_without_units_is_refused_before_the_run_but_not_to_play(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    trainer = make_trainer(Experiment("two-step", run=Run(precision="bf16")), to_play=True)
     monkeypatch.setattr(machine, "has_bf16_units", lambda: False)
+    trainer = make_trainer(Experiment("two-step", run=Run(precision="bf16")), to_play=True)
     with pytest.raises(UsageError, match="--precision bf16 needs a processor with units"):
         trainer.check()
     monkeypatch.setattr(machine, "has_bf16_units", lambda: True)

@@ -10,6 +10,7 @@ range, so that losses need no scaling.
 """
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import wraps
 from typing import Any, Literal, TypeAlias, TypeVar, cast
 
@@ -20,9 +21,11 @@ from jaxtyping import Array, Float
 Precision: TypeAlias = Literal["float32", "bf16"]
 T = TypeVar("T")
 
+_PRECISION: ContextVar[Precision] = ContextVar("precision", default="float32")
+"""Of the function that is being traced."""
 _JAX_NAME = "bfloat16"
-"""JAX's own word for it. XLA:CPU does not heed it, and on a GPU it stands for TF32, so `matmul`
-rounds by itself; but it is part of what JAX tells compiled functions apart by."""
+"""JAX's name, by which it tells traced functions apart. XLA:CPU does not heed it, and on a GPU it
+stands for TF32, so `matmul` rounds by itself."""
 
 
 def in_precision(precision: Precision, fn: Callable[..., T]) -> Callable[..., T]:
@@ -34,20 +37,27 @@ def in_precision(precision: Precision, fn: Callable[..., T]) -> Callable[..., T]
         >>> float(in_precision("bf16", matmul)(x, weight)[0, 0])
         1.0
     """
-    if precision == "float32":  # or whatever JAX is set to
+    if precision == "float32":
         return fn
 
     @wraps(fn)
     def rounded(*args: Any, **options: Any) -> T:
-        with jax.default_matmul_precision(_JAX_NAME):
-            return fn(*args, **options)
+        token = _PRECISION.set(precision)
+        try:
+            with jax.default_matmul_precision(_JAX_NAME):
+                return fn(*args, **options)
+        finally:
+            _PRECISION.reset(token)
 
     return rounded
 
 
-def matmul(x: Float[Array, "*B i"], weight: Float[Array, "*K i o"]) -> Float[Array, "*B o"]:
-    """x W, in the precision that surrounds it."""
-    if jax.config.jax_default_matmul_precision == _JAX_NAME:  # pyright: ignore[reportAttributeAccessIssue]
+def matmul(x: Float[Array, "*K B i"], weight: Float[Array, "*K i o"]) -> Float[Array, "*K B o"]:
+    """x W, in the precision that surrounds it.
+
+    One matrix serves x with any leading axes; a stack of them needs x with the same stack.
+    """
+    if _PRECISION.get() == "bf16":
         return cast(Array, _rounded(x, weight))
     return x @ weight
 

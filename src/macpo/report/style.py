@@ -46,7 +46,7 @@ def check_format(file: Path) -> None:
 
 
 def save(figure: Figure, file: Path) -> None:
-    """Write the figure, atomically, in the format of the file's extension."""
+    """Write the figure, atomically, in the format of the file's extension; its layout is final."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # it is drawn as a box

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from macpo.errors import UsageError, require, shortened
 from macpo.experiment import Experiment
-from macpo.machine import prepare_jax
+from macpo.machine import has_bf16_units, prepare_jax
 from macpo.runs import checkpoint
 from macpo.runs.acting import acting_of
 from macpo.runs.best import before_any, is_written
@@ -190,6 +190,8 @@ def resume(
                     replay_buffer=fresh.replay_buffer, priorities=fresh.priorities
                 )
             state = jax.device_put(state, trainer.sharding)
+        if run.precision == "bf16" and not has_bf16_units():
+            say(console, "without units for bfloat16, updates are slower here (bf16)", "yellow")
         begin = partial(
             *(RunLoop, experiment, files, state, last.metrics_bytes, best, acting),
             replay=replay,
