@@ -30,26 +30,32 @@ def learning(flags: Flags) -> list[Result]:
 
     As many seeds as there are rounds. The median counts those that never reach it as the slowest.
     """
-    limit = flags.size(MAX_STEPS, 1)
-    usual, note = _median_of_seeds(Experiment(run=Run(steps=limit)), flags.rounds)
-    quick, other = _median_of_seeds(presets.quick(Experiment(run=Run(steps=limit))), flags.rounds)
-    goal, seeds = f"to a greedy return of {GOAL:g}", f"median of {flags.rounds} seeds"
-    titles = f"{goal}, default schedule, {seeds}", f"{goal}, preset quick, {seeds}"
-    against, (seconds, env_steps) = "the default schedule", _ratios(quick, usual)
-    return [
-        Result(f"time {titles[0]}", usual.seconds, "s", note=note),
-        Result(f"env steps {titles[0]}", usual.env_steps, "env steps", note=note),
-        Result(f"time {titles[1]}", quick.seconds, "s", seconds, against, other),
-        Result(f"env steps {titles[1]}", quick.env_steps, "env steps", env_steps, against, other),
-    ]
+    usual = Experiment(run=Run(steps=flags.size(MAX_STEPS, 1)))
+    results, default = list[Result](), None
+    for schedule, experiment in {
+        "default schedule": usual,
+        "preset quick": presets.quick(usual),
+    }.items():
+        median, note = _median_of_seeds(experiment, flags.rounds)
+        title = f"to a greedy return of {GOAL:g}, {schedule}, median of {flags.rounds} seeds"
+        seconds, env_steps = _ratios(median, default or _UNKNOWN)
+        against = "the default schedule" if default else ""
+        results += [
+            Result(f"time {title}", median.seconds, "s", seconds, against, note),
+            Result(f"env steps {title}", median.env_steps, "env steps", env_steps, against, note),
+        ]
+        default = default or median
+    return results
+
+
+_UNKNOWN = Learned(math.inf, math.inf)
 
 
 def _median_of_seeds(experiment: Experiment, n_seeds: int) -> tuple[Learned, str]:
     """(median, a note on seeds that never reach the goal)"""
     runs = [replace(experiment.run, seed=seed) for seed in range(n_seeds)]
     found = [time_to(GOAL, make_trainer(replace(experiment, run=run))) for run in runs]
-    never = Learned(math.inf, math.inf)
-    seconds, env_steps = zip(*(learned or never for learned in found), strict=True)
+    seconds, env_steps = zip(*(learned or _UNKNOWN for learned in found), strict=True)
     n_never, limit = found.count(None), experiment.run.steps
     note = f"{n_never} of the seeds did not within {limit:,} env steps" if n_never else ""
     return Learned(statistics.median(seconds), statistics.median(env_steps)), note

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 import macpo
+from macpo.machine import processor_name
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,8 @@ class Result:
 
 def machine() -> dict[str, Any]:
     """The machine and the versions that the figures were measured with."""
-    model = platform.processor()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        names = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-        model = names[0].partition(":")[2].strip() if names else model
     return {
-        "cpu": model,
+        "cpu": processor_name(),
         "cores": os.cpu_count(),
         "devices": [str(device.device_kind) for device in jax.devices()],
         "matmul_precision": jax.config.jax_default_matmul_precision,  # pyright: ignore[reportAttributeAccessIssue]

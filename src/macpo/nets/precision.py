@@ -2,8 +2,7 @@
 
 What is multiplied is rounded to bfloat16 (8 bits of mantissa) before each product, forwards and
 backwards; parameters, sums, activations and the optimiser stay in float32. Processors with units
-for such products (AMX, AVX-512 BF16, GPUs since NVIDIA's Ampere) carry them out several times as
-fast.
+for such products (AMX, AVX-512 BF16, NVIDIA's GPUs since Ampere) carry them out faster.
 
 Source: mixed-precision training (Micikevicius et al. 2018), with bfloat16, which has float32's
 range, so that losses need no scaling.
