@@ -186,3 +186,27 @@ def test_without_such_units_bf16_is_refused_in_a_sentence(monkeypatch: pytest.Mo
     pretend(monkeypatch, {})
     with pytest.raises(UsageError, match="needs a processor with units for bfloat16"):
         machine.require_bf16_units()
+
+
+COMMAND = """
+import atexit, gc, sys
+
+at_start = gc.get_threshold()
+atexit.register(lambda: print(gc.get_freeze_count() > 1000, gc.get_threshold() > at_start))
+from macpo.cli import main
+
+main({arguments})
+"""
+
+
+def printed_by(arguments: str) -> str:
+    words = [sys.executable, "-c", COMMAND.format(arguments=arguments), "--version"]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+
+
+def test_a_command_looks_for_garbage_rarely_and_not_at_its_end() -> None:
+    assert printed_by("") == "True True"
+
+
+def test_a_program_that_calls_a_command_collects_garbage_as_before() -> None:
+    assert printed_by("['--version']") == "False False"

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from macpo.report.contents import Report
 from macpo.report.figures import curves_figure, improvement_figure, profile_figure
 from macpo.report.style import save
-from macpo.report.summary import FEW_SEEDS, Report, summarise
+from macpo.report.summary import FEW_SEEDS, summarise
 from tests.report.test_summary import collection, returns
 
 

@@ -12,10 +12,11 @@ from plotly.offline import get_plotlyjs
 
 from macpo.report import page
 from macpo.report.collection import Collection, Method, Task
+from macpo.report.contents import Report
 from macpo.report.microscope import RecordedMoment, RecordedReplay
 from macpo.report.page import Film, in_script, render_page
 from macpo.report.plain import to_json
-from macpo.report.summary import Report, summarise
+from macpo.report.summary import summarise
 from tests.report.test_summary import collection, on_two_tasks, returns, seed
 
 EVIL = '</script><script>alert(1)</script><img src=x onerror="alert(2)">'

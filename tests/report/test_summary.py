@@ -8,7 +8,7 @@ import pytest
 
 from macpo.errors import UsageError
 from macpo.report.collection import Collection, Method, Task, TrainedSeed
-from macpo.report.records import Curve
+from macpo.report.seeds import Curve
 from macpo.report.summary import BINS, FEW_SEEDS, band, final_score, summarise
 
 RETURN, WON = "test_return_mean", "test_battle_won_mean"

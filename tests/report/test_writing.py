@@ -31,7 +31,7 @@ def own_runs(tmp_path: Path) -> Path:
 @pytest.fixture
 def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which take longest."""
-    monkeypatch.setattr(writing, "_write_figures", lambda *_: [])
+    monkeypatch.setattr(writing, "draw_figures", lambda *_: [])
 
 
 def test_a_report_has_a_page_data_figures_and_tables(runs: Path, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """A run's return is larger, the nearer its learning rate is to 0.01."""
     fake = install(monkeypatch)
     fake.score = lambda run: -abs(learning_rate(fake, run) - 0.01)
-    monkeypatch.setattr(writing, "_write_figures", lambda *_: [])  # tests/report has them
+    monkeypatch.setattr(writing, "draw_figures", lambda *_: [])  # tests/report has them
     return fake
 
 

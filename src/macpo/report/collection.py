@@ -21,8 +21,8 @@ from macpo.field_types import Settings, build, settings
 from macpo.replay.priority import Replay
 from macpo.report import records
 from macpo.report.formats import format_of
-from macpo.report.labels import flat, same, tell_apart
-from macpo.report.records import Curve, Row
+from macpo.report.labels import OFFLINE, flat, same, tell_apart, unit_of
+from macpo.report.records import Row
 from macpo.report.seeds import IMPORTED, TrainedSeed
 from macpo.runs.directory import RunDirectory
 from macpo.runs.files import disk_errors, is_file, read_json
@@ -52,8 +52,6 @@ NOT_OF_THE_METHOD = (
 )
 """Settings that say how much is trained, saved and evaluated, not what is learned by when; and the
 place of a file, of which its content counts."""
-OFFLINE = "offline"
-"""The setting of a task that says from which episodes runs learn, which play none."""
 _MADE_BY = re.compile("A run of (.+)\\.")
 
 
@@ -198,13 +196,13 @@ def read_seeds(directory: Path) -> Iterator[TrainedSeed]:
         notes.append(f"{error} Without it, the run's absolute metric is not shown.")
     for seed, row in sorted(last.items()):
         of_tests = tests.get(seed, [])
-        outcomes = sorted({name for test in of_tests for name in test if name.startswith("test_")})
+        outcomes = sorted(x for x in set[str]().union(*of_tests) if x.startswith("test_"))
         yield TrainedSeed(
             directory,
             seed,
             experiment,
-            _curves(of_tests, outcomes),
-            _curves(trains.get(seed, []), DIAGNOSTICS),
+            records.curves(of_tests, outcomes),
+            records.curves(trains.get(seed, []), DIAGNOSTICS),
             row["env_steps"],
             row.get("updates", 0),
             total_seconds(RunDirectory(directory).timing),
@@ -213,11 +211,6 @@ def read_seeds(directory: Path) -> Iterator[TrainedSeed]:
             absolute.get(seed, {}),
             tuple(notes),
         )
-
-
-def _curves(rows: Sequence[Row], metrics: Sequence[str]) -> dict[str, Curve]:
-    curves = {metric: records.curve(rows, metric) for metric in metrics}
-    return {metric: curve for metric, curve in curves.items() if len(curve.values)}
 
 
 def read_study(directory: Path) -> Study:
@@ -404,11 +397,6 @@ _ALWAYS_TOLD = ("algorithm.name", "weighting.name", f"{IMPORTED}.from")
 
 _OF_THE_METHOD = ("algorithm", "weighting", *SETTINGS, IMPORTED)
 """Sections of an experiment; of an imported one not all are there."""
-
-
-def unit_of(task: Settings) -> str:
-    """Over what the curves of a task with these settings are drawn, in words."""
-    return "updates" if OFFLINE in task else "env steps"
 
 
 def _of_the_task(experiment: Settings) -> Settings:

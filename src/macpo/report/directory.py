@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from macpo.errors import UsageError, require
-from macpo.report.summary import FORMAT
+from macpo.report.contents import FORMAT
 from macpo.runs.files import disk_errors, list_directory, read_json
 from macpo.study.directory import PLAN
 

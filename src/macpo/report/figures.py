@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from macpo.report.contents import Report, Scores, TaskReport
 from macpo.report.style import INK, PALETTE, STYLES, decorate
-from macpo.report.summary import Report, Scores, TaskReport
 
 
 def curves_figure(report: Report, task: TaskReport) -> Figure:

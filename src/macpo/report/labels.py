@@ -7,6 +7,9 @@ from typing import Any
 from macpo.errors import shortened
 from macpo.field_types import Settings
 
+OFFLINE = "offline"
+"""The setting of a task that says from which episodes runs learn, which play none."""
+
 
 def flat(experiment: Settings, *sections: str) -> Settings:
     """The settings of some sections of an experiment, by dotted name.
@@ -71,3 +74,8 @@ def in_words(value: Any) -> str:
 def _variety(name: str, settings: Sequence[Settings]) -> int:
     """How many values a setting has."""
     return len({json.dumps(each.get(name), sort_keys=True) for each in settings})
+
+
+def unit_of(task: Settings) -> str:
+    """Over what the curves of a task with these settings are drawn, in words."""
+    return "updates" if OFFLINE in task else "env steps"

@@ -14,12 +14,13 @@ from typing import NamedTuple
 from plotly.offline import get_plotlyjs
 
 from macpo.report import tables
+from macpo.report.contents import Report, TaskReport
 from macpo.report.glossary import GLOSSARY
 from macpo.report.labels import in_words
 from macpo.report.microscope import Picture, data_url
 from macpo.report.plain import to_json
 from macpo.report.style import DARK_PALETTE, PALETTE
-from macpo.report.summary import FEW_SEEDS, LEVEL, Report, TaskReport
+from macpo.report.summary import FEW_SEEDS, LEVEL
 from macpo.report.tables import Table
 
 DASHES = ("", "9 4", "2 3", "9 3 2 3")

@@ -5,9 +5,9 @@ that could not repeat it.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from macpo.errors import UsageError, require
 from macpo.experiment import PARTS, default_of, part_from_dict
 from macpo.field_types import Settings
+from macpo.report.seeds import Curve
 from macpo.runs.best import is_written
 from macpo.runs.directory import RunDirectory, read_settings
 from macpo.runs.files import is_file
@@ -22,14 +23,6 @@ from macpo.runs.record import reached
 from macpo.runs.record.reading import Row, has_fields, read_rows, read_sound_rows
 
 Kind: TypeAlias = Literal["train", "test"]
-
-
-class Curve(NamedTuple):
-    """A metric of one seed, sorted by env steps; values need not be finite."""
-
-    env_steps: Int[np.ndarray, " T"]
-    """Of a seed that has learned offline: updates (`reached`)."""
-    values: Float[np.ndarray, " T"]
 
 
 Series: TypeAlias = dict[int, Curve]
@@ -78,8 +71,8 @@ def read_nonempty_metrics(run_dir: Path) -> list[Row]:
 
 def series(rows: Sequence[Row], kind: Kind, metric: str) -> Series:
     """One metric over env steps, by seed; rows without it are left out, divergence stays NaN."""
-    curves = {seed: curve(of_seed, metric) for seed, of_seed in by_seed(rows, kind).items()}
-    return {seed: of_seed for seed, of_seed in curves.items() if len(of_seed.values)}
+    found = {seed: curves(of_seed, [metric]) for seed, of_seed in by_seed(rows, kind).items()}
+    return {seed: of_seed[metric] for seed, of_seed in found.items() if of_seed}
 
 
 def by_seed(rows: Sequence[Row], kind: Kind) -> dict[int, list[Row]]:
@@ -91,11 +84,22 @@ def by_seed(rows: Sequence[Row], kind: Kind) -> dict[int, list[Row]]:
     return dict(sorted(found.items()))
 
 
-def curve(rows: Sequence[Row], metric: str) -> Curve:
-    """One metric of one seed over env steps; of rows at the same env step the last counts."""
-    with_it = [row for row in rows if metric in row]
-    steps = np.array([reached(row) for row in with_it], np.int64)
-    values = np.array([row[metric] for row in with_it], np.float64)
+def curves(rows: Sequence[Row], metrics: Iterable[str]) -> dict[str, Curve]:
+    """Metrics of one seed over env steps, without those that no row has.
+
+    Of rows at the same env step the last counts.
+    """
+    steps = np.array([reached(row) for row in rows], np.int64)
+    found: dict[str, Curve] = {}
+    for metric in metrics:
+        having = [metric in row for row in rows]
+        if any(having):
+            values = np.array([row[metric] for row in rows if metric in row], np.float64)
+            found[metric] = _sorted(steps[having], values)
+    return found
+
+
+def _sorted(steps: Int[np.ndarray, " N"], values: Float[np.ndarray, " N"]) -> Curve:
     if (np.diff(steps) > 0).all():
         return Curve(steps, values)
     steps, last = np.unique(steps[::-1], return_index=True)

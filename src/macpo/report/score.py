@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from macpo.report.records import Curve
+from macpo.report.seeds import Curve
 from macpo.report.table import LAST_EVALUATIONS
 from macpo.runs.best import SCORES
 

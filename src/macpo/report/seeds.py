@@ -3,12 +3,23 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
 
 from macpo.field_types import Settings
-from macpo.report.records import Curve
 
 IMPORTED = "imported"
 """The section of an imported seed's experiment that says from which format it was read."""
+
+
+class Curve(NamedTuple):
+    """A metric of one seed, sorted by env steps; values need not be finite."""
+
+    env_steps: Int[np.ndarray, " T"]
+    """Of a seed that has learned offline: updates (`macpo.runs.record.reached`)."""
+    values: Float[np.ndarray, " T"]
 
 
 @dataclass(frozen=True)

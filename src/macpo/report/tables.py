@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from macpo.report.contents import Estimate, Report, Scores, TaskReport
 from macpo.report.labels import in_words
-from macpo.report.summary import LEVEL, Estimate, Report, Scores, TaskReport
+from macpo.report.summary import LEVEL
 from macpo.report.table import LAST_EVALUATIONS, NOTHING
 from macpo.runs.files import write_atomically
 from macpo.terminal import fitting

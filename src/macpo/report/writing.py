@@ -7,7 +7,6 @@ files.page
 """
 
 import os
-import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,13 +14,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from macpo.errors import UsageError
-from macpo.report import figures, microscope, tables
-from macpo.report.collection import Collection, collect, signature
+from macpo.report import microscope, tables
+from macpo.report.collection import Collection, collect, places, signature
+from macpo.report.contents import Report
 from macpo.report.directory import ReportDirectory
+from macpo.report.drawing import draw_figures, named_tasks, second_process
 from macpo.report.page import Film, render_page
 from macpo.report.plain import to_json
-from macpo.report.style import save
-from macpo.report.summary import Report, TaskReport, summarise
+from macpo.report.summary import summarise
 from macpo.runs.directory import RunDirectory
 from macpo.runs.files import write_atomically
 
@@ -54,27 +54,27 @@ def write_report(
     Raises UsageError if nothing can be read, for a metric that no run has, and for a directory that
     holds anything but a report. What cannot be read beside other runs is told in the report.
     """
-    places = [Path(path) for path in paths]
-    if not places:
+    roots = [Path(path) for path in paths]
+    if not roots:
         raise UsageError("a report needs at least one directory of runs.")
-    files = ReportDirectory.default(places) if out is None else ReportDirectory(out)
+    files = ReportDirectory.default(roots) if out is None else ReportDirectory(out)
     files.require_ours()
-    collection = collect(places)
-    recordings, replay_notes = microscope.find_recordings(collection)
-    pictures, picture_notes = microscope.draw_pictures(recordings if films else ())
-    report = summarise(collection, metric)
-    report = replace(
-        report,
-        notes=(*report.notes, *replay_notes, *picture_notes),
-        replays=tuple(map(microscope.numbers, recordings)),
-    )
-    files.make()
-    data = to_json(report)
-    # the mark of a report comes first: one that is killed here can be written again
-    write_atomically(files.data, f"{data}\n".encode())
-    files.remove_others(
-        [*_write_figures(report, files.figures), *_write_tables(report, files.tables)]
-    )
+    with second_process(sum(1 for root in roots for _ in places(root, []))) as second:
+        collection = collect(roots)
+        recordings, replay_notes = microscope.find_recordings(collection)
+        pictures, picture_notes = microscope.draw_pictures(recordings if films else ())
+        report = summarise(collection, metric)
+        report = replace(
+            report,
+            notes=(*report.notes, *replay_notes, *picture_notes),
+            replays=tuple(map(microscope.numbers, recordings)),
+        )
+        files.make()
+        data = to_json(report)
+        # the mark of a report comes first: one that is killed here can be written again
+        write_atomically(files.data, f"{data}\n".encode())
+        drawn = draw_figures(report, files.figures, second)
+    files.remove_others([*drawn, *_write_tables(report, files.tables)])
     page = render_page(report, data, films_of(collection, films), refresh, pictures)
     write_atomically(files.page, page.encode())
     return Written(files, report)
@@ -92,12 +92,12 @@ def watch(
 
     It never ends by itself. Raises UsageError if the first report cannot be written.
     """
-    places, refresh = [Path(path) for path in paths], max(1, round(interval))
-    last = signature(places)
+    roots, refresh = [Path(path) for path in paths], max(1, round(interval))
+    last = signature(roots)
     yield write_report(paths, out, metric=metric, films=films, refresh=refresh)
     while True:
         time.sleep(interval)
-        now = signature(places)
+        now = signature(roots)
         if now != last:
             last = now
             try:
@@ -116,22 +116,6 @@ def films_of(collection: Collection, n: int) -> list[Film]:
     return found
 
 
-def _write_figures(report: Report, folder: Path) -> Iterator[Path]:
-    for name, task in _named(report):
-        if not task.is_evaluated:
-            continue
-        drawn = {f"curves-{name}": figures.curves_figure}
-        if len(task.scores) > 1 and len(task.thresholds):
-            drawn[f"profile-{name}"] = figures.profile_figure
-            drawn[f"improvement-{name}"] = figures.improvement_figure
-        for stem, draw in drawn.items():
-            figure = draw(report, task)
-            for ending in (".png", ".svg"):
-                file = folder / f"{stem}{ending}"
-                save(figure, file)
-                yield file
-
-
 def _write_tables(report: Report, folder: Path) -> Iterator[Path]:
     written = {
         "seeds": tables.seeds_table(report),
@@ -140,23 +124,8 @@ def _write_tables(report: Report, folder: Path) -> Iterator[Path]:
     }
     if report.overall:
         written["overall"] = tables.overall_table(report)
-    for name, task in _named(report):
+    for name, task in named_tasks(report):
         written[f"scores-{name}"] = tables.scores_table(report, task)
         written[f"improvement-{name}"] = tables.improvement_table(report, task)
     for stem, table in written.items():
         yield from tables.write_table(table, folder / stem)
-
-
-def _named(report: Report) -> Iterator[tuple[str, TaskReport]]:
-    """Each task with a name for its files."""
-    taken: set[str] = set()
-    for task in report.tasks:
-        name = base = (
-            re.sub(r"[^\w.-]+", "-", task.title.replace("=", ""))[:60].strip("-") or "task"
-        )
-        n = 1
-        while name in taken:
-            n += 1
-            name = f"{base}-{n}"
-        taken.add(name)
-        yield name, task

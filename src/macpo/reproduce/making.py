@@ -9,7 +9,7 @@ from rich.console import Console
 from macpo import presets
 from macpo.errors import require
 from macpo.experiment import Experiment
-from macpo.report.summary import Estimate, MethodReport, Report
+from macpo.report.contents import Estimate, MethodReport, Report
 from macpo.report.tables import NOTHING, Table, estimate, number, write_table
 from macpo.report.writing import Written, write_report
 from macpo.reproduce.claims import LEVEL, Claim, Judged, Score, judge

@@ -20,7 +20,7 @@ from macpo.bench.measure import Result
 from macpo.cli import main
 from macpo.envs import TwoStep
 from macpo.experiment import to_dict
-from macpo.report import compare, microscope, records, summary, writing
+from macpo.report import compare, contents, microscope, seeds, writing
 from macpo.report.arms import Arms, Plan
 from macpo.report.compare import Comparison
 from macpo.reproduce.making import CLAIMS, VERDICTS
@@ -258,17 +258,17 @@ def test_a_study_writes_the_files_of_the_table(
 
 
 OBJECTS = {
-    "report": summary.Report,
-    "method": summary.MethodReport,
-    "task": summary.TaskReport,
-    "scores": summary.Scores,
-    "seed": summary.Seed,
-    "band": summary.Band,
-    "estimate": summary.Estimate,
-    "diagnostic": summary.Diagnostic,
-    "lines": summary.Lines,
-    "line": summary.Line,
-    "overall": summary.Overall,
+    "report": contents.Report,
+    "method": contents.MethodReport,
+    "task": contents.TaskReport,
+    "scores": contents.Scores,
+    "seed": contents.Seed,
+    "band": contents.Band,
+    "estimate": contents.Estimate,
+    "diagnostic": contents.Diagnostic,
+    "lines": contents.Lines,
+    "line": contents.Line,
+    "overall": contents.Overall,
     "replay": microscope.RecordedReplay,
     "moment": microscope.RecordedMoment,
 }
@@ -276,23 +276,23 @@ OBJECTS = {
 
 def test_every_number_of_a_report_has_its_place(tmp_path: Path) -> None:
     fields = {name: [f.name for f in dataclasses.fields(of)] for name, of in OBJECTS.items()}
-    fields["curve"] = [*records.Curve._fields]
+    fields["curve"] = [*seeds.Curve._fields]
     told = {
-        name: [each for each in quoted(cell) if each != summary.FORMAT]
+        name: [each for each in quoted(cell) if each != contents.FORMAT]
         for name, cell in ((row[0].strip(), row[1]) for row in rows("A report's directory"))
     }
     assert told == fields
 
 
 def test_a_reports_data_is_as_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "_write_figures", lambda *_: [])  # tests/report has them
+    monkeypatch.setattr(writing, "draw_figures", lambda *_: [])  # tests/report has them
     write_runs(tmp_path / "runs", n_seeds=1, n_evaluations=4)
     write_replay(tmp_path / "runs" / "macpo-seed0")
     files, _ = writing.write_report([tmp_path / "runs"], tmp_path / "report", films=0)
     data = json.loads(files.data.read_text())
     told = quoted(rows("A report's directory")[0][1])
-    assert [*data] == [name for name in told if name != summary.FORMAT] != told
-    assert data["format"] == summary.FORMAT
+    assert [*data] == [name for name in told if name != contents.FORMAT] != told
+    assert data["format"] == contents.FORMAT
     (replay,) = data["replays"]
     steps = replay["moments"][0]["steps"]
     assert "td_error_abs" in steps and {type(column) for column in steps.values()} == {list}
@@ -324,7 +324,7 @@ def test_the_files_that_a_command_is_asked_for_are_told() -> None:
     versions = {row[0].strip(): row[1] for row in rows("Files of other versions")}
     assert f"`{replay_file.ABOUT}`: {replay_file.VERSION}" in versions["`.npz` of episodes"]
     formats = quoted(versions["`data.json`, a comparison's"])
-    assert formats == ["format", summary.FORMAT, compare.FORMAT]
+    assert formats == ["format", contents.FORMAT, compare.FORMAT]
 
 
 # --- other versions -------------------------------------------------------------------------------

@@ -176,7 +176,7 @@ def test_an_entry_point_gives_it_a_name_under_which_it_is_compared(
 ) -> None:
     fake = install(monkeypatch)
     fake.score = lambda each: 10.0 * (each.arm == "root") + each.seed
-    monkeypatch.setattr(writing, "_write_figures", lambda *_: [])  # tests/report has them
+    monkeypatch.setattr(writing, "draw_figures", lambda *_: [])  # tests/report has them
     after_training = ("sweep", "compare", "report")
     with installed(PAGE, folder):
         for words in (w for w in COMMANDS if w[0] in after_training and "runs/root" not in w):

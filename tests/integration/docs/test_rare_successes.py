@@ -154,7 +154,7 @@ def test_the_games_are_counted_as_in_the_theory() -> None:
 
 
 def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "_write_figures", lambda *_: [])  # tests/report has them
+    monkeypatch.setattr(writing, "draw_figures", lambda *_: [])  # tests/report has them
     asked = list[macpo.Experiment]()
 
     def train(experiment: macpo.Experiment, *_: Any, **options: Any) -> macpo.RunResult:

@@ -69,7 +69,7 @@ def test_every_macpo_command_of_the_readme_works(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(check, "OF_JAX", ())  # tests/integration/contract has them
     for module in (algorithm, weighting):  # test_own_algorithm and test_own_weighting have all
         monkeypatch.setattr(module, "PROMISES", module.PROMISES[:3])
-    monkeypatch.setattr(writing, "_write_figures", lambda *_: [])  # tests/report has them
+    monkeypatch.setattr(writing, "draw_figures", lambda *_: [])  # tests/report has them
     fake = install(monkeypatch)  # tests/study has real sweeps
     fake.score = lambda run: float(run.seed)
     monkeypatch.setattr(macpo, "train", train_or_check)

@@ -20,7 +20,7 @@ def test_every_command_of_the_page_carries_out_its_study(
 ):
     fake = install(monkeypatch)
     fake.score = lambda run: float(run.seed)
-    monkeypatch.setattr(writing, "_write_figures", lambda *_: [])  # tests/report has them
+    monkeypatch.setattr(writing, "draw_figures", lambda *_: [])  # tests/report has them
     monkeypatch.chdir(tmp_path)
     (tmp_path / "results").symlink_to(ROOT / "results")
     n_runs: list[int] = []

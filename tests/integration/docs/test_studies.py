@@ -25,7 +25,7 @@ def test_every_command_of_the_page_carries_out_its_runs(
 ):
     fake = install(monkeypatch)
     fake.score = lambda run: float(run.seed)
-    monkeypatch.setattr(writing, "_write_figures", lambda *_: [])  # tests/report has them
+    monkeypatch.setattr(writing, "draw_figures", lambda *_: [])  # tests/report has them
     monkeypatch.chdir(tmp_path)
     (tmp_path / "study.toml").write_text(*blocks("toml"))
     (tmp_path / "my_study.py").write_text(*blocks("python"))

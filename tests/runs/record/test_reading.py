@@ -41,6 +41,29 @@ def test_a_broken_line_counts_if_it_is_read(file: Path):
         read_end(file, 10**6)
 
 
+ROW = json.dumps(ROWS[0])
+
+
+@pytest.mark.parametrize(
+    ("lines", "broken"),
+    [
+        ([ROW, "", ROW], 2),
+        ([ROW, f"{ROW}, {ROW}"], 2),
+        ([f'{{"a": [{ROW}', f"{ROW}]}}", ROW], 1),
+        ([ROW, f"[{ROW}", f"{ROW}]", f"{ROW}], [{ROW}"], 2),
+        ([ROW, '{"kind": "tr', f'ain", {ROW[1:]}', f"{ROW}], [{ROW}"], 2),
+        ([ROW, '{"kind": "caf\\ud800"}'], 2),
+    ],
+    ids=["empty", "two rows", "an object over two lines", "an array", "a string", "half a letter"],
+)
+def test_a_line_that_is_no_row_is_told_whatever_its_neighbours_hold(
+    file: Path, lines: list[str], broken: int
+):
+    file.write_text("".join(f"{line}\n" for line in lines))
+    with pytest.raises(UsageError, match=rf"^line {broken} of .*metrics\.jsonl is not"):
+        read_rows(file)
+
+
 def test_a_missing_file_is_told(tmp_path: Path):
     with pytest.raises(UsageError, match=r"cannot read .*No such file"):
         read_end(tmp_path / "metrics.jsonl", 10)

@@ -33,7 +33,7 @@ def imported_seed(
         place,
         seed,
         {"env": env, "algorithm": method, IMPORTED: {"from": source}},
-        {metric: records.curve(rows, metric) for metric in metrics},
+        records.curves(rows, metrics),
         {},
         max(row["env_steps"] for row in rows),
         int(max(row.get("updates", 0) for row in rows)),
