@@ -1,5 +1,6 @@
 """The numbers of the pages on results are what `macpo report` makes of the committed records."""
 
+import csv
 import functools
 import re
 from pathlib import Path
@@ -56,6 +57,25 @@ def test_every_seed_of_the_records_is_in_the_committed_table(name: str):
     rows = [cells(line)[:4] for line in table.splitlines()[2:]]
     told = {(task, method, int(seed)): score for task, method, seed, score in rows}
     assert told == {where: f"{score:.4f}" for where, score in finals(name).items()}
+
+
+JUDGED = sorted(file.parent for file in RESULTS.rglob("claims.csv"))
+
+
+@pytest.mark.parametrize("folder", JUDGED, ids=lambda folder: f"{folder.parent.name}-{folder.name}")
+def test_the_table_of_claims_says_what_that_of_verdicts_says(folder: Path):
+    claims, judged = (
+        csv.DictReader((folder / name).read_text().splitlines())
+        for name in ("claims.csv", "verdicts.csv")
+    )
+    by_task: dict[str, str] = {}
+    for claim in claims:
+        by_task |= {f"{claim['claim']} on {task}": cell for task, cell in claim.items()}
+    for row in judged:
+        interval = "" if row["ours, low"] == "–" else f" [{row['ours, low']}, {row['ours, high']}]"
+        seeds = f"{row['seeds']} seed{'s' * (row['seeds'] != '1')}"
+        told = f"{row['ours']}{interval}, {seeds}: {row['verdict']}"
+        assert by_task.get(row["claim"], "–") == ("–" if row["seeds"] == "0" else told)
 
 
 @pytest.mark.slow
