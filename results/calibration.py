@@ -1,4 +1,4 @@
-"""Measure the battle model: scripted play on the paper's maps and new ones → `calibration.csv`.
+"""Measure the battle models: scripted play on maps of SMAC and tasks of SMACv2 → `calibration.csv`.
 
 python results/calibration.py results
 
@@ -17,10 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 from rich.progress import track
 
-from macpo import registry
+from macpo.envs import SMACJax, SMACv2Jax
 from macpo.envs.smac_jax import scripts
+from macpo.envs.smac_jax.dynamics import Battle
 from macpo.envs.smac_jax.environment import SMACJaxEnv, State
 from macpo.envs.smac_jax.scripts import Script
+from macpo.envs.smacv2_jax import environment as smacv2
 from macpo.runs.files import write_atomically
 
 SEEDS, BATTLES = (0, 1, 2), 200  # of each seed
@@ -35,12 +37,18 @@ NEW = (
     "2c_vs_64zg",
 )
 """Without published figures to compare with, but for those of SMAClite."""
+SMACV2 = {
+    f"{race}_{teams}": {"race": race, "units": teams}
+    for teams in ("5v5", "10v10", "20v20", "10v11", "20v23")
+    for race in ("terran", "protoss", "zerg")
+}
+"""The tasks of `smacv2-jax`."""
 SCRIPTS = (scripts.at_random, scripts.all_stop, scripts.nearest)
 ROWS = [
     *((name, "sc2", script) for script in SCRIPTS for name in NAMES),
     ("3s_vs_5z", "sc2", scripts.kite),
     *((name, "smaclite", scripts.nearest) for name in NAMES),
-    *((name, "sc2", script) for name in NEW for script in (*SCRIPTS, scripts.kite)),
+    *((name, "sc2", script) for name in (*NEW, *SMACV2) for script in (*SCRIPTS, scripts.kite)),
 ]
 Z = 1.96  # of a 95% interval
 
@@ -59,14 +67,27 @@ class Outcome(NamedTuple):
     """The step in which an agent was first hurt; 0 if none was."""
 
 
-def endurance(env: SMACJaxEnv, state: State) -> Any:
-    """Health and shields of the agents [B]."""
-    n = env.spec.n_agents
-    return (state.battle.health + state.battle.shield)[:, :n].sum(-1)
+def endurance(battle: Battle) -> jax.Array:
+    """Health and shields of all units [B, U]."""
+    return battle.health + battle.shield
 
 
-def play(env: SMACJaxEnv, script: Script, seed: int) -> Outcome:
+def actions_of(
+    env: SMACJaxEnv | smacv2.SMACv2JaxEnv,
+    script: Script,
+    key: jax.Array,
+    state: State | smacv2.State,
+    available: jax.Array,
+) -> jax.Array:
+    """What the script does in one battle."""
+    fixed = isinstance(env, SMACJaxEnv)
+    dynamics = env.dynamics if fixed else env.dynamics_of(state.kinds)
+    return script(key, dynamics=dynamics, battle=state.battle, available=available)
+
+
+def play(env: SMACJaxEnv | smacv2.SMACv2JaxEnv, script: Script, seed: int) -> Outcome:
     """The battles of one seed."""
+    n = env.spec.n_agents
 
     def goes_on(carry: Any) -> jax.Array:
         _, _, over, _, _ = carry
@@ -75,18 +96,16 @@ def play(env: SMACJaxEnv, script: Script, seed: int) -> Outcome:
     def step(carry: Any) -> Any:
         state, available, over, so_far, keys = carry
         act_key, env_key = jax.random.split(keys[state.t[0]])
-        act = functools.partial(script, dynamics=env.dynamics)
-        actions = jax.vmap(lambda k, b, a: act(k, battle=b, available=a))(
-            jax.random.split(act_key, BATTLES), state.battle, available
-        )
+        act = functools.partial(actions_of, env, script)
+        actions = jax.vmap(act)(jax.random.split(act_key, BATTLES), state, available)
         after, timestep = jax.vmap(env.step)(jax.random.split(env_key, BATTLES), state, actions)
-        hurt = endurance(env, after) < endurance(env, state)
+        hurt = endurance(after.battle)[:, :n].sum(1) < endurance(state.battle)[:, :n].sum(1)
         now = Outcome(
             won=timestep.info["battle_won"],
             reward=so_far.reward + timestep.reward,
             length=after.t,
-            enemies=env.map.n_enemies - timestep.info["dead_enemies"],
-            agents=env.map.n_agents - timestep.info["dead_allies"],
+            enemies=(after.battle.health[:, n:] > 0).sum(1),
+            agents=(after.battle.health[:, :n] > 0).sum(1),
             contact=jnp.where(hurt & (so_far.contact == 0), after.t, so_far.contact),
         )
         kept = jax.tree.map(lambda old, new: jnp.where(over, old, new), so_far, now)
@@ -99,7 +118,7 @@ def play(env: SMACJaxEnv, script: Script, seed: int) -> Outcome:
         state, timestep = jax.vmap(env.reset)(jax.random.split(reset_key, BATTLES))
         keys = jax.random.split(step_key, env.spec.episode_limit)
         none, zero = jnp.zeros(BATTLES), jnp.zeros(BATTLES, jnp.int32)
-        first = Outcome(none, none, zero, none, none, zero)
+        first = Outcome(none, none, zero, zero, zero, zero)
         start = (state, timestep.observation.avail_actions, none > 0, first, keys)
         return jax.lax.while_loop(goes_on, step, start)[3]
 
@@ -125,7 +144,10 @@ def mean(name: str, values: Any) -> dict[str, str]:
 
 def row(name: str, profile: str, script: Script) -> dict[str, Any]:
     """One line of the table, over the battles of all seeds."""
-    env = registry.make_config("envs", "smac-jax", map=name, profile=profile).make()
+    if name in SMACV2:
+        env = SMACv2Jax(**SMACV2[name]).make()
+    else:
+        env = SMACJax(map=name, profile=profile).make()
     seeds = [play(env, script, seed) for seed in SEEDS]
     every = Outcome(*(np.concatenate(values) for values in zip(*seeds, strict=True)))
     return {

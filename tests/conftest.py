@@ -13,7 +13,7 @@ import jax
 import pytest
 
 from macpo.kernels import shard
-from macpo.machine import collect_rarely
+from macpo.machine import end_at_once
 from macpo.training import programs
 from tests.support.compilation import CHEAP, FOR_USERS
 from tests.support.paths import ROOT
@@ -41,7 +41,10 @@ MAX_MAPS = 30_000
 # What they take besides, so that several workers fit into memory.
 MAX_RESIDENT = 4 * 2**30  # bytes
 
-collect_rarely()
+# Tracing makes many objects that stay, and Python looks through them again and again: a sixteenth
+# of a session of a minute, and more of a long one.
+gc.set_threshold(50_000, 20, 50)
+end_at_once()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

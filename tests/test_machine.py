@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 import pytest
@@ -17,12 +18,15 @@ MEMINFO = "MemTotal:       32000000 kB\nMemFree:         1000000 kB\nMemAvailabl
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, files: dict[str, str]) -> None:
-    """Only these files exist."""
+    """Of what Linux tells, only these files exist."""
+    whole = Path.read_text
 
-    def read_text(self: Path) -> str:
-        if str(self) not in files:
+    def read_text(self: Path, *args: Any, **kwargs: Any) -> str:
+        if str(self) in files:
+            return files[str(self)]
+        if self.parts[:2] in ((os.sep, "proc"), (os.sep, "sys")):
             raise FileNotFoundError(str(self))
-        return files[str(self)]
+        return whole(self, *args, **kwargs)  # JAX looks for its plugins when it is first used
 
     monkeypatch.setattr(Path, "read_text", read_text)
 
@@ -189,10 +193,9 @@ def test_without_such_units_bf16_is_refused_in_a_sentence(monkeypatch: pytest.Mo
 
 
 COMMAND = """
-import atexit, gc, sys
+import atexit, gc
 
-at_start = gc.get_threshold()
-atexit.register(lambda: print(gc.get_freeze_count() > 1000, gc.get_threshold() > at_start))
+atexit.register(lambda: print(gc.get_freeze_count() > 1000))
 from macpo.cli import main
 
 main({arguments})
@@ -204,9 +207,9 @@ def printed_by(arguments: str) -> str:
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
 
 
-def test_a_command_looks_for_garbage_rarely_and_not_at_its_end() -> None:
-    assert printed_by("") == "True True"
+def test_a_command_looks_for_no_garbage_at_its_end() -> None:
+    assert printed_by("") == "True"
 
 
-def test_a_program_that_calls_a_command_collects_garbage_as_before() -> None:
-    assert printed_by("['--version']") == "False False"
+def test_a_program_that_calls_a_command_does() -> None:
+    assert printed_by("['--version']") == "False"

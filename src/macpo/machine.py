@@ -144,14 +144,12 @@ def keep_freed_memory() -> bool:
     )
 
 
-def collect_rarely() -> None:
-    """Have Python look for garbage in cycles rarely in this process, and not once more at its end.
+def end_at_once() -> None:
+    """Have Python not look for garbage in cycles when this process ends.
 
-    What JAX loads and traces is a million objects that stay. Looking through them takes half a
-    second at the end of every command that loads JAX, a second of a run that has been compiled
-    (measured), and a sixteenth of the time of long tracing.
+    What JAX loads and traces is a million objects. Looking through them once more takes half a
+    second of every command that loads JAX, and a second of a run that has been compiled (measured).
     """
-    gc.set_threshold(50_000, 20, 50)
     atexit.register(gc.freeze)  # what is frozen is not looked through
 
 

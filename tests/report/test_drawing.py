@@ -42,6 +42,7 @@ def test_two_processes_draw_what_one_draws(
         draw_figures(report, folder, process)
         for folder, process in zip(folders, (None, second), strict=True)
     )
+    assert second._process.returncode == 0  # else all were drawn here
     assert {file.name for file in together} == {file.name for file in alone}
     assert {file.name for file in folders[1].iterdir()} == {file.name for file in alone}
     pictures = [file for file in alone if file.suffix == ".png"]

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 import macpo
 from macpo.errors import UsageError, is_out_of_memory, nearest, shortened, shown
-from macpo.machine import collect_rarely
+from macpo.machine import end_at_once
 from macpo.terminal import lasting_output
 
 
@@ -102,7 +102,7 @@ COMMANDS: Mapping[str, Command] = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; exit status 0, 2 for bad input, 128 + n when signal n stopped a run."""
     if arguments is None:  # the process is this command's own
-        collect_rarely()
+        end_at_once()
     with lasting_output():
         _run(list(sys.argv[1:] if arguments is None else arguments))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from macpo.errors import UsageError, require
 from macpo.report.contents import FORMAT
-from macpo.runs.files import disk_errors, list_directory, read_json
+from macpo.runs.files import disk_errors, list_directory, read_json, remove_leftovers
 from macpo.study.directory import PLAN
 
 _OURS = re.compile(r"(curves|profile|improvement|overall|scores|seeds|runs|differences)\b.*\.\w+")
@@ -65,8 +65,9 @@ class ReportDirectory:
                 folder.mkdir(parents=True, exist_ok=True)
 
     def remove_others(self, written: Collection[Path]) -> None:
-        """Remove figures and tables of an earlier report that this one has not."""
+        """Remove what earlier reports have left: other figures and tables, halves of files."""
         for folder in (self.figures, self.tables):
+            remove_leftovers(folder)
             for file in list_directory(folder):
                 if file not in written and _OURS.fullmatch(file.name):
                     with disk_errors(file):

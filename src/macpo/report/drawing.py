@@ -1,11 +1,12 @@
 """The files of a report's figures; of many runs, half are drawn by a second process.
 
-python -m macpo.report.drawing      draws what the process that started it sends
+That process is this module as a program, which draws what the one that started it sends.
 """
 
 import os
 import pickle
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -15,9 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, NamedTuple, TypeAlias, cast
 
+from matplotlib import rcParams
 from matplotlib.figure import Figure
 
-from macpo.machine import available_cores, collect_rarely
+from macpo.machine import available_cores, end_at_once, signal_at_end_of_parent
 from macpo.report.contents import Report, TaskReport
 from macpo.report.figures import curves_figure, improvement_figure, profile_figure
 from macpo.report.style import save
@@ -54,12 +56,13 @@ class SecondProcess:
         self._pipe = cast(IO[bytes], self._process.stdin)
 
     def begin(self, report: Report, drawings: Sequence[Drawing], folder: Path) -> None:
-        """Send what to draw; returns at once, for the process may not be ready."""
-        work = pickle.dumps((report, drawings, folder))
+        """Send what to draw, and in which style; returns at once, for it may not be ready."""
+        style = {name: rcParams[name] for name in rcParams if name != "backend"}
+        work = pickle.dumps((style, report, drawings, folder))
         threading.Thread(target=self._send, args=(work,), daemon=True).start()
 
     def _send(self, work: bytes) -> None:
-        with suppress(OSError), self._pipe:  # it may have been killed
+        with suppress(OSError, ValueError), self._pipe:  # it may have been ended, the pipe closed
             self._pipe.write(work)
 
     def succeeds(self) -> bool:
@@ -91,9 +94,9 @@ def second_process(n_runs: int) -> Generator[SecondProcess | None]:
 def draw_figures(report: Report, folder: Path, second: SecondProcess | None) -> list[Path]:
     """Draw every figure of a report, half of them in the second process; the files."""
     drawings = list(_drawings(report))
-    if second is None:
-        return _draw(report, drawings, folder)
     ours, theirs = drawings[::2], drawings[1::2]
+    if second is None or not theirs:
+        return _draw(report, drawings, folder)
     # what the microscope shows is the most of a report, and in no figure
     second.begin(replace(report, replays=()), theirs, folder)
     files = _draw(report, ours, folder)
@@ -137,6 +140,14 @@ def named_tasks(report: Report) -> Iterator[tuple[str, TaskReport]]:
         yield name, task
 
 
+def main() -> None:
+    """Draw what standard input says, a pipe from the process that started this one."""
+    end_at_once()
+    signal_at_end_of_parent(signal.SIGKILL)
+    style, *work = pickle.load(sys.stdin.buffer)
+    rcParams.update(style)
+    _draw(*work)
+
+
 if __name__ == "__main__":
-    collect_rarely()
-    _draw(*pickle.load(sys.stdin.buffer))
+    main()

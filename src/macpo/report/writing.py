@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from macpo.report import microscope, tables
 from macpo.report.collection import Collection, collect, places, signature
 from macpo.report.contents import Report
 from macpo.report.directory import ReportDirectory
-from macpo.report.drawing import draw_figures, named_tasks, second_process
+from macpo.report.drawing import MIN_RUNS, draw_figures, named_tasks, second_process
 from macpo.report.page import Film, render_page
 from macpo.report.plain import to_json
 from macpo.report.summary import summarise
@@ -59,7 +60,8 @@ def write_report(
         raise UsageError("a report needs at least one directory of runs.")
     files = ReportDirectory.default(roots) if out is None else ReportDirectory(out)
     files.require_ours()
-    with second_process(sum(1 for root in roots for _ in places(root, []))) as second:
+    runs = islice((place for root in roots for place in places(root, [])), MIN_RUNS)
+    with second_process(sum(1 for _ in runs)) as second:
         collection = collect(roots)
         recordings, replay_notes = microscope.find_recordings(collection)
         pictures, picture_notes = microscope.draw_pictures(recordings if films else ())

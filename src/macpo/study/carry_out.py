@@ -15,7 +15,7 @@ import jax
 from rich.console import Console
 
 from macpo.errors import UsageError, is_out_of_memory, require, shortened
-from macpo.machine import collect_rarely, signal_at_end_of_parent
+from macpo.machine import end_at_once, signal_at_end_of_parent
 from macpo.runs.loop import RunResult
 from macpo.runs.train import resume, train
 from macpo.study.directory import StudyDirectory
@@ -99,5 +99,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    collect_rarely()
+    end_at_once()
     sys.exit(main())

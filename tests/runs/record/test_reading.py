@@ -51,10 +51,19 @@ ROW = json.dumps(ROWS[0])
         ([ROW, f"{ROW}, {ROW}"], 2),
         ([f'{{"a": [{ROW}', f"{ROW}]}}", ROW], 1),
         ([ROW, f"[{ROW}", f"{ROW}]", f"{ROW}], [{ROW}"], 2),
+        ([ROW, '{"a": [[1', f'2]], "a": 3, {ROW[1:]}', f"{ROW}], [{ROW}"], 2),
         ([ROW, '{"kind": "tr', f'ain", {ROW[1:]}', f"{ROW}], [{ROW}"], 2),
         ([ROW, '{"kind": "caf\\ud800"}'], 2),
     ],
-    ids=["empty", "two rows", "an object over two lines", "an array", "a string", "half a letter"],
+    ids=[
+        "empty",
+        "two rows",
+        "an object over two lines",
+        "an array",
+        "arrays in an object",
+        "a string",
+        "half a letter",
+    ],
 )
 def test_a_line_that_is_no_row_is_told_whatever_its_neighbours_hold(
     file: Path, lines: list[str], broken: int

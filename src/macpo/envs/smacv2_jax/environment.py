@@ -133,6 +133,10 @@ class SMACv2JaxEnv(Environment):
         """A battle of these units, allies first, at these places instead of drawn ones."""
         return self._first(key, jnp.asarray(kinds, jnp.int8), jnp.asarray(places, jnp.float32))
 
+    def dynamics_of(self, kinds: Int[Array, " U"]) -> Dynamics:
+        """The rules for a battle of these units, for `macpo.envs.smac_jax.scripts`."""
+        return Dynamics(self.task, self._roster(kinds), RULES)
+
     def step(
         self, key: PRNGKeyArray, state: State, actions: Int[Array, " N"]
     ) -> tuple[State, TimeStep]:

@@ -45,16 +45,19 @@ def _values(file: Path) -> Iterator[tuple[Any, str]]:
 
 
 def _parsed(lines: Sequence[bytes]) -> Sequence[Any]:
-    """What each line holds, or the lines as they are if one of them is not JSON.
+    """What each line holds, or the lines as they are if that must be found one by one.
 
-    Parsed at once, each as an array of one item, they take half the time. No value can reach into
-    the next line: its string would hold a line break, its array a second item.
+    Parsed at once, each as an array of one item, they take half the time. Without brackets of their
+    own no value can reach into the next line: a string would hold a line break, an object would
+    end in a bracket.
     """
+    if not lines or any(b"[" in line or b"]" in line for line in lines):
+        return lines
     try:
-        values = parse_json(b"[[" + b"],\n[".join(lines) + b"]]") if lines else []
+        values = parse_json(b"[[" + b"],\n[".join(lines) + b"]]")
     except ValueError:
         return lines
-    is_sound = len(values) == len(lines) and all(len(value) == 1 for value in values)
+    is_sound = all(len(value) == 1 for value in values)
     return [value for (value,) in values] if is_sound else lines
 
 
