@@ -1,8 +1,9 @@
 """Build the documentation site: `make docs`, or `python docs/site/build.py` with the group `docs`.
 
 Its pages are the repository's Markdown files under their own paths, so that links between them hold
-in both places; the files that these link to, Python as pages; and the reference, which is written
-here: the Python API from docstrings, every command and the flags of every part from `--help`.
+in both places; the files that these link to, Python as pages; the reference, which is written
+here: the Python API from docstrings, every command and the flags of every part from `--help`; and
+the reports on the committed records.
 """
 
 import contextlib
@@ -19,6 +20,10 @@ from pathlib import Path
 from macpo import registry
 from macpo.cli import COMMANDS, main
 from macpo.experiment import PARTS
+from macpo.report.collection import collect
+from macpo.report.page import render_page
+from macpo.report.plain import to_json
+from macpo.report.summary import summarise
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build"
@@ -43,6 +48,13 @@ What `macpo train`, `sweep` and other commands take of each environment, algorit
 `macpo train --env NAME --help` prints the same. In Python they are the fields of a class: with
 `macpo.envs.SMACJax(map="3m")`, `map` is `--env.map`.
 """.strip()
+REPORTS = {
+    "weightings": "replay schemes (Figure 1)",
+    "algorithms": "algorithms (Figure 2)",
+    "battles": "battles (Figure 3)",
+    "ablations": "MAC-PO without its terms (Figure 4)",
+}
+"""Records of `results/records` whose report is a page of the site."""
 ASSETS = Path("assets")
 SHIM = "https://unpkg.com/iframe-worker/shim"
 """What the offline plugin takes from elsewhere; ours stands in its place."""
@@ -54,6 +66,14 @@ def stage() -> None:
     for page in (page for pattern in PAGES for page in ROOT.glob(pattern)):
         text = page.read_text(encoding="utf-8")
         _write(page, LINK.sub(functools.partial(_followed, page), text))
+    results = SOURCE / "results"
+    for name in REPORTS:
+        (results / name).mkdir(exist_ok=True)
+        (results / name / "report.html").write_text(report_page(name), encoding="utf-8")
+    links = [f"[{title}]({name}/report.html)" for name, title in REPORTS.items()]
+    head, text = (results / "README.md").read_text(encoding="utf-8").split("\n\n", 1)
+    told = f"Reports with every number, curve and setting: {', '.join(links)}."
+    (results / "README.md").write_text(f"{head}\n\n{told}\n\n{text}", encoding="utf-8")
     reference = SOURCE / "reference"
     reference.mkdir()
     for package in PACKAGES:
@@ -88,6 +108,12 @@ def _write(file: Path, text: str | None = None) -> None:
         shutil.copy(file, copy)
     else:
         copy.write_text(text, encoding="utf-8")
+
+
+def report_page(name: str) -> str:
+    """What `macpo report results/records/NAME.json` writes."""
+    report = summarise(collect([ROOT / "results" / "records" / f"{name}.json"]))
+    return render_page(report, to_json(report))
 
 
 def api_page(package: str) -> str:
