@@ -12,9 +12,9 @@ from rich.console import Console
 
 import macpo
 from macpo import Study, UsageError
+from macpo.runs.sessions import read_sessions
 from macpo.study import engines
 from macpo.study.directory import StudyDirectory
-from macpo.study.engines import Engine
 from macpo.study.study import PlannedRun
 from tests.study.conftest import SMALL
 from tests.support.fake_engine import know_needs
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # of Ray
 QUIET = Console(quiet=True)
 LONG = replace(SMALL, run=replace(SMALL.run, steps=1_000))
 SHORT = replace(SMALL, run=replace(SMALL.run, steps=600))  # the same compiled program
-STUDY = Study("lengths", {"a": LONG, "b": SHORT}, seeds=2)
+STUDY = Study("lengths", {"a": LONG, "b": SHORT}, seeds=3)
 
 
 def metrics(directory: StudyDirectory, study: Study = STUDY) -> dict[PlannedRun, bytes]:
@@ -79,25 +79,53 @@ def test_a_study_is_finished_although_a_machine_dies_and_equals_the_local_one(
     killer.join()
     assert not cluster.dying and result.finished
     assert metrics(directory) == by_hand
+    sessions = [len(read_sessions(directory.run(run).sessions)) for run in STUDY.runs()]
+    assert max(sessions) > 1  # what the machine had begun went on from its checkpoint
 
 
-@pytest.fixture
-def slurm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SLURM's engine with jobs as processes of this machine."""
+def slurm(cluster: str) -> Any:
+    """SLURM's engine with jobs as processes of this machine (`local`), or in this one (`debug`)."""
     pytest.importorskip("submitit")
     from macpo.study.engines.slurm import SlurmEngine
 
-    def make(name: str, parallel: int, cores: int, *, trust: bool = False) -> Engine:
-        return SlurmEngine(cores, trust=trust, cluster="local")
-
-    monkeypatch.setattr(engines, "make", make)
+    return SlurmEngine(1, cluster=cluster)
 
 
-@pytest.mark.usefixtures("slurm")
-def test_a_study_on_slurm_equals_the_local_one(by_hand: dict[PlannedRun, bytes], tmp_path: Path):
-    study = Study("lengths", {"b": SHORT}, seeds=1)
+@pytest.mark.parametrize(("cluster", "n_seeds"), [("local", 2), ("debug", 1)])
+def test_a_study_on_slurm_equals_the_local_one(
+    cluster: str,
+    n_seeds: int,
+    by_hand: dict[PlannedRun, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(engines, "make", lambda *_, **__: slurm(cluster))
+    study = Study("lengths", {"b": SHORT}, seeds=n_seeds)
     assert macpo.sweep(study, tmp_path, "slurm", console=QUIET).finished
     assert metrics(StudyDirectory(tmp_path), study).items() <= by_hand.items()
+
+
+def test_a_job_that_slurm_ends_is_queued_again_as_it_is(tmp_path: Path):
+    directory = StudyDirectory(tmp_path)
+    directory.begin(STUDY, cores=1)
+    engine = slurm("debug")
+    engine.submit(directory, STUDY.runs()[:1])
+    ((_, job),) = engine._jobs
+    run = job.submission().function
+    assert run.checkpoint().function == run
+    engine.close()
+
+
+def test_a_study_that_is_stopped_leaves_no_job_in_the_queue(tmp_path: Path):
+    directory = StudyDirectory(tmp_path)
+    directory.begin(STUDY, cores=1)
+    engine = slurm("local")
+    engine.submit(directory, STUDY.runs()[:1])
+    ((_, job),) = engine._jobs
+    engine.stop()
+    assert not engine.running() and not engine.poll()
+    job.wait()
+    assert job.exception() is not None
 
 
 def test_a_machine_without_slurm_is_told(tmp_path: Path):
