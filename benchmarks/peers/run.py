@@ -25,7 +25,7 @@ import tyro
 from rich.console import Console
 
 from macpo.bench import show
-from macpo.bench.measure import Flags, Result, once
+from macpo.bench.measure import Flags, Result, machine, once
 from macpo.bench.update import batch_of, compiled_update, full_lengths, typical_lengths
 from macpo.errors import UsageError, nearest, require
 from macpo.machine import available_cores, prepare_jax
@@ -169,6 +169,7 @@ def main() -> int:
     console = Console()
     try:
         prepare_jax()
+        before = machine()
         contenders = list[Contender]()
         for given in arguments.peers:
             with console.status(f"installing what is missing for {given}"):
@@ -181,7 +182,7 @@ def main() -> int:
             if not other.peer.script:
                 with console.status(f"measuring battles beside {other.peer.title}"):
                     results += battles(other, flags)
-        show(results, arguments.json, console)
+        show(results, before, arguments.json, console)
     except UsageError as error:
         print(f"peers: {error}", file=sys.stderr)
         return 2

@@ -79,16 +79,18 @@ class Bench(Flags):
 def run_bench(flags: Bench, console: Console) -> list[Result]:
     """Measure, print a table, write JSON."""
     prepare_jax()
-    results: list[Result] = []
+    before, results = machine(), list[Result]()
     for section in flags.sections:
         with console.status(f"measuring: {section}"):
             results += SECTIONS[section](flags)
-    show(results, flags.json, console)
+    show(results, before, flags.json, console)
     return results
 
 
-def show(results: Sequence[Result], file: Path | None, console: Console) -> None:
-    """Print a table, and write JSON to a file if one is named."""
+def show(
+    results: Sequence[Result], before: dict[str, Any], file: Path | None, console: Console
+) -> None:
+    """Print a table, and write JSON, with the machine as it was before, if a file is named."""
     table = Table("what", "value", "ratio", "against", "note")
     for r in results:
         ratio = "" if r.ratio is None else f"{r.ratio:,.3g}×"
@@ -96,7 +98,7 @@ def show(results: Sequence[Result], file: Path | None, console: Console) -> None
         table.add_row(*map(Text, cells))
     console.print(table)
     if file is not None:
-        write_json(file, {"machine": machine(), "results": [_row(r) for r in results]})
+        write_json(file, {"machine": before, "results": [_row(r) for r in results]})
         say(console, f"written to {file}")
 
 

@@ -52,7 +52,7 @@ class Result:
 
 
 def machine() -> dict[str, Any]:
-    """The machine and the versions that the figures were measured with."""
+    """The machine, what else was running on it, and the versions that figures are measured with."""
     return {
         "cpu": processor_name(),
         "cores": os.cpu_count(),
