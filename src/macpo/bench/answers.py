@@ -28,7 +28,7 @@ def report(flags: Flags) -> list[Result]:
     """The page, figures and tables of 100 runs with 300 evaluations each, from process start."""
     with tempfile.TemporaryDirectory() as folder:
         runs, out = Path(folder) / "runs", Path(folder) / "report"
-        files = _write_runs(runs)
+        files = write_runs(runs)
         start = time.perf_counter()
         n_rows = sum(1 for file in files for line in file.read_bytes().splitlines() if _row(line))
         reading = time.perf_counter() - start
@@ -50,7 +50,7 @@ def _row(line: bytes) -> bool:
     return bool(parse_json(line))
 
 
-def _write_runs(folder: Path) -> list[Path]:
+def write_runs(folder: Path) -> list[Path]:
     """Run directories with everything but checkpoints; the files of their metrics."""
     rng, files = np.random.default_rng(0), list[Path]()
     for weighting in WEIGHTINGS:
