@@ -11,6 +11,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from macpo import registry
+from macpo.envs.smac_jax import scripts
 from macpo.envs.smac_jax.dynamics import NOBODY, Battle, Dynamics, Orders, beginning
 from macpo.envs.smac_jax.features import EAST, STOP
 from macpo.envs.smacv2_jax.environment import RULES, SMACv2Jax, SMACv2JaxEnv, State
@@ -252,3 +253,21 @@ def test_a_step_keeps_the_types_of_the_state(double_precision: bool) -> None:
 def test_a_race_that_there_is_not_is_refused() -> None:
     with pytest.raises(UsageError, match="race"):
         SMACv2Jax(race="orc")  # pyright: ignore[reportArgumentType]
+
+
+# --- scripts ------------------------------------------------------------------------------------
+
+
+def test_a_script_of_smac_jax_shoots_at_the_nearest_and_heals_the_wounded() -> None:
+    env, kinds = environment(HEALED), (1, 0, 0, 0, 2, 0, 0, 0, 0, 2)  # a medivac is the last
+    state, _ = deployed(HEALED, kinds)
+    assert [env.task.kinds[kind] for kind in state.kinds[3:N]] == ["marine", "medivac"]
+    battle = state.battle._replace(health=state.battle.health.at[3].add(-10))  # its neighbour
+
+    @jax.jit
+    def chosen(kinds: jax.Array, battle: Battle) -> jax.Array:
+        available = env.observe(state._replace(battle=battle)).avail_actions
+        return scripts.nearest(jax.random.key(0), env.dynamics_of(kinds), battle, available)
+
+    actions = np.asarray(chosen(state.kinds, battle)) - env.task.first_target
+    assert actions.tolist() == [0, 1, 2, 3, 3]
