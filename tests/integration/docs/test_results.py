@@ -212,3 +212,22 @@ def test_the_text_tells_the_early_means_of_the_table():
         f"between 100k and 200k env steps is {told['QMIX']} for QMIX, {told['OW-QMIX']} for "
         f"OW-QMIX, {told['MAC-PO']}" in text
     )
+
+
+def test_scripted_battles_are_those_of_the_file():
+    with (RESULTS / "calibration.csv").open(newline="") as handle:
+        measured = {(row["map"], row["script"]): row for row in csv.DictReader(handle)}
+    scripts = ("at_random", "all_stop", "nearest", "kite")
+    page = tables((ROOT / "docs" / "starcraft.md").read_text())
+    told = [table for table in page if table.startswith("| won of 600, return |")]
+    assert len(told) == 2
+    for line in (line for table in told for line in table.splitlines()[2:]):
+        name, *shown = cells(line)
+        for cell, script in zip(shown, scripts, strict=True):
+            row = measured[name, script]
+            n_won, mean, half = (
+                600 * float(row["won"]),
+                float(row["return"]),
+                float(row["return ±"]),
+            )
+            assert cell == f"{n_won:.0f}, {mean:.2f} ± {half:.2f}"
