@@ -222,12 +222,8 @@ def test_scripted_battles_are_those_of_the_file():
     told = [table for table in page if table.startswith("| won of 600, return |")]
     assert len(told) == 2
     for line in (line for table in told for line in table.splitlines()[2:]):
-        name, *shown = cells(line)
+        place, *shown = cells(line)
         for cell, script in zip(shown, scripts, strict=True):
-            row = measured[name, script]
-            n_won, mean, half = (
-                600 * float(row["won"]),
-                float(row["return"]),
-                float(row["return ±"]),
-            )
-            assert cell == f"{n_won:.0f}, {mean:.2f} ± {half:.2f}"
+            row = measured[place, script]
+            won, mean, half = (float(row[name]) for name in ("won", "return", "return ±"))
+            assert cell == f"{600 * won:.0f}, {mean:.2f} ± {half:.2f}"
