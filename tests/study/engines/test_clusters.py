@@ -105,23 +105,24 @@ def test_a_study_on_slurm_equals_the_local_one(
     assert metrics(StudyDirectory(tmp_path), study).items() <= by_hand.items()
 
 
-def test_a_job_that_slurm_ends_is_queued_again_as_it_is(tmp_path: Path):
-    directory = StudyDirectory(tmp_path)
+def one_job(cluster: str, folder: Path) -> tuple[Any, Any]:
+    """An engine, and the job of the one run that it was given."""
+    directory, engine = StudyDirectory(folder), slurm(cluster)
     directory.begin(STUDY, cores=1)
-    engine = slurm("debug")
     engine.submit(directory, STUDY.runs()[:1])
     ((_, job),) = engine._jobs
+    return engine, job
+
+
+def test_a_job_that_slurm_ends_is_queued_again_as_it_is(tmp_path: Path):
+    engine, job = one_job("debug", tmp_path)
     run = job.submission().function
     assert run.checkpoint().function == run
     engine.close()
 
 
 def test_a_study_that_is_stopped_leaves_no_job_in_the_queue(tmp_path: Path):
-    directory = StudyDirectory(tmp_path)
-    directory.begin(STUDY, cores=1)
-    engine = slurm("local")
-    engine.submit(directory, STUDY.runs()[:1])
-    ((_, job),) = engine._jobs
+    engine, job = one_job("local", tmp_path)
     engine.stop()
     assert not engine.running() and not engine.poll()
     job.wait()
