@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from macpo.bounds import (
     Positive,
     PositiveInt,
     bounds_of,
+    check_bounds,
     check_fields,
     checked,
 )
@@ -118,3 +120,14 @@ def test_fields_without_bounds_are_not_looked_at():
 
 def test_bounds_of_items_are_not_those_of_their_tuple():
     assert bounds_of(tuple[Positive, Positive]) is None
+
+
+def test_bounds_hold_for_flags_that_no_file_could_hold():
+    @dataclass(frozen=True)
+    class Flags:
+        out: Path | None = None
+        films: PositiveInt = 1
+
+    check_bounds(Flags(Path("report"), 2))
+    with pytest.raises(UsageError, match="films must be at least 1, not 0"):
+        check_bounds(Flags(Path("report"), 0))

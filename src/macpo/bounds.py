@@ -28,6 +28,7 @@ __all__ = [
     "Positive",
     "PositiveInt",
     "Seconds",
+    "check_bounds",
     "check_fields",
 ]
 
@@ -121,10 +122,25 @@ def check_fields(config: Any, owner: str) -> None:
 
 def checked(value: Any, hint: Any, name: str) -> Any:
     """The value as the annotated type, within its bounds; UsageError, which names it, otherwise."""
-    number, bounds = conform(value, hint, name), bounds_of(hint)
-    if bounds and isinstance(number, int | float) and number not in bounds:
-        raise UsageError(f"{name} must be {_allowed(number, bounds)}, not {shown(value)}.")
+    number = conform(value, hint, name)
+    _require_within(bounds_of(hint), number, value, name)
     return number
+
+
+def check_bounds(flags: Any) -> None:
+    """UsageError if a number in the dataclass is beyond the `Bounds` of its field.
+
+    `check_fields` for what no file holds, such as paths: values are left as they are.
+    """
+    hints = field_hints(type(flags))
+    for field in dataclasses.fields(flags):
+        value = getattr(flags, field.name)
+        _require_within(bounds_of(hints[field.name]), value, value, field.name)
+
+
+def _require_within(bounds: Bounds | None, number: Any, given: Any, name: str) -> None:
+    if bounds and isinstance(number, int | float) and number not in bounds:
+        raise UsageError(f"{name} must be {_allowed(number, bounds)}, not {shown(given)}.")
 
 
 def _allowed(value: float, bounds: Bounds) -> str:

@@ -220,6 +220,8 @@ def test_bounds_add_no_flag_and_take_none_away(plug_in: str, capsys: pytest.Capt
         (["render", "nowhere", "--out="], "the ending must be .gif or .mp4"),
         (["render", "nowhere", "--agent", "-1"], "agent must be at least 0, not -1"),
         (["render", "nowhere", "--width", "0"], "width must be at least 1, not 0"),
+        (["report", "nowhere", "--films", "-1"], "films must be at least 0, not -1"),
+        (["bench", "--rounds", "0"], "rounds must be at least 1, not 0"),
         (["evaluate", "nowhere", "---"], "'---' is no flag of macpo evaluate"),
         (["check-env"], "needs an environment first, but got nothing"),
         (["check-env", "--seed"], "needs an environment first, but got --seed"),

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 import macpo
+from macpo.bounds import PositiveInt
 from macpo.machine import processor_name
 
 
@@ -22,9 +23,9 @@ from macpo.machine import processor_name
 class Flags:
     """How long to measure."""
 
-    rounds: int = 5
+    rounds: PositiveInt = 5
     """Rounds of each comparison; the median counts."""
-    steps: int = 60_000
+    steps: PositiveInt = 60_000
     """Env steps of the end-to-end run."""
     json: Path | None = None
     """File for the results."""

@@ -19,7 +19,7 @@ import tyro.constructors
 
 import macpo
 from macpo import presets, registry
-from macpo.bounds import Fraction, NonNegativeInt, PositiveInt, bounds_of, check_fields
+from macpo.bounds import Fraction, NonNegativeInt, PositiveInt, bounds_of, check_bounds
 from macpo.cli import COMMANDS, check_usage
 from macpo.errors import (
     MAX_SHOWN,
@@ -252,6 +252,13 @@ def _taken(
 
 
 def _parse(what: Any, arguments: list[str], name: str, description: str) -> Any:
+    """The flags as `what`, a dataclass, within the bounds that its types declare."""
+    flags = _read(what, arguments, name, description)
+    check_bounds(flags)
+    return flags
+
+
+def _read(what: Any, arguments: list[str], name: str, description: str) -> Any:
     for word in arguments:
         # tyro would take it for the beginning of every flag, and explain them all
         require(word.strip("-") != "" or len(word) < 3, f"{shown(word)} is no flag of {name}.")
@@ -465,7 +472,6 @@ def _sweep(arguments: list[str]) -> int | None:
 
     own, rest = _own_flags(arguments, _Sweep)
     flags: _Sweep = _parse(_Sweep, own, "macpo sweep", _sweep_help())
-    check_fields(flags, "")
     result = _search(flags, rest) if flags.search else _carry_out(flags, *_study(flags, rest))
     try:
         _show_report(write_report([result.directory]))
@@ -841,7 +847,6 @@ def _reproduce(arguments: list[str]) -> int | None:
     flags: _Reproduce = _parse(
         _Reproduce, arguments, "macpo reproduce", COMMANDS["reproduce"].summary
     )
-    check_fields(flags, "")
     if flags.figure == "table2":
         print_table(_console, making.table_2())
         return None
@@ -899,7 +904,6 @@ def _compare(arguments: list[str]) -> int | None:
     from macpo.report.plain import to_json
 
     flags: _Compare = _parse(_Compare, arguments, "macpo compare", COMMANDS["compare"].summary)
-    check_fields(flags, "")
     n = len(flags.what)
     require(n in (2, 3), f"macpo compare takes A B or STUDY ARM ARM, not {n} names.")
     first, second = Path(flags.what[0]), Path(flags.what[1])
@@ -1115,7 +1119,6 @@ def _parse_part(
         "Checked", [(part, _flags_of(default), default), *fields], frozen=True
     )
     parsed: Any = _parse(flags, rest, f"macpo check-{part} {name}", description)
-    check_fields(parsed, "")
     return name, parsed
 
 
