@@ -172,9 +172,9 @@ def entry_point(td_power: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
         return [entry] if group == entry.group else []
 
     monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
-    registry.discover.cache_clear()
+    registry.forget()
     yield
-    registry.discover.cache_clear()
+    registry.forget()
 
 
 @pytest.fixture
@@ -182,9 +182,9 @@ def broken_entry_point(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An installed weighting whose module is gone."""
     entry = importlib.metadata.EntryPoint("gone", "nowhere_at_all:Config", "macpo.weighting")
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda *, group: [entry])
-    registry.discover.cache_clear()
+    registry.forget()
     yield
-    registry.discover.cache_clear()
+    registry.forget()
 
 
 @pytest.mark.usefixtures("broken_entry_point")

@@ -131,6 +131,18 @@ def check_bounds(flags: Any) -> None:
     """UsageError if a number in the dataclass is beyond the `Bounds` of its field.
 
     `check_fields` for what no file holds, such as paths: values are left as they are.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> from pathlib import Path
+        >>> from macpo.bounds import PositiveInt
+        >>> @dataclass(frozen=True)
+        ... class Flags:
+        ...     out: Path
+        ...     films: PositiveInt = 1
+        >>> check_bounds(Flags(Path("report"), films=0))
+        Traceback (most recent call last):
+        macpo.errors.UsageError: films must be at least 1, not 0.
     """
     hints = field_hints(type(flags))
     for field in dataclasses.fields(flags):

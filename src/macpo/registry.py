@@ -33,15 +33,36 @@ NOUN: Mapping[Kind, str] = {
 @functools.cache
 def discover(kind: Kind) -> Mapping[str, type[Any]]:
     """All plug-ins of one kind: name → its `Config`."""
+    found = {name: _found(kind, name) for name in sorted(_places(kind))}
+    return MappingProxyType({name: config for name, config in found.items() if config is not None})
+
+
+@functools.cache
+def _places(kind: Kind) -> Mapping[str, str | importlib.metadata.EntryPoint]:
+    """Where each plug-in is, if it is one: name → a module's name or an entry point."""
     package = importlib.import_module(f"macpo.{kind}")
-    found: dict[str, type[Any]] = {}
-    for module in pkgutil.iter_modules(package.__path__):
-        config = getattr(importlib.import_module(f"macpo.{kind}.{module.name}"), "Config", None)
-        if inspect.isclass(config) and dataclasses.is_dataclass(config):
-            found[canonical(module.name)] = config
-    for entry in importlib.metadata.entry_points(group=f"macpo.{kind}"):
-        found[canonical(entry.name)] = _plugin(kind, entry.value, _loaded(kind, entry))
-    return MappingProxyType(dict(sorted(found.items())))
+    modules = [module.name for module in pkgutil.iter_modules(package.__path__)]
+    entries = importlib.metadata.entry_points(group=f"macpo.{kind}")
+    return {
+        **{canonical(name): f"macpo.{kind}.{name}" for name in modules},
+        **{canonical(entry.name): entry for entry in entries},
+    }
+
+
+@functools.cache
+def _found(kind: Kind, name: str) -> type[Any] | None:
+    """The plug-in called `name`; nothing else is imported. None if there is none."""
+    place = _places(kind).get(name)
+    if isinstance(place, importlib.metadata.EntryPoint):
+        return _plugin(kind, place.value, _loaded(kind, place))
+    config = None if place is None else getattr(importlib.import_module(place), "Config", None)
+    return config if inspect.isclass(config) and dataclasses.is_dataclass(config) else None
+
+
+def forget() -> None:
+    """Look for plug-ins anew when they are next asked for: a package may have been installed."""
+    for cached in (discover, _places, _found):
+        cached.cache_clear()
 
 
 def _loaded(kind: Kind, entry: importlib.metadata.EntryPoint) -> Any:
@@ -58,9 +79,10 @@ def config_class(kind: Kind, name: str) -> type[Any]:
     """The `Config` called `name`; UsageError with the nearest match if there is none."""
     if is_import_path(name):
         return _imported(kind, name)
+    found = _found(kind, canonical(name))
+    if found is not None:
+        return found
     plugins = discover(kind)
-    if canonical(name) in plugins:
-        return plugins[canonical(name)]
     raise UsageError(
         f"unknown {NOUN[kind]} {shown(name)}; {nearest(canonical(name), plugins)} "
         f"Known: {', '.join(plugins)}."

@@ -7,10 +7,15 @@ dictionaries of agents stop at the adapters. Time-indexed names follow the conve
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Num
+from jaxtyping import Bool, Float, Int, Num
+
+if TYPE_CHECKING:
+    from jaxtyping import Array
+else:
+    Array = Any  # of NumPy in workers, which start sooner without JAX
 
 PyTree: TypeAlias = Any
 """A nested container of arrays (jax.tree_util)."""

@@ -1,26 +1,18 @@
-"""Environments in plain Python: their time steps, and what compiled code sees of them."""
+"""Environments in plain Python: their time steps."""
 
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from macpo.envs.host import (
-    HostEnvStub,
     availability,
     checked_time_step,
     numpy_time_step,
     reported,
 )
 from macpo.errors import UsageError
-from macpo.types import Observation
 from tests.support.host_environments import HostCounting
-
-SPEC = HostCounting().spec
-KEY = jax.random.key(0)
-
 
 # --- time steps -----------------------------------------------------------------------------------
 
@@ -110,29 +102,3 @@ def test_closing_an_environment_that_holds_nothing_may_be_repeated():
     env.close()
     env.close()
     assert env.reset(0).reward == 0
-
-
-# --- for compiled code ----------------------------------------------------------------------------
-
-
-def test_the_stub_has_observations_of_the_environments_shapes():
-    state, first = HostEnvStub(SPEC).reset(KEY)
-    expected = HostCounting().reset(0).observation
-    for found in (state, first.observation):
-        assert [(x.shape, x.dtype) for x in found] == [(x.shape, x.dtype) for x in expected]
-        assert not any(x.any() for x in found)
-
-
-def test_the_stub_stores_what_agents_see_unchanged():
-    stub, seen = (
-        HostEnvStub(SPEC),
-        Observation(*map(jnp.array, HostCounting().reset(0).observation)),
-    )
-    jax.tree.map(np.testing.assert_array_equal, stub.decode(stub.encode(seen)), seen)
-    jax.tree.map(np.testing.assert_array_equal, stub.observe(seen), seen)
-
-
-def test_the_stub_cannot_be_stepped():
-    stub = HostEnvStub(SPEC)
-    with pytest.raises(TypeError, match=r"^host-counting is not JAX: workers step it"):
-        stub.step(KEY, stub.reset(KEY)[0], jnp.zeros(2, jnp.int32))

@@ -13,9 +13,9 @@ import macpo
 from macpo import registry
 from macpo.errors import UsageError
 from macpo.experiment import Experiment, difference, digest, from_dict, to_dict
-from macpo.interop.adapters.jaxmarl import JaxMarl
 from macpo.interop.adapters.pettingzoo import PettingZoo
 from macpo.interop.adapters.smac_style import SmacStyle
+from macpo.interop.jaxmarl import JaxMarl
 
 SOURCE = '''
 """Environments of another project."""
@@ -144,12 +144,12 @@ def test_a_factory_may_be_an_entry_point(theirs: str, monkeypatch: pytest.Monkey
         "entry_points",
         lambda group: [entry] if group == entry.group else [],
     )
-    registry.discover.cache_clear()
+    registry.forget()
     try:
         assert registry.name_of(made("battle")) == "battle"
         assert isinstance(made("battle").make(), SmacStyle)
     finally:
-        registry.discover.cache_clear()
+        registry.forget()
 
 
 # --- messages -------------------------------------------------------------------------------------

@@ -55,8 +55,8 @@ def installed(page: str, folder: Path) -> Generator[None]:
     ]
     (about / "entry_points.txt").write_text("\n".join([*lines, ""]))
     (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\n")
-    registry.discover.cache_clear()
+    registry.forget()
     try:
         yield
     finally:
-        registry.discover.cache_clear()
+        registry.forget()

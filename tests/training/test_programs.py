@@ -12,7 +12,7 @@ from rich.console import Console
 
 import macpo
 from macpo.envs.base import Environment
-from macpo.envs.host import HostEnvStub
+from macpo.envs.host_stub import HostEnvStub
 from macpo.training import programs
 from macpo.training.trainer import Trainer, make_trainer
 from macpo.types import Spec

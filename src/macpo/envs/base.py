@@ -4,24 +4,25 @@ An environment is a pure object: everything that changes is in the state that `r
 return. Methods are written for one environment; the caller applies `jax.vmap`.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Protocol
 
-import jax
-import jax.numpy as jnp
 from array_api_compat import array_namespace
-from jaxtyping import Array, Float, Int, Num, PRNGKeyArray
 
 from macpo.types import Observation, PyTree, Spec, TimeStep
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # importing this module imports no JAX
+    from jaxtyping import Array, Float, Int, Num, PRNGKeyArray
+
     from macpo.envs.host import HostEnvironment
 
 
 class EnvConfig(Protocol):
     """The `Config` of an environment module: a frozen dataclass that builds the environment."""
 
-    def make(self) -> "Environment | HostEnvironment":
+    def make(self) -> Environment | HostEnvironment:
         """Build the environment these parameters describe."""
         ...
 
@@ -80,6 +81,8 @@ def first_step(observation: Observation, **info: Array) -> TimeStep:
     >>> bool(first_step(seen).terminated)
     False
     """
+    import jax.numpy as jnp
+
     false = jnp.zeros((), bool)
     return TimeStep(observation, jnp.zeros((), jnp.float32), false, false, info)
 
@@ -99,4 +102,6 @@ def mean_of_known(x: Num[Array, "*B"]) -> Float[Array, ""]:
 
 def tree_bytes(tree: PyTree) -> int:
     """Bytes of all arrays (or shape structs) in a pytree."""
+    import jax
+
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))

@@ -2,7 +2,7 @@
 
 `EnvConfig.make()` may return a `HostEnvironment` instead of a JAX `Environment`. The rest of the
 library treats both alike, except for how they are played: host environments run in worker
-processes, each of which builds its own with the same `make()`.
+processes, each of which builds its own with the same `make()` and imports no JAX for it.
 """
 
 import math
@@ -10,12 +10,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int, PRNGKeyArray, UInt8
+from jaxtyping import Bool, Int, UInt8
 from numpy.typing import ArrayLike
 
-from macpo.envs.base import Environment, first_step
 from macpo.errors import UsageError, require
 from macpo.types import Observation, Spec, TimeStep
 
@@ -84,37 +82,6 @@ class EnvironmentLost(RuntimeError):
     ...
     macpo.envs.host.EnvironmentLost: the game does not answer
     """
-
-
-class HostEnvStub(Environment):
-    """A JAX environment with the spec of a host environment, for code that is compiled.
-
-    Learners and replay need only the shapes of its observations. Its state is the observation
-    itself, so replay stores observations unchanged. It cannot be stepped.
-    """
-
-    def __init__(self, spec: Spec) -> None:
-        self.spec = spec
-
-    def reset(self, key: PRNGKeyArray) -> tuple[Observation, TimeStep]:
-        """An observation of zeros."""
-        spec, n = self.spec, self.spec.n_agents
-        observation = Observation(
-            jnp.zeros((n, spec.obs_size)),
-            jnp.zeros(spec.state_size),
-            jnp.zeros((n, spec.n_actions), bool),
-        )
-        return observation, first_step(observation)
-
-    def step(
-        self, key: PRNGKeyArray, state: Observation, actions: Int[Array, " N"]
-    ) -> tuple[Observation, TimeStep]:
-        """Always raises TypeError."""
-        raise TypeError(f"{self.spec.name} is not JAX: workers step it (macpo.training.host)")
-
-    def observe(self, state: Observation) -> Observation:
-        """The state itself."""
-        return state
 
 
 def numpy_time_step(

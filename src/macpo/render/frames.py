@@ -23,7 +23,7 @@ from PIL import Image, ImageDraw
 
 import macpo.render
 from macpo.envs.base import Environment
-from macpo.envs.host import HostEnvStub
+from macpo.envs.host_stub import HostEnvStub
 from macpo.errors import UsageError, require, shortened
 from macpo.render import gif
 from macpo.render.ink import INK, MARGIN, PAPER, Picture, draw_caption, font

@@ -12,7 +12,8 @@ from jaxtyping import Float, Int
 from PIL import Image
 
 from macpo.envs.base import Environment
-from macpo.envs.host import HostEnvironment, HostEnvStub
+from macpo.envs.host import HostEnvironment
+from macpo.envs.host_stub import HostEnvStub
 from macpo.errors import UsageError, require
 from macpo.experiment import part_from_dict
 from macpo.field_types import Settings

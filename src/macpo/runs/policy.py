@@ -11,7 +11,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray
 
 from macpo.bounds import Fraction, NonNegativeInt, PositiveInt, checked
-from macpo.envs.host import HostEnvStub
+from macpo.envs.host_stub import HostEnvStub
 from macpo.errors import UsageError, require
 from macpo.experiment import Experiment
 from macpo.interop.factory import FactoryConfig

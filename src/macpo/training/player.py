@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from macpo.bounds import MAX_INT
-from macpo.envs.host import HostEnvStub
+from macpo.envs.host_stub import HostEnvStub
 from macpo.errors import require
 from macpo.experiment import Experiment, to_dict
 from macpo.training.host.player import HostPlayer

@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar, overload
 
 from macpo.envs.base import Environment
-from macpo.envs.host import HostEnvStub
+from macpo.envs.host_stub import HostEnvStub
 from macpo.experiment import Experiment
 
 T = TypeVar("T")

@@ -32,7 +32,8 @@ from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray
 from macpo import registry
 from macpo.bounds import MAX_INT
 from macpo.envs.base import Environment, mean_of_known
-from macpo.envs.host import HostEnvironment, HostEnvStub
+from macpo.envs.host import HostEnvironment
+from macpo.envs.host_stub import HostEnvStub
 from macpo.errors import require
 from macpo.experiment import Experiment, Run
 from macpo.kernels import shard

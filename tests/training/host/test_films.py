@@ -13,7 +13,8 @@ from PIL import Image
 import macpo
 from macpo import registry
 from macpo.algorithms.vdn import Config as Vdn
-from macpo.envs.host import HostEnvStub, checked_picture
+from macpo.envs.host import checked_picture
+from macpo.envs.host_stub import HostEnvStub
 from macpo.errors import UsageError
 from macpo.experiment import to_dict
 from macpo.render.frames import animate, has_picture, text_frame

@@ -13,7 +13,7 @@ import pytest
 
 from macpo import registry
 from macpo.algorithms.vdn import Config as Vdn
-from macpo.envs.host import HostEnvStub
+from macpo.envs.host_stub import HostEnvStub
 from macpo.errors import UsageError
 from macpo.experiment import Run
 from macpo.replay import buffer

@@ -16,6 +16,7 @@ from macpo.training.host import worker
 from macpo.training.host.slot import LAST_TIMESTEP, QUIT, RESET, STEP, TIMESTEP, Slot
 from macpo.types import Observation, TimeStep
 from tests.support.host_environments import HostCounting
+from tests.support.without_jax import run_without_jax
 
 SPEC = HostCounting().spec  # two agents, three actions, two numbers seen, a state of one
 WHERE = "step 3 of the episode with seed 7"
@@ -230,3 +231,23 @@ class Mute(HostCounting):
 def test_a_step_that_returns_nothing_is_refused(served: Any) -> None:
     said = served(Mute()).fault(RESET + b"7", STEP)
     assert said.startswith("the environment returned a NoneType, not a macpo.TimeStep")
+
+
+# --- what a worker needs --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tests.support.host_environments:HostCounting",
+        "tests.support.foreign_games:Relay",
+        "tests.support.foreign_games:Skirmish",
+    ],
+    ids=["own class", "PettingZoo", "as SMAC"],
+)
+def test_an_environment_in_plain_python_is_played_without_jax(name: str) -> None:
+    done = run_without_jax(f"""
+from macpo.training.host.worker import made
+print(made({{"name": {name!r}}}).reset(0).reward)
+""")
+    assert done.stdout == "0.0\n", done.stderr

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from macpo import registry
 from macpo.envs.host import (
     EnvironmentLost,
     HostEnvironment,
@@ -27,7 +28,7 @@ from macpo.envs.host import (
     reported,
 )
 from macpo.errors import UsageError, require, shortened
-from macpo.experiment import part_from_dict
+from macpo.field_types import Settings, build
 from macpo.machine import signal_at_end_of_parent
 from macpo.training.host.slot import (
     FAULT,
@@ -61,7 +62,7 @@ def main() -> None:
     link = Connection(channel)
     env: HostEnvironment | None = None
     try:
-        env = part_from_dict("env", json.loads(link.recv_bytes()), trust=True).make()
+        env = made(json.loads(link.recv_bytes()))
         assert env is not None
         link.send_bytes(SPEC + to_json(dataclasses.asdict(env.spec)))
         _serve(link, slot_in(memory, env.spec), env)
@@ -76,6 +77,12 @@ def main() -> None:
     finally:
         if env is not None:
             env.close()
+
+
+def made(section: Settings) -> Any:  # a `HostEnvironment`, which the main process has checked
+    """The environment of an experiment's section `env`."""
+    values = {key: value for key, value in section.items() if key != "name"}
+    return build(registry.config_class("envs", section["name"]), values, "env").make()
 
 
 def _end_with(lifeline: int) -> None:
