@@ -17,9 +17,8 @@ from jaxtyping import Float
 from macpo import statistics
 from macpo.errors import UsageError, nearest, require, shown
 from macpo.report.collection import Collection, collect
-from macpo.report.curves import COMPARED
 from macpo.report.labels import differing, in_words, same, tell_apart
-from macpo.report.score import final_score, usual_metric
+from macpo.report.score import COMPARED, final_score, usual_metric
 from macpo.report.seeds import TrainedSeed
 from macpo.report.table import NOTHING
 from macpo.statistics import Decision, Difference, Forecast, Interval

@@ -31,13 +31,6 @@ DIAGNOSTICS = (
 """Metrics of training rows that have a panel each, since their scales differ."""
 
 
-COMPARED = {
-    "test_return_mean": ("greedy return of an episode", 1),
-    "test_battle_won_mean": ("battles won, greedy policy", 2),
-}
-"""What an evaluation metric that methods are compared by is called, and its number of digits."""
-
-
 class Band(NamedTuple):
     """A metric over env steps, summarised over seeds."""
 

@@ -8,6 +8,12 @@ from macpo.report.seeds import Curve
 from macpo.report.table import LAST_EVALUATIONS
 from macpo.runs.best import SCORES
 
+COMPARED = {
+    "test_return_mean": ("greedy return of an episode", 1),
+    "test_battle_won_mean": ("battles won, greedy policy", 2),
+}
+"""What an evaluation metric that methods are compared by is called, and its number of digits."""
+
 
 def usual_metric(known: Collection[str]) -> str:
     """The metric of evaluations that is reported without a choice."""

@@ -24,9 +24,8 @@ from macpo.report.contents import (
     Seed,
     TaskReport,
 )
-from macpo.report.curves import COMPARED
 from macpo.report.labels import differing
-from macpo.report.score import final_score, usual_metric
+from macpo.report.score import COMPARED, final_score, usual_metric
 from macpo.report.seeds import IMPORTED, Curve
 from macpo.report.table import LAST_EVALUATIONS, NOTHING
 from macpo.runs.best import SCORES

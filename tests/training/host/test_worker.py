@@ -251,3 +251,11 @@ from macpo.training.host.worker import made
 print(made({{"name": {name!r}}}).reset(0).reward)
 """)
     assert done.stdout == "0.0\n", done.stderr
+
+
+def test_the_game_itself_is_played_without_jax() -> None:
+    done = run_without_jax("""
+from macpo.training.host.worker import made
+print(made({"name": "smac", "map": "3m"}).spec.n_agents)
+""")
+    assert done.stdout == "3\n", done.stderr

@@ -22,9 +22,9 @@ from jaxtyping import Array, Bool, Float, Int
 
 from macpo.envs.smac_jax import orca, splash
 from macpo.envs.smac_jax.maps import BattleMap, Field
+from macpo.envs.smac_jax.pathing import Terrain
 from macpo.envs.smac_jax.roster import Column, Roster
 from macpo.envs.smac_jax.splash import in_beam, in_blast
-from macpo.envs.smac_jax.terrain import Terrain
 from macpo.envs.smac_jax.units import (
     ENERGY_MAX,
     ENERGY_REGENERATION,

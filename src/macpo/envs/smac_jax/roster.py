@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import jax.numpy as jnp
 import numpy as np
 from array_api_compat import array_namespace
 
@@ -75,6 +74,8 @@ def roster_of(cast: Sequence[UnitType], kind: Column, n: int) -> Roster:
 
     The first n are one side, the others the other one.
     """
+    import jax.numpy as jnp  # the game's own environment (`smac`) needs no roster, and no JAX
+
     xp, dtype = array_namespace(kind), jnp.zeros(0).dtype
 
     def by_kind(values: Sequence[Any]) -> Column:
@@ -153,8 +154,9 @@ def looked_up(table: np.ndarray, index: Column) -> Column:
     a gather."""
     if isinstance(index, np.ndarray):
         return table[index]
-    found = jnp.full(index.shape, table[0])
+    xp = array_namespace(index)
+    found = xp.full(index.shape, table[0])
     for k, value in enumerate(table[1:], 1):
         if value != table[0]:
-            found = jnp.where(index == k, value, found)
+            found = xp.where(index == k, value, found)
     return found

@@ -8,13 +8,11 @@ the shortest way between them begins. In a battle, units look up their cells.
 import functools
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from array_api_compat import array_namespace
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
 from macpo.envs.smac_jax.grounds import CLIFF, SIZE, WALKABLE
-from macpo.envs.smac_jax.roster import Roster
 
 CELLS = SIZE * SIZE
 STRAIGHT = -1
@@ -22,7 +20,6 @@ STRAIGHT = -1
 _WIDTH = 0.4  # cells to both sides of a straight way that must be free
 _SPACING = 0.5  # cells between the points of a way that are looked at
 _BESIDE = 0.6  # a cell that is not walkable may be approached from cells this much farther away
-_EDGE = 1e-5  # cells by which a unit stays within its stretch: float32 can tell them apart at SIZE
 _SLACK = 1.0  # cells by which a way round may be longer than straight without being needed
 _TINY = 1e-6
 
@@ -132,68 +129,6 @@ def _visible(
     return sees
 
 
-class Terrain:
-    """The ground of one map for the units on it; arrays are [U, E]."""
-
-    def __init__(
-        self,
-        cells: tuple[str, ...],
-        units: Roster,
-        margin: Float[np.ndarray, "U 1"],
-        guided: bool = True,
-    ) -> None:
-        """`margin` is how far units keep off walls; unless `guided`, they walk straight at them."""
-        grounds = free(cells), free(cells, over_cliffs=True), np.ones((SIZE, SIZE), bool)
-        tables = zip(*map(stretches, grounds), strict=True)
-        self._stretches = Stretches(*map(np.concatenate, tables))
-        which = np.where(units.flies, 2, units.strides).astype(np.int32)
-        self._ground = jnp.asarray(CELLS * which)
-        """Where each unit's ground begins in those tables."""
-        self._on_foot, self._margin = which == 0, margin
-        self._routes = routes(cells) if guided else None
-
-    def stretch(self, x: Array, y: Array) -> tuple[Array, Array, Array, Array]:
-        """Where the free row and the free column of each unit end: west, east, south, north."""
-        return *self._ends(0, x, y), *self._ends(2, x, y)
-
-    def within(
-        self, x: Array, y: Array, to_x: Array, to_y: Array
-    ) -> tuple[Float[Array, "U E"], Float[Array, "U E"]]:
-        """Where units come that are at x, y and head for to_x, to_y: along a wall in the way.
-
-        They keep off the ends of their row and column; who is nearer already comes no nearer.
-        """
-        west, east = self._ends(0, x, y)
-        to_x = self._between(west, east, x, to_x)
-        south, north = self._ends(2, to_x, y)
-        return to_x, self._between(south, north, y, to_y)
-
-    def _ends(self, axis: int, x: Array, y: Array) -> tuple[Array, Array]:
-        cell = self._ground + cell_of(x, y)
-        low, high = (_looked_up(table, cell) for table in self._stretches[axis : axis + 2])
-        return low, high
-
-    def _between(self, low: Array, high: Array, at: Array, to: Array) -> Array:
-        room = jnp.minimum(self._margin, (high - low) / 2)
-        return jnp.clip(to, jnp.minimum(low + room, at), jnp.maximum(high - room - _EDGE, at))
-
-    def towards(
-        self, x: Array, y: Array, to_x: Array, to_y: Array, seeks: Bool[Array, "U E"]
-    ) -> tuple[Float[Array, "U E"], Float[Array, "U E"]]:
-        """The way (by x, by y) on which units at x, y start for what is (to_x, to_y) from them.
-
-        Those that do not seek a way walk straight.
-        """
-        if self._routes is None:
-            return to_x, to_y
-        node = _looked_up(self._routes.node, cell_of(x, y))
-        corner = _looked_up(self._routes.corner, node * CELLS + cell_of(x + to_x, y + to_y))
-        turns = self._on_foot & seeks & (corner != STRAIGHT)
-        corner = corner.astype(jnp.int32)
-        corner_x, corner_y = corner % SIZE + 0.5, corner // SIZE + 0.5
-        return jnp.where(turns, corner_x - x, to_x), jnp.where(turns, corner_y - y, to_y)
-
-
 def cell_of(x: Any, y: Any) -> Any:
     """The number of each point's cell, row by row; of a point outside, of one at the border.
 
@@ -202,7 +137,3 @@ def cell_of(x: Any, y: Any) -> Any:
     xp = array_namespace(x)
     column, row = (xp.astype(xp.clip(place, 0.0, SIZE - 1.0), xp.int32) for place in (x, y))
     return row * SIZE + column
-
-
-def _looked_up(table: np.ndarray, index: Array) -> Array:
-    return jnp.take(jnp.asarray(table), index, mode="clip")
