@@ -250,7 +250,7 @@ def batched(player: OnHost, episode: Episode, tolerance: float = 1e-4) -> Iterat
     """Reset and step give the same results with and without vmap."""
     keys = jax.random.split(jax.random.key(episode.seed), 3)
     of_one = functools.partial(_reset_and_step, player.env.reset, player.env.step)
-    batch = jax.jit(jax.vmap(of_one))(keys)
+    batch = jax.device_get(jax.jit(jax.vmap(of_one))(keys))
     for i, key in enumerate(keys):
         row = jax.tree.map(lambda x, i=i: x[i], batch)
         if unlike := difference(row, _alone(player, key), tolerance):

@@ -62,12 +62,12 @@ def test_every_step_is_that_of_the_original(name: str, penalty: float) -> None:
     options = GAMES[name]
     theirs = original(name, penalty=penalty)
     env = LevelBasedForaging(**options, penalty=penalty, mask_invalid_actions=True).make()
-    step, total = jax.jit(env.step), 0.0
+    step, observe, total = jax.jit(env.step), jax.jit(env.observe), 0.0
     for episode in range(EPISODES):
         rng = np.random.default_rng(episode)
         obs, _ = theirs.reset(seed=episode)
         state = state_of(theirs, env)
-        observation, over = env.observe(state), False
+        observation, over = observe(state), False
         while True:
             np.testing.assert_array_equal(observation.obs, np.stack(obs))
             valid = [[a in theirs._valid_actions[p] for a in _actions()] for p in theirs.players]
@@ -95,7 +95,7 @@ def test_episodes_begin_as_the_original_s_do() -> None:
     """Levels of agents and food, and cells of food, are as likely; 2,000 episodes of each."""
     env, n = LevelBasedForaging().make(), 2_000
     keys = jax.random.split(jax.random.key(0), n)
-    ours = jax.device_get(jax.vmap(lambda key: env.reset(key)[0])(keys))
+    ours = jax.device_get(jax.jit(jax.vmap(lambda key: env.reset(key)[0]))(keys))
     levels, cells = np.zeros(5), np.zeros((8, 8))
     theirs = original("Foraging-8x8-2p-2f-v3")
     for seed in range(n):
