@@ -7,7 +7,7 @@ import warnings
 
 import ray
 
-from macpo.errors import UsageError, shown
+from macpo.errors import UsageError, shortened, shown
 
 PATIENCE = 10.0
 """Seconds until a cluster must answer."""
@@ -16,7 +16,8 @@ PATIENCE = 10.0
 def connect() -> bool:
     """Join the cluster, unless this process has; whether it joined now, and so has to leave it.
 
-    UsageError if the cluster cannot be reached. A process leaves it with `ray.shutdown()`.
+    UsageError if the cluster cannot be reached or started. A process leaves it with
+    `ray.shutdown()`.
     """
     if ray.is_initialized():
         return False
@@ -28,7 +29,12 @@ def connect() -> bool:
         with warnings.catch_warnings():  # what JAX says of forks: here a program follows at once
             warnings.filterwarnings("ignore", message=r"os\.fork\(\)", category=RuntimeWarning)
             ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
-    except (OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # where its processes do not start, Ray has no class of its own
+        if not address:
+            raise UsageError(
+                f"cannot start a Ray cluster on this machine: {shortened(str(error))} Try again "
+                "when it is less busy, or set RAY_ADDRESS to a cluster's head, HOST:PORT."
+            ) from error
         raise UsageError(
             f"cannot reach a Ray cluster at {shown(address)}: {error}; set RAY_ADDRESS to that of "
             "its head, HOST:PORT, or unset it for a cluster on this machine."

@@ -18,6 +18,7 @@ from macpo.study.directory import StudyDirectory
 from macpo.study.study import PlannedRun
 from tests.study.conftest import SMALL
 from tests.support.fake_engine import know_needs
+from tests.support.ray_cluster import patiently
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # of Ray and submitit
 
@@ -62,9 +63,9 @@ def cluster() -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     head = {"num_cpus": 0, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
-    cluster.dying = [cluster.add_node(num_cpus=1)]
-    cluster.add_node(num_cpus=1)
+    cluster = patiently(lambda: Cluster(initialize_head=True, head_node_args=head))
+    cluster.dying = [patiently(lambda: cluster.add_node(num_cpus=1))]
+    patiently(lambda: cluster.add_node(num_cpus=1))
     ray.init(address=cluster.address, log_to_driver=False)
     yield cluster
     ray.shutdown()

@@ -19,6 +19,7 @@ from macpo.training.host import pool as pool_module
 from macpo.training.host.player import HostPlayer
 from macpo.training.host.pool import EpisodeLost, Pool, Worker, Workers
 from tests.support.paths import ROOT
+from tests.support.ray_cluster import patiently
 from tests.support.sums import Config
 from tests.training.host.conftest import alive
 from tests.training.host.test_player import (
@@ -41,7 +42,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # of Ray
 def cluster() -> Iterator[str]:
     """The address of a cluster of one machine, which this process has joined."""
     ray = pytest.importorskip("ray")
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    local = {"num_cpus": 2, "include_dashboard": False, "log_to_driver": False}
+    patiently(lambda: ray.init("local", **local))
     yield ray.get_runtime_context().gcs_address
     ray.shutdown()
 
