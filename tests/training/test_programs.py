@@ -1,6 +1,7 @@
 """Which trainers share compiled programs, and which do not."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -111,13 +112,31 @@ def test_only_the_latest_kinds_are_remembered() -> None:
     assert make_trainer(TINY).programs is not first
 
 
+@contextmanager
+def compilations() -> Iterator[list[str]]:
+    """The names of what is compiled meanwhile."""
+    names, active = list[str](), [True]
+
+    def note(event: str, _: float, fun_name: str = "", **more: Any) -> None:
+        if active and event.endswith("backend_compile_duration"):
+            names.append(fun_name)
+
+    jax.monitoring.register_event_duration_secs_listener(note)
+    yield names
+    active.clear()
+
+
 @pytest.mark.slow
-def test_a_run_with_programs_of_another_writes_what_it_writes_with_its_own(tmp_path: Path) -> None:
+def test_a_run_with_programs_of_another_compiles_nothing_and_writes_what_it_writes_with_its_own(
+    tmp_path: Path,
+) -> None:
     def metrics(experiment: macpo.Experiment, name: str) -> bytes:
         macpo.train(experiment, tmp_path / name, console=Console(quiet=True))
         return (tmp_path / name / "metrics.jsonl").read_bytes()
 
     metrics(TINY, "first")
-    shared = metrics(LONGER, "shared")
+    with compilations() as compiled:
+        shared = metrics(LONGER, "shared")
+    assert compiled == []
     programs.forget()
     assert metrics(LONGER, "own") == shared

@@ -203,7 +203,11 @@ class ActorCriticLearner:
         params = Networks(actor, self.make_critic(k_critic), auxiliary)
         if self.initialise is not None:
             params = self.initialise(k_start, params)
-        return jax.jit(self._start)(params)
+        return self._compiled_start(params)
+
+    @functools.cached_property
+    def _compiled_start(self) -> Callable[[Networks], LearnerState]:
+        return jax.jit(self._start)
 
     def _start(self, params: Networks) -> LearnerState:
         with_actor, with_critic = self._optimised_together(params)

@@ -240,7 +240,11 @@ class ValueBasedLearner:
         k_agent, k_mixer, *k_auxiliary = jax.random.split(key, 2 + N_KEYS)
         agent = make_agent(k_agent, self.spec, self.config.rnn_hidden_dim, self.spec.n_actions)
         value = ValueNetwork(agent, self.make_mixer(k_mixer))
-        return jax.jit(self._start)(Networks(value, self.auxiliary.init(jnp.stack(k_auxiliary))))
+        return self._compiled_start(Networks(value, self.auxiliary.init(jnp.stack(k_auxiliary))))
+
+    @functools.cached_property
+    def _compiled_start(self) -> Callable[[Networks], LearnerState]:
+        return jax.jit(self._start)
 
     def _start(self, params: Networks) -> LearnerState:
         targets = Networks(self._target_of(params), self.auxiliary.init_targets(params.auxiliary))

@@ -10,7 +10,6 @@ from macpo.envs.base import tree_bytes
 from macpo.errors import UsageError
 from macpo.kernels import shard
 from macpo.machine import available_bytes, on_accelerator
-from macpo.replay import buffer
 from macpo.terminal import say
 from macpo.training.trainer import Trainer
 from macpo.types import action_dtype
@@ -32,8 +31,8 @@ class PlannedBytes(NamedTuple):
 def planned_bytes(trainer: Trainer) -> PlannedBytes:
     """What a run of this trainer will allocate."""
     run = trainer.run
-    replay = buffer.planned_bytes(trainer.env, run.buffer_size)
-    networks = tree_bytes(jax.eval_shape(trainer.algorithm.init, jax.random.key(0)))
+    replay = tree_bytes(trainer.seed_shapes.replay_buffer)
+    networks = tree_bytes(trainer.seed_shapes.learner)
     # the cores of a CPU are devices of one memory, and each has replay and networks
     at_once = run.seeds if on_accelerator() else 1
     copies = run.seeds * (1 if on_accelerator() else shard.n_devices(run.batch_size))
@@ -42,18 +41,18 @@ def planned_bytes(trainer: Trainer) -> PlannedBytes:
         networks=copies * networks,
         update=at_once * trainer.algorithm.update_bytes(run.batch_size),
         saving=0 if on_accelerator() else 2 * run.seeds * (replay + networks),
-        playing=at_once * _playing_bytes(trainer),
+        playing=at_once * _playing_bytes(trainer, replay // run.buffer_size),
     )
 
 
-def _playing_bytes(trainer: Trainer) -> int:
-    """Bytes of one seed's rollout: what is recorded, and the environments' states twice."""
+def _playing_bytes(trainer: Trainer, stored: int) -> int:
+    """Bytes of one seed's rollout: what is recorded, `stored` of an episode, and the environments'
+    states twice."""
     env, spec, run = trainer.env, trainer.env.spec, trainer.run
     shapes = jax.eval_shape(
         lambda: (env.reset(jax.random.key(0)), trainer.algorithm.initial_hidden(1))
     )
     state = 2 * tree_bytes(shapes)
-    stored = buffer.planned_bytes(env, 1)
     bytes_per_step = spec.n_agents * np.dtype(action_dtype(spec.n_actions)).itemsize + 4
     return max(
         run.batch_size_run * (stored + state),

@@ -140,7 +140,7 @@ class Trainer:
         )
 
     @shared_property
-    def _seed_shapes(self) -> TrainState:
+    def seed_shapes(self) -> TrainState:
         """One seed's state, as shapes."""
 
         def state(seed: Int[Array, ""]) -> TrainState:
@@ -302,7 +302,7 @@ class Trainer:
     @shared_property
     def _update_shapes(self) -> tuple[AfterUpdates, Metrics]:
         """The shapes of what `_updates` returns."""
-        state = self._seed_shapes
+        state = self.seed_shapes
         epsilon = jax.eval_shape(self.epsilon, state.env_steps)
         given = state, jax.eval_shape(jax.random.key, 0), epsilon
 
@@ -406,16 +406,25 @@ class Trainer:
         """A fresh state of every seed."""
         seeds = self.run.seed + np.arange(self.run.seeds, dtype=np.int32)
         # not compiled together: compiling the draws of parameters takes longer than drawing them
-        learners = [self.algorithm.init(_key(jnp.asarray(seed), _NETWORKS)) for seed in seeds]
+        learners = [self._init_learner(_key(jnp.asarray(seed), _NETWORKS)) for seed in seeds]
         stacked = jax.tree.map(lambda *xs: np.stack(xs), *learners)
-        return self._jit(self._over_seeds(self._start))((stacked, seeds))
+        return self._compiled_start((stacked, seeds))
+
+    @shared_property
+    def _init_learner(self) -> Callable[[PRNGKeyArray], LearnerState]:
+        """The same for all trainers with these programs, for it keeps what it has compiled."""
+        return self.algorithm.init
+
+    @shared_property
+    def _compiled_start(self) -> Callable[[tuple[LearnerState, np.ndarray]], TrainState]:
+        return self._jit(self._over_seeds(self._start))
 
     @property
     def state_shapes(self) -> TrainState:
         """What `init` returns, as shapes; nothing is computed."""
         k = self.run.seeds
         return jax.tree.map(
-            lambda s: s.update(shape=(k, *s.shape), sharding=self.sharding), self._seed_shapes
+            lambda s: s.update(shape=(k, *s.shape), sharding=self.sharding), self.seed_shapes
         )
 
     @shared_property
