@@ -37,7 +37,7 @@ jax.config.update("jax_num_cpu_devices", 2)
 
 # Every compiled program maps some memory of its own, and Linux lets a process have 65,530 maps: a
 # worker that has compiled a few thousand programs crashes in the middle of the next one.
-MAX_MAPS = 30_000
+MAX_MAPS = 45_000
 # What they take besides, so that several workers fit into memory.
 MAX_RESIDENT = 4 * 2**30  # bytes
 
