@@ -84,12 +84,11 @@ def orthogonal(key: PRNGKeyArray, net: PyTree, gain: float = 2**0.5) -> PyTree:
 
 def fan_in_uniform(key: PRNGKeyArray, shape: tuple[int, ...], fan_in: int) -> Float[Array, "..."]:
     """U(±1/√fan_in), PyTorch's default for dense and recurrent layers, biases included."""
-    bound = fan_in**-0.5
-    if isinstance(key, Tracer):
-        return jax.random.uniform(key, shape, jnp.float32, -bound, bound)
     size = math.prod(shape)
-    drawn = _uniform(key, bound, max(2 ** (size - 1).bit_length(), _MIN_DRAWN))
-    return jnp.asarray(np.asarray(drawn)[:size].reshape(shape))
+    drawn = _uniform(key, fan_in**-0.5, max(2 ** (size - 1).bit_length(), _MIN_DRAWN))
+    if isinstance(drawn, Tracer):
+        return drawn[:size].reshape(shape)
+    return jax.device_put(np.asarray(drawn)[:size].reshape(shape))  # compiles nothing
 
 
 _MIN_DRAWN = 1024
