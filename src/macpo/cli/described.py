@@ -63,9 +63,10 @@ def _tree(module: str) -> ast.Module:
 def _config(module: str) -> ast.ClassDef | None:
     """The dataclass that a module calls `Config`, there or where it imports it from."""
     tree, name = _tree(module), "Config"
-    for node in tree.body:
+    for node in ast.walk(tree):  # a package of lazy names imports them for type checkers alone
         if isinstance(node, ast.ImportFrom) and "Config" in (alias.name for alias in node.names):
             return None if node.module is None else _config(node.module)
+    for node in tree.body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name):
             is_alias = "Config" in (getattr(target, "id", None) for target in node.targets)
             name = node.value.id if is_alias else name
