@@ -16,7 +16,7 @@ WORKERS := $(shell echo $$(( $$($(PYTHON) -c 'import os; print(os.cpu_count())')
 test: lint pytest
 
 pytest: $(VENV)/installed-dev
-	@echo "all tests: about half an hour on two cores, less once programs are compiled; make test-fast runs the quick parts"
+	@echo "all tests: 20 to 30 minutes on two cores, less once programs are compiled; make test-fast runs the quick parts"
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # Without the rooms whose tests compile much or start processes; `make test` has them all.

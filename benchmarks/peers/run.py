@@ -144,10 +144,11 @@ def _seconds_of(other: Contender, lengths: list[int]) -> float:
 
 
 def battles(other: Contender, flags: Flags) -> list[Result]:
-    """`macpo bench battles` in the contender's environment."""
+    """`macpo bench battles battle-rollout` in the contender's environment."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "battles.json"
-        bench = [other.python, *shlex.split("-m macpo bench battles --maps"), *flags.maps]
+        bench = shlex.split("-m macpo bench battles battle-rollout --maps")
+        bench = [other.python, *bench, *flags.maps]
         sizes = ["--rounds", str(flags.rounds), *["--trial"] * flags.trial]
         _run([*bench, *sizes, "--json", str(file)])
         rows: list[dict[str, Any]] = json.loads(file.read_text())["results"]

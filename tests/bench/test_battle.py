@@ -26,7 +26,7 @@ def rates(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def results(monkeypatch: pytest.MonkeyPatch, smax: Any) -> list[Result]:
     """But for the time to compile."""
-    monkeypatch.setattr(battle, "_smax", lambda name: smax)
+    monkeypatch.setattr(battle, "smax_of", lambda name: smax)
     first, *others = battle.battles(Flags())
     assert first.name == "smac-jax 3m, compiling" and first.value > 0
     return others
@@ -82,10 +82,10 @@ def test_without_jaxmarl_or_a_scenario_there_is_no_smax(monkeypatch: pytest.Monk
         raise KeyError(name)
 
     monkeypatch.setattr(battle.importlib, "import_module", importing(None))
-    assert battle._smax("3m") is None
+    assert battle.smax_of("3m") is None
     smax = SimpleNamespace(map_name_to_scenario=unknown)
     monkeypatch.setattr(battle.importlib, "import_module", importing(smax))
-    assert battle._smax("MMM2") is None
+    assert battle.smax_of("MMM2") is None
 
 
 class Standing(NamedTuple):
@@ -114,6 +114,6 @@ def test_smax_plays_available_actions_for_so_many_steps() -> None:
 @pytest.mark.usefixtures("rates")
 def test_maps_that_are_named_are_the_only_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(battle, "KINDS", ("zerg",))
-    monkeypatch.setattr(battle, "_smax", lambda name: None)
+    monkeypatch.setattr(battle, "smax_of", lambda name: None)
     found = battle.battles(Flags(maps=("2s3z",)))
     assert {r.name.split(",")[0] for r in found} == {"smac-jax 2s3z"}

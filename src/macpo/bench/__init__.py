@@ -20,6 +20,7 @@ from rich.text import Text
 from macpo.bench.algorithms import algorithms
 from macpo.bench.answers import report, sweep
 from macpo.bench.battle import battles
+from macpo.bench.battle_rollout import battle_rollouts
 from macpo.bench.environment import environment, rollout
 from macpo.bench.host import host
 from macpo.bench.iteration import sampling, seeds
@@ -36,6 +37,7 @@ Section: TypeAlias = Literal[
     "env",
     "battles",
     "rollout",
+    "battle-rollout",
     "host",
     "update",
     "seeds",
@@ -53,6 +55,7 @@ SECTIONS: Mapping[Section, Callable[[Flags], list[Result]]] = {
     "env": environment,
     "battles": battles,
     "rollout": rollout,
+    "battle-rollout": battle_rollouts,
     "host": host,
     "update": update,
     "seeds": seeds,

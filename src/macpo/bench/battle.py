@@ -36,7 +36,7 @@ def battles(flags: Flags) -> list[Result]:
         seconds = time.perf_counter() - start
         game = f"{env.spec.name} {name}"
         results.append(Result(f"{game}, compiling", seconds, "s"))
-        smax = _smax(name)
+        smax = smax_of(name)
         for n in PARALLEL:
             ours, title = _rate(random_play, env, n, flags), f"{game}, {n} parallel"
             if smax is None:
@@ -55,7 +55,7 @@ def _rate(play: Callable[..., PyTree], env: PyTree, n: int, flags: Flags) -> flo
     return n * steps / seconds_of(lambda i: run(jax.random.key(i)), flags.rounds)
 
 
-def _smax(name: str) -> Any:
+def smax_of(name: str) -> Any:
     """JaxMARL's environment of that name; None if there is none."""
     try:
         smax: Any = importlib.import_module("jaxmarl.environments.smax")
