@@ -128,6 +128,12 @@ def test_bounds_hold_for_flags_that_no_file_could_hold():
         out: Path | None = None
         films: PositiveInt = 1
 
+    @dataclass(frozen=True)
+    class Within:
+        flags: Flags
+
     check_bounds(Flags(Path("report"), 2))
+    with pytest.raises(UsageError, match=r"flags\.films must be at least 1, not 0"):
+        check_bounds(Within(Flags(films=0)))
     with pytest.raises(UsageError, match="films must be at least 1, not 0"):
         check_bounds(Flags(Path("report"), 0))

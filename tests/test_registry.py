@@ -1,6 +1,7 @@
 """Plug-ins are found by their place, or by an entry point of another distribution."""
 
 import ast
+import importlib
 import importlib.metadata
 import inspect
 import itertools
@@ -193,6 +194,25 @@ def test_an_installed_plug_in_that_cannot_be_imported_is_named() -> None:
         UsageError, match=r"the installed weighting 'gone' \(nowhere_at_all:Config\)"
     ):
         registry.discover("weighting")
+
+
+@pytest.mark.usefixtures("broken_entry_point")
+def test_a_plug_in_is_had_beside_one_that_cannot_be_imported() -> None:
+    assert registry.config_class("weighting", "per") is weighting.PER
+
+
+def test_a_plug_in_whose_import_fails_is_not_taken_for_unknown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(name: str) -> None:
+        raise AttributeError("jax has no attribute of that name")
+
+    package = importlib.import_module("macpo.envs.smac_jax")
+    monkeypatch.setattr(package, "__getattr__", fail)
+    registry.forget()
+    with pytest.raises(AttributeError, match="of that name"):
+        registry.config_class("envs", "smac-jax")
+    registry.forget()
 
 
 @pytest.mark.usefixtures("entry_point")

@@ -127,10 +127,11 @@ def checked(value: Any, hint: Any, name: str) -> Any:
     return number
 
 
-def check_bounds(flags: Any) -> None:
-    """UsageError if a number in the dataclass is beyond the `Bounds` of its field.
+def check_bounds(flags: Any, where: str = "") -> None:
+    """UsageError if a number in the dataclass, or in one within it, is beyond its field's `Bounds`.
 
-    `check_fields` for what no file holds, such as paths: values are left as they are.
+    Like `check_fields`, for flags of which some are no plain data, such as paths: values stay as
+    they are. `where` goes before the names of fields in messages.
 
     Example:
         >>> from dataclasses import dataclass
@@ -146,8 +147,10 @@ def check_bounds(flags: Any) -> None:
     """
     hints = field_hints(type(flags))
     for field in dataclasses.fields(flags):
-        value = getattr(flags, field.name)
-        _require_within(bounds_of(hints[field.name]), value, value, field.name)
+        value, name = getattr(flags, field.name), f"{where}{field.name}"
+        _require_within(bounds_of(hints[field.name]), value, value, name)
+        if dataclasses.is_dataclass(value):
+            check_bounds(value, f"{name}.")
 
 
 def _require_within(bounds: Bounds | None, number: Any, given: Any, name: str) -> None:

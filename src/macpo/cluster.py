@@ -7,7 +7,7 @@ import warnings
 
 import ray
 
-from macpo.errors import UsageError, shortened, shown
+from macpo.errors import UsageError, shown
 
 PATIENCE = 10.0
 """Seconds until a cluster must answer."""
@@ -30,13 +30,14 @@ def connect() -> bool:
             warnings.filterwarnings("ignore", message=r"os\.fork\(\)", category=RuntimeWarning)
             ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
     except Exception as error:  # where its processes do not start, Ray has no class of its own
+        reason = str(error).strip().partition("\n")[0].partition(". ")[0].rstrip(".")
         if not address:
             raise UsageError(
-                f"cannot start a Ray cluster on this machine: {shortened(str(error))} Try again "
-                "when it is less busy, or set RAY_ADDRESS to a cluster's head, HOST:PORT."
+                f"cannot start a Ray cluster on this machine: {reason or repr(error)}; where it is "
+                "busy, try again, or set RAY_ADDRESS to the head of a cluster, HOST:PORT."
             ) from error
         raise UsageError(
-            f"cannot reach a Ray cluster at {shown(address)}: {error}; set RAY_ADDRESS to that of "
-            "its head, HOST:PORT, or unset it for a cluster on this machine."
+            f"cannot reach a Ray cluster at {shown(address)}: {reason or repr(error)}; set "
+            "RAY_ADDRESS to that of its head, HOST:PORT, or unset it for a cluster on this machine."
         ) from error
     return True

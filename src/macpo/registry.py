@@ -55,7 +55,9 @@ def _found(kind: Kind, name: str) -> type[Any] | None:
     place = _places(kind).get(name)
     if isinstance(place, importlib.metadata.EntryPoint):
         return _plugin(kind, place.value, _loaded(kind, place))
-    config = None if place is None else getattr(importlib.import_module(place), "Config", None)
+    module = None if place is None else importlib.import_module(place)
+    # where names are lazy, what fails when this one is imported must not pass for its absence
+    config = getattr(module, "Config") if "Config" in dir(module) else None  # noqa: B009
     return config if inspect.isclass(config) and dataclasses.is_dataclass(config) else None
 
 

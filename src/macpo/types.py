@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int, Num
 if TYPE_CHECKING:
     from jaxtyping import Array
 else:
-    Array = Any  # of NumPy in workers, which start sooner without JAX
+    Array = Any  # JAX's would cost a worker, which needs none, a second of its start
 
 PyTree: TypeAlias = Any
 """A nested container of arrays (jax.tree_util)."""

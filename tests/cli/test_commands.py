@@ -388,6 +388,9 @@ def test_list_explains_every_plugin_in_a_line(capsys: pytest.CaptureFixture[str]
 # --- environments of one's own --------------------------------------------------------------------
 
 OWN = """
+from dataclasses import dataclass
+from pathlib import Path
+
 from tests.support.host_environments import HostCounting
 from tests.support.toys import Counting
 
@@ -403,6 +406,14 @@ class Crooked(HostCounting):
 
     def close(self):
         print("closed")
+
+
+@dataclass(frozen=True)
+class Kept:
+    folder: Path = Path("games")
+
+    def make(self):
+        return Counting()
 """
 
 
@@ -425,6 +436,13 @@ def test_a_sound_environment_of_the_current_folder_gets_status_0(
     assert all(line.startswith("ok    ") for line in checks if line not in earned)
     assert [line.split()[0] for line in earned] == ["3", "ends:", "actions,"]
     assert len(checks) > 10 and last == "nothing wrong"
+
+
+def test_an_environment_whose_settings_no_run_could_keep_is_refused(
+    own: str, capsys: pytest.CaptureFixture[str]
+):
+    assert run("check-env", f"{own}:Kept") == 2
+    assert "which a file cannot hold" in capsys.readouterr().err
 
 
 def test_a_broken_environment_gets_status_1_and_is_closed(

@@ -15,7 +15,7 @@ from macpo.errors import UsageError
 from macpo.experiment import Experiment, difference, digest, from_dict, to_dict
 from macpo.interop.adapters.pettingzoo import PettingZoo
 from macpo.interop.adapters.smac_style import SmacStyle
-from macpo.interop.jaxmarl import JaxMarl
+from macpo.interop.jaxmarl_environment import JaxMarl
 
 SOURCE = '''
 """Environments of another project."""

@@ -19,7 +19,14 @@ import tyro.constructors
 
 import macpo
 from macpo import presets, registry
-from macpo.bounds import Fraction, NonNegativeInt, PositiveInt, bounds_of, check_bounds
+from macpo.bounds import (
+    Fraction,
+    NonNegativeInt,
+    PositiveInt,
+    bounds_of,
+    check_bounds,
+    check_fields,
+)
 from macpo.cli import COMMANDS, check_usage
 from macpo.errors import (
     MAX_SHOWN,
@@ -1119,6 +1126,7 @@ def _parse_part(
         "Checked", [(part, _flags_of(default), default), *fields], frozen=True
     )
     parsed: Any = _parse(flags, rest, f"macpo check-{part} {name}", description)
+    check_fields(parsed, "")  # also that a run's files can hold it
     return name, parsed
 
 

@@ -63,7 +63,9 @@ def _tree(module: str) -> ast.Module:
 def _config(module: str) -> ast.ClassDef | None:
     """The dataclass that a module calls `Config`, there or where it imports it from."""
     tree, name = _tree(module), "Config"
-    for node in ast.walk(tree):  # a package of lazy names imports them for type checkers alone
+    # a package of lazy names imports them for type checkers alone
+    choices = [node for node in tree.body if isinstance(node, ast.If)]
+    for node in [*tree.body, *(node for choice in choices for node in choice.body)]:
         if isinstance(node, ast.ImportFrom) and "Config" in (alias.name for alias in node.names):
             return None if node.module is None else _config(node.module)
     for node in tree.body:

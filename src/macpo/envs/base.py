@@ -4,25 +4,26 @@ An environment is a pure object: everything that changes is in the state that `r
 return. Methods are written for one environment; the caller applies `jax.vmap`.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from array_api_compat import array_namespace
+from jaxtyping import Float, Int, Num
 
 from macpo.types import Observation, PyTree, Spec, TimeStep
 
-if TYPE_CHECKING:  # importing this module imports no JAX
-    from jaxtyping import Array, Float, Int, Num, PRNGKeyArray
+if TYPE_CHECKING:
+    from jaxtyping import Array, PRNGKeyArray
 
     from macpo.envs.host import HostEnvironment
+else:
+    Array = PRNGKeyArray = Any  # as in `macpo.types`
 
 
 class EnvConfig(Protocol):
     """The `Config` of an environment module: a frozen dataclass that builds the environment."""
 
-    def make(self) -> Environment | HostEnvironment:
+    def make(self) -> "Environment | HostEnvironment":
         """Build the environment these parameters describe."""
         ...
 

@@ -46,8 +46,8 @@ def planned_bytes(trainer: Trainer) -> PlannedBytes:
 
 
 def _playing_bytes(trainer: Trainer, stored: int) -> int:
-    """Bytes of one seed's rollout: what is recorded, `stored` of an episode, and the environments'
-    states twice."""
+    """Bytes of one seed's rollout: the episodes recorded (`stored` bytes each), and the
+    environments' states twice."""
     env, spec, run = trainer.env, trainer.env.spec, trainer.run
     shapes = jax.eval_shape(
         lambda: (env.reset(jax.random.key(0)), trainer.algorithm.initial_hidden(1))

@@ -109,7 +109,7 @@ def test_every_page_opens_on_a_telephone_without_a_complaint(
 ) -> None:
     browser.resize(390, 844)
     wide: list[str] = []
-    # pages of a kind: one of each will do
+    # pages of a kind, of which one will do; a report takes seconds
     alike = {"src", "weightings", "tables", "claims", "report.html"}
     kinds = {min(alike & {*file.parts}, default=file): file for file in pages}
     for file in kinds.values():

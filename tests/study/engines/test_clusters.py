@@ -85,11 +85,12 @@ def test_a_study_is_finished_although_a_machine_dies_and_equals_the_local_one(
             time.sleep(0.1)
         cluster.remove_node(cluster.dying.pop())
 
-    killer = Thread(target=kill_a_machine)
+    killer = Thread(target=kill_a_machine, daemon=True)
     killer.start()
     result = macpo.sweep(STUDY, tmp_path, "ray", console=QUIET)
     killer.join()
-    assert not cluster.dying and result.finished
+    assert not cluster.dying, "no two runs were under way at once"
+    assert result.finished
     assert metrics(directory) == by_hand
     sessions = [len(read_sessions(directory.run(run).sessions)) for run in STUDY.runs()]
     assert max(sessions) > 1  # what the machine had begun went on from its checkpoint

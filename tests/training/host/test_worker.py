@@ -247,15 +247,15 @@ def test_a_step_that_returns_nothing_is_refused(served: Any) -> None:
 )
 def test_an_environment_in_plain_python_is_played_without_jax(name: str) -> None:
     done = run_without_jax(f"""
-from macpo.training.host.worker import made
-print(made({{"name": {name!r}}}).reset(0).reward)
+from macpo.training.host.worker import make_env
+print(make_env({{"name": {name!r}}}).reset(0).reward)
 """)
     assert done.stdout == "0.0\n", done.stderr
 
 
 def test_the_game_itself_is_played_without_jax() -> None:
     done = run_without_jax("""
-from macpo.training.host.worker import made
-print(made({"name": "smac", "map": "3m"}).spec.n_agents)
+from macpo.training.host.worker import make_env
+print(make_env({"name": "smac", "map": "3m"}).spec.n_agents)
 """)
     assert done.stdout == "3\n", done.stderr

@@ -2,7 +2,7 @@
 
 All that depends on the map alone is a small table, made once in NumPy: how far the free ground
 reaches from each cell along its row and its column, and for each pair of cells the corner by which
-the shortest way between them begins. In a battle, units look up their cells.
+the shortest way between them begins. In a battle, units look up their cells (`smac_jax.pathing`).
 """
 
 import functools

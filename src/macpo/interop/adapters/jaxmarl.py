@@ -25,7 +25,7 @@ from macpo.interop.adapters.common import Untyped
 from macpo.interop.factory import FactoryConfig
 
 if TYPE_CHECKING:
-    from macpo.interop.jaxmarl import JaxMarl
+    from macpo.interop.jaxmarl_environment import JaxMarl
 
 TITLE = "a JaxMARL environment"
 NEEDS = ("agents", "reset", "step_env", "observation_space", "action_space")
@@ -33,6 +33,6 @@ NEEDS = ("agents", "reset", "step_env", "observation_space", "action_space")
 
 def adapt(made: Untyped, config: FactoryConfig) -> JaxMarl:
     """Adapt an environment that has all attributes in `NEEDS`."""
-    from macpo.interop.jaxmarl import JaxMarl  # the only adapter that imports JAX
+    from macpo.interop.jaxmarl_environment import JaxMarl  # the only adapter that imports JAX
 
     return JaxMarl(made, config)

@@ -62,7 +62,7 @@ def main() -> None:
     link = Connection(channel)
     env: HostEnvironment | None = None
     try:
-        env = made(json.loads(link.recv_bytes()))
+        env = make_env(json.loads(link.recv_bytes()))
         assert env is not None
         link.send_bytes(SPEC + to_json(dataclasses.asdict(env.spec)))
         _serve(link, slot_in(memory, env.spec), env)
@@ -79,8 +79,9 @@ def main() -> None:
             env.close()
 
 
-def made(section: Settings) -> Any:  # a `HostEnvironment`, which the main process has checked
-    """The environment of an experiment's section `env`."""
+def make_env(section: Settings) -> Any:
+    """The environment of an experiment's section `env`; a `HostEnvironment`, which the main process
+    has checked."""
     values = {key: value for key, value in section.items() if key != "name"}
     return build(registry.config_class("envs", section["name"]), values, "env").make()
 

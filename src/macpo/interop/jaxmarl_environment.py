@@ -1,4 +1,4 @@
-"""A JaxMARL environment behind the contract of environments here."""
+"""A JaxMARL environment as an `Environment` of macpo."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, cast
