@@ -36,9 +36,9 @@ def test_next_to_jaxmarl_as_many_env_steps_are_played_in_each_battle(
     title = "rollout of smac-jax 3m with policy"
     assert found == [
         (f"{title}, 2 parallel", 200, pytest.approx(200 / 60)),
-        ("JaxMARL's, 2 parallel", 60, None),
+        ("JaxMARL's of SMAX 3m, 2 parallel", 60, None),
         (f"{title}, 8 parallel", 800, pytest.approx(800 / 240)),
-        ("JaxMARL's, 8 parallel", 240, None),
+        ("JaxMARL's of SMAX 3m, 8 parallel", 240, None),
     ]
 
 

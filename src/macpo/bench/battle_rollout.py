@@ -45,7 +45,7 @@ def battle_rollouts(flags: Flags) -> list[Result]:
             run = jax.jit(partial(_jaxmarl_rollout, other(n), n=n, steps=steps))
             theirs = n * steps / seconds_of(lambda i, run=run: run(jax.random.key(i)), flags.rounds)
             results.append(Result(title, ours, "env steps/s", ours / theirs, "JaxMARL"))
-            results.append(Result(f"JaxMARL's, {n} parallel", theirs, "env steps/s"))
+            results.append(Result(f"JaxMARL's of SMAX {name}, {n} parallel", theirs, "env steps/s"))
     return results
 
 
