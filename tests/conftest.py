@@ -5,6 +5,7 @@ import ctypes
 import gc
 import os
 import shutil
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,3 +88,12 @@ def compiled_as_for_users(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     programs.forget()
     yield
     programs.forget()
+
+
+@pytest.fixture
+def python_handles_sigint() -> Iterator[None]:
+    """Whoever started the tests may have had the signal ignored, as a shell's `&` does; so would
+    the processes that a test starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

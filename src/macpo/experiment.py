@@ -267,8 +267,7 @@ def part_from_dict(part: str, data: Settings, *, trust: bool = False) -> Any:
     """One of `PARTS`, from its section in what `to_dict` gives; `trust` as in `from_dict`."""
     if not trust:
         _refuse_imports({part: data})
-    values = {key: value for key, value in data.items() if key != "name"}
-    return build(registry.config_class(PARTS[part], _name_in(part, data)), values, part)
+    return registry.config_of_section(PARTS[part], {**data, "name": _name_in(part, data)}, part)
 
 
 def identity(experiment: Experiment) -> dict[str, Any]:

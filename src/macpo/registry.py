@@ -20,6 +20,7 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from macpo.errors import UsageError, describe_exception, nearest, require, shortened, shown
+from macpo.field_types import Settings, build
 
 Kind: TypeAlias = Literal["envs", "algorithms", "weighting"]
 NOUN: Mapping[Kind, str] = {
@@ -89,6 +90,15 @@ def config_class(kind: Kind, name: str) -> type[Any]:
         f"unknown {NOUN[kind]} {shown(name)}; {nearest(canonical(name), plugins)} "
         f"Known: {', '.join(plugins)}."
     )
+
+
+def config_of_section(kind: Kind, section: Settings, where: str) -> Any:
+    """The configuration that a section of an experiment describes, by its name and its values.
+
+    What the name says is imported. Raises UsageError; `where` it belongs is for messages.
+    """
+    values = {key: value for key, value in section.items() if key != "name"}
+    return build(config_class(kind, section["name"]), values, where)
 
 
 def is_import_path(name: str) -> bool:

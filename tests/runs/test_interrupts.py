@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,6 @@ def test_signals_are_noted_instead_of_acted_on():
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGINT)
         assert received == [signal.SIGTERM, signal.SIGINT]
-
-
-@pytest.fixture
-def python_handles_sigint() -> Iterator[None]:
-    """Whoever started the tests may have had the signal ignored, as a shell's `&` does."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("python_handles_sigint")

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from macpo.algorithms import QMIX
-from macpo.bench.battle import smax_of
+from macpo.bench.battle import PARALLEL, smax_of
 from macpo.bench.measure import Flags, Result, seconds_of
 from macpo.envs import SMACJax
 from macpo.experiment import Experiment
@@ -20,7 +20,6 @@ from macpo.nets.agent import agents_step, initial_hidden, make_agent
 from macpo.training.trainer import Trainer, make_trainer
 from macpo.types import PyTree, Spec
 
-PARALLEL = (8, 64, 512)
 MAPS = ("3s_vs_5z", "5m_vs_6m")
 EPSILON = 0.1
 

@@ -1,6 +1,5 @@
 """Studies on a cluster: Ray with machines that die, SLURM as submitit plays it on this machine."""
 
-import signal
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -134,15 +133,7 @@ def test_a_job_that_slurm_ends_is_queued_again_as_it_is(tmp_path: Path):
     engine.close()
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Programs end at SIGINT, even if the tests do not: in the background of a shell."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("interruptible")
+@pytest.mark.usefixtures("python_handles_sigint")
 def test_a_study_that_is_stopped_leaves_no_job_in_the_queue(tmp_path: Path):
     engine, job = one_job("local", tmp_path)
     engine.stop()

@@ -28,7 +28,7 @@ from macpo.envs.host import (
     reported,
 )
 from macpo.errors import UsageError, require, shortened
-from macpo.field_types import Settings, build
+from macpo.field_types import Settings
 from macpo.machine import signal_at_end_of_parent
 from macpo.training.host.slot import (
     FAULT,
@@ -82,8 +82,7 @@ def main() -> None:
 def make_env(section: Settings) -> Any:
     """The environment of an experiment's section `env`; a `HostEnvironment`, which the main process
     has checked."""
-    values = {key: value for key, value in section.items() if key != "name"}
-    return build(registry.config_class("envs", section["name"]), values, "env").make()
+    return registry.config_of_section("envs", section, "env").make()
 
 
 def _end_with(lifeline: int) -> None:
