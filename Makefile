@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 STEPS ?= 300000
 INSTALL = $(BIN)/python -m pip install --quiet
+# Containers often set it, and then each of the processes that tests start reads JAX's sources anew: 3 s.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: train test pytest test-fast test-newest torture lint foreign bench docs dist smoke tag-fits clean same-python
 

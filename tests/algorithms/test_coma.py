@@ -38,7 +38,8 @@ def learner(**options: Any) -> Any:
 def batch() -> Episodes:
     """The first episode was cut off where each agent has one action left; the others ended."""
     episodes = scribble(CANVAS, LENGTH, [False, True, True])
-    avail = episodes.encoded_state.avail_actions.at[0, 6].set(jnp.array([[False, True, False]] * N))
+    avail = np.array(episodes.encoded_state.avail_actions)
+    avail[0, 6] = [False, True, False]
     return episodes._replace(encoded_state=episodes.encoded_state._replace(avail_actions=avail))
 
 
@@ -86,7 +87,7 @@ def of_taken(q: Any) -> Any:
 def by_the_paper(in_policy: bool) -> dict[str, Any]:
     state, epsilon = started(), EPSILON if in_policy else 0.0
     actor, critic, _ = state.params
-    x, actions = critic_inputs(BATCH), BATCH.actions.astype(jnp.int32)
+    x, actions = critic_inputs(BATCH), BATCH.actions.astype(np.int32)
 
     # SARSA(λ) of the target network
     target = plain.lambda_return(
@@ -144,7 +145,7 @@ def by_the_paper(in_policy: bool) -> dict[str, Any]:
 @functools.cache
 def updated(in_policy: bool) -> tuple[LearnerState, Any, Any]:
     update = jax.jit(learner(epsilon_in_policy=in_policy).update)
-    return update(started(), Batch(BATCH, jnp.ones(3), epsilon=EPSILON), KEY)
+    return update(started(), Batch(BATCH, np.ones(3), epsilon=EPSILON), KEY)
 
 
 IN_POLICY = pytest.mark.parametrize("in_policy", [False, True], ids=["on top", "in the policy"])
@@ -174,12 +175,13 @@ def test_td_errors_are_those_of_the_actions_taken_and_zero_on_padding() -> None:
 
 
 def test_where_an_episode_was_cut_off_it_goes_on_with_actions_drawn_from_the_policy() -> None:
-    avail = BATCH.encoded_state.avail_actions.at[0, 6].set(True)
+    avail = BATCH.encoded_state.avail_actions.copy()
+    avail[0, 6] = True
     episodes = BATCH._replace(encoded_state=BATCH.encoded_state._replace(avail_actions=avail))
     update = jax.jit(learner(td_lambda=0.0).update)
 
     def target_mean(seed: int) -> float:
-        out = update(started(), Batch(episodes, jnp.ones(3)), jax.random.key(seed))
+        out = update(started(), Batch(episodes, np.ones(3)), jax.random.key(seed))
         return float(out[1]["target_mean"])
 
     assert len({round(target_mean(seed), 5) for seed in range(12)}) > 3
@@ -187,15 +189,15 @@ def test_where_an_episode_was_cut_off_it_goes_on_with_actions_drawn_from_the_pol
 
 # --- what the critic sees -------------------------------------------------------------------------
 
-SEEN = Observation(*(x[:, 2] for x in BATCH.encoded_state))
-ACTIONS, LAST = jnp.array([[0, 1], [2, 2], [1, 0]]), jnp.array([[1, 1], [0, 2], [-1, -1]])
+SEEN = Observation(*(np.asarray(x)[:, 2] for x in BATCH.encoded_state))
+ACTIONS, LAST = np.array([[0, 1], [2, 2], [1, 0]]), np.array([[1, 1], [0, 2], [-1, -1]])
 critic_function = jax.jit(_critic_function)
 
 
 def test_an_agents_own_action_changes_nothing_in_the_values_of_its_actions() -> None:
     _, q = critic_function(started().params.critic, SEEN, ACTIONS, LAST)
     _, other = critic_function(
-        started().params.critic, SEEN, (ACTIONS + jnp.array([1, 0])) % A, LAST
+        started().params.critic, SEEN, (ACTIONS + np.array([1, 0])) % A, LAST
     )
     np.testing.assert_array_equal(other[:, 0], q[:, 0])
     assert (np.abs(other[:, 1] - q[:, 1]).max(-1) > 1e-4).all()
@@ -211,6 +213,7 @@ def test_the_value_taken_is_that_of_the_agents_own_action() -> None:
 @pytest.mark.parametrize("agent", [0, 1])
 def test_the_last_actions_of_all_agents_are_seen(agent: int) -> None:
     _, q = critic_function(started().params.critic, SEEN, ACTIONS, LAST)
-    last = LAST.at[:, agent].set((LAST[:, agent] + 1) % A)
+    last = LAST.copy()
+    last[:, agent] = (LAST[:, agent] + 1) % A
     _, other = critic_function(started().params.critic, SEEN, ACTIONS, last)
     assert (np.abs(other - q).max(-1) > 1e-4).all()

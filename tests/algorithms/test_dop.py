@@ -54,7 +54,7 @@ def update(weighting: Any = None) -> Any:
 
 
 def updated(old: Episodes = OLD, new: Episodes = NEW, weighting: Any = None, **more: Any) -> Any:
-    batch = Batch(old, jnp.ones(3), new, epsilon=EPSILON)._replace(**more)
+    batch = Batch(old, np.ones(3), new, epsilon=EPSILON)._replace(**more)
     return jax.device_get(update(weighting)(started(), batch, KEY))
 
 
@@ -111,7 +111,7 @@ def both(of_old: np.ndarray, of_new: np.ndarray) -> np.ndarray:
 @functools.cache
 def by_the_paper() -> dict[str, Any]:
     episodes = jax.tree.map(lambda *x: jnp.concatenate(x), OLD, NEW)
-    target = jnp.asarray(both(tree_backup(OLD), sarsa(NEW)), jnp.float32)
+    target = np.asarray(both(tree_backup(OLD), sarsa(NEW)), np.float32)
     actor, critic, _ = started().params
     encoded_state, length = episodes.encoded_state, np.asarray(episodes.length)
 
@@ -179,13 +179,13 @@ def test_old_episodes_leave_the_policies_alone_but_for_what_the_critic_learns() 
     update = jax.jit(config.make(Canvas(CANVAS), Uniform()).update)
     other = scribble(CANVAS, [6, 5, 1], [False, True, False], seed=2)
     actors = [
-        update(started(), Batch(old, jnp.ones(3), NEW), KEY)[0].params.actor for old in (OLD, other)
+        update(started(), Batch(old, np.ones(3), NEW), KEY)[0].params.actor for old in (OLD, other)
     ]
     plain.assert_close(*actors, rtol=1e-3)
 
 
 def test_an_importance_of_zero_takes_an_old_episode_out_of_the_critics_loss() -> None:
-    importance = jnp.array([1.0, 0.0, 1.0])
+    importance = np.array([1.0, 0.0, 1.0])
     changed = OLD._replace(reward=OLD.reward.at[1].multiply(5.0))
     one, other = (updated(x, importance=importance)[0].params for x in (OLD, changed))
     jax.tree.map(np.testing.assert_array_equal, one, other)

@@ -23,9 +23,10 @@ STEPS = 45_000
 
 def one_action_each(episodes: Episodes) -> Episodes:
     """Every agent has only one action in every state, so that nothing is drawn."""
-    only = jnp.zeros_like(episodes.encoded_state.avail_actions).at[..., 1].set(True)
+    only = np.zeros_like(episodes.encoded_state.avail_actions)
+    only[..., 1] = True
     encoded_state = episodes.encoded_state._replace(avail_actions=only)
-    return episodes._replace(encoded_state=encoded_state, actions=jnp.ones_like(episodes.actions))
+    return episodes._replace(encoded_state=encoded_state, actions=np.ones_like(episodes.actions))
 
 
 FREE = scribble(CANVAS, LENGTH, [False, True, False])
@@ -55,7 +56,7 @@ def update(entropy_in_return: bool) -> Any:
 def updated(
     episodes: Episodes = BATCH, entropy_in_return: bool = True, importance: Any = (1.0, 1.0, 1.0)
 ) -> Any:
-    batch = Batch(episodes, jnp.array(importance), env_steps=STEPS, epsilon=EPSILON)
+    batch = Batch(episodes, np.array(importance), env_steps=STEPS, epsilon=EPSILON)
     return jax.device_get(update(entropy_in_return)(started(), batch, KEY))
 
 
@@ -63,22 +64,22 @@ def updated(
 
 
 def test_soft_values_and_their_duel_give_the_numbers_of_a_hand_computation() -> None:
-    q = jnp.array([[1.0, 0.0, -1.0], [0.2, 0.4, 0.0]])
-    soft = soft_value(q, jnp.ones((2, 3), bool), jnp.array(0.5))
+    q = np.array([[1.0, 0.0, -1.0], [0.2, 0.4, 0.0]])
+    soft = soft_value(q, np.ones((2, 3), bool), np.array(0.5))
     np.testing.assert_allclose(soft, [1.0714658, 0.7756253], rtol=1e-6)
-    chosen = jnp.array([q[0, 1], q[1, 2]])
-    q_tot = duel(chosen, soft, jnp.array([0.6, 1.4])) + 0.3
+    chosen = np.array([q[0, 1], q[1, 2]])
+    q_tot = duel(chosen, soft, np.array([0.6, 1.4])) + 0.3
     np.testing.assert_allclose(q_tot, 0.4183362, rtol=1e-6)
 
 
 def test_unavailable_actions_have_no_part_in_soft_values() -> None:
-    q, avail = jnp.array([1.0, 99.0]), jnp.array([True, False])
-    np.testing.assert_allclose(soft_value(q, avail, jnp.array(0.5)), 1.0)
+    q, avail = np.array([1.0, 99.0]), np.array([True, False])
+    np.testing.assert_allclose(soft_value(q, avail, np.array(0.5)), 1.0)
 
 
 def test_a_soft_value_exceeds_the_best_action_by_at_most_the_entropy_of_a_uniform_policy() -> None:
     q = jax.random.normal(KEY, (50, 4))
-    above = soft_value(q, jnp.ones((50, 4), bool), jnp.array(0.5)) - q.max(-1)
+    above = soft_value(q, np.ones((50, 4), bool), np.array(0.5)) - q.max(-1)
     assert (np.asarray(above) >= 0).all()
     assert (np.asarray(above) <= 0.5 * np.log(4) + 1e-6).all()
 
@@ -103,9 +104,9 @@ def test_a_twin_of_predator_prey_has_9926_parameters_and_its_mixer_31669() -> No
 def q_tot(critic: Critic, episodes: Episodes) -> np.ndarray:
     """Σ Q_i(1) + V(s): with one action the soft value is that action's, and the duel is plain."""
     encoded_state = episodes.encoded_state
-    return np.asarray(
-        critic.all_actions(encoded_state.obs)[..., 1].sum(-1)
-        + critic.value(encoded_state.state)[..., 0]
+    return (
+        np.asarray(critic.all_actions(encoded_state.obs))[..., 1].sum(-1)
+        + np.asarray(critic.value(encoded_state.state))[..., 0]
     )
 
 
@@ -139,8 +140,8 @@ def test_policies_minimise_temperature_times_log_pi_less_the_smaller_twin() -> N
 @pytest.mark.parametrize("inside", [True, False], ids=["inside the return", "as released"])
 def test_entropy_raises_the_targets_of_policies_with_a_choice(inside: bool) -> None:
     """Inside: after an end there is none, so a last step's target is its reward."""
-    rewardless = FREE._replace(reward=jnp.zeros_like(FREE.reward), length=jnp.array([6, 1, 1]))
-    rewardless = rewardless._replace(terminated=jnp.array([True, True, True]))
+    rewardless = FREE._replace(reward=np.zeros_like(FREE.reward), length=np.array([6, 1, 1]))
+    rewardless = rewardless._replace(terminated=np.array([True, True, True]))
     alone = jax.tree.map(lambda x: x[1:2].repeat(3, 0), rewardless)
     target = updated(alone, inside)[1]["target_mean"]
     assert target == 0 if inside else target > 0

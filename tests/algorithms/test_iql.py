@@ -3,7 +3,6 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -24,13 +23,13 @@ MASK = np.arange(6) < np.array([6, 3])[:, None]
 
 def test_agents_become_rows_with_their_own_values_and_the_teams():
     joint = JointValues(
-        q_tot=jnp.arange(8.0).reshape(1, 4, 2),  # two agents, four states
-        target_q_tot=jnp.ones((1, 4)),  # of a central critic
+        q_tot=np.arange(8.0).reshape(1, 4, 2),  # two agents, four states
+        target_q_tot=np.ones((1, 4)),  # of a central critic
         q_of_target_net=None,
         dq_tot_dq=None,
         terms={},
     )
-    pi_taken, is_greedy = jnp.array([[[0.1, 0.9]] * 4]), jnp.ones((1, 4), bool)
+    pi_taken, is_greedy = np.array([[[0.1, 0.9]] * 4]), np.ones((1, 4), bool)
     out = ForwardOutput(joint, None, pi_taken, is_greedy)
     steps = Transitions(*(x[:1] for x in transitions(BATCH)))
     rows, row_steps = agents_as_rows(out, steps)
@@ -48,7 +47,7 @@ def test_every_agent_learns_from_the_teams_reward_and_its_own_next_value():
     @jax.jit
     def run() -> Any:
         out = learner.forward((state.params, state.target_networks), BATCH)
-        batch = Batch(BATCH, jnp.ones(2))
+        batch = Batch(BATCH, np.ones(2))
         return out.joint, learner.loss(state.params, state, batch, KEY)
 
     joint, (_, (metrics, _, td_error_abs)) = run()

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from macpo.algorithms.mappo import Config
+from macpo.algorithms.mappo import CentralValue, Config
 from macpo.conformance.canvas import CANVAS, Canvas, scribble
 from macpo.learners.base import LearnerState
 from macpo.types import Batch
@@ -44,6 +44,9 @@ def started() -> LearnerState:
     return state._replace(params=params)
 
 
+update_moments = jax.jit(CentralValue.update_moments)
+
+
 @functools.cache
 def update(epochs: int) -> Any:
     return jax.jit(learner(epochs=epochs).update)
@@ -51,7 +54,7 @@ def update(epochs: int) -> Any:
 
 @functools.cache
 def updated(epochs: int = EPOCHS) -> tuple[LearnerState, Any, Any]:
-    return update(epochs)(started(), Batch(BATCH, jnp.ones(3)), KEY)
+    return update(epochs)(started(), Batch(BATCH, np.ones(3)), KEY)
 
 
 # --- by the paper ---------------------------------------------------------------------------------
@@ -203,21 +206,21 @@ def test_after_two_batches_the_moments_are_those_of_both_alike() -> None:
     batches = np.float32(rng.normal(size=(2, 3, 6)) * 3 + np.array([5, -1])[:, None, None])
     real = np.arange(6) < np.array(LENGTH)[:, None]
     for returns in batches:
-        critic = critic.update_moments(jnp.where(real, returns, jnp.nan), jnp.asarray(real))
+        critic = update_moments(critic, np.where(real, returns, np.nan), real)
     returns = batches[:, real]
     np.testing.assert_allclose(critic.moments, [returns.mean(), returns.std()], rtol=1e-3)
 
 
 def test_the_value_of_a_second_batch_is_scaled_back_to_units_of_the_reward() -> None:
     state = updated()[0]
-    metrics = update(EPOCHS)(state, Batch(BATCH, jnp.ones(3)), KEY)[1]
+    metrics = update(EPOCHS)(state, Batch(BATCH, np.ones(3)), KEY)[1]
     mean, std = state.params.critic.moments
     value = state.params.critic.net(BATCH.encoded_state.state)[:, :-1, 0] * std + mean
     np.testing.assert_allclose(metrics["value_mean"], plain.mean(value, LENGTH), rtol=1e-4)
 
 
 def test_equal_returns_are_not_divided_by_nothing() -> None:
-    critic = started().params.critic.update_moments(jnp.full((3, 6), 4.0), jnp.ones((3, 6), bool))
+    critic = update_moments(started().params.critic, np.full((3, 6), 4.0), np.ones((3, 6), bool))
     np.testing.assert_allclose(critic.moments, [4, 0.1], rtol=1e-4)
 
 

@@ -4,7 +4,6 @@ import functools
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -45,7 +44,7 @@ def started(mixer: str) -> LearnerState:
 @functools.cache
 def updated(mixer: str, in_policy: bool) -> tuple[LearnerState, Any, Any]:
     learner = config(mixer, epsilon_in_policy=in_policy).make(Canvas(CANVAS), Uniform())
-    batch = Batch(BATCH, jnp.ones(3), epsilon=EPSILON)
+    batch = Batch(BATCH, np.ones(3), epsilon=EPSILON)
     return jax.jit(learner.update)(started(mixer), batch, KEY)
 
 

@@ -1,7 +1,7 @@
 """VDN is the value-based learner with a sum for a mixer."""
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from macpo.algorithms.vdn import Config as Vdn
@@ -16,7 +16,7 @@ KEY = jax.random.key(0)
 def test_the_joint_value_is_the_sum_of_the_utilities_and_its_mixer_learns_nothing():
     mixer = Vdn().make(Canvas(CANVAS), Uniform()).make_mixer(KEY)
     assert jax.tree.leaves(mixer) == []
-    assert mixer(jnp.array([[1.0, 2.0]]), jnp.zeros((1, 5))).tolist() == [3]
+    assert mixer(np.array([[1.0, 2.0]]), np.zeros((1, 5))).tolist() == [3]
 
 
 @pytest.mark.parametrize(("weighting", "central"), [(Uniform(), False), (Macpo(), True)])

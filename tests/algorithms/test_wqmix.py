@@ -1,7 +1,6 @@
 """CW-QMIX and OW-QMIX are QMIX with a weighting, whichever way they are asked for."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -13,7 +12,7 @@ from macpo.weighting.weighting import Weighting
 
 KEY = jax.random.key(0)
 NAMES = ["cwqmix", "owqmix"]
-BATCH = Batch(scribble(CANVAS, [6, 3], [False, True]), jnp.ones(2))
+BATCH = Batch(scribble(CANVAS, [6, 3], [False, True]), np.ones(2))
 SIZES = {
     "rnn_hidden_dim": 8,
     "mixing_embed_dim": 4,

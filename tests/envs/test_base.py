@@ -11,7 +11,7 @@ from macpo.conformance.canvas import CANVAS, Canvas
 from macpo.envs.base import first_step, mean_of_known, tree_bytes
 from macpo.types import Observation
 
-SEEN = Observation(jnp.ones((2, 4)), jnp.arange(5.0), jnp.ones((2, 3), bool))
+SEEN = Observation(np.ones((2, 4)), np.arange(5.0), np.ones((2, 3), bool))
 
 
 def test_by_default_replay_stores_the_observation_itself():

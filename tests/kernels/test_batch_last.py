@@ -19,8 +19,8 @@ class Native:
         return {"total": positions.sum(0), "clock": clock + 1}
 
 
-POSITIONS = jnp.arange(24.0).reshape(2, 4, 3)  # 2 × 4 environments with 3 positions each
-CLOCK = jnp.arange(8).reshape(2, 4)
+POSITIONS = np.arange(24.0).reshape(2, 4, 3)  # 2 × 4 environments with 3 positions each
+CLOCK = np.arange(8).reshape(2, 4)
 
 
 def test_one_environment_is_a_batch_of_one():
@@ -50,7 +50,7 @@ def test_however_deep_the_batch_its_axes_become_one():
 
 
 def test_what_all_environments_share_is_repeated_for_each():
-    out = jax.vmap(env_axis_last(Native()), in_axes=(0, None))(POSITIONS[0], jnp.array(5))
+    out = jax.vmap(env_axis_last(Native()), in_axes=(0, None))(POSITIONS[0], np.array(5))
     np.testing.assert_array_equal(out["total"], [3, 12, 21, 30])
     np.testing.assert_array_equal(out["clock"], [6, 6, 6, 6])
 
@@ -59,3 +59,12 @@ def test_the_batch_may_be_any_axis():
     last = jnp.moveaxis(POSITIONS[0], 0, -1)
     out = jax.vmap(env_axis_last(Native()), in_axes=(-1, 0))(last, CLOCK[0])
     np.testing.assert_array_equal(out["total"], [3, 12, 21, 30])
+
+
+@pytest.mark.parametrize("max_envs", [1, 3, 4, 8, 9])
+def test_a_wide_batch_runs_in_blocks_and_its_rest(max_envs: int):
+    native = Native()
+    out = jax.vmap(jax.vmap(env_axis_last(native, max_envs)))(POSITIONS, CLOCK)
+    assert max(shape[-1] for shape in native.shapes) == min(max_envs, 8)
+    np.testing.assert_array_equal(out["total"], POSITIONS.sum(-1))
+    np.testing.assert_array_equal(out["clock"], CLOCK + 1)

@@ -34,7 +34,7 @@ def test_devices_share_a_batch_where_each_gets_as_many_episodes_and_at_least_eig
 
 
 def test_every_device_gets_every_nth_episode_and_results_come_back_in_order():
-    number = jnp.arange(32)
+    number = np.arange(32)
 
     def fn(constant, x):
         return {"number": x + constant, "device": jnp.full_like(x, jax.lax.axis_index("episodes"))}
@@ -47,10 +47,10 @@ def test_every_device_gets_every_nth_episode_and_results_come_back_in_order():
 @pytest.mark.parametrize(("of_program", "batch_size"), [(8, 24), (16, 24), (16, 17), (32, 8)])
 def test_a_program_stays_on_its_devices_whatever_batches_it_maps_over(of_program, batch_size):
     """DOP learns from its batch and from the newest episodes at once."""
-    number, devices = jnp.arange(batch_size), shard.replicated(of_program)
+    number, devices = np.arange(batch_size), shard.replicated(of_program)
 
     def program(x):
-        return map_over_devices(lambda constant, x: x + constant, jnp.array(100), x)
+        return map_over_devices(lambda constant, x: x + constant, np.array(100), x)
 
     on_them = shard.on_devices_of(of_program, program)
     out = jax.jit(on_them, in_shardings=devices, out_shardings=devices)(number)
@@ -63,7 +63,7 @@ def test_loss_metrics_and_every_gradient_are_those_of_one_device(one_device):
 
     def value_and_gradients():
         compiled = jax.jit(jax.value_and_grad(learner.loss, has_aux=True))
-        batch = Batch(BATCH, jnp.ones(32))
+        batch = Batch(BATCH, np.ones(32))
         return jax.device_get(compiled(state.params, state, batch, jax.random.key(1)))
 
     two = value_and_gradients()

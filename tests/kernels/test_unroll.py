@@ -44,9 +44,9 @@ def with_hidden_by_definition(net, inputs, length):
         h, q = net(x.reshape(-1, O), h)
         return h, jnp.concatenate([q, h], -1).reshape(*x.shape[:-1], A + HIDDEN)
 
-    h = jnp.zeros((inputs[0].shape[1] * N, HIDDEN))
+    h = np.zeros((inputs[0].shape[1] * N, HIDDEN))
     _, q = jax.lax.scan(step, h, inputs)
-    exists = jnp.arange(T + 1)[:, None] <= length
+    exists = np.arange(T + 1)[:, None] <= length
     return jnp.where(exists[..., None, None], q, 0.0)
 
 
@@ -54,7 +54,7 @@ def drawn(batch, seed=0, outputs=A):
     """Inputs of all states, and a cotangent for every output, padding included."""
     rng = np.random.default_rng(seed)
     shapes = ((T + 1, batch, N, O), (T + 1, batch, N), (T + 1, batch, N, outputs))
-    x, shift, cotangent = (jnp.asarray(rng.normal(size=s), jnp.float32) for s in shapes)
+    x, shift, cotangent = (np.asarray(rng.normal(size=s), np.float32) for s in shapes)
     return (x, shift), cotangent
 
 
@@ -112,7 +112,7 @@ def place(request, monkeypatch):
 @pytest.mark.parametrize("batch", [1, 3, 8, 40])
 def test_outputs_and_every_gradient_are_those_of_a_plain_scan(batch, lengths):
     inputs, cotangent = drawn(batch)
-    args = NET, inputs, jnp.array(lengths[batch]), cotangent
+    args = NET, inputs, np.array(lengths[batch]), cotangent
     q, grads = outputs_and_gradients(ours)(*args)
     expected_q, expected_grads = outputs_and_gradients(by_definition)(*args)
     assert_close(q, expected_q)
@@ -123,7 +123,7 @@ def test_outputs_and_every_gradient_are_those_of_a_plain_scan(batch, lengths):
 @pytest.mark.parametrize("batch", [1, 40])
 def test_recurrent_states_and_the_gradients_through_them_are_those_of_a_plain_scan(batch, lengths):
     inputs, cotangent = drawn(batch, outputs=A + HIDDEN)
-    args = NET, inputs, jnp.array(lengths[batch]), cotangent
+    args = NET, inputs, np.array(lengths[batch]), cotangent
     out, grads = outputs_and_gradients(ours_with_hidden)(*args)
     expected, expected_grads = outputs_and_gradients(with_hidden_by_definition)(*args)
     assert_close(out, expected)
@@ -132,14 +132,14 @@ def test_recurrent_states_and_the_gradients_through_them_are_those_of_a_plain_sc
 
 def test_every_output_past_the_end_of_an_episode_is_zero():
     inputs, cotangent = drawn(8)
-    q, _ = outputs_and_gradients(ours)(NET, inputs, jnp.array(RAGGED[8]), cotangent)
+    q, _ = outputs_and_gradients(ours)(NET, inputs, np.array(RAGGED[8]), cotangent)
     past = np.arange(T + 1)[:, None] > np.array(RAGGED[8])
     np.testing.assert_array_equal(np.asarray(q)[past], 0.0)
 
 
 @pytest.mark.parametrize("junk", np.float32([-100, np.inf, np.nan]))
 def test_content_of_padding_changes_neither_outputs_nor_gradients(junk):
-    run, length = outputs_and_gradients(ours), jnp.array(RAGGED[8])
+    run, length = outputs_and_gradients(ours), np.array(RAGGED[8])
     inputs, cotangent = drawn(8)
     exists = np.arange(T + 1)[:, None] <= np.array(RAGGED[8])
 
@@ -154,7 +154,7 @@ def test_content_of_padding_changes_neither_outputs_nor_gradients(junk):
 def test_seeds_of_different_lengths_under_vmap_are_the_same_as_alone():
     run = outputs_and_gradients(ours)
     nets = jax.tree.map(lambda x: np.stack([x, -0.5 * x]), NET)
-    length = jnp.array([[6, 3, 1], [4, 4, 2]])
+    length = np.array([[6, 3, 1], [4, 4, 2]])
     inputs, cotangent = jax.tree.map(lambda *x: np.stack(x), drawn(3), drawn(3, seed=1))
     together = jax.vmap(run)(nets, inputs, length, cotangent)
     for seed in range(2):

@@ -68,8 +68,8 @@ def update(name: str) -> Any:
 
 def updated(name: str, episodes: Episodes = BATCH, sync: bool = False) -> Any:
     """(state, metrics, |δ|)."""
-    batch = Batch(episodes, jnp.ones(len(LENGTH)))
-    return jax.device_get(update(name)(started(name), batch, KEY, jnp.array(sync)))
+    batch = Batch(episodes, np.ones(len(LENGTH)))
+    return jax.device_get(update(name)(started(name), batch, KEY, np.array(sync)))
 
 
 def assert_equal(actual: Any, expected: Any) -> None:
@@ -152,10 +152,10 @@ def acting(name: str, avail: tuple[bool, ...], epsilon: float | None) -> np.ndar
     params = eqx.tree_at(lambda p: p.actor.head, params, head)
     observation = jax.tree.map(lambda x: jnp.repeat(x[:1, 0], N_ENVS, 0), BATCH.encoded_state)
     observation = observation._replace(
-        avail_actions=jnp.broadcast_to(jnp.array(avail), (N_ENVS, 2, 3))
+        avail_actions=jnp.broadcast_to(np.array(avail), (N_ENVS, 2, 3))
     )
     agents = learner(name)
-    hidden, nothing = agents.initial_hidden(N_ENVS), jnp.full((N_ENVS, 2), -1)
+    hidden, nothing = agents.initial_hidden(N_ENVS), np.full((N_ENVS, 2), -1)
     _, actions = jax.jit(agents.act)(params, KEY, hidden, observation, nothing, epsilon)
     return np.bincount(np.ravel(actions), minlength=3) / np.size(actions)
 
@@ -186,7 +186,7 @@ def test_the_last_real_step_of_a_terminated_episode_alone_is_terminal() -> None:
 
 
 def test_entropy_of_a_uniform_policy_over_two_of_three_actions_is_log_two() -> None:
-    log_pi = jnp.array([np.log(0.5), -1e30, np.log(0.5)])
+    log_pi = np.array([np.log(0.5), -1e30, np.log(0.5)])
     np.testing.assert_allclose(entropy(log_pi), np.log(2), rtol=1e-6)
 
 

@@ -31,10 +31,10 @@ def short() -> Episodes:
     zeros = np.zeros((3, 5))
     return Episodes(
         encoded_state=zeros,
-        actions=jnp.arange(1, 25, dtype=jnp.int8).reshape(3, 4, 2),
-        reward=jnp.arange(12.0).reshape(3, 4),
-        length=jnp.array(LENGTH),
-        terminated=jnp.array(TERMINATED),
+        actions=np.arange(1, 25, dtype=np.int8).reshape(3, 4, 2),
+        reward=np.arange(12.0).reshape(3, 4),
+        length=np.array(LENGTH),
+        terminated=np.array(TERMINATED),
     )
 
 
@@ -52,7 +52,7 @@ def test_only_the_last_step_of_an_episode_that_terminated_ends_the_decision_proc
 
 
 def test_every_step_has_the_importance_of_its_episode():
-    importance = transitions(short(), jnp.array([0.5, 1.0, 0.25])).importance
+    importance = transitions(short(), np.array([0.5, 1.0, 0.25])).importance
     np.testing.assert_array_equal(importance, np.repeat([[0.5], [1.0], [0.25]], 4, 1))
 
 
@@ -72,7 +72,7 @@ def test_no_action_is_taken_in_the_final_state_or_in_padding():
 
 
 def test_every_state_follows_the_actions_of_the_state_before_and_the_first_follows_none():
-    actions = jnp.array([[[3, 1], [0, 2]]])
+    actions = np.array([[[3, 1], [0, 2]]])
     assert last_actions(actions).tolist() == [[[-1, -1], [3, 1], [0, 2]]]
 
 
@@ -97,13 +97,13 @@ def test_packed_states_and_actions_come_back_as_they_were(n_episodes: int):
 
 def test_packed_observations_are_decoded_states():
     env = Counting()
-    t = jnp.broadcast_to(jnp.arange(7, dtype=jnp.int8), (2, 7))
+    t = jnp.broadcast_to(np.arange(7, dtype=np.int8), (2, 7))
     episodes = Episodes(
-        encoded_state=(t, jnp.full((2, 7), 6, jnp.int8)),
-        actions=jnp.zeros((2, 6, 2), jnp.int8),
-        reward=jnp.zeros((2, 6)),
-        length=jnp.array([6, 3]),
-        terminated=jnp.array([True, True]),
+        encoded_state=(t, np.full((2, 7), 6, np.int8)),
+        actions=np.zeros((2, 6, 2), np.int8),
+        reward=np.zeros((2, 6)),
+        length=np.array([6, 3]),
+        terminated=np.array([True, True]),
     )
     packed = pack_episodes(env, episodes)
     state = unpack(packed.packing, packed.observation.state)
@@ -113,9 +113,9 @@ def test_packed_observations_are_decoded_states():
 
 def test_decoded_rows_are_numbers_of_single_precision():
     stored = scribble(CANVAS, [6], [True]).encoded_state
-    obs, state = stored.obs[0].astype(jnp.int8), stored.state[0].astype(jnp.int8)
+    obs, state = stored.obs[0].astype(np.int8), stored.state[0].astype(np.int8)
     decoded = decode_rows(Canvas(CANVAS), Observation(obs, state, stored.avail_actions[0]))
-    assert (decoded.obs.dtype, decoded.state.dtype) == (jnp.float32, jnp.float32)
+    assert (decoded.obs.dtype, decoded.state.dtype) == (np.float32, np.float32)
     assert decoded.avail_actions.dtype == bool
 
 
@@ -130,7 +130,7 @@ def test_unrolled_agents_give_what_one_step_after_another_gives():
 
     seen = agent_inputs(CANVAS, episodes.encoded_state.obs, last_actions(episodes.actions))
     for row, length in enumerate([6, 3]):
-        hidden = jnp.zeros((2, 4))
+        hidden = np.zeros((2, 4))
         for t in range(length + 1):
             hidden, expected = agent(seen[row, t], hidden)
             np.testing.assert_allclose(out[row, t], expected, rtol=1e-4, atol=1e-6)

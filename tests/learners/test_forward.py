@@ -4,7 +4,6 @@ import functools
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from macpo.algorithms.vdn import Config as Vdn
@@ -53,7 +52,7 @@ def step_by_step(seed: int) -> np.ndarray:
     agent = networks(seed).agent
     step = jax.jit(lambda x, h: agent(x, h))
     seen = agent_inputs(CANVAS, EPISODES.encoded_state.obs, last_actions(EPISODES.actions))
-    hidden, utilities = jnp.zeros((2, 2, 4)), []
+    hidden, utilities = np.zeros((2, 2, 4)), []
     for t in range(7):
         hidden, q = step(seen[:, t], hidden)
         utilities.append(q)

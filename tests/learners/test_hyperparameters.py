@@ -1,8 +1,9 @@
 """Hyper-parameters that all algorithms share: their bounds, and the optimisers they describe."""
 
+import functools
 from typing import Any
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 import pytest
 
@@ -15,10 +16,11 @@ CLIPPED_NEVER = 0.0
 def steps(config: Hyperparameters, *grads: list[float], lr: float | None = None) -> np.ndarray:
     """Where parameters that start at 0 are after a step along each gradient."""
     optimiser = config.make_optimiser(lr)
-    params = jnp.zeros(len(grads[0]))
+    params = np.zeros(len(grads[0]), np.float32)
     opt_state = optimiser.init(params)
+    step = jax.jit(functools.partial(optimiser_step, optimiser))
     for grad in grads:
-        params, opt_state = optimiser_step(optimiser, jnp.array(grad), opt_state, params)
+        params, opt_state = step(np.array(grad, np.float32), opt_state, params)
     return np.asarray(params)
 
 

@@ -1,23 +1,25 @@
 """Losses: numbers computed by hand, what scales them, and where their gradients go."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from macpo.learners import losses
 from macpo.learners.episodes import Transitions
-from macpo.learners.losses import individual_td_loss, td_errors, weighted_squared_error
 
-NAN = jnp.nan
+NAN = np.nan
+td_errors = jax.jit(losses.td_errors)
+weighted_squared_error = jax.jit(losses.weighted_squared_error, static_argnames="reduction")
+individual_td_loss = jax.jit(losses.individual_td_loss, static_argnames="reduction")
 
 # two episodes: one terminates after three steps, the other is cut off after two
-Q_TOT = jnp.array([[5.0, 3.0, 1.0, 8.0], [2.0, 4.0, 6.0, NAN]])
-TARGET_Q_TOT = jnp.array([[-7.0, 4.0, 6.0, 10.0], [-7.0, 2.0, 10.0, NAN]])
+Q_TOT = np.array([[5.0, 3.0, 1.0, 8.0], [2.0, 4.0, 6.0, NAN]])
+TARGET_Q_TOT = np.array([[-7.0, 4.0, 6.0, 10.0], [-7.0, 2.0, 10.0, NAN]])
 STEPS = Transitions(
-    reward=jnp.array([[1.0, 0.0, 2.0], [3.0, 1.0, NAN]]),
-    terminal=jnp.array([[False, False, True], [False, False, False]]),
-    mask=jnp.array([[True, True, True], [True, True, False]]),
-    importance=jnp.ones((2, 3)),
+    reward=np.array([[1.0, 0.0, 2.0], [3.0, 1.0, NAN]]),
+    terminal=np.array([[False, False, True], [False, False, False]]),
+    mask=np.array([[True, True, True], [True, True, False]]),
+    importance=np.ones((2, 3)),
 )
 EXISTS = np.asarray(STEPS.mask)
 
@@ -57,9 +59,9 @@ def test_gradients_of_the_errors_flow_into_the_value_that_learns_alone():
 
 # --- the weighted loss ----------------------------------------------------------------------------
 
-ERROR = jnp.array([1.0, -2.0, 3.0, NAN])
-WEIGHT = jnp.array([1.0, 0.5, 2.0, 7.0])
-MASK = jnp.array([True, True, True, False])
+ERROR = np.array([1.0, -2.0, 3.0, NAN])
+WEIGHT = np.array([1.0, 0.5, 2.0, 7.0])
+MASK = np.array([True, True, True, False])
 
 
 def test_the_loss_is_the_weighted_sum_of_squares_over_the_number_of_steps():
@@ -78,15 +80,15 @@ def test_as_a_sum_the_loss_is_not_divided():
 
 
 def test_without_a_single_step_the_loss_is_zero():
-    assert weighted_squared_error(ERROR, WEIGHT, jnp.zeros(4, bool)) == 0
+    assert weighted_squared_error(ERROR, WEIGHT, np.zeros(4, bool)) == 0
 
 
 @pytest.mark.parametrize("unseen", ["padding", "weight zero"])
-@pytest.mark.parametrize("junk", [NAN, jnp.inf, 1e30])
+@pytest.mark.parametrize("junk", [NAN, np.inf, 1e30])
 def test_steps_without_a_weight_add_nothing_to_the_loss_or_its_gradient(unseen: str, junk: float):
-    error = jnp.array([1.0, junk])
-    weight = jnp.array([3.0, 0.0 if unseen == "weight zero" else 1.0])
-    mask = jnp.array([True, unseen != "padding"])
+    error = np.array([1.0, junk])
+    weight = np.array([3.0, 0.0 if unseen == "weight zero" else 1.0])
+    mask = np.array([True, unseen != "padding"])
     loss, slope = jax.value_and_grad(weighted_squared_error)(error, weight, mask)
     n = 1 if unseen == "padding" else 2
     np.testing.assert_allclose(loss, 3 / n, rtol=1e-6)
@@ -96,15 +98,15 @@ def test_steps_without_a_weight_add_nothing_to_the_loss_or_its_gradient(unseen: 
 # --- a weight for each agent ----------------------------------------------------------------------
 
 # one episode of two steps and padding; two agents
-TEAM_ERROR = jnp.array([[2.0, -1.0, NAN]])
-UTILITIES = jnp.array([[[7.0, 8.0], [9.0, 5.0], [NAN, NAN]]])
-SLOPES = jnp.array([[[0.5, 1.0], [2.0, 3.0], [NAN, NAN]]])
-WEIGHTS = jnp.array([[[1.0, 0.5], [2.0, 0.0], [9.0, 9.0]]])
+TEAM_ERROR = np.array([[2.0, -1.0, NAN]])
+UTILITIES = np.array([[[7.0, 8.0], [9.0, 5.0], [NAN, NAN]]])
+SLOPES = np.array([[[0.5, 1.0], [2.0, 3.0], [NAN, NAN]]])
+WEIGHTS = np.array([[[1.0, 0.5], [2.0, 0.0], [9.0, 9.0]]])
 TWO_STEPS = Transitions(
-    reward=jnp.array([[0.0, 0.0, NAN]]),
-    terminal=jnp.array([[False, True, False]]),
-    mask=jnp.array([[True, True, False]]),
-    importance=jnp.array([[4.0, 4.0, 4.0]]),
+    reward=np.array([[0.0, 0.0, NAN]]),
+    terminal=np.array([[False, True, False]]),
+    mask=np.array([[True, True, False]]),
+    importance=np.array([[4.0, 4.0, 4.0]]),
 )
 
 

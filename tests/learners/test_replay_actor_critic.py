@@ -1,5 +1,7 @@
 """The weights of critics' TD errors, each critic's by its own errors."""
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,22 +43,30 @@ SECOND = on_steps([11.0, 1.0, 1.0, 1.0])  # errors of 10, 0, 0 and 0
 def output(*q: np.ndarray) -> CriticOutput:
     """Of critics with these values."""
     return CriticOutput(
-        q=jnp.stack(q, -1),
-        q_of_target_net=jnp.stack([x + 100 for x in q], -1),
-        target=jnp.array(TARGET),
-        pi_taken=jnp.full((2, 6, 2), 0.5),
-        greedy=jnp.zeros((2, 7, 2), jnp.int8),
+        q=np.stack(q, -1),
+        q_of_target_net=np.stack([x + 100 for x in q], -1),
+        target=TARGET,
+        pi_taken=np.full((2, 6, 2), 0.5),
+        greedy=np.zeros((2, 7, 2), np.int8),
     )
 
 
 def weigh(weighting: Weighting, out: CriticOutput) -> CriticWeights:
+    return program(weighting)(out)
+
+
+@functools.cache
+def program(weighting: Weighting) -> Callable[[CriticOutput], CriticWeights]:
     learner = Dop(rnn_hidden_dim=4, central_mixing_embed_dim=4).make(Canvas(CANVAS), weighting)
-    auxiliary = learner.auxiliary.init(jax.random.split(KEY, 4))
-    state = LearnerState(
-        None, TargetNetworks((), learner.auxiliary.init_targets(auxiliary)), None, weighting.init()
-    )
-    batch = Batch(EPISODES, jnp.array(IMPORTANCE))
-    return weight_critics(learner, auxiliary, state, batch, KEY, out)
+
+    @jax.jit
+    def weigh(out: CriticOutput) -> CriticWeights:
+        auxiliary = learner.auxiliary.init(jax.random.split(KEY, 4))
+        targets = TargetNetworks((), learner.auxiliary.init_targets(auxiliary))
+        state = LearnerState(None, targets, None, weighting.init())
+        return weight_critics(learner, auxiliary, state, Batch(EPISODES, IMPORTANCE), KEY, out)
+
+    return weigh
 
 
 @dataclass(frozen=True)
@@ -103,7 +113,7 @@ def test_weights_are_constants():
         weights = weigh(Per(normalise="none"), output(FIRST)._replace(q=q)).weights
         return jnp.where(MASK[..., None], weights, 0.0).sum()
 
-    q = jnp.nan_to_num(output(FIRST).q)
+    q = np.nan_to_num(output(FIRST).q)
     assert total(q) > 0
     np.testing.assert_array_equal(jax.grad(total)(q), 0)
 
@@ -127,7 +137,7 @@ def test_a_joint_action_is_greedy_if_it_is_the_policies_likeliest_one():
     actions = np.asarray(EPISODES.actions)
     likeliest = np.pad(actions, ((0, 0), (0, 1), (0, 0)))
     likeliest[0, 1, 1] += 1  # one agent is likelier to do something else
-    out = output(FIRST)._replace(greedy=jnp.array(likeliest))
+    out = output(FIRST)._replace(greedy=likeliest)
     is_greedy = weigh(exposing(Per()), out).metrics["is_greedy"]
     np.testing.assert_array_equal(is_greedy[MASK], [True, False, True, True])
 
@@ -153,6 +163,6 @@ def test_no_gradient_of_their_losses_reaches_the_targets():
     def loss(target: jax.Array) -> jax.Array:
         return weigh(Discor(), output(FIRST)._replace(target=target)).auxiliary_loss
 
-    value, slope = jax.value_and_grad(loss)(jnp.array(TARGET))
+    value, slope = jax.value_and_grad(loss)(TARGET)
     assert value > 0
     np.testing.assert_array_equal(slope, 0)

@@ -7,11 +7,11 @@ import pytest
 
 from macpo.learners.returns import backup, episode_return, lambda_return
 
-REWARD = jnp.array([[1.0, 0.0, 2.0]])
-VALUE = jnp.array([[-7.0, 4.0, 6.0, 10.0]])  # the first state's value is never used
-ALL = jnp.ones((1, 3), bool)
-LAST = jnp.array([[False, False, True]])
-NEVER = jnp.zeros((1, 3), bool)
+REWARD = np.array([[1.0, 0.0, 2.0]])
+VALUE = np.array([[-7.0, 4.0, 6.0, 10.0]])  # the first state's value is never used
+ALL = np.ones((1, 3), bool)
+LAST = np.array([[False, False, True]])
+NEVER = np.zeros((1, 3), bool)
 
 
 def test_terminated_episode_bootstraps_from_nothing_at_its_end():
@@ -75,18 +75,18 @@ def test_backup_with_policy_probabilities_as_trace_is_tree_backup():
     gamma, td_lambda = 0.99, 0.93
     returns = backup(
         reward=REWARD,
-        discount=jnp.array([[gamma, gamma, 0.0]]),
-        value=jnp.array([[4.5, 3.0, 5.5, 0.0]]),  # Σ_u π(u) Q(u)
-        q=jnp.array([[5.0, 4.0, 6.0, 0.0]]),  # Q of the stored action
-        trace=td_lambda * jnp.array([[0.5, 0.25, 0.8, 0.0]]),
+        discount=np.array([[gamma, gamma, 0.0]]),
+        value=np.array([[4.5, 3.0, 5.5, 0.0]]),  # Σ_u π(u) Q(u)
+        q=np.array([[5.0, 4.0, 6.0, 0.0]]),  # Q of the stored action
+        trace=td_lambda * np.array([[0.5, 0.25, 0.8, 0.0]]),
     )
     np.testing.assert_allclose(returns, [[3.6244520830, 2.49876, 2.0]], rtol=1e-6)
 
 
 def test_backup_with_stored_action_values_is_sarsa_lambda():
-    q = jnp.array([[5.0, 4.0, 6.0, 0.0]])
-    discount = jnp.array([[0.9, 0.9, 0.0]])
-    returns = backup(REWARD, discount, q, q, trace=jnp.full((1, 4), 0.5))
+    q = np.array([[5.0, 4.0, 6.0, 0.0]])
+    discount = np.array([[0.9, 0.9, 0.0]])
+    returns = backup(REWARD, discount, q, q, trace=np.full((1, 4), 0.5))
     middle = 0.9 * (0.5 * 6 + 0.5 * 2)
     first = 1 + 0.9 * (0.5 * 4 + 0.5 * middle)
     np.testing.assert_allclose(returns, [[first, middle, 2.0]], rtol=1e-6)
@@ -97,14 +97,14 @@ def test_no_gradient_flows_through_a_return():
         return lambda_return(REWARD, NEVER, ALL, value, gamma=0.9, td_lambda=0.5).sum()
 
     assert total(VALUE + 1) != total(VALUE)  # it does depend on the values
-    np.testing.assert_array_equal(jax.grad(total)(VALUE), jnp.zeros_like(VALUE))
+    np.testing.assert_array_equal(jax.grad(total)(VALUE), np.zeros_like(VALUE))
 
 
 # --- whole episodes with a value, an action's value and a trace of their own ----------------------
 
-Q = jnp.array([[5.0, 4.0, 6.0, 9.0]])  # of the stored actions
-EXPECTED = jnp.array([[4.5, 3.0, 5.5, 8.0]])  # Σ_u π(u) Q(u)
-PI = jnp.array([[0.5, 0.25, 0.8, 0.4]])  # of the stored actions
+Q = np.array([[5.0, 4.0, 6.0, 9.0]])  # of the stored actions
+EXPECTED = np.array([[4.5, 3.0, 5.5, 8.0]])  # Σ_u π(u) Q(u)
+PI = np.array([[0.5, 0.25, 0.8, 0.4]])  # of the stored actions
 
 
 def test_tree_backup_of_a_terminated_episode_needs_nothing_of_its_final_state():
@@ -126,7 +126,7 @@ def test_tree_backup_is_the_explicit_sum_over_errors_weighted_by_probabilities()
 
 def test_with_a_clipped_ratio_as_trace_it_is_retrace():
     # π / μ = 2, ½, 1.25: the trace of the middle step is ½ λ, that of the last λ
-    trace = 0.5 * jnp.minimum(1.0, jnp.array([[2.0, 0.5, 1.25, 3.0]]))
+    trace = 0.5 * jnp.minimum(1.0, np.array([[2.0, 0.5, 1.25, 3.0]]))
     returns = episode_return(REWARD, LAST, ALL, EXPECTED, Q, trace, gamma=0.9)
     middle = 0.9 * (5.5 + 0.5 * (2 - 6))
     first = 1 + 0.9 * (3 + 0.25 * (middle - 4))

@@ -107,7 +107,7 @@ def compiled(name: str, devices: int, width: int, direction: Direction) -> Any:
     @jax.jit
     def run(episodes: Episodes, target: Any, weight: Any) -> CriticUpdate:
         optimiser = LEARNER.config.make_optimiser(LEARNER.critic_lr).init(CRITIC)
-        mask = jnp.arange(6) < episodes.length[:, None]
+        mask = np.arange(6) < episodes.length[:, None]
         data = episodes, target, weight, mask
         how = {"steps_per_update": width, "direction": direction}
         return update_critic_stepwise(LEARNER, CRITIC, optimiser, CRITICS[name], *data, **how)
@@ -183,7 +183,7 @@ def test_a_batch_has_as_many_updates_as_its_longest_episode_has_steps() -> None:
         adam = Coma().make(Canvas(CANVAS), Uniform())
         optimiser = adam.config.make_optimiser(adam.critic_lr).init(CRITIC)
         episodes = scribble(CANVAS, length, [True] * 4)
-        mask = jnp.arange(6) < episodes.length[:, None]
+        mask = np.arange(6) < episodes.length[:, None]
         out = jax.jit(
             lambda *data: update_critic_stepwise(adam, CRITIC, optimiser, evaluate, *data)
         )(episodes, target, weight, mask)
@@ -204,7 +204,7 @@ def test_a_seed_with_shorter_episodes_waits_for_the_others_under_vmap(
     @jax.jit
     def twice(episodes: Episodes) -> Any:
         critic, optimiser = CRITIC, adam.config.make_optimiser(adam.critic_lr).init(CRITIC)
-        mask = jnp.arange(6) < episodes.length[:, None]
+        mask = np.arange(6) < episodes.length[:, None]
         for _ in range(2):
             data = episodes, target, weight, mask
             how = {"steps_per_update": width, "direction": direction}

@@ -94,12 +94,12 @@ def update(name: str) -> Any:
 
 
 def batch_of(episodes: Episodes) -> Batch:
-    return Batch(episodes, jnp.ones(len(episodes.length)))
+    return Batch(episodes, np.ones(len(episodes.length)))
 
 
 def updated(name: str, episodes: Episodes = BATCH, sync: bool = False) -> tuple[LearnerState, Any]:
     """(state, metrics)."""
-    return update(name)(started(name), batch_of(episodes), KEY, jnp.array(sync))[:2]
+    return update(name)(started(name), batch_of(episodes), KEY, np.array(sync))[:2]
 
 
 def loss_of(learner: ValueBasedLearner, state: LearnerState, episodes: Episodes = BATCH) -> Any:
@@ -139,7 +139,7 @@ def assert_close(actual: Any, expected: Any, rtol: float = 1e-4) -> None:
 def test_updates_lower_the_error_on_a_frozen_batch(name):
     state, errors = started(name), []
     for _ in range(40):
-        state, metrics, _ = update(name)(state, batch_of(BATCH), KEY, jnp.array(False))
+        state, metrics, _ = update(name)(state, batch_of(BATCH), KEY, np.array(False))
         errors.append({k: v for k, v in metrics.items() if k in ("td_error_abs", "loss_central")})
     for key in errors[0]:
         assert errors[-1][key] < 0.9 * errors[0][key], key
@@ -295,7 +295,7 @@ def test_macpo_takes_targets_from_the_central_network_by_default():
 def utilities_of(agent: Any) -> np.ndarray:
     """The utilities in every state of the batch, step by step: [B, T+1, N, A]."""
     inputs = jnp.pad(BATCH.actions, ((0, 0), (1, 0), (0, 0)), constant_values=-1)
-    h, out = jnp.zeros((2, 2, 8)), []
+    h, out = np.zeros((2, 2, 8)), []
     step = jax.jit(lambda x, h: agent(x, h))
     for t in range(7):
         h, q = step(agent_inputs(CANVAS, BATCH.encoded_state.obs[:, t], inputs[:, t]), h)
@@ -334,12 +334,12 @@ def test_clamped_utilities_tie_at_the_bound(clamp, chosen):
         Canvas(CANVAS), Uniform()
     )
     params = scaled(started("vdn-uniform").params, 0.0)
-    bias = jnp.array([3.0, 5.0, 4.0])
+    bias = np.array([3.0, 5.0, 4.0])
     params = eqx.tree_at(lambda p: p.value.agent.head.bias, params, bias)
     observation = Observation(*(x[:, 0] for x in BATCH.encoded_state))._replace(
-        avail_actions=jnp.ones((2, 2, 3), bool)
+        avail_actions=np.ones((2, 2, 3), bool)
     )
-    nothing = jnp.full((2, 2), -1)
+    nothing = np.full((2, 2), -1)
     hidden = learner.initial_hidden(2)
     _, actions = jax.jit(learner.act)(params, KEY, hidden, observation, nothing, 0.0)
     assert set(np.ravel(actions).tolist()) == {chosen}

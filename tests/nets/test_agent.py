@@ -3,7 +3,6 @@
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
@@ -72,11 +71,11 @@ def test_initial_weights_and_biases_are_uniform_within_one_over_root_fan_in():
 
 # --- what it sees ---------------------------------------------------------------------------------
 
-OBS = jnp.arange(8, dtype=jnp.int8).reshape(2, 4)
+OBS = np.arange(8, dtype=np.int8).reshape(2, 4)
 
 
 def test_inputs_are_observation_then_last_action_then_agent_number():
-    x = agent_inputs(CANVAS, OBS, jnp.array([2, 0]))
+    x = agent_inputs(CANVAS, OBS, np.array([2, 0]))
     assert x.tolist() == [
         [0, 1, 2, 3, 0, 0, 1, 1, 0],
         [4, 5, 6, 7, 1, 0, 0, 0, 1],
@@ -84,7 +83,7 @@ def test_inputs_are_observation_then_last_action_then_agent_number():
 
 
 def test_at_the_first_step_there_is_no_last_action():
-    x = agent_inputs(CANVAS, OBS, jnp.array([-1, -1]))
+    x = agent_inputs(CANVAS, OBS, np.array([-1, -1]))
     assert x[:, 4:7].tolist() == [[0, 0, 0], [0, 0, 0]]
 
 
@@ -92,6 +91,6 @@ def test_at_the_first_step_there_is_no_last_action():
 @pytest.mark.parametrize("agent_id", [True, False])
 def test_input_size_is_the_length_of_the_inputs(last_action, agent_id):
     spec = dataclasses.replace(CANVAS, obs_last_action=last_action, obs_agent_id=agent_id)
-    x = agent_inputs(spec, OBS, jnp.array([2, 0]))
+    x = agent_inputs(spec, OBS, np.array([2, 0]))
     assert x.shape == (2, agent_input_size(spec))
     assert agent_input_size(spec) == 4 + 3 * last_action + 2 * agent_id

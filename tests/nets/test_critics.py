@@ -41,7 +41,7 @@ def test_critics_in_predator_prey_have_the_parameters_of_the_references(
 
 def test_every_agent_is_judged_by_state_own_inputs_and_number_in_this_order():
     shared = jnp.broadcast_to(STATE[:, None], (7, N, S))
-    number = jnp.broadcast_to(jnp.eye(N), (7, N, N))
+    number = jnp.broadcast_to(np.eye(N), (7, N, N))
     expected = CRITIC.net(jnp.concatenate([shared, OF_AGENTS, number], -1))
     np.testing.assert_allclose(CRITIC(STATE, OF_AGENTS), expected, rtol=1e-5, atol=1e-6)
 
@@ -55,7 +55,7 @@ def test_first_layer_starts_as_wide_as_pytorch_makes_one_of_all_inputs():
 
 def test_a_critic_without_state_sees_own_inputs_and_number_alone():
     critic = AgentCritic(KEY, n_agents=N, state_size=0, own_size=OWN, hidden=(8,), n=4)
-    number = jnp.broadcast_to(jnp.eye(N), (7, N, N))
+    number = jnp.broadcast_to(np.eye(N), (7, N, N))
     expected = critic.net(jnp.concatenate([OF_AGENTS, number], -1))
     np.testing.assert_allclose(critic(STATE[:, :0], OF_AGENTS), expected, rtol=1e-5, atol=1e-6)
 
@@ -67,4 +67,4 @@ def test_an_agents_own_inputs_change_its_own_outputs_alone():
 
 
 def test_dueling_adds_the_last_output_to_all_others():
-    assert dueling(jnp.array([[1.0, -2.0, 4.0, 10.0]])).tolist() == [[11, 8, 14]]
+    assert dueling(np.array([[1.0, -2.0, 4.0, 10.0]])).tolist() == [[11, 8, 14]]

@@ -47,7 +47,7 @@ def test_central_mixer_of_predator_prey_has_288258_parameters():
 
 
 def test_sum_mixer_adds_the_utilities():
-    q_tot = SumMixer()(jnp.array([[1.0, 2.0, 4.5], [0.0, -1.0, 3.0]]), STATE[:2])
+    q_tot = SumMixer()(np.array([[1.0, 2.0, 4.5], [0.0, -1.0, 3.0]]), STATE[:2])
     assert q_tot.tolist() == [7.5, 2.0]
 
 
@@ -122,26 +122,26 @@ def test_weights_of_the_duel_and_a_state_value_have_31669_parameters_in_fop():
 
 def duel_of(q, m):
     """w = (.5, 2), b = (.1, −.2), λ = (1.5, .25)."""
-    w, b, weights = jnp.array([0.5, 2.0]), jnp.array([0.1, -0.2]), jnp.array([1.5, 0.25])
+    w, b, weights = np.array([0.5, 2.0]), np.array([0.1, -0.2]), np.array([1.5, 0.25])
     return duel(w * q + b, w * m + b, weights)
 
 
 def test_the_duel_counts_advantages_by_their_weights():
     # a = (.6, −1.2), b̃ = (1.1, .8): a sum of −.6, and .5 · −.5 − .75 · −2
-    np.testing.assert_allclose(duel_of(jnp.array([1.0, -0.5]), jnp.array([2.0, 0.5])), 0.65)
+    np.testing.assert_allclose(duel_of(np.array([1.0, -0.5]), np.array([2.0, 0.5])), 0.65)
 
 
 def test_utilities_learn_through_the_duel_as_through_a_sum_and_best_ones_do_not():
-    by_q, by_m = jax.grad(duel_of, argnums=(0, 1))(jnp.array([1.0, -0.5]), jnp.array([2.0, 0.5]))
+    by_q, by_m = jax.grad(duel_of, argnums=(0, 1))(np.array([1.0, -0.5]), np.array([2.0, 0.5]))
     assert by_q.tolist() == [0.5, 2.0] and by_m.tolist() == [0.0, 0.0]
 
 
 def test_the_duel_of_soft_values_is_fops():
     # α = .5, Q_1 = (1, 0, −1), Q_2 = (.2, .4, 0), u = (1, 2), λ = (.6, 1.4), V(s) = .3
-    q, chosen = jnp.array([[1.0, 0, -1], [0.2, 0.4, 0]]), jnp.array([0.0, 0.0])
+    q, chosen = np.array([[1.0, 0, -1], [0.2, 0.4, 0]]), np.array([0.0, 0.0])
     soft = 0.5 * jax.nn.logsumexp(q / 0.5, axis=-1)
     np.testing.assert_allclose(soft, [1.0714658, 0.7756253], rtol=1e-6)
-    q_tot = duel(chosen, soft, jnp.array([0.6, 1.4])) + 0.3
+    q_tot = duel(chosen, soft, np.array([0.6, 1.4])) + 0.3
     np.testing.assert_allclose(q_tot, 0.4183362, rtol=1e-6)
 
 
@@ -149,8 +149,8 @@ def test_the_duel_of_soft_values_is_fops():
 def test_no_joint_action_is_worth_more_to_the_duplex_mixer_than_everyones_best(seed):
     rng = np.random.default_rng(seed)
     mixer = jax.tree.map(lambda x: rng.normal(size=x.shape).astype(np.float32), DUPLEX)
-    q = jnp.asarray(rng.normal(size=(64, N, A)), jnp.float32)
-    actions = jnp.asarray(rng.integers(A, size=(64, N)))
+    q = np.asarray(rng.normal(size=(64, N, A)), np.float32)
+    actions = np.asarray(rng.integers(A, size=(64, N)))
 
     @jax.jit
     def value(actions):
@@ -162,5 +162,5 @@ def test_no_joint_action_is_worth_more_to_the_duplex_mixer_than_everyones_best(s
 
 def test_the_duplex_mixer_tells_joint_actions_of_the_same_utilities_apart():
     best = UTILITIES + 1
-    one, other = (DUPLEX(UTILITIES, STATE, Extras(jnp.full((64, N), a), best)) for a in (0, 1))
+    one, other = (DUPLEX(UTILITIES, STATE, Extras(np.full((64, N), a), best)) for a in (0, 1))
     assert (one != other).all()

@@ -19,21 +19,21 @@ short = in_precision("bf16", matmul)
 
 def test_factors_are_rounded_to_eight_bits_and_sums_are_not():
     # 257 needs nine bits: as a factor it is 256, as a sum it stays what it is
-    assert short(jnp.array([[257.0]]), jnp.array([[1.0]])) == 256.0
-    assert short(jnp.array([[256.0, 1.0]]), jnp.array([[1.0], [1.0]])) == 257.0
+    assert short(np.array([[257.0]]), np.array([[1.0]])) == 256.0
+    assert short(np.array([[256.0, 1.0]]), np.array([[1.0], [1.0]])) == 257.0
 
 
 def test_nothing_is_rounded_in_float32_whatever_jax_is_set_to():
-    assert matmul(jnp.array([[257.0]]), jnp.array([[1.0]])) == 257.0
+    assert matmul(np.array([[257.0]]), np.array([[1.0]])) == 257.0
     with jax.default_matmul_precision("bfloat16"):
-        assert in_precision("float32", matmul)(jnp.array([[257.0]]), jnp.array([[1.0]])) == 257.0
+        assert in_precision("float32", matmul)(np.array([[257.0]]), np.array([[1.0]])) == 257.0
 
 
 def test_gradients_are_products_of_rounded_factors_too():
-    x, weight = jnp.array([[257.0], [3.0]]), jnp.array([[259.0, 1.0]])  # rounded: 256, 3; 260, 1
+    x, weight = np.array([[257.0], [3.0]]), np.array([[259.0, 1.0]])  # rounded: 256, 3; 260, 1
 
     def loss(x: jax.Array, weight: jax.Array) -> jax.Array:
-        return (short(x, weight) * jnp.array([[1.0, 2.0], [0.0, 513.0]])).sum()  # 513: 512
+        return (short(x, weight) * np.array([[1.0, 2.0], [0.0, 513.0]])).sum()  # 513: 512
 
     d_x, d_weight = jax.grad(loss, (0, 1))(x, weight)
     np.testing.assert_array_equal(d_x, [[260 + 2], [512]])
@@ -41,7 +41,7 @@ def test_gradients_are_products_of_rounded_factors_too():
 
 
 def test_weights_of_their_own_for_each_stack_of_rows_have_gradients_of_their_own():
-    x, weight = jnp.ones((2, 5, 3)), jnp.ones((2, 3, 4))
+    x, weight = np.ones((2, 5, 3)), np.ones((2, 3, 4))
     assert short(x, weight).shape == (2, 5, 4)
     d_weight = jax.grad(lambda weight: short(x, weight)[1].sum())(weight)
     np.testing.assert_array_equal(d_weight[0], 0)
@@ -79,7 +79,7 @@ def update_of(name: str, precision: Any) -> tuple[Any, Any]:
     return trainer._improve, (
         one,
         jax.eval_shape(jax.random.key, 0),
-        jax.ShapeDtypeStruct((), jnp.float32),
+        jax.ShapeDtypeStruct((), np.float32),
     )
 
 
@@ -101,7 +101,7 @@ def test_an_update_is_that_of_float32_but_for_rounding_and_leaves_parameters_in_
         # two seeds, whose batches are shared by two devices
         run = Run(seeds=2, batch_size=16, batch_size_run=16, buffer_size=16, precision=precision)
         trainer = make_trainer(Experiment("two-step", "qmix", "uniform", run=run))
-        state, metrics = trainer.chunk(trainer.init(), jnp.asarray(1, jnp.int32), 1)
+        state, metrics = trainer.chunk(trainer.init(), np.asarray(1, np.int32), 1)
         return state.learner, {name: values[:, 0] for name, values in metrics.items()}
 
     (exact, metrics), (rounded, others) = trained("float32"), trained("bf16")

@@ -4,7 +4,6 @@ import functools
 import itertools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
@@ -28,9 +27,9 @@ def numbered(numbers: list[int]) -> Episodes:
     def stamp(x):
         shape = (len(numbers), *x.shape[1:])
         values = np.reshape(numbers, (-1, *[1] * (x.ndim - 1)))
-        return jnp.asarray(np.broadcast_to(values, shape).astype(x.dtype))
+        return np.asarray(np.broadcast_to(values, shape).astype(x.dtype))
 
-    return jax.tree.map(stamp, row)._replace(terminated=jnp.array([n % 2 == 1 for n in numbers]))
+    return jax.tree.map(stamp, row)._replace(terminated=np.array([n % 2 == 1 for n in numbers]))
 
 
 @functools.cache
@@ -38,7 +37,7 @@ def filled(n: int) -> buffer.ReplayBuffer:
     """A buffer of ten with the first `n` rows filled; row i has length (3 i) mod 5."""
     replay_buffer = buffer.init(ENV, 10)
     episodes = numbered(list(range(n)))
-    length = jnp.arange(n, dtype=jnp.int32) * 3 % 5
+    length = np.arange(n, dtype=np.int32) * 3 % 5
     return buffer.add(replay_buffer, episodes._replace(length=length))
 
 

@@ -25,17 +25,17 @@ KEY = jax.random.key(0)
 
 def act(key, hidden, observation, last_action):
     """An available action, from a mixture of all that a policy sees and how often it acted."""
-    places = jnp.arange(1, observation.obs.shape[-1] + 1)
+    places = np.arange(1, observation.obs.shape[-1] + 1)
     views = (8 * observation.obs * places).sum(-1) + (8 * observation.state).sum(-1, keepdims=True)
-    number = views.astype(jnp.int32) // 4 + 3 * last_action + 5 * hidden
+    number = views.astype(np.int32) // 4 + 3 * last_action + 5 * hidden
     n_available = jnp.maximum(observation.avail_actions.sum(-1), 1)
     count = jnp.cumsum(observation.avail_actions, -1)
     chosen = jnp.argmax(count > (number % n_available)[..., None], -1)
-    return hidden + 1, chosen.astype(jnp.int8)
+    return hidden + 1, chosen.astype(np.int8)
 
 
 def start(env, n_envs):
-    return jnp.zeros((n_envs, env.spec.n_agents), jnp.int32)
+    return np.zeros((n_envs, env.spec.n_agents), np.int32)
 
 
 @functools.cache
@@ -91,8 +91,8 @@ def test_everything_past_the_end_is_zero():
 
 def test_actions_of_large_numbers_are_kept_as_they_were_taken():
     def last(key, hidden, observation, last_action):
-        q = jnp.arange(200.0)
-        return hidden, greedy(jnp.broadcast_to(q, (*last_action.shape, 200)), jnp.array(True))
+        q = np.arange(200.0)
+        return hidden, greedy(jnp.broadcast_to(q, (*last_action.shape, 200)), np.array(True))
 
     played = collect(Wide(200), last, (), jax.random.key(0), 4, keep_states=False).episodes
     for actions, length in zip(played.actions, played.length, strict=True):
@@ -176,7 +176,7 @@ def test_encoded_states_decode_to_what_the_policy_observed(env, episodes):
     observations = jax.jit(jax.vmap(jax.vmap(env.decode)))(episodes.encoded_state)
     before = Observation(*(x[:, :-1] for x in observations))
     last = last_actions(episodes.actions)[:, :-1]
-    acted = jnp.broadcast_to(jnp.arange(LIMIT)[:, None], last.shape)
+    acted = jnp.broadcast_to(np.arange(LIMIT)[:, None], last.shape)
     _, again = act(None, acted, before, last)
     real = np.arange(LIMIT) < np.asarray(episodes.length)[:, None]
     np.testing.assert_array_equal(again[real], episodes.actions[real])

@@ -6,15 +6,29 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from macpo.machine import on_accelerator
 from macpo.types import PyTree
 
 
-def env_axis_last(native: Callable[..., PyTree]) -> Callable[..., PyTree]:
+def env_axis_last(
+    native: Callable[..., PyTree], max_envs: int | None = None
+) -> Callable[..., PyTree]:
     """A function of one environment, from `native`, which maps arrays [..., E] to arrays [..., E].
 
-    However many `vmap`s surround it, `native` runs once, with all batch axes merged into E.
+    However many `vmap`s surround it, `native` runs once, with all batch axes merged into E. On a
+    CPU it gets at most `max_envs` at a time, one block after another, so that what it computes
+    stays in the processor's cache.
     """
-    call = jax.custom_batching.custom_vmap(native)
+
+    def in_blocks(*args: PyTree) -> PyTree:
+        n_envs = jax.tree.leaves(args)[0].shape[-1]
+        if max_envs is None or n_envs <= max_envs or on_accelerator():
+            return native(*args)
+        rows = jax.tree.map(lambda x: jnp.moveaxis(x, -1, 0), args)
+        out = jax.lax.map(lambda env: one(*env), rows, batch_size=max_envs)
+        return jax.tree.map(lambda x: jnp.moveaxis(x, 0, -1), out)
+
+    call = jax.custom_batching.custom_vmap(in_blocks)
 
     @call.def_vmap
     def _rule(axis_size: int, in_batched: list[PyTree], *args: PyTree) -> tuple[PyTree, PyTree]:

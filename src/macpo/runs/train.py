@@ -20,7 +20,7 @@ from macpo.errors import UsageError, require, shortened
 from macpo.experiment import Experiment
 from macpo.machine import has_bf16_units, prepare_jax
 from macpo.runs import checkpoint
-from macpo.runs.acting import acting_of
+from macpo.runs.acting import Acting, acting_of
 from macpo.runs.best import before_any, is_written
 from macpo.runs.checkpoint import is_dropped
 from macpo.runs.claim import claimed
@@ -32,13 +32,13 @@ from macpo.runs.offline import filled, pinned
 from macpo.runs.record.jsonl import JsonLines
 from macpo.runs.record.replay import MAX_MOMENTS, ReplayRecorder
 from macpo.runs.record.trackers import check
-from macpo.runs.saving import last_state, save_best, save_model
+from macpo.runs.saving import LastState, last_state, save_best, save_model
 from macpo.runs.sessions import FINISHED, begin_session, end_session
 from macpo.runs.story import is_finished, tell
 from macpo.terminal import make_console, say
 from macpo.training.host.pool import Workers
 from macpo.training.player import Player, open_player
-from macpo.training.trainer import make_trainer, progress
+from macpo.training.trainer import Trainer, TrainState, make_trainer, progress
 
 
 def train(
@@ -172,24 +172,11 @@ def resume(
             save_model(files, experiment, last.state, acting)
             best = last.best
             if done >= run.end and (best is None or is_written(files.absolute)):
-                JsonLines(files.metrics, last.metrics_bytes).close()  # cuts rows behind it
-                if best is not None:
-                    save_best(files, experiment, best, acting)
-                files.write_readme(experiment, tell(files, experiment))
+                _mend_ended(files, experiment, last, acting)
                 say(console, f"already at {done:,} of {run.end:,} {run.unit}")
                 return RunResult(files.path, finished=True)
-            for file in (files.absolute, files.best):
-                with disk_errors(file):
-                    file.unlink(missing_ok=True)  # of the shorter run
-            files.write_experiment(experiment)
-            state = last.state
-            if not last.has_replay:
-                say(console, _without_replay(experiment), "yellow")
-                fresh = filled(trainer, experiment, trainer.init(), console)
-                state = state._replace(
-                    replay_buffer=fresh.replay_buffer, priorities=fresh.priorities
-                )
-            state = jax.device_put(state, trainer.sharding)
+            _reopen(files, experiment)
+            state = _restored(trainer, experiment, last.state, last.has_replay, console)
         if run.precision == "bf16" and not has_bf16_units():
             say(console, "without units for bfloat16, updates are slower here (bf16)", "yellow")
         begin = partial(
@@ -220,6 +207,35 @@ def _extended(planned: Experiment, steps: int | None, updates: int | None) -> Ex
     end = run.steps if steps is None else steps
     require(end > 0, "steps must be at least 1, not 0.")
     return replace(planned, run=replace(run, steps=end))
+
+
+def _mend_ended(
+    files: RunDirectory, experiment: Experiment, last: LastState, acting: Acting | None
+) -> None:
+    """Leave the files of a run at its end as they were then, whatever has become of them."""
+    JsonLines(files.metrics, last.metrics_bytes).close()  # cuts rows behind the checkpoint's
+    if last.best is not None:
+        save_best(files, experiment, last.best, acting)
+    files.write_readme(experiment, tell(files, experiment))
+
+
+def _reopen(files: RunDirectory, experiment: Experiment) -> None:
+    """Remove what a shorter run has written at its end, and write the new end."""
+    for file in (files.absolute, files.best):
+        with disk_errors(file):
+            file.unlink(missing_ok=True)
+    files.write_experiment(experiment)
+
+
+def _restored(
+    trainer: Trainer, experiment: Experiment, state: TrainState, has_replay: bool, console: Console
+) -> TrainState:
+    """A checkpoint's state on the devices; without replay it gets that of a new run."""
+    if not has_replay:
+        say(console, _without_replay(experiment), "yellow")
+        fresh = filled(trainer, experiment, trainer.init(), console)
+        state = state._replace(replay_buffer=fresh.replay_buffer, priorities=fresh.priorities)
+    return jax.device_put(state, trainer.sharding)
 
 
 def _without_replay(experiment: Experiment) -> str:

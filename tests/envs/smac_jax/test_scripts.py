@@ -3,7 +3,6 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
@@ -22,15 +21,15 @@ AVAILABLE[:, NO_OP] = False
 def battle(x: list[float], y: list[float], **changes: Any) -> Any:
     """Three marines against three, wherever they are wanted."""
     state, _ = jax.eval_shape(ENV.reset, KEY)
-    full = jnp.asarray(ENV.dynamics.units.health[:, 0])
-    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), state.battle)
+    full = np.asarray(ENV.dynamics.units.health[:, 0])
+    zeros = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), state.battle)
     return zeros._replace(
-        x=jnp.array(x, jnp.float32), y=jnp.array(y, jnp.float32), health=full
+        x=np.array(x, np.float32), y=np.array(y, np.float32), health=full
     )._replace(**changes)
 
 
 def chosen(script: scripts.Script, placed: Any, available: np.ndarray = AVAILABLE) -> list[int]:
-    return script(KEY, ENV.dynamics, placed, jnp.array(available)).tolist()
+    return script(KEY, ENV.dynamics, placed, np.array(available)).tolist()
 
 
 FAR = battle(x=[10, 10, 10, 20, 10, 4], y=[16, 15, 14, 16, 26, 14])
@@ -39,7 +38,7 @@ FAR = battle(x=[10, 10, 10, 20, 10, 4], y=[16, 15, 14, 16, 26, 14])
 def test_chance_draws_available_actions_equally_often():
     some = np.zeros((3, 9), bool)
     some[:, [1, 4, 7]] = True
-    draw = jax.vmap(lambda key: scripts.at_random(key, ENV.dynamics, FAR, jnp.array(some)))
+    draw = jax.vmap(lambda key: scripts.at_random(key, ENV.dynamics, FAR, np.array(some)))
     counts = np.bincount(np.ravel(draw(jax.random.split(KEY, 2000))), minlength=9)
     assert counts[[1, 4, 7]].sum() == 6000
     assert scipy.stats.chisquare(counts[[1, 4, 7]]).pvalue > 1e-3

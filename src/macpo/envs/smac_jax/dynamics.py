@@ -42,6 +42,7 @@ _SWEEPS = 2  # iterations of pushing overlapping units apart, each loop
 _AROUND = 0.8  # share of a push that goes sideways, around a unit in the way
 _STRAIGHT = 0.8  # sine of the largest angle at which a unit heads straight at another
 _TINY = 1e-6
+_MAX_PAIRS = 75_000  # of units, in all battles of a block: 300 kB, which a core's cache holds
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,11 @@ class Hit(NamedTuple):
     by: int
     lands: Bool[Array, "k E"]
     """On whom of the other side."""
+
+
+def battles_at_once(n_units: int) -> int:
+    """How many battles of so many units a CPU computes in a block, for `env_axis_last`."""
+    return max(8, _MAX_PAIRS // n_units**2 // 8 * 8)
 
 
 class Dynamics:

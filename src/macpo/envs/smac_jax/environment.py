@@ -17,7 +17,16 @@ from jaxtyping import Array, Bool, Int, PRNGKeyArray
 from macpo.bounds import Bounds, NonNegative, check_fields
 from macpo.envs.base import Environment, first_step
 from macpo.envs.smac_jax import features
-from macpo.envs.smac_jax.dynamics import JITTER, NOBODY, Battle, Dynamics, Orders, Rules, beginning
+from macpo.envs.smac_jax.dynamics import (
+    JITTER,
+    NOBODY,
+    Battle,
+    Dynamics,
+    Orders,
+    Rules,
+    battles_at_once,
+    beginning,
+)
 from macpo.envs.smac_jax.features import MOVE_AMOUNT, MOVES, NORTH, STOP, WEST, Rewards, Units
 from macpo.envs.smac_jax.maps import N_ACTIONS_NO_ATTACK, battle_map, in_smaclite
 from macpo.kernels.batch_last import env_axis_last
@@ -135,7 +144,8 @@ class SMACJaxEnv(Environment):
             episode_limit=here.episode_limit,
             truncation_is_terminal=True,  # as in all results on SMAC
         )
-        self._step = env_axis_last(self.dynamics.step)
+        n_units = here.n_agents + here.n_enemies
+        self._step = env_axis_last(self.dynamics.step, battles_at_once(n_units))
         self._shields = np.flatnonzero([kind.shield > 0 for kind in here.kinds])
         self._heals = here.roster.heals[: here.n_agents, 0]
 

@@ -17,7 +17,16 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from macpo.bounds import Fraction, check_fields
 from macpo.envs.base import Environment, first_step
 from macpo.envs.smac_jax import features
-from macpo.envs.smac_jax.dynamics import JITTER, NOBODY, Battle, Dynamics, Orders, Rules, arrayed
+from macpo.envs.smac_jax.dynamics import (
+    JITTER,
+    NOBODY,
+    Battle,
+    Dynamics,
+    Orders,
+    Rules,
+    arrayed,
+    battles_at_once,
+)
 from macpo.envs.smac_jax.environment import at_target, info_of, orders_of, units_of
 from macpo.envs.smac_jax.features import STOP, Units
 from macpo.envs.smac_jax.grounds import SIZE
@@ -117,7 +126,8 @@ class SMACv2JaxEnv(Environment):
         )
         # who sights an enemy before others matters only where some agent may then not observe it
         self.remembers = config.prob_obs_enemy < 1 or config.unmarked_enemies_blank_rows
-        self._step = env_axis_last(self._eight_loops)
+        n_units = task.n_agents + task.n_enemies
+        self._step = env_axis_last(self._eight_loops, battles_at_once(n_units))
 
     # --- the environment contract -------------------------------------------------------------
 
