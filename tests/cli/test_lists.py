@@ -9,13 +9,15 @@ from rich.console import Console
 
 from macpo import registry
 from macpo.cli import lists
+from macpo.experiment import PARTS
+from tests.support.command_line import run
 
 
 def shown(monkeypatch: pytest.MonkeyPatch, title: str) -> list[str]:
     """The lines in a terminal of 80 columns."""
     console = Console(width=80, record=True, file=io.StringIO())
     monkeypatch.setattr(lists, "_console", console)
-    lists.RUN["list"]([title])
+    lists.show([title])
     return console.export_text().splitlines()
 
 
@@ -48,6 +50,20 @@ def test_every_battle_has_its_sizes(monkeypatch: pytest.MonkeyPatch):
 def test_battles_are_shown_on_request_only(monkeypatch: pytest.MonkeyPatch):
     console = Console(width=80, record=True, file=io.StringIO())
     monkeypatch.setattr(lists, "_console", console)
-    lists.RUN["list"]([])
+    lists.show([])
     text = console.export_text()
     assert "macpo list battles" in text and "3s5z_vs_3s6z" not in text
+
+
+def test_list_explains_every_plugin_in_a_line(capsys: pytest.CaptureFixture[str]):
+    assert run("list") == 0
+    text = capsys.readouterr().out
+    for kind in PARTS.values():
+        for name in registry.discover(kind):
+            assert name in text
+    assert "macpo-official" in text
+
+
+def test_list_says_how_to_name_an_environment_of_ones_own(capsys: pytest.CaptureFixture[str]):
+    assert run("list", "environments") == 0
+    assert "module:factory" in capsys.readouterr().out

@@ -9,7 +9,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import macpo
 from macpo.errors import UsageError, is_out_of_memory, nearest, shortened, shown
@@ -20,13 +20,13 @@ from macpo.terminal import lasting_output
 class Command(NamedTuple):
     """What `macpo NAME` does."""
 
+    run: str
+    """The function of this package that does it: MODULE.NAME."""
     summary: str
     arguments: str | None = None
     """What --help shows after the name if the command reads its arguments without tyro."""
     more: str = ""
     """What it says then below the summary."""
-    module: Literal["commands", "lists"] = "commands"
-    """Whose `RUN` has it."""
 
 
 LISTS = ("environments", "algorithms", "weightings", "presets", "battles")
@@ -44,58 +44,84 @@ def check_usage(part: str) -> str:
 
 
 COMMANDS: Mapping[str, Command] = {
-    "train": Command("Train, then evaluate, draw the learning curve and film an episode."),
-    "resume": Command("Continue a run that was stopped or killed, or extend a finished one."),
+    "train": Command(
+        "training.train", "Train, then evaluate, draw the learning curve and film an episode."
+    ),
+    "resume": Command(
+        "training.resume", "Continue a run that was stopped or killed, or extend a finished one."
+    ),
     "sweep": Command(
-        "Train every combination of settings with several seeds; resume what was begun."
+        "studies.sweep",
+        "Train every combination of settings with several seeds; resume what was begun.",
     ),
     "evaluate": Command(
+        "training.evaluate",
         "Play fresh episodes with a trained run; print their returns and other outcomes.",
     ),
-    "render": Command("Film a greedy episode of a trained run."),
+    "render": Command("training.render", "Film a greedy episode of a trained run."),
     "runs": Command(
+        "results.runs",
         "List the runs of a folder: what, how far, last return, finished or not; newest first.",
     ),
-    "clean": Command("Drop the checkpoints of finished runs, which are large."),
-    "report": Command("Compare runs: a page to look at, figures, tables and statistics."),
-    "reproduce": Command("Make a figure of the paper: train its study, draw it, judge its claims."),
+    "clean": Command("results.clean", "Drop the checkpoints of finished runs, which are large."),
+    "report": Command(
+        "results.report", "Compare runs: a page to look at, figures, tables and statistics."
+    ),
+    "reproduce": Command(
+        "studies.reproduce",
+        "Make a figure of the paper: train its study, draw it, judge its claims.",
+    ),
     "compare": Command(
+        "studies.compare",
         "Say whether two methods differ, by how much, and how many more seeds would decide it.",
     ),
     "export": Command(
-        "Write results for other programs, or a policy that acts without macpo and JAX."
+        "results.export",
+        "Write results for other programs, or a policy that acts without macpo and JAX.",
     ),
     "push": Command(
-        "Publish a trained run on the Hugging Face Hub, with a model card of its numbers."
+        "sharing.push",
+        "Publish a trained run on the Hugging Face Hub, with a model card of its numbers.",
     ),
-    "pull": Command("Fetch a published run; `macpo evaluate` and others take it as any run."),
+    "pull": Command(
+        "sharing.pull", "Fetch a published run; `macpo evaluate` and others take it as any run."
+    ),
     "export-replay": Command(
+        "sharing.export_replay",
         "Write the episodes in a run's replay as a file to read elsewhere or to learn from.",
     ),
     "check-env": Command(
+        "checks.check_env",
         "Play an environment with random actions and report every promise that it breaks.",
         " ENVIRONMENT [flags]",
         check_usage("env"),
     ),
     "check-weighting": Command(
+        "checks.check_weighting",
         "Weigh random signals and report every promise that a weighting breaks.",
         " WEIGHTING [flags]",
         check_usage("weighting"),
     ),
     "check-algorithm": Command(
+        "checks.check_algorithm",
         "Have an algorithm act and learn at random and report every promise that it breaks.",
         " ALGORITHM [flags]",
         check_usage("algorithm"),
     ),
     "bench": Command(
+        "installation.bench",
         "Measure speed and memory on this machine, as ratios to the references of the repository.",
     ),
     "list": Command(
+        "lists.show",
         "Show all environments, algorithms, weightings and presets; battles on request.",
         f" [{' | '.join(LISTS)}]",
-        module="lists",
     ),
-    "doctor": Command("Show what this installation can do, and how to get what is missing.", ""),
+    "doctor": Command(
+        "installation.doctor",
+        "Show what this installation can do, and how to get what is missing.",
+        "",
+    ),
 }
 
 
@@ -120,7 +146,7 @@ def _run(arguments: list[str]) -> None:
         if command is None:
             hint = nearest(name, COMMANDS)
             raise UsageError(f"unknown command {shown(name)}; {hint} See `macpo --help`.")
-        status = _explain(name, command) if _asks(command, rest) else _call(name, command, rest)
+        status = _explain(name, command) if _asks(command, rest) else _call(command, rest)
     except UsageError as error:
         print(f"macpo: {error}", file=sys.stderr)
         sys.exit(2)
@@ -145,8 +171,9 @@ def _explain(name: str, command: Command) -> None:
     print("\n".join(filter(None, words)))
 
 
-def _call(name: str, command: Command, arguments: list[str]) -> int | None:
-    return importlib.import_module(f"{__name__}.{command.module}").RUN[name](arguments)
+def _call(command: Command, arguments: list[str]) -> int | None:
+    module, _, function = command.run.partition(".")
+    return getattr(importlib.import_module(f"{__name__}.{module}"), function)(arguments)
 
 
 def _usage() -> str:

@@ -1,7 +1,7 @@
 """What `macpo list` shows, without importing JAX unless it is asked for battles."""
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from rich.cells import cell_len
@@ -25,7 +25,8 @@ _PLUGINS: Mapping[str, registry.Kind] = {
 }
 
 
-def _list(arguments: list[str]) -> None:
+def show(arguments: list[str]) -> None:
+    """`macpo list`."""
     for word in arguments:
         if word not in LISTS:
             raise UsageError(
@@ -81,7 +82,3 @@ def _table(title: str | None) -> Table:
     table = Table(title=title, title_justify="left", box=None)
     table.add_column("name", no_wrap=True)
     return table
-
-
-RUN: Mapping[str, Callable[[list[str]], int | None]] = {"list": _list}
-"""As in `macpo.cli.commands`."""

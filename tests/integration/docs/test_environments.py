@@ -75,7 +75,7 @@ def test_the_commands_of_an_example_work(
 ) -> None:
     if "jaxmarl" in example.source and importlib.util.find_spec("jaxmarl") is None:
         pytest.skip("needs another project: pip install jaxmarl==0.2.0")
-    monkeypatch.setattr("macpo.cli.commands._finish", lambda *_, **__: 0)  # tests/cli has it
+    monkeypatch.setattr("macpo.cli.training._finish", lambda *_, **__: 0)  # tests/cli has it
     if example.module not in TRAINED:
         monkeypatch.setattr(macpo, "train", train_or_check)
     if example.module == "my_skirmish":

@@ -29,7 +29,7 @@ def test_parts_named_by_import_path_train_from_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.syspath_prepend(str(EXAMPLES))
-    monkeypatch.setattr("macpo.cli.commands._finish", lambda *_, **__: 0)  # tests/cli has it
+    monkeypatch.setattr("macpo.cli.training._finish", lambda *_, **__: 0)  # tests/cli has it
     parts = ["env", "algorithm", "weighting"]
     names = ["custom_environment:Config", "custom_algorithm:Config", "custom_weighting:Root"]
     flags = [word for part, name in zip(parts, names, strict=True) for word in (f"--{part}", name)]

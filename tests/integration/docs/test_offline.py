@@ -61,7 +61,7 @@ def folder(hunt: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("macpo.cli.commands._finish", lambda *_, **__: 0)  # tests/cli has them
+    monkeypatch.setattr("macpo.cli.training._finish", lambda *_, **__: 0)  # tests/cli has them
 
 
 @pytest.mark.slow

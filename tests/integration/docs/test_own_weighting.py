@@ -140,7 +140,7 @@ def test_every_link_leads_to_a_file() -> None:
 def test_the_weighting_is_checked_and_trains_from_the_command_line(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("macpo.cli.commands._finish", lambda *_, **__: 0)  # tests/cli has it
+    monkeypatch.setattr("macpo.cli.training._finish", lambda *_, **__: 0)  # tests/cli has it
     (check,) = (words for words in COMMANDS if words[0] == "check-weighting")
     run(*check)
     (promised,) = blocks(PAGE, "text")

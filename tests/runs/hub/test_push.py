@@ -303,7 +303,7 @@ def test_without_the_extra_a_sentence_tells_how_to_get_it(
 
 def test_nobody_imports_the_client_who_neither_pushes_nor_pulls():
     code = (
-        "import sys; import macpo.cli.commands, macpo.runs.hub.push, macpo.runs.hub.pull; "
+        "import sys; import macpo.cli.sharing, macpo.runs.hub.push, macpo.runs.hub.pull; "
         "print('huggingface_hub' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
