@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import re
 import sys
 from pathlib import Path
@@ -13,7 +12,8 @@ import numpy as np
 import pytest
 
 from macpo.errors import UsageError
-from macpo.report.collection import Collection, collect, read_study, signature
+from macpo.report.collection import Collection, collect
+from macpo.report.places import read_study
 from tests.support.synthetic_runs import write_runs
 
 
@@ -326,24 +326,6 @@ def test_a_seed_without_evaluations_is_told(runs: Path) -> None:
     file.write_text("".join(line for line in lines if '"train"' in line))
     (note,) = collect([runs]).notes
     assert "seed 0 has not been evaluated yet" in note
-
-
-# --- changes --------------------------------------------------------------------------------------
-
-
-def test_the_signature_changes_with_the_records_and_with_nothing_else(runs: Path) -> None:
-    before = signature([runs])
-    (runs / "macpo-seed0" / "notes.txt").write_text("mine")
-    assert signature([runs]) == before
-    with (runs / "macpo-seed0" / "metrics.jsonl").open("a") as file:
-        file.write("\n")
-    assert signature([runs]) != before
-
-
-def test_the_signature_changes_with_a_file_of_the_same_size(runs: Path) -> None:
-    before = signature([runs])
-    os.utime(runs / "macpo-seed0" / "metrics.jsonl", ns=(1, 1))
-    assert signature([runs]) != before
 
 
 # --- as a table -----------------------------------------------------------------------------------

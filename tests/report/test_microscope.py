@@ -12,8 +12,9 @@ from PIL import Image
 from macpo.envs.predator_prey import Config
 from macpo.render import predator_prey
 from macpo.report import microscope
-from macpo.report.collection import collect, signature
+from macpo.report.collection import collect
 from macpo.report.microscope import LOG_ZERO, draw_pictures, find_recordings, numbers
+from macpo.report.places import signature
 from macpo.report.writing import write_report
 from tests.support.synthetic_runs import write_replay, write_runs
 

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 from macpo.errors import UsageError, nearest, require, shown
-from macpo.report.collection import read_study
 from macpo.report.compare import (
     LEVEL,
     MOST_PAIRS,
@@ -23,6 +22,7 @@ from macpo.report.compare import (
     match,
     read_side,
 )
+from macpo.report.places import read_study
 from macpo.runs.files import is_file, read_json, write_json
 from macpo.statistics.sequential import check_plan
 from macpo.study.directory import StudyDirectory

@@ -1,11 +1,10 @@
-"""Which runs there are: found in folders, read, and sorted by task and method.
+"""The runs in some folders, read, and sorted by task and method.
 
 A task is an environment with its settings, a method everything else that decides what is learned,
 a trained seed what one seed of a run has recorded.
 """
 
 import importlib
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,19 +14,18 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from macpo.errors import UsageError, require, shown
+from macpo.errors import UsageError, require
 from macpo.experiment import PARTS, SETTINGS, Run, part_from_dict
 from macpo.field_types import Settings, build, settings
 from macpo.replay.priority import Replay
 from macpo.report import records
 from macpo.report.formats import format_of
 from macpo.report.labels import OFFLINE, flat, same, tell_apart, unit_of
+from macpo.report.places import arm_of, is_run, places, read_study, study_of
 from macpo.report.records import Row
 from macpo.report.seeds import IMPORTED, TrainedSeed
 from macpo.runs.directory import RunDirectory
-from macpo.runs.files import disk_errors, is_file, read_json
 from macpo.runs.record.timing import total_seconds
-from macpo.study.directory import PLAN
 
 FrameKind: TypeAlias = Literal["numpy", "pandas", "polars"]
 DIAGNOSTICS = (
@@ -115,14 +113,6 @@ class Collection:
         return library.DataFrame(columns)
 
 
-class Study(NamedTuple):
-    """What a study's directory says of its runs."""
-
-    name: str
-    arms: tuple[str, ...]
-    seeds: tuple[int, ...]
-
-
 def collect(paths: Sequence[Path]) -> Collection:
     """The runs in these directories, which may be runs, studies, or folders that hold any.
 
@@ -166,17 +156,6 @@ def first_of(notes: Sequence[str], n: int) -> list[str]:
     return [*notes[:n], *([f"And {more} more like these."] if more > 0 else [])]
 
 
-def signature(paths: Sequence[Path]) -> frozenset[tuple[Path, int, int]]:
-    """(file, time, size) of everything that a report on these directories depends on."""
-    found: set[tuple[Path, int, int]] = set()
-    for directory in (d for path in paths for d in places(path, [])):
-        for file in (*_files(directory), *_study_files(directory)):
-            with suppress(OSError):
-                about = file.stat()
-                found.add((file, about.st_mtime_ns, about.st_size))
-    return frozenset(found)
-
-
 def _read(place: Path) -> Iterator[TrainedSeed]:
     other = None if is_run(place) else format_of(place)
     return other.read(place) if other else read_seeds(place)
@@ -207,108 +186,17 @@ def read_seeds(directory: Path) -> Iterator[TrainedSeed]:
             row.get("updates", 0),
             total_seconds(RunDirectory(directory).timing),
             _made_by(directory),
-            _arm(directory),
+            arm_of(directory),
             absolute.get(seed, {}),
             tuple(notes),
         )
-
-
-def read_study(directory: Path) -> Study:
-    """The study of a directory; UsageError if its file cannot be read."""
-    file = directory / PLAN
-    data: Any = read_json(file, "a study")  # JSON may hold anything
-    require(
-        isinstance(data, dict) and isinstance(data.get("arms"), dict),
-        f"{file} holds no study: it needs name, arms and seeds.",
-    )
-    seeds: Any = data.get("seeds", [])
-    require(
-        isinstance(seeds, list) and all(type(seed) is int for seed in seeds),
-        f"{file}: seeds must be a list of whole numbers, not {shown(seeds)}.",
-    )
-    plan: Any = data
-    return Study(str(plan.get("name", directory.name)), tuple(plan["arms"]), tuple(seeds))
-
-
-# --- finding --------------------------------------------------------------------------------------
-
-
-def places(path: Path, notes: list[str]) -> Iterator[Path]:
-    """Those of runs, in order; a study's in that of its arms. Why some cannot be told is noted.
-
-    Files and directories of other programs are among them.
-    """
-    if is_file(path):
-        if format_of(path):
-            yield path
-        else:
-            notes.append(f"{path} is neither a .json of marl-eval nor a .csv of wandb.")
-        return
-    try:
-        with disk_errors(path, "read"):
-            is_directory = path.is_dir()
-    except UsageError as error:
-        notes.append(f"Left out: {error}")
-        return
-    if not is_directory:
-        notes.append(f"There is no directory {path}.")
-        return
-
-    def refused(error: OSError) -> None:
-        notes.append(f"Left out: cannot read {error.filename}: {error.strerror}.")
-
-    n_found = 0
-    for folder, folders, files in os.walk(path, onerror=refused):
-        here = Path(folder)
-        folders.sort()
-        if is_run(here) or (files and format_of(here)):
-            yield here
-            n_found += 1
-            folders.clear()
-        elif here.name == "runs" and (here.parent / PLAN).is_file():
-            with suppress(UsageError):  # told by `_of_studies`
-                arms = read_study(here.parent).arms
-                folders.sort(key=lambda arm: arms.index(arm) if arm in arms else len(arms))
-    if not n_found:
-        notes.append(f"{path} holds no run.")
-
-
-def is_run(place: Path) -> bool:
-    """Whether it is a run's directory, which may be damaged."""
-    own = RunDirectory(place)
-    return is_file(own.experiment) or is_file(own.metrics)
-
-
-def _files(place: Path) -> list[Path]:
-    """What a report on a run depends on."""
-    own = RunDirectory(place)
-    if is_run(place):
-        files = [own.experiment, own.metrics, own.absolute, own.episode]
-        return [*files, *own.replay.glob("*.safetensors")]
-    return [place] if is_file(place) else sorted(place.glob("*.json"))
-
-
-def _study_of(run: Path) -> Path | None:
-    """The directory of the study that a run belongs to: it is in STUDY/runs/ARM/."""
-    study = run.absolute().parents[2:3]
-    belongs = study and run.absolute().parents[1].name == "runs" and (study[0] / PLAN).is_file()
-    return study[0] if belongs else None
-
-
-def _study_files(run: Path) -> list[Path]:
-    study = _study_of(run)
-    return [study / PLAN] if study else []
-
-
-def _arm(run: Path) -> str:
-    return run.absolute().parent.name if _study_of(run) else ""
 
 
 def _of_studies(seeds: Sequence[TrainedSeed], paths: Sequence[Path]) -> list[str]:
     """What studies plan in these paths and the seeds lack, and which studies cannot be read."""
     by_study: dict[Path, set[tuple[str, int]]] = {}
     for seed in seeds:
-        if study := _study_of(seed.directory):
+        if study := study_of(seed.directory):
             by_study.setdefault(study, set()).add((seed.arm, seed.seed))
     notes: list[str] = []
     for directory, there in by_study.items():
@@ -374,12 +262,12 @@ def _sorted(found: Sequence[TrainedSeed], notes: Sequence[str]) -> Collection:
     if len({other.get(source) for other in others}) > 1:
         named.append(source)
     labels = tell_apart(list(methods.values()), named)
-    places = [
+    cells = [
         (list(tasks).index(same(env)), list(methods).index(same(other)))
         for env, other in zip(envs, others, strict=True)
     ]
     seeds: dict[tuple[int, int], tuple[TrainedSeed, ...]] = {}
-    for place, seed in zip(places, found, strict=True):
+    for place, seed in zip(cells, found, strict=True):
         seeds[place] = (*seeds.get(place, ()), seed)
     labels = _with_arms(labels, seeds)
     collection = Collection(

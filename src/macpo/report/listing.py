@@ -11,7 +11,7 @@ from macpo.errors import UsageError, require
 from macpo.experiment import PARTS, Run
 from macpo.field_types import build
 from macpo.report import records
-from macpo.report.collection import is_run, places
+from macpo.report.places import is_run, places
 from macpo.report.records import Row
 from macpo.report.table import NOTHING
 from macpo.report.tables import Table, number

@@ -16,11 +16,12 @@ from typing import NamedTuple
 
 from macpo.errors import UsageError
 from macpo.report import microscope, tables
-from macpo.report.collection import Collection, collect, places, signature
+from macpo.report.collection import Collection, collect
 from macpo.report.contents import Report
 from macpo.report.directory import ReportDirectory
 from macpo.report.drawing import MIN_RUNS, draw_figures, named_tasks, second_process
 from macpo.report.page import Film, render_page
+from macpo.report.places import places, signature
 from macpo.report.plain import to_json
 from macpo.report.summary import summarise
 from macpo.runs.directory import RunDirectory

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from macpo.errors import UsageError
-from macpo.report.collection import collect, signature
+from macpo.report.collection import collect
 from macpo.report.formats import sacred
+from macpo.report.places import signature
 from macpo.report.seeds import TrainedSeed
 from tests.support.synthetic_runs import write_runs
 
