@@ -13,14 +13,10 @@ from macpo.runs.directory import RunDirectory
 from macpo.runs.policy import read_trained
 from macpo.runs.saving import Which
 from macpo.training.host.pool import Workers
+from macpo.training.outcomes import EpisodeOutcomes, episode_outcomes, evaluation_metrics
 from macpo.training.player import Player, open_player
 from macpo.training.rewards import require_finite
-from macpo.training.trainer import (
-    EpisodeOutcomes,
-    episode_outcomes,
-    evaluation_key,
-    evaluation_metrics,
-)
+from macpo.training.trainer import evaluation_key
 from macpo.types import PyTree
 
 MAX_AT_ONCE = 4096

@@ -19,7 +19,7 @@ counted in env steps otherwise, random keys included, is then counted in updates
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -27,14 +27,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding
-from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from macpo import registry
-from macpo.bounds import MAX_INT
-from macpo.envs.base import Environment, mean_of_known
+from macpo.envs.base import Environment
 from macpo.envs.host import HostEnvironment
 from macpo.envs.host_stub import HostEnvStub
-from macpo.errors import require
 from macpo.experiment import Experiment, Run
 from macpo.kernels import shard
 from macpo.kernels.common_max import common_max
@@ -46,19 +44,18 @@ from macpo.nets.precision import in_precision
 from macpo.replay import buffer, priority
 from macpo.replay.buffer import ReplayBuffer
 from macpo.replay.priority import Priorities, Replay
-from macpo.training import rewards
+from macpo.training import fitting, rewards
 from macpo.training.host.pool import require_importable
+from macpo.training.outcomes import episode_outcomes, evaluation_metrics, outcome_means
 from macpo.training.programs import Programs, programs_of, shared_property
 from macpo.training.rollout import collect
 from macpo.types import (
-    MAX_ACTIONS,
     Batch,
     Episodes,
     Metrics,
     Observation,
     PyTree,
     Rollout,
-    Spec,
 )
 from macpo.weighting.explained import explaining, take_explanation
 from macpo.weighting.weighting import Explanation
@@ -583,16 +580,11 @@ def make_trainer(experiment: Experiment, *, to_play: bool = False) -> Trainer:
             require_importable(registry.name_of(experiment.env))
             env.check_ready()
         env = HostEnvStub(env.spec)
-    _check_sizes(env.spec, experiment.run)
-    if experiment.algorithm.about.on_policy:
-        _check_on_policy(experiment)
+    fitting.check_schedule(experiment, env.spec)
     algorithm, run = experiment.algorithm.make(env, experiment.weighting), experiment.run
     if experiment.replay.priority == "weights":
         algorithm = explaining(algorithm, weighs=False)
-    newest = algorithm.recent_episodes(run.batch_size, run.buffer_size)
-    if newest is not None:
-        _check_newest(experiment, newest.n_episodes)
-        _check_plays(experiment)
+    fitting.check_recent_play(experiment, algorithm)
     trainer = Trainer(env, algorithm, experiment.replay, run)
     object.__setattr__(trainer, "programs", programs_of(experiment, env))  # of no copy of it
     return trainer
@@ -602,104 +594,6 @@ def _raw_weights(why: Explanation, n_episodes: int) -> Float[Array, "B T"]:
     """Of every step; the mean of its agents or critics, where each has a weight of its own."""
     raw = why.weights if why.log_raw is None else jnp.exp(why.log_raw)
     return mean_over_rows(raw.mean(-1) if raw.ndim == 3 else raw, n_episodes)
-
-
-def _check_sizes(spec: Spec, run: Run) -> None:
-    """UsageError for what the arrays of a run cannot number or count."""
-    require(
-        spec.n_actions <= MAX_ACTIONS,
-        f"{spec.name} has {spec.n_actions:,} actions, but an agent can have at most "
-        f"{MAX_ACTIONS:,}.",
-    )
-    last = run.steps + run.batch_size_run * spec.episode_limit  # the last iteration goes beyond
-    require(
-        last <= MAX_INT,
-        f"a run of {run.steps:,} env steps, {run.batch_size_run:,} episodes of at most "
-        f"{spec.episode_limit:,} at a time, can come to {last:,}, but at most {MAX_INT:,} are "
-        "counted; lower steps.",
-    )
-
-
-def _check_newest(experiment: Experiment, n: int) -> None:
-    """UsageError unless replay holds as many of the newest episodes as the algorithm needs."""
-    name, size = registry.name_of(experiment.algorithm), experiment.run.buffer_size
-    require(
-        n <= size,
-        f"{name} also learns from the {n} newest episodes, but replay holds only {size}; raise "
-        "buffer_size.",
-    )
-
-
-def _check_plays(experiment: Experiment) -> None:
-    """UsageError for an algorithm that needs recent play where nothing is played."""
-    parts = (registry.name_of(part) for part in (experiment.algorithm, experiment.weighting))
-    require(
-        not experiment.run.is_offline,
-        f"{' with weighting '.join(parts)} also learns from the newest episodes of its own policy, "
-        "of which a run that learns offline has none; choose another algorithm or weighting "
-        "(`macpo list`).",
-    )
-
-
-def _check_on_policy(experiment: Experiment) -> None:
-    """UsageError unless every update learns from exactly the episodes just played."""
-    run, name = experiment.run, registry.name_of(experiment.algorithm)
-    require(
-        experiment.replay.from_file is None,
-        f"{name} learns on-policy, from the episodes that it has just played, and from no others: "
-        "leave out replay.from, or choose an algorithm with replay (`macpo list algorithms`).",
-    )
-    require(
-        not experiment.weighting.all_factors and experiment.replay.sampling == "uniform",
-        f"{name} learns on-policy: each episode is used once, while it is new, so there is no "
-        "replay to weigh or to prioritise; leave out --weighting and --replay.sampling, or choose "
-        "an algorithm with replay (`macpo list algorithms`).",
-    )
-    require(
-        run.buffer_size == run.batch_size == run.batch_size_run,
-        f"{name} learns on-policy, from the episodes just played: batch_size ({run.batch_size}) "
-        f"and buffer_size ({run.buffer_size}) must equal batch_size_run ({run.batch_size_run}).",
-    )
-    require(
-        run.updates_per_iteration == 1,
-        f"{name} learns on-policy, once from each episode: updates_per_iteration must be 1, not "
-        f"{run.updates_per_iteration} (mappo's passes over its episodes are --algorithm.epochs).",
-    )
-
-
-class EpisodeOutcomes(NamedTuple):
-    """What an evaluation keeps of its episodes, in JAX or NumPy arrays."""
-
-    returns: Float[Array, " B"]
-    lengths: Int[Array, " B"]
-    rewards_nonfinite: Int[Array, " B"]
-    info: Mapping[str, Num[Array, " B"]]
-    """Of each episode's last time step."""
-
-
-def episode_outcomes(rollout: Rollout, run: Run) -> EpisodeOutcomes:
-    """The outcomes of these episodes; rewards that are not finite are read as `run` says."""
-    n_nonfinite = rewards.n_nonfinite(rollout)
-    episodes, info = rewards.read_as(run.nonfinite_rewards, rollout)
-    return EpisodeOutcomes(episodes.reward.sum(-1), episodes.length, n_nonfinite, info)
-
-
-def outcome_means(info: Mapping[str, Num[Array, " B"]], prefix: str = "") -> Metrics:
-    """`NAME_mean` for each NAME in the last `info` of the episodes; an array is averaged over all
-    its numbers. NaN is not known and left out, and the mean is NaN if nothing is known."""
-    return {f"{prefix}{name}_mean": mean_of_known(values) for name, values in info.items()}
-
-
-def evaluation_metrics(outcomes: EpisodeOutcomes) -> Metrics:
-    """The metrics of an evaluation."""
-    returns, lengths, n_nonfinite, info = outcomes
-    return {
-        "test_rewards_nonfinite": n_nonfinite.sum(),
-        **outcome_means(info, "test_"),
-        "test_return_mean": returns.mean(),
-        "test_return_std": returns.std(),
-        "test_ep_length_mean": lengths.mean(dtype=jnp.float32),
-    }
 
 
 def evaluation_key(seed: int) -> PRNGKeyArray:

@@ -16,14 +16,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from macpo.replay import buffer
 from macpo.training.host.episodes import EpisodeWriter
 from macpo.training.host.pool import EpisodeLost, Pool, Worker
+from macpo.training.outcomes import episode_outcomes, evaluation_metrics, outcome_means
 from macpo.training.programs import Programs, shared_property
-from macpo.training.trainer import (
-    Trainer,
-    TrainState,
-    episode_outcomes,
-    evaluation_metrics,
-    outcome_means,
-)
+from macpo.training.trainer import Trainer, TrainState
 from macpo.types import Metrics, Observation, PyTree, Rollout
 
 
