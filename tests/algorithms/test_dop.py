@@ -64,8 +64,8 @@ def updated(old: Episodes = OLD, new: Episodes = NEW, weighting: Any = None, **m
 def decomposition(critic: Critic, episodes: Episodes) -> tuple[np.ndarray, np.ndarray]:
     """(Q_i of every action [B, T+1, N, A], k_i(s) [B, T+1, N])."""
     state, obs = episodes.encoded_state.state, episodes.encoded_state.obs
-    out = critic.agents(state, obs)
-    return np.asarray(out[..., :-1] + out[..., -1:]), np.asarray(critic.mixer.weights(state))
+    out = np.asarray(critic.agents(state, obs))
+    return out[..., :-1] + out[..., -1:], np.asarray(critic.mixer.weights(state))
 
 
 def target_values(episodes: Episodes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -110,7 +110,7 @@ def both(of_old: np.ndarray, of_new: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def by_the_paper() -> dict[str, Any]:
-    episodes = jax.tree.map(lambda *x: jnp.concatenate(x), OLD, NEW)
+    episodes = jax.tree.map(lambda *x: np.concatenate(x), OLD, NEW)
     target = np.asarray(both(tree_backup(OLD), sarsa(NEW)), np.float32)
     actor, critic, _ = started().params
     encoded_state, length = episodes.encoded_state, np.asarray(episodes.length)

@@ -4,7 +4,6 @@ import functools
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -140,8 +139,12 @@ def test_policies_minimise_temperature_times_log_pi_less_the_smaller_twin() -> N
 @pytest.mark.parametrize("inside", [True, False], ids=["inside the return", "as released"])
 def test_entropy_raises_the_targets_of_policies_with_a_choice(inside: bool) -> None:
     """Inside: after an end there is none, so a last step's target is its reward."""
-    rewardless = FREE._replace(reward=np.zeros_like(FREE.reward), length=np.array([6, 1, 1]))
-    rewardless = rewardless._replace(terminated=np.array([True, True, True]))
+    episodes = jax.device_get(FREE)
+    rewardless = episodes._replace(
+        reward=np.zeros_like(episodes.reward),
+        length=np.array([6, 1, 1]),
+        terminated=np.array([True, True, True]),
+    )
     alone = jax.tree.map(lambda x: x[1:2].repeat(3, 0), rewardless)
     target = updated(alone, inside)[1]["target_mean"]
     assert target == 0 if inside else target > 0
@@ -153,7 +156,7 @@ def test_content_of_padding_changes_nothing() -> None:
 
 def test_an_episode_of_no_importance_teaches_neither_policies_nor_critics() -> None:
     last = np.arange(3)[:, None, None, None] == 2
-    encoded_state = FREE.encoded_state._replace(obs=jnp.where(last, -1.0, FREE.encoded_state.obs))
+    encoded_state = FREE.encoded_state._replace(obs=np.where(last, -1.0, FREE.encoded_state.obs))
     one, other = (
         updated(x, importance=(1.0, 1.0, 0.0))[0].params
         for x in (FREE, FREE._replace(encoded_state=encoded_state))

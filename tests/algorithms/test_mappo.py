@@ -39,7 +39,7 @@ def learner(**options: Any) -> Any:
 @functools.cache
 def started() -> LearnerState:
     """Fresh networks, whose policies already differ from the uniform one."""
-    state = learner().init(KEY)
+    state = jax.device_get(learner().init(KEY))
     params = eqx.tree_at(lambda p: p.actor.head.weight, state.params, replace_fn=lambda x: 100 * x)
     return state._replace(params=params)
 

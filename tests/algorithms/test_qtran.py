@@ -75,9 +75,11 @@ def test_padding_changes_neither_loss():
 
 
 def test_the_sum_and_the_joint_value_judge_the_same_joint_actions():
-    joint = JointValue(KEY, 3, 5, 4, 8)
-    state, hidden = jax.random.normal(KEY, (7, 5)), jax.random.normal(KEY, (7, 2, 4))
-    utilities, best = jax.random.normal(KEY, (7, 2)), np.full((7, 2), 2.0)
+    joint, rng = JointValue(KEY, 3, 5, 4, 8), np.random.default_rng(0)
+    state, hidden, utilities = (
+        rng.normal(size=shape).astype(np.float32) for shape in ((7, 5), (7, 2, 4), (7, 2))
+    )
+    best = np.full((7, 2), 2.0)
     extras = Extras(np.ones((7, 2), int), best, hidden)
     q_jt = joint(utilities, state, extras._replace(actions=np.zeros((7, 2), int)))
     values = LOSS.values(joint, q_jt, utilities, extras, state)

@@ -7,7 +7,6 @@ import functools
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -36,8 +35,8 @@ def made(config: LevelBasedForaging) -> ForagingEnv:
 
 @functools.cache
 def compiled(env: ForagingEnv) -> tuple[Any, Any]:
-    """Its step and its observation."""
-    return jax.jit(env.step), jax.jit(env.observe)
+    """Its step, its observation, and its state where everything has a place."""
+    return jax.jit(env.step), jax.jit(env.observe), jax.jit(env.initial_state)
 
 
 def scene(
@@ -47,12 +46,11 @@ def scene(
     config = LevelBasedForaging(n_agents=len(agents), n_food=len(food), **options)
     a, f = np.array(agents), np.array(food)
     env = made(config)
-    parts = (a[:, :2], a[:, 2], f[:, :2], f[:, 2])
-    return env, env.initial_state(*map(jnp.asarray, parts))
+    return env, compiled(env)[2](a[:, :2], a[:, 2], f[:, :2], f[:, 2])
 
 
 def play(env: ForagingEnv, state: State, *actions: int) -> tuple[State, Any]:
-    return compiled(env)[0](KEY, state, jnp.array(actions))
+    return compiled(env)[0](KEY, state, np.array(actions))
 
 
 def observe(env: ForagingEnv, state: State) -> Observation:

@@ -90,9 +90,9 @@ def play(
 ) -> Outcome:
     """One transition on the small stage with explicit choices."""
     env = small()
-    choices = Choices(jnp.array(agent_order), jnp.array(prey_order), jnp.array(prey_uniform))
+    choices = Choices(np.array(agent_order), np.array(prey_order), np.array(prey_uniform))
     state, timestep = compiled_transition(n_catchers)(
-        scene(env, agents, prey, t), jnp.array(actions), choices
+        scene(env, agents, prey, t), np.array(actions), choices
     )
 
     def unpack(cells: jax.Array) -> list[Cell]:
@@ -104,7 +104,7 @@ def play(
 def many_steps(env: PredatorPreyEnv, state: State, actions: list[int], n: int) -> State:
     """`n` independent outcomes of one step from the same situation."""
     keys = jax.random.split(jax.random.key(7), n)
-    step = jax.jit(jax.vmap(lambda key: env.step(key, state, jnp.array(actions))[0]))
+    step = jax.jit(jax.vmap(lambda key: env.step(key, state, np.array(actions))[0]))
     return jax.tree.map(np.asarray, step(keys))
 
 
@@ -140,13 +140,13 @@ def replay() -> Replay:
     snapshots = env.initial_state(*(golden[name] for name in names), t=all_t)
     states = env.initial_state(*(golden[name][before] for name in names), t=t)
     choices = Choices(
-        jnp.asarray(golden["agent_order"]),
-        jnp.asarray(golden["prey_order"]),
-        jnp.asarray(golden["prey_uniform"], jnp.float32),
+        np.asarray(golden["agent_order"]),
+        np.asarray(golden["prey_order"]),
+        np.asarray(golden["prey_uniform"], np.float32),
     )
     observation = jax.jit(jax.vmap(env.observe))(snapshots)
     encoded = jax.jit(jax.vmap(env.encode))(snapshots)
-    actions = jnp.asarray(golden["actions"])
+    actions = np.asarray(golden["actions"])
     after, timestep = jax.jit(jax.vmap(env.transition))(states, actions, choices)
     return Replay(env, golden, before, t, observation, encoded, after, timestep)
 
@@ -299,8 +299,8 @@ def test_whole_episodes_agree_with_the_numpy_reference(
 
     starts = [np.stack(parts) for parts in zip(*(start for start, _ in episodes), strict=True)]
     initial = env.initial_state(*starts, t=np.zeros(len(episodes), np.int32))
-    choices = Choices(*(jnp.asarray(padded(name)) for name in Choices._fields))
-    states, timesteps = jax.jit(jax.vmap(rollout))(initial, jnp.asarray(padded("actions")), choices)
+    choices = Choices(*(np.asarray(padded(name)) for name in Choices._fields))
+    states, timesteps = jax.jit(jax.vmap(rollout))(initial, np.asarray(padded("actions")), choices)
 
     fields = timesteps.observation._asdict() | timesteps._asdict()
     for name in ("obs", "state", "avail_actions", "reward", "terminated", "truncated"):
@@ -567,7 +567,7 @@ def test_the_limit_truncates_and_does_not_terminate(t: int, truncated: bool) -> 
 def test_step_returns_the_final_state_and_does_not_reset() -> None:
     env = small()
     state = scene(env, [(2, 1), (2, 3), None], [(2, 2), (4, 4)], t=8)
-    state, timestep = jax.jit(env.step)(jax.random.key(0), state, jnp.array([CATCH, CATCH, STAY]))
+    state, timestep = jax.jit(env.step)(jax.random.key(0), state, np.array([CATCH, CATCH, STAY]))
     assert timestep.terminated
     assert state.t == 9
     assert (np.asarray(state.agent_cell) == env.gone).all()
@@ -644,12 +644,12 @@ def test_the_spec_has_the_sizes_of_the_arrays() -> None:
     assert env.spec.truncation_is_terminal is False
     _, timestep = jax.eval_shape(env.reset, jax.random.key(0))
     obs, state, avail_actions = timestep.observation
-    assert (obs.shape, obs.dtype) == ((3, 75), jnp.int8)
-    assert (state.shape, state.dtype) == ((105,), jnp.int8)
-    assert (avail_actions.shape, avail_actions.dtype) == ((3, 6), jnp.bool_)
-    assert (timestep.reward.shape, timestep.reward.dtype) == ((), jnp.float32)
-    assert (timestep.terminated.shape, timestep.terminated.dtype) == ((), jnp.bool_)
-    assert (timestep.truncated.shape, timestep.truncated.dtype) == ((), jnp.bool_)
+    assert (obs.shape, obs.dtype) == ((3, 75), np.int8)
+    assert (state.shape, state.dtype) == ((105,), np.int8)
+    assert (avail_actions.shape, avail_actions.dtype) == ((3, 6), np.bool_)
+    assert (timestep.reward.shape, timestep.reward.dtype) == ((), np.float32)
+    assert (timestep.terminated.shape, timestep.terminated.dtype) == ((), np.bool_)
+    assert (timestep.truncated.shape, timestep.truncated.dtype) == ((), np.bool_)
 
 
 @pytest.mark.parametrize(("n_catchers", "most"), [(1, 80), (2, 40), (3, 20), (4, 20)])
@@ -660,7 +660,7 @@ def test_the_largest_return_is_that_of_captures_by_just_enough(n_catchers: int, 
 def test_step_keeps_the_types_and_shapes_of_reset() -> None:
     env = small()
     state, timestep = jax.eval_shape(env.reset, jax.random.key(0))
-    after = jax.eval_shape(env.step, jax.random.key(1), state, jnp.full(3, STAY))
+    after = jax.eval_shape(env.step, jax.random.key(1), state, np.full(3, STAY))
     types = functools.partial(jax.tree.map, lambda x: (x.shape, x.dtype))
     assert types((state, timestep)) == types(after)
 
@@ -717,10 +717,10 @@ def test_the_same_key_gives_the_same_trajectory_and_another_key_another() -> Non
         state, _ = env.reset(key)
 
         def body(state: State, t: jax.Array) -> Any:
-            state, timestep = env.step(jax.random.fold_in(key, t), state, jnp.array([0, 1, 2]))
+            state, timestep = env.step(jax.random.fold_in(key, t), state, np.array([0, 1, 2]))
             return state, timestep.observation.state
 
-        return jax.lax.scan(body, state, jnp.arange(8))[1]
+        return jax.lax.scan(body, state, np.arange(8))[1]
 
     once = trajectory(jax.random.key(0))
     np.testing.assert_array_equal(once, trajectory(jax.random.key(0)))
@@ -784,7 +784,7 @@ def test_drawn_orders_are_permutations() -> None:
 
 def test_tied_random_numbers_still_give_permutations(monkeypatch: pytest.MonkeyPatch) -> None:
     # float32 uniforms tie about once in 300,000 draws of 8; nobody may then move twice.
-    monkeypatch.setattr(jax.random, "uniform", lambda _, shape: jnp.full(shape, 0.5))
+    monkeypatch.setattr(jax.random, "uniform", lambda _, shape: np.full(shape, 0.5))
     choices = jax.jit(Config(n_predators=4, n_prey=3).make().draw)(jax.random.key(0))
     assert sorted(choices.agent_order.tolist()) == [0, 1, 2, 3]
     assert sorted(choices.prey_order.tolist()) == [0, 1, 2]
@@ -859,7 +859,7 @@ def test_random_hunters_earn_what_they_earn_in_the_authors_environment(
         def body(carry: Any, key: jax.Array) -> Any:
             state, avail, running = carry
             act_key, step_key = jax.random.split(key)
-            actions = jax.random.categorical(act_key, jnp.where(avail, 0.0, -jnp.inf))
+            actions = jax.random.categorical(act_key, jnp.where(avail, 0.0, -np.inf))
             state, timestep = env.step(step_key, state, actions)
             over = timestep.terminated | timestep.truncated
             return (
@@ -868,7 +868,7 @@ def test_random_hunters_earn_what_they_earn_in_the_authors_environment(
                 running & ~over,
             ), timestep.reward * running
 
-        start = (state, timestep.observation.avail_actions, jnp.array(True))
+        start = (state, timestep.observation.avail_actions, np.array(True))
         keys = jax.random.split(jax.random.fold_in(key, 1), env.spec.episode_limit)
         return jax.lax.scan(body, start, keys)[1].sum()
 

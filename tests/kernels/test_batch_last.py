@@ -1,7 +1,6 @@
 """Functions of environments along the last axis, called for one environment or under `vmap`."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -56,7 +55,7 @@ def test_what_all_environments_share_is_repeated_for_each():
 
 
 def test_the_batch_may_be_any_axis():
-    last = jnp.moveaxis(POSITIONS[0], 0, -1)
+    last = np.moveaxis(POSITIONS[0], 0, -1)
     out = jax.vmap(env_axis_last(Native()), in_axes=(-1, 0))(last, CLOCK[0])
     np.testing.assert_array_equal(out["total"], [3, 12, 21, 30])
 

@@ -156,7 +156,7 @@ def test_seeds_of_different_lengths_under_vmap_are_the_same_as_alone():
     nets = jax.tree.map(lambda x: np.stack([x, -0.5 * x]), NET)
     length = np.array([[6, 3, 1], [4, 4, 2]])
     inputs, cotangent = jax.tree.map(lambda *x: np.stack(x), drawn(3), drawn(3, seed=1))
-    together = jax.vmap(run)(nets, inputs, length, cotangent)
+    together = jax.device_get(jax.vmap(run)(nets, inputs, length, cotangent))
     for seed in range(2):
         alone = jax.tree.map(lambda x: x[seed], (nets, inputs, length, cotangent))  # noqa: B023
         assert_close(jax.tree.map(lambda x: x[seed], together), run(*alone))  # noqa: B023

@@ -146,14 +146,12 @@ N_ENVS = 4000
 def acting(name: str, avail: tuple[bool, ...], epsilon: float | None) -> np.ndarray:
     """How often each action is taken where the policy is PI over all actions."""
     params = started(name).params
-    head = jax.tree.map(jnp.zeros_like, params.actor.head)
-    bias = head.bias.at[:3].set(jnp.log(PI))
-    head = eqx.tree_at(lambda h: h.bias, head, bias)
+    head = jax.tree.map(np.zeros_like, params.actor.head)
+    head.bias[:3] = np.log(PI)
     params = eqx.tree_at(lambda p: p.actor.head, params, head)
-    observation = jax.tree.map(lambda x: jnp.repeat(x[:1, 0], N_ENVS, 0), BATCH.encoded_state)
-    observation = observation._replace(
-        avail_actions=jnp.broadcast_to(np.array(avail), (N_ENVS, 2, 3))
-    )
+    first = jax.device_get(BATCH.encoded_state)
+    observation = jax.tree.map(lambda x: np.repeat(x[:1, 0], N_ENVS, 0), first)
+    observation = observation._replace(avail_actions=np.broadcast_to(avail, (N_ENVS, 2, 3)))
     agents = learner(name)
     hidden, nothing = agents.initial_hidden(N_ENVS), np.full((N_ENVS, 2), -1)
     _, actions = jax.jit(agents.act)(params, KEY, hidden, observation, nothing, epsilon)
@@ -191,11 +189,11 @@ def test_entropy_of_a_uniform_policy_over_two_of_three_actions_is_log_two() -> N
 
 
 def test_no_action_is_stored_in_a_final_state_however_short_the_episode() -> None:
-    packed = pack_episodes(Canvas(CANVAS), BATCH)
-    stored = np.asarray(unpack(packed.packing, packed.actions))
+    packed = jax.jit(lambda: pack_episodes(Canvas(CANVAS), BATCH))()
+    stored = np.asarray(jax.jit(unpack)(packed.packing, packed.actions))
     for b, end in enumerate(LENGTH):
         assert stored[b, end].tolist() == [-1, -1]
-        np.testing.assert_array_equal(stored[b, :end], BATCH.actions[b, :end])
+        np.testing.assert_array_equal(stored[b, :end], np.asarray(BATCH.actions)[b, :end])
 
 
 # --- options --------------------------------------------------------------------------------------

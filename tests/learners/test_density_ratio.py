@@ -41,9 +41,9 @@ def test_the_classifier_sees_the_state_and_every_agents_action(rows: int):
     classifier = Classifier(KEY, CANVAS)
     state = np.ones((rows, CANVAS.state_size))
     actions = np.zeros((rows, CANVAS.n_agents), np.int8)
-    z = classifier(None, state, Extras(actions))
-    actions[:, -1] = 1
-    other = classifier(None, state, Extras(actions))
+    others = actions.copy()
+    others[:, -1] = 1
+    z, other = (classifier(None, state, Extras(each)) for each in (actions, others))
     assert z.shape == (rows,) and not np.allclose(z, other)
 
 
@@ -52,15 +52,10 @@ def test_recent_play_is_classified_in_every_step_of_the_newest_episodes():
     classifier = Classifier(KEY, CANVAS)
     steps = transitions(recent)
     inputs = LossInputs(None, steps, Batch(recent, np.ones(2), recent=spoiled(recent)))
-    z = np.stack(
-        [
-            classifier(None, state, Extras(actions))
-            for state, actions in zip(
-                recent.encoded_state.state, actions_taken(recent), strict=True
-            )
-        ]
-    )
-    loss, _ = network.loss({"density_ratio": classifier}, AuxiliaryValues(np.array(z)), inputs)
+    classify = jax.jit(lambda state, actions: classifier(None, state, Extras(actions)))
+    states, actions = np.asarray(recent.encoded_state.state), np.asarray(actions_taken(recent))
+    z = np.stack([classify(*episode) for episode in zip(states, actions, strict=True)])
+    loss, _ = jax.jit(network.loss)({"density_ratio": classifier}, AuxiliaryValues(z), inputs)
     z = z[:, :-1][np.asarray(steps.mask)]
     expected = np.log1p(np.exp(z)).mean() + np.log1p(np.exp(-z)).mean()
     np.testing.assert_allclose(loss, expected, rtol=1e-5)

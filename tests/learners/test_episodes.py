@@ -2,8 +2,8 @@
 
 import dataclasses
 
+import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -83,21 +83,23 @@ def test_every_state_follows_the_actions_of_the_state_before_and_the_first_follo
 def test_packed_states_and_actions_come_back_as_they_were(n_episodes: int):
     length = sorted((1 + i % 6 for i in range(n_episodes)), reverse=True)
     episodes = scribble(CANVAS, length, [True] * n_episodes)
-    packed = pack_episodes(Canvas(CANVAS), episodes)
-    back = jax.tree.map(lambda x: unpack(packed.packing, x), packed.encoded_state)
-    jax.tree.map(np.testing.assert_array_equal, back, episodes.encoded_state)
-    exists = np.asarray(packed.packing.exists)
-    for found, expected in (
-        (packed.actions, actions_taken(episodes)),
-        (packed.last_actions, last_actions(episodes.actions)),
-    ):
-        unpacked = np.asarray(unpack(packed.packing, found))
-        np.testing.assert_array_equal(unpacked[exists], np.asarray(expected)[exists])
+
+    @jax.jit
+    def there_and_back(episodes: Episodes):
+        packed = pack_episodes(Canvas(CANVAS), episodes)
+        stored = packed.encoded_state, packed.actions, packed.last_actions
+        return packed.packing.exists, jax.tree.map(lambda x: unpack(packed.packing, x), stored)
+
+    exists, (encoded_state, *actions) = jax.device_get(there_and_back(episodes))
+    jax.tree.map(np.testing.assert_array_equal, encoded_state, episodes.encoded_state)
+    expected_actions = actions_taken(episodes), last_actions(episodes.actions)
+    for found, expected in zip(actions, expected_actions, strict=True):
+        np.testing.assert_array_equal(found[exists], np.asarray(expected)[exists])
 
 
 def test_packed_observations_are_decoded_states():
     env = Counting()
-    t = jnp.broadcast_to(np.arange(7, dtype=np.int8), (2, 7))
+    t = np.broadcast_to(np.arange(7, dtype=np.int8), (2, 7))
     episodes = Episodes(
         encoded_state=(t, np.full((2, 7), 6, np.int8)),
         actions=np.zeros((2, 6, 2), np.int8),
@@ -105,16 +107,21 @@ def test_packed_observations_are_decoded_states():
         length=np.array([6, 3]),
         terminated=np.array([True, True]),
     )
-    packed = pack_episodes(env, episodes)
-    state = unpack(packed.packing, packed.observation.state)
+
+    @jax.jit
+    def there_and_back():
+        packed = pack_episodes(env, episodes)
+        return unpack(packed.packing, packed.observation.state)
+
+    state = np.asarray(there_and_back())
     np.testing.assert_array_equal(state[1, :4], [[t / 8, 6 / 8] for t in range(4)])
     np.testing.assert_array_equal(state[1, 4:], 0)
 
 
 def test_decoded_rows_are_numbers_of_single_precision():
-    stored = scribble(CANVAS, [6], [True]).encoded_state
-    obs, state = stored.obs[0].astype(np.int8), stored.state[0].astype(np.int8)
-    decoded = decode_rows(Canvas(CANVAS), Observation(obs, state, stored.avail_actions[0]))
+    obs, state, avail = (np.asarray(x)[0] for x in scribble(CANVAS, [6], [True]).encoded_state)
+    stored = Observation(obs.astype(np.int8), state.astype(np.int8), avail)
+    decoded = decode_rows(Canvas(CANVAS), stored)
     assert (decoded.obs.dtype, decoded.state.dtype) == (np.float32, np.float32)
     assert decoded.avail_actions.dtype == bool
 
@@ -125,14 +132,19 @@ def test_decoded_rows_are_numbers_of_single_precision():
 def test_unrolled_agents_give_what_one_step_after_another_gives():
     episodes = scribble(CANVAS, [6, 3], [True, False])
     agent = make_agent(jax.random.key(0), CANVAS, 4, CANVAS.n_actions)
-    packed = pack_episodes(Canvas(CANVAS), spoiled(episodes))
-    out = unpack(packed.packing, unroll_agents(CANVAS, agent, packed))
 
+    @jax.jit
+    def unrolled(episodes: Episodes):
+        packed = pack_episodes(Canvas(CANVAS), episodes)
+        return unpack(packed.packing, unroll_agents(CANVAS, agent, packed))
+
+    out = np.asarray(unrolled(spoiled(episodes)))
     seen = agent_inputs(CANVAS, episodes.encoded_state.obs, last_actions(episodes.actions))
+    seen, step = np.asarray(seen), eqx.filter_jit(agent)
     for row, length in enumerate([6, 3]):
         hidden = np.zeros((2, 4))
         for t in range(length + 1):
-            hidden, expected = agent(seen[row, t], hidden)
+            hidden, expected = step(seen[row, t], hidden)
             np.testing.assert_allclose(out[row, t], expected, rtol=1e-4, atol=1e-6)
         np.testing.assert_array_equal(out[row, length + 1 :], 0)
 

@@ -1,11 +1,14 @@
 """Returns: numbers computed by hand, and what must not matter."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from macpo.learners.returns import backup, episode_return, lambda_return
+from macpo.learners import returns as library
+
+backup = jax.jit(library.backup)
+episode_return = jax.jit(library.episode_return)
+lambda_return = jax.jit(library.lambda_return)
 
 REWARD = np.array([[1.0, 0.0, 2.0]])
 VALUE = np.array([[-7.0, 4.0, 6.0, 10.0]])  # the first state's value is never used
@@ -45,10 +48,10 @@ def test_lambda_one_adds_the_discounted_final_value_where_the_episode_was_cut():
 )
 def test_episode_shorter_than_the_batch_has_the_returns_of_one_that_fills_it(terminal, expected):
     padded = lambda_return(
-        jnp.pad(REWARD, ((0, 0), (0, 2))),
-        jnp.pad(terminal, ((0, 0), (0, 2))),
-        jnp.pad(ALL, ((0, 0), (0, 2))),
-        jnp.pad(VALUE, ((0, 0), (0, 2))),
+        np.pad(REWARD, ((0, 0), (0, 2))),
+        np.pad(terminal, ((0, 0), (0, 2))),
+        np.pad(ALL, ((0, 0), (0, 2))),
+        np.pad(VALUE, ((0, 0), (0, 2))),
         gamma=0.9,
         td_lambda=0.5,
     )
@@ -60,10 +63,10 @@ def test_episode_shorter_than_the_batch_has_the_returns_of_one_that_fills_it(ter
 def test_content_of_padding_changes_no_return(terminal, junk):
     pad = ((0, 0), (0, 2))
     returns = lambda_return(
-        jnp.pad(REWARD, pad, constant_values=junk),
-        jnp.pad(terminal, pad),
-        jnp.pad(ALL, pad),
-        jnp.pad(VALUE, pad, constant_values=junk),
+        np.pad(REWARD, pad, constant_values=junk),
+        np.pad(terminal, pad),
+        np.pad(ALL, pad),
+        np.pad(VALUE, pad, constant_values=junk),
         gamma=0.9,
         td_lambda=0.5,
     )
@@ -126,7 +129,7 @@ def test_tree_backup_is_the_explicit_sum_over_errors_weighted_by_probabilities()
 
 def test_with_a_clipped_ratio_as_trace_it_is_retrace():
     # π / μ = 2, ½, 1.25: the trace of the middle step is ½ λ, that of the last λ
-    trace = 0.5 * jnp.minimum(1.0, np.array([[2.0, 0.5, 1.25, 3.0]]))
+    trace = 0.5 * np.minimum(1.0, np.array([[2.0, 0.5, 1.25, 3.0]]))
     returns = episode_return(REWARD, LAST, ALL, EXPECTED, Q, trace, gamma=0.9)
     middle = 0.9 * (5.5 + 0.5 * (2 - 6))
     first = 1 + 0.9 * (3 + 0.25 * (middle - 4))
@@ -150,7 +153,7 @@ def test_generalised_advantage_estimate_is_the_lambda_return_less_the_value(term
 @pytest.mark.parametrize("terminal", [LAST, NEVER])
 def test_garbage_past_the_end_changes_no_tree_backup(terminal):
     def longer(x, junk):
-        return jnp.pad(x, ((0, 0), (0, 2)), constant_values=junk)
+        return np.pad(x, ((0, 0), (0, 2)), constant_values=junk)
 
     def returns(junk):
         value, q, trace = (longer(x, junk) for x in (EXPECTED, Q, PI))

@@ -1,5 +1,8 @@
 """Mixers: sizes, monotonicity, and what each of them looks at."""
 
+import functools
+
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,13 +20,31 @@ from macpo.nets.mixers import (
 )
 
 N, S = 3, 5
-KEYS = jax.random.split(jax.random.key(0), 3)
-UTILITIES = 3 * jax.random.normal(KEYS[0], (64, N))
-STATE = 3 * jax.random.normal(KEYS[1], (64, S))
-MONOTONIC = jax.jit(lambda key: MonotonicMixer(key, N, S, embed=4, hypernet_embed=6))(KEYS[2])
-CENTRAL = jax.jit(lambda key: CentralMixer(key, N, S, embed=8))(KEYS[2])
+KEY = jax.random.key(0)
+UTILITIES, STATE = (
+    np.random.default_rng(0).normal(scale=3, size=(64, n)).astype(np.float32) for n in (N, S)
+)
 A = 4
-DUPLEX = jax.jit(lambda key: DuplexMixer(key, N, A, S, 6, 2, 6))(KEYS[2])
+
+
+@functools.cache
+def mixers():
+    """One of each kind that has parameters."""
+
+    @jax.jit
+    def make(key):
+        return {
+            "monotonic": MonotonicMixer(key, N, S, embed=4, hypernet_embed=6),
+            "central": CentralMixer(key, N, S, embed=8),
+            "duplex": DuplexMixer(key, N, A, S, 6, 2, 6),
+        }
+
+    return make(KEY)
+
+
+def drawn(rng, mixer):
+    """The same mixer with other parameters."""
+    return jax.tree.map(lambda x: rng.normal(size=x.shape).astype(np.float32), mixer)
 
 
 @jax.jit
@@ -37,12 +58,12 @@ def n_parameters(net: object) -> int:
 
 
 def test_monotonic_mixer_of_predator_prey_has_76545_parameters():
-    mixer = jax.eval_shape(lambda: MonotonicMixer(KEYS[2], 8, 300, 32, 64))
+    mixer = jax.eval_shape(lambda: MonotonicMixer(KEY, 8, 300, 32, 64))
     assert n_parameters(mixer) == 76_545
 
 
 def test_central_mixer_of_predator_prey_has_288258_parameters():
-    mixer = jax.eval_shape(lambda: CentralMixer(KEYS[2], 8, 300, 256))
+    mixer = jax.eval_shape(lambda: CentralMixer(KEY, 8, 300, 256))
     assert n_parameters(mixer) == 288_258
 
 
@@ -55,14 +76,14 @@ def test_sum_mixer_adds_the_utilities():
 def test_monotonic_mixer_never_falls_when_a_utility_rises(seed):
     # far from the initialisation the hypernetworks' outputs have both signs
     rng = np.random.default_rng(seed)
-    mixer = jax.tree.map(lambda x: rng.normal(size=x.shape).astype(np.float32), MONOTONIC)
+    mixer = drawn(rng, mixers()["monotonic"])
     slopes = slopes_of(mixer, UTILITIES, STATE)
     assert (slopes >= 0).all()
     assert (slopes > 0).any()
 
 
 def test_monotonic_mixer_computes_the_published_formula():
-    mixer = MONOTONIC
+    mixer = mixers()["monotonic"]
     u, s = np.asarray(UTILITIES[0], np.float64), np.asarray(STATE[0], np.float64)
 
     def linear(layer, x):
@@ -74,25 +95,26 @@ def test_monotonic_mixer_computes_the_published_formula():
     hidden = u @ np.abs(two(mixer.weight_1, s)).reshape(N, 4) + linear(mixer.bias_1, s)
     hidden = np.where(hidden > 0, hidden, np.expm1(hidden))
     expected = hidden @ np.abs(two(mixer.weight_2, s)) + two(mixer.bias_2, s)[0]
-    np.testing.assert_allclose(mixer(UTILITIES[0], STATE[0]), expected, rtol=1e-5)
+    np.testing.assert_allclose(eqx.filter_jit(mixer)(UTILITIES[0], STATE[0]), expected, rtol=1e-5)
 
 
 def test_central_mixer_may_fall_when_a_utility_rises():
-    slopes = slopes_of(CENTRAL, UTILITIES, STATE)
+    slopes = slopes_of(mixers()["central"], UTILITIES, STATE)
     assert (slopes < 0).any()
     assert (slopes > 0).any()
 
 
 def test_central_mixer_depends_on_every_utility_and_on_every_part_of_the_state():
-    by_utility, by_state = jax.jit(jax.vmap(jax.grad(CENTRAL, argnums=(0, 1))))(UTILITIES, STATE)
-    assert (jnp.abs(by_utility).max(0) > 0).all()
-    assert (jnp.abs(by_state).max(0) > 0).all()
+    slopes = jax.vmap(jax.grad(mixers()["central"], argnums=(0, 1)))
+    by_utility, by_state = jax.jit(slopes)(UTILITIES, STATE)
+    assert (np.abs(by_utility).max(0) > 0).all()
+    assert (np.abs(by_state).max(0) > 0).all()
 
 
-@pytest.mark.parametrize(
-    "mixer", [SumMixer(), MONOTONIC, CENTRAL], ids=["sum", "monotonic", "central"]
-)
-def test_a_joint_value_belongs_to_its_row_whatever_the_batch_axes(mixer):
+@pytest.mark.parametrize("kind", ["sum", "monotonic", "central"])
+def test_a_joint_value_belongs_to_its_row_whatever_the_batch_axes(kind):
+    mixer = SumMixer() if kind == "sum" else mixers()[kind]
+
     @jax.jit
     def several(u, s):
         return mixer(u, s), mixer(u.reshape(2, 3, N), s.reshape(2, 3, S)), mixer(u[4], s[4])
@@ -110,12 +132,12 @@ def test_without_a_mixer_values_are_the_agents_own():
 
 
 def test_duplex_mixer_of_predator_prey_has_287444_parameters():
-    mixer = jax.eval_shape(lambda: DuplexMixer(KEYS[2], 8, 6, 300, 64, 4, 64))
+    mixer = jax.eval_shape(lambda: DuplexMixer(KEY, 8, 6, 300, 64, 4, 64))
     assert n_parameters(mixer) == 287_444
 
 
 def test_weights_of_the_duel_and_a_state_value_have_31669_parameters_in_fop():
-    weights = jax.eval_shape(lambda: DuelWeights(KEYS[2], 8, 6, 300, 4))
+    weights = jax.eval_shape(lambda: DuelWeights(KEY, 8, 6, 300, 4))
     value = (300 + 1) * 32 + 32 + 1
     assert n_parameters(weights) + value == 31_669
 
@@ -148,7 +170,7 @@ def test_the_duel_of_soft_values_is_fops():
 @pytest.mark.parametrize("seed", range(3))
 def test_no_joint_action_is_worth_more_to_the_duplex_mixer_than_everyones_best(seed):
     rng = np.random.default_rng(seed)
-    mixer = jax.tree.map(lambda x: rng.normal(size=x.shape).astype(np.float32), DUPLEX)
+    mixer = drawn(rng, mixers()["duplex"])
     q = np.asarray(rng.normal(size=(64, N, A)), np.float32)
     actions = np.asarray(rng.integers(A, size=(64, N)))
 
@@ -162,5 +184,8 @@ def test_no_joint_action_is_worth_more_to_the_duplex_mixer_than_everyones_best(s
 
 def test_the_duplex_mixer_tells_joint_actions_of_the_same_utilities_apart():
     best = UTILITIES + 1
-    one, other = (DUPLEX(UTILITIES, STATE, Extras(np.full((64, N), a), best)) for a in (0, 1))
+    mix = eqx.filter_jit(mixers()["duplex"])
+    one, other = (
+        np.asarray(mix(UTILITIES, STATE, Extras(np.full((64, N), a), best))) for a in (0, 1)
+    )
     assert (one != other).all()

@@ -5,7 +5,6 @@ import math
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -151,15 +150,15 @@ def test_moves_and_rest_aim_at_nobody() -> None:
 
 
 def test_in_a_battle_all_harm_that_agents_do_is_explained_by_a_strike() -> None:
-    state, timestep = MARINES.reset(jax.random.key(0))
-    step = jax.jit(MARINES.step)
+    reset, step = jax.jit(MARINES.reset), jax.jit(MARINES.step)
+    state, timestep = reset(jax.random.key(0))
     states, actions = [state], []
     for t in range(MARINES.spec.episode_limit):
         # attack if possible, else go east
         avail = np.array(timestep.observation.avail_actions)
         wish = np.where(avail[:, 6:].any(1), 6 + avail[:, 6:].argmax(1), EAST)
         actions.append(np.where(avail[:, NO_OP], NO_OP, wish))
-        state, timestep = step(jax.random.key(t), state, jnp.asarray(actions[-1]))
+        state, timestep = step(jax.random.key(t), state, actions[-1])
         states.append(state)
         if timestep.terminated:
             break
@@ -204,5 +203,5 @@ def test_available_actions_are_those_of_the_environment(name: str, permuted: boo
     env = Config(name, permute_enemies_on_reset=permuted).make()
     state = start(env, x={0: 14.0, env.map.n_agents: 16.0}, health={1: 0.0})
     np.testing.assert_array_equal(
-        recorded(env, state).available(0), np.asarray(env.observe(state).avail_actions)
+        recorded(env, state).available(0), jax.jit(env.observe)(state).avail_actions
     )

@@ -18,11 +18,13 @@ from tests.support.toys import Counting, Wide
 
 ENV = Counting(episode_limit=4)
 CAPACITY = 5
+add = jax.jit(buffer.add)
+sample = jax.jit(buffer.sample, static_argnames="batch_size")
 
 
 def numbered(numbers: list[int]) -> Episodes:
     """Episodes that carry their number in every array."""
-    row = buffer.init(ENV, 1).episodes
+    row = jax.eval_shape(lambda: buffer.init(ENV, 1)).episodes
 
     def stamp(x):
         shape = (len(numbers), *x.shape[1:])
@@ -38,7 +40,7 @@ def filled(n: int) -> buffer.ReplayBuffer:
     replay_buffer = buffer.init(ENV, 10)
     episodes = numbered(list(range(n)))
     length = np.arange(n, dtype=np.int32) * 3 % 5
-    return buffer.add(replay_buffer, episodes._replace(length=length))
+    return add(replay_buffer, episodes._replace(length=length))
 
 
 def sampled_rows(episodes: Episodes) -> np.ndarray:
@@ -49,7 +51,8 @@ def sampled_rows(episodes: Episodes) -> np.ndarray:
 def samples(batch_size: int, n: int) -> Episodes:
     """Many batches from the buffer with seven of ten rows filled: leaves [n, batch_size, …]."""
     replay_buffer, keys = filled(7), jax.random.split(jax.random.key(0), n)
-    return jax.jit(jax.vmap(lambda key: buffer.sample(key, replay_buffer, batch_size)))(keys)
+    draw = jax.vmap(lambda key: buffer.sample(key, replay_buffer, batch_size))
+    return jax.device_get(jax.jit(draw)(keys))
 
 
 @pytest.mark.parametrize(("n_actions", "n_bytes"), [(3, 1), (128, 1), (129, 2), (32_768, 2)])
@@ -58,9 +61,6 @@ def test_an_action_takes_as_many_bytes_as_their_number_needs(n_actions: int, n_b
     assert stored.dtype.itemsize == n_bytes
     assert np.iinfo(stored.dtype).max >= n_actions - 1
     assert np.iinfo(stored.dtype).min <= -1  # none
-
-
-add = jax.jit(buffer.add)
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
@@ -88,7 +88,7 @@ def test_only_filled_rows_are_sampled():
 
 
 def test_all_filled_rows_can_be_one_batch():
-    batch = buffer.sample(jax.random.key(0), filled(7), 7)
+    batch = sample(jax.random.key(0), filled(7), 7)
     assert sorted(sampled_rows(batch).tolist()) == list(range(7))
 
 
@@ -117,7 +117,7 @@ def test_an_overfull_buffer_is_sampled_as_a_full_one():
     replay_buffer = buffer.init(ENV, CAPACITY)
     for first in (1, 4, 7):
         replay_buffer = add(replay_buffer, numbered([first, first + 1, first + 2]))
-    batch = buffer.sample(jax.random.key(0), replay_buffer, CAPACITY)
+    batch = sample(jax.random.key(0), replay_buffer, CAPACITY)
     assert sorted(sampled_rows(batch).tolist()) == [5, 6, 7, 8, 9]
 
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from macpo.envs.smac_jax.dynamics import NOBODY, Battle, Dynamics, Orders, Rules, beginning
@@ -116,7 +115,7 @@ class Arena:
         self.dynamics = Dynamics(here, here.roster, rules)
         self.n = len(allies)
         here.__dict__["start"] = np.array(at, np.float32)  # instead of the map's own grids
-        values = {name: jnp.asarray(x, jnp.float32) for name, x in changes.items()}
+        values = {name: jax.device_put(np.array(x, np.float32)) for name, x in changes.items()}
         self.battle = beginning(here)._replace(**values)
         if "baneling" in cast.allies and self.battle.fuse is None:
             self.battle = self.battle._replace(fuse=self.battle.health < 0)
@@ -170,7 +169,7 @@ class Arena:
         numbers = np.full(self._size + 1, NOBODY)  # that nobody has, too
         numbers[self._slots] = np.arange(len(self._slots))
         named = {name: numbers[getattr(battle, name)] for name in ("target", "hit_target")}
-        self.battle = jax.tree.map(jnp.asarray, battle._replace(**named))
+        self.battle = jax.device_put(battle._replace(**named))
         return self.battle
 
     def _everybodys(self, of_units: Any) -> Any:

@@ -19,7 +19,7 @@ def unlearned(experiment: macpo.Experiment, directory: Path) -> Policy:
     files = RunDirectory(directory)
     files.make()
     files.write_experiment(experiment)
-    params = make_trainer(experiment).algorithm.init(jax.random.key(0)).params
+    params = jax.device_get(make_trainer(experiment).algorithm.init(jax.random.key(0)).params)
     rng = np.random.default_rng(0)
     params = jax.tree.map(lambda x: np.float32(x + rng.normal(0, 0.1, x.shape))[None], params)
     state: Any = SimpleNamespace(learner=SimpleNamespace(params=params))

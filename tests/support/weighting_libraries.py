@@ -3,6 +3,7 @@
 from types import ModuleType
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -19,5 +20,7 @@ def library(name: str) -> ModuleType:
 
 def given(name: str, *arrays: Any) -> list[Any]:
     """These NumPy arrays in that library."""
-    make = library(name).tensor if name == "torch" else library(name).asarray
+    if name == "jax":
+        return jax.device_put([*arrays])
+    make = library(name).tensor if name == "torch" else np.asarray
     return [make(x) for x in arrays]

@@ -42,13 +42,15 @@ def start(env, n_envs):
 def counted(truncation_is_terminal: bool = False) -> Episodes:
     """Counting games with goals 1 … 8 under a limit of 6."""
     env = Counting(LIMIT, most_steps=8, truncation_is_terminal=truncation_is_terminal)
-    return jax.jit(lambda: collect(env, act, start(env, N_ENVS), KEY, N_ENVS).episodes)()
+    play = jax.jit(lambda: collect(env, act, start(env, N_ENVS), KEY, N_ENVS).episodes)
+    return jax.device_get(play())
 
 
 @functools.cache
 def hunted() -> Episodes:
     env = hunting_ground()
-    return jax.jit(lambda: collect(env, act, start(env, 128), KEY, 128).episodes)()
+    play = jax.jit(lambda: collect(env, act, start(env, 128), KEY, 128).episodes)
+    return jax.device_get(play())
 
 
 @functools.cache
@@ -70,9 +72,7 @@ def test_an_episode_is_as_long_as_its_game_or_the_limit():
 
 def test_the_final_state_is_kept():
     episodes = counted()
-    final = np.take_along_axis(np.asarray(episodes.encoded_state[0]), episodes.length[:, None], 1)[
-        :, 0
-    ]
+    final = np.take_along_axis(episodes.encoded_state[0], episodes.length[:, None], 1)[:, 0]
     np.testing.assert_array_equal(final, episodes.length)
 
 
@@ -94,7 +94,8 @@ def test_actions_of_large_numbers_are_kept_as_they_were_taken():
         q = np.arange(200.0)
         return hidden, greedy(jnp.broadcast_to(q, (*last_action.shape, 200)), np.array(True))
 
-    played = collect(Wide(200), last, (), jax.random.key(0), 4, keep_states=False).episodes
+    play = jax.jit(lambda: collect(Wide(200), last, (), KEY, 4, keep_states=False).episodes)
+    played = jax.device_get(play())
     for actions, length in zip(played.actions, played.length, strict=True):
         assert (actions[:length] == 199).all()
 
@@ -151,7 +152,7 @@ def test_seeds_under_vmap_play_the_same_games_as_alone():
     env = Counting(LIMIT, most_steps=3)
     run = jax.jit(lambda key: collect(env, act, start(env, 2), key, 2))
     keys = jax.random.split(KEY, 3)
-    together = jax.vmap(run)(keys)
+    together = jax.device_get(jax.vmap(run)(keys))
     for i, key in enumerate(keys):
         one = jax.tree.map(lambda x: x[i], together)  # noqa: B023
         jax.tree.map(np.testing.assert_array_equal, one, run(key))
@@ -173,11 +174,16 @@ def test_the_outcome_of_an_episode_is_what_its_last_step_reports():
 )
 def test_encoded_states_decode_to_what_the_policy_observed(env, episodes):
     episodes = episodes()
-    observations = jax.jit(jax.vmap(jax.vmap(env.decode)))(episodes.encoded_state)
-    before = Observation(*(x[:, :-1] for x in observations))
-    last = last_actions(episodes.actions)[:, :-1]
-    acted = jnp.broadcast_to(np.arange(LIMIT)[:, None], last.shape)
-    _, again = act(None, acted, before, last)
+
+    @jax.jit
+    def act_again():
+        observations = jax.vmap(jax.vmap(env.decode))(episodes.encoded_state)
+        before = Observation(*(x[:, :-1] for x in observations))
+        last = last_actions(episodes.actions)[:, :-1]
+        acted = jnp.broadcast_to(np.arange(LIMIT)[:, None], last.shape)
+        return act(None, acted, before, last)[1]
+
+    again = np.asarray(act_again())
     real = np.arange(LIMIT) < np.asarray(episodes.length)[:, None]
     np.testing.assert_array_equal(again[real], episodes.actions[real])
     assert len(np.unique(episodes.actions[real])) > 2
@@ -209,7 +215,7 @@ def test_utilities_recomputed_for_learning_are_those_that_acted():
         order = jnp.argsort(-episodes.length)
         return jax.tree.map(lambda x: x[order], episodes)
 
-    episodes = playing()
+    episodes = jax.device_get(playing())
 
     @jax.jit
     def learning():
@@ -227,7 +233,7 @@ def test_utilities_recomputed_for_learning_are_those_that_acted():
         hidden, actions = learner.act(params, KEY, hidden, observation, last, None)
         return hidden, actions, agent.head(hidden)
 
-    learned, observations, last = learning()
+    learned, observations, last = jax.device_get(learning())
     length, hidden = np.asarray(episodes.length), learner.initial_hidden(8)
     for t in range(LIMIT + 1):
         now = Observation(*(x[t] for x in observations))

@@ -27,15 +27,15 @@ class Tally:
         self.spec = env.spec
 
     def init(self, key: Any) -> LearnerState:
-        zero = jnp.zeros(())
+        zero = np.zeros(())
         return LearnerState({"updates": zero}, {"copied_after": zero, "copies": zero}, (), {})
 
     def initial_hidden(self, n_envs: int) -> Any:
-        return jnp.zeros((n_envs, 0))
+        return np.zeros((n_envs, 0))
 
     def act(self, params, key, hidden, observation, last_action, epsilon):
         u = jax.random.uniform(key, last_action.shape)
-        return hidden, jnp.floor(2 * u).astype(jnp.int8)
+        return hidden, jnp.floor(2 * u).astype(np.int8)
 
     def recent_episodes(self, batch_size: int, buffer_size: int) -> None:
         return None
@@ -73,8 +73,8 @@ def tallied(
     trainer: Trainer, max_iterations: int, until_env_steps: int = 10**6
 ) -> tuple[TrainState, dict[str, Any]]:
     """The first seed's state and metrics after one chunk of a run that only counts."""
-    state, metrics = trainer.chunk(trainer.init(), jnp.array(until_env_steps), max_iterations)
-    return jax.tree.map(lambda x: np.asarray(x[0]), (state, metrics))
+    state, metrics = trainer.chunk(trainer.init(), np.array(until_env_steps), max_iterations)
+    return jax.tree.map(lambda x: np.asarray(x)[0], (state, metrics))
 
 
 def as_published() -> tuple[TrainState, dict[str, Any]]:
@@ -110,7 +110,7 @@ def six_iterations_trainer() -> Trainer:
 def test_epsilon_falls_linearly_and_then_stays(env_steps, epsilon):
     env = Counting()
     trainer = Trainer(env, Tally(env), Replay(), Run())
-    np.testing.assert_allclose(trainer.epsilon(jnp.array(env_steps)), epsilon, rtol=1e-6)
+    np.testing.assert_allclose(trainer.epsilon(np.array(env_steps)), epsilon, rtol=1e-6)
 
 
 def test_an_iteration_plays_one_episode_in_each_parallel_environment():
@@ -148,9 +148,9 @@ def test_there_is_no_update_before_a_whole_batch_has_been_played():
 
 def test_there_is_none_either_after_replay_was_lost_until_it_holds_a_whole_batch_again():
     trainer = six_iterations_trainer()
-    state, _ = trainer.chunk(trainer.init(), jnp.array(10**6), 6)
+    state, _ = trainer.chunk(trainer.init(), np.array(10**6), 6)
     state = state._replace(replay_buffer=trainer.init().replay_buffer)
-    state, metrics = trainer.chunk(state, jnp.array(10**6), 6)
+    state, metrics = trainer.chunk(state, np.array(10**6), 6)
     assert metrics["updates"].tolist() == [[4, 4, 5, 6, 7, 8]]
     assert state.iteration.tolist() == [12]
 
@@ -164,7 +164,7 @@ def test_metrics_of_updates_are_known_by_name_and_0_before_the_first_update():
 def test_a_healthy_run_passes_jax_s_search_for_nan():
     trainer = six_iterations_trainer()
     with jax.debug_nans(True):
-        state, _ = trainer.chunk(trainer.init(), jnp.array(10**6), 6)
+        state, _ = trainer.chunk(trainer.init(), np.array(10**6), 6)
         trainer.evaluate(state)
     assert state.updates[0] > 0
 
@@ -245,7 +245,7 @@ def trained(seed: int = 0, seeds: int = 1) -> Any:
     """(state, metrics of training, metrics of evaluation)."""
     # compiled programs do not depend on the number of the seed
     compiled = trainer(0, seeds)
-    state, metrics = compiled.chunk(trainer(seed, seeds).init(), jnp.array(10**6), MAX_ITERATIONS)
+    state, metrics = compiled.chunk(trainer(seed, seeds).init(), np.array(10**6), MAX_ITERATIONS)
     return jax.tree.map(np.asarray, (state, metrics, compiled.evaluate(state)))
 
 
@@ -279,7 +279,7 @@ def test_metrics_have_a_row_per_seed_and_a_column_per_iteration():
 def test_outcomes_are_averaged_over_episodes_of_training_and_of_evaluation():
     env = Reporting(episode_limit=4, most_steps=6)
     trainer = Trainer(env, Tally(env), Replay(), Run(batch_size_run=3, test_nepisode=5))
-    state, metrics = trainer.chunk(trainer.init(), jnp.array(10**6), 2)
+    state, metrics = trainer.chunk(trainer.init(), np.array(10**6), 2)
     np.testing.assert_array_equal(metrics["counted_mean"], metrics["ep_length_mean"])
     evaluated = trainer.evaluate(state)
     assert evaluated["test_counted_mean"] == evaluated["test_ep_length_mean"] > 0
@@ -348,7 +348,7 @@ def test_an_update_is_traced_once_for_the_check_and_the_chunk():
     trainer = Trainer(env, Traced(env), Replay(), run)
     trainer.check()
     CompiledPlayer(trainer).compile()
-    trainer.chunk(trainer.init(), jnp.array(10**6), 2)
+    trainer.chunk(trainer.init(), np.array(10**6), 2)
     assert Traced.times == 1
 
 
@@ -360,13 +360,13 @@ class Unsound(Reporting):
 
     def step(self, key: Any, state: Any, actions: Any) -> Any:
         after, timestep = super().step(key, state, actions)
-        told = jnp.where(after.goal % 2 == 0, after.t, jnp.nan)
-        reward = jnp.where(after.t == 2, jnp.nan, timestep.reward)
+        told = jnp.where(after.goal % 2 == 0, after.t, np.nan)
+        reward = jnp.where(after.t == 2, np.nan, timestep.reward)
         return after, timestep._replace(reward=reward, info={"counted": told})
 
     def reset(self, key: Any) -> Any:
         state, first = super().reset(key)
-        return state, first._replace(info={"counted": jnp.zeros(())})
+        return state, first._replace(info={"counted": np.zeros(())})
 
 
 def unsound(nonfinite_rewards: Any) -> tuple[TrainState, dict[str, Any]]:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -48,7 +47,7 @@ def trainer(weighting: Any, replay: Replay = BY_WEIGHTS, algorithm: Any = VDN_SM
 def test_absolute_errors_as_weights_are_absolute_errors_as_priorities() -> None:
     by_weights = trainer(ABSOLUTE_ERRORS)
     by_errors = trainer(Uniform(), replace(BY_WEIGHTS, priority="td-error"))
-    ends = [t.chunk(t.init(), jnp.array(10**6), 6)[0] for t in (by_weights, by_errors)]
+    ends = [t.chunk(t.init(), np.array(10**6), 6)[0] for t in (by_weights, by_errors)]
     assert int(ends[0].updates[0]) == 5
     one, other = (jax.device_get((s.learner.params, s.priorities.value)) for s in ends)
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-6), one, other)
@@ -56,7 +55,7 @@ def test_absolute_errors_as_weights_are_absolute_errors_as_priorities() -> None:
 
 
 def explained(mask: Any, weights: Any, log_raw: Any = None) -> Explanation:
-    arrays = [None if x is None else jnp.asarray(x) for x in (mask, weights, log_raw)]
+    arrays = [None if x is None else np.asarray(x) for x in (mask, weights, log_raw)]
     return Explanation(arrays[0], None, None, None, {}, arrays[2], arrays[1])
 
 
@@ -110,7 +109,8 @@ def replayed() -> Episodes:
     """Random play."""
     t = trainer(Uniform(), Replay())
     learner = t.algorithm.init(jax.random.key(0))
-    return t.play(learner.params, jax.random.key(1), N, epsilon=1.0, keep_states=True).episodes
+    play = jax.jit(functools.partial(t.play, n_episodes=N, epsilon=1.0, keep_states=True))
+    return play(learner.params, jax.random.key(1)).episodes
 
 
 def compiled_gradient(t: Trainer, state: LearnerState) -> Any:
@@ -134,10 +134,11 @@ class Gradients:
         state = trainer(weighting).algorithm.init(jax.random.key(0))
         weighted = compiled_gradient(trainer(weighting, Replay()), state)
         unweighted = compiled_gradient(trainer(weighting), state)
-        self.weighted = np.asarray(weighted(jnp.ones(N))[0])
-        alone = [unweighted(N * one)[0] for one in jnp.eye(N)]
+        self.weighted = np.asarray(weighted(np.ones(N))[0])
+        # one after another: each runs on both devices, which wait for each other
+        alone = [np.asarray(unweighted(N * one)[0]) for one in np.eye(N)]
         self.of_episode = np.stack(alone).astype(np.float64)
-        log_raw = unweighted(jnp.ones(N))[1][EXPLANATION].log_raw
+        log_raw = unweighted(np.ones(N))[1][EXPLANATION].log_raw
         self.raw = np.exp(np.asarray(log_raw)[:, 0], dtype=np.float64)
 
 
@@ -148,7 +149,7 @@ def gradients() -> Gradients:
 
 def drawn(n_batches: int, batch_size: int) -> np.ndarray:
     """The rows [n_batches, batch_size] that MAC-PO's weights draw."""
-    table = priority.Priorities(jnp.float32(gradients().raw), jnp.ones(()))
+    table = priority.Priorities(np.float32(gradients().raw), np.ones(()))
     draw = functools.partial(priority.draw, batch_size=batch_size, config=BY_WEIGHTS, beta=0.0)
     keys = jax.random.split(jax.random.key(3), n_batches)
     return np.asarray(jax.jit(jax.vmap(lambda key: draw(key, table, N).rows))(keys))
@@ -183,7 +184,7 @@ def test_a_steps_mean_agrees_for_sgd_but_neither_under_clipping_nor_under_rmspro
     uniform = np.random.default_rng(0).integers(N, size=(4_000, 8))
     by_loss = (g.raw[uniform, None] * g.of_episode[uniform]).mean(1) / g.raw.mean()
     by_sampling = g.of_episode[drawn(n_batches=4_000, batch_size=8)].mean(1)
-    first = optimiser.init(jnp.zeros(by_loss.shape[1]))
+    first = optimiser.init(np.zeros(by_loss.shape[1]))
     step = jax.jit(jax.vmap(lambda gradient: optimiser.update(gradient, first)[0]))
     means, errors = zip(
         *((s.mean(0), s.std(0) / np.sqrt(len(s))) for s in map(step, (by_loss, by_sampling))),

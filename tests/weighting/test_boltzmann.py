@@ -65,9 +65,9 @@ def test_utilities_far_apart_overflow_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("avail", [SOME, np.zeros((1, 4), bool)], ids=["some", "none"])
 def test_probability_and_its_gradient_are_finite_whatever_is_available(avail: np.ndarray) -> None:
-    pi, slope = jax.value_and_grad(
-        lambda q: taken_probs(q, jnp.asarray(ACTION), jnp.asarray(avail)).sum()
-    )(jnp.asarray(Q))
+    pi, slope = jax.jit(
+        jax.value_and_grad(lambda q: taken_probs(q, jnp.asarray(ACTION), jnp.asarray(avail)).sum())
+    )(Q)
     assert np.isfinite(pi)
     assert np.isfinite(slope).all()
 

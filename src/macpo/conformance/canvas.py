@@ -61,16 +61,17 @@ def scribble(
     avail[..., 0] = True
     draw = np.where(avail, rng.random(avail.shape), -1)
     actions = draw[:, :-1].argmax(-1).astype(np.int8)
+    put = jax.device_put  # `jnp.asarray` would compile a program for each shape
     return Episodes(
         encoded_state=Observation(
-            jnp.asarray(normal(b, t + 1, n, spec.obs_size) * exists[..., None, None]),
-            jnp.asarray(normal(b, t + 1, spec.state_size) * exists[..., None]),
-            jnp.asarray(avail & exists[..., None, None]),
+            put(normal(b, t + 1, n, spec.obs_size) * exists[..., None, None]),
+            put(normal(b, t + 1, spec.state_size) * exists[..., None]),
+            put(avail & exists[..., None, None]),
         ),
-        actions=jnp.asarray(actions * real[..., None]),
-        reward=jnp.asarray(normal(b, t) * real),
-        length=jnp.asarray(ends.astype(np.int32)),
-        terminated=jnp.asarray(terminated),
+        actions=put(actions * real[..., None]),
+        reward=put(normal(b, t) * real),
+        length=put(ends.astype(np.int32)),
+        terminated=put(np.asarray(terminated)),
     )
 
 
@@ -92,7 +93,7 @@ def spoiled(episodes: Episodes, garbage: float = np.nan, seed: int = 0) -> Episo
             nonsense = rng.integers(-128, 128, x.shape, np.int8)
         else:
             nonsense = np.float32(garbage)
-        return jnp.where(padding, nonsense, x)
+        return jax.device_put(np.where(padding, nonsense, x))
 
     return episodes._replace(
         encoded_state=jax.tree.map(lambda x: spoil(x, length + 1), episodes.encoded_state),

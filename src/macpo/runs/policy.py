@@ -300,7 +300,7 @@ class Trained(NamedTuple):
 
     def params_of(self, k: int) -> PyTree:
         """What the k-th seed has learned."""
-        return jax.tree.map(lambda x: jnp.asarray(x[k]), self.params)
+        return jax.device_put(jax.tree.map(lambda x: x[k], self.params))
 
 
 def read_trained(

@@ -85,7 +85,7 @@ def test_two_who_meet_head_on_pass_each_other() -> None:
 def test_one_who_fights_is_not_pushed_away() -> None:
     arena = Arena(["zealot", "marine"], ["target"], [(15, 16), (12, 16), (15.9, 16)])
     arena.order(arena.attack(2, NOBODY))
-    orders = arena.go((0, 0), (8, 0))._replace(target=jnp.array([2, NOBODY]))
+    orders = arena.go((0, 0), (8, 0))._replace(target=np.array([2, NOBODY]))
     arena.steps(6, orders)
     assert_allclose([arena.battle.x[0], arena.battle.y[0]], [15, 16], atol=1e-6)
     assert arena.battle.x[1] > 16.5  # found its way around
@@ -185,7 +185,7 @@ def test_shields_take_damage_without_armour_and_health_the_rest_with_it() -> Non
     arena = Arena(
         ["marauder"], ["stalker dummy"], [(10, 10), (12, 10)], shield=[0, 4.0], health=[125, 80]
     )
-    arena.battle = arena.battle._replace(shield_delay=jnp.array([0.0, 99.0]))
+    arena.battle = arena.battle._replace(shield_delay=np.array([0.0, 99.0]))
     arena.order(arena.attack(1))
     arena.loops(6)
     assert arena.battle.shield[1] == 0
@@ -196,7 +196,7 @@ def test_a_hit_that_armour_would_swallow_does_half_a_point() -> None:
     arena = Arena(
         ["marine"], ["stalker dummy"], [(10, 10), (12, 10)], shield=[0, 5.5], health=[45, 80]
     )
-    arena.battle = arena.battle._replace(shield_delay=jnp.array([0.0, 99.0]))
+    arena.battle = arena.battle._replace(shield_delay=np.array([0.0, 99.0]))
     arena.order(arena.attack(1))
     arena.loops(2)
     assert_allclose(arena.battle.health[1], 79.5)
@@ -205,7 +205,7 @@ def test_a_hit_that_armour_would_swallow_does_half_a_point() -> None:
 def test_hits_of_one_loop_fall_on_the_shield_one_after_another() -> None:
     places = [(10, 10), (10, 12), (12, 11)]
     arena = Arena(["marine"] * 2, ["stalker dummy"], places, shield=[0, 0, 8.0])
-    arena.battle = arena.battle._replace(shield_delay=jnp.array([0.0, 0.0, 99.0]))
+    arena.battle = arena.battle._replace(shield_delay=np.array([0.0, 0.0, 99.0]))
     arena.order(arena.attack(2, 2))
     arena.loops(2)
     assert arena.battle.shield[2] == 0
@@ -221,7 +221,7 @@ def test_two_can_kill_each_other_in_the_same_loop() -> None:
 
 def test_shields_regenerate_once_160_loops_have_passed_without_damage() -> None:
     arena = Arena(["stalker dummy"], ["target"], [(10, 10), (30, 30)], shield=[40, 0])
-    arena.battle = arena.battle._replace(shield_delay=jnp.array([160.0, 0.0]))
+    arena.battle = arena.battle._replace(shield_delay=np.array([160.0, 0.0]))
     battles = arena.loops(168)
     assert battles[158].shield[0] == 40
     assert_allclose(battles[-1].shield[0], 40 + 9 * 0.125)
@@ -280,7 +280,7 @@ def test_a_target_that_slips_away_a_little_is_still_hit() -> None:
 
 def test_an_order_ends_with_its_target() -> None:
     arena = Arena(["marine"], ["marine dummy", "target"], [(10, 10), (12, 10), (13, 10)])
-    arena.battle = arena.battle._replace(health=jnp.array([45.0, 6.0, 1e6]))
+    arena.battle = arena.battle._replace(health=np.array([45.0, 6.0, 1e6]))
     arena.order(arena.attack(1))
     arena.loops(40)
     assert arena.battle.health[1] == 0
@@ -391,9 +391,9 @@ def test_marines_on_both_sides_of_a_mirror_win_as_often() -> None:
     dynamics = Dynamics(here, here.roster, Rules(), computer_allies=True)
     n, games = 5, 400
     start = beginning(here)
-    ours = jnp.arange(10) < n
+    ours = np.arange(10) < n
     start = start._replace(
-        walks=jnp.ones(10, bool),
+        walks=np.ones(10, bool),
         goal_x=jnp.where(ours, here.enemy_spawns[0][0], start.goal_x),
         goal_y=jnp.where(ours, here.enemy_spawns[0][1], start.goal_y),
     )

@@ -11,6 +11,7 @@ from jax.experimental import checkify
 from numpy.testing import assert_allclose, assert_array_equal
 
 from macpo import registry
+from macpo.envs.smac_jax import environment as module
 from macpo.envs.smac_jax import scripts
 from macpo.envs.smac_jax.dynamics import Battle
 from macpo.envs.smac_jax.environment import SMACJaxEnv, State
@@ -274,7 +275,7 @@ def test_first_contact_comes_when_two_lines_have_closed_the_gap() -> None:
 
 def first_state(name: str) -> State:
     """That of every episode, unless noise is asked for."""
-    return jax.tree.map(lambda x: jnp.asarray(x[0, 0]), random_play(name).state)
+    return jax.tree.map(lambda x: np.asarray(x)[0, 0], random_play(name).state)
 
 
 def in_battle(env: SMACJaxEnv, **changes: dict[int, float]) -> State:
@@ -282,15 +283,15 @@ def in_battle(env: SMACJaxEnv, **changes: dict[int, float]) -> State:
     state = first_state(env.map.name)
     battle = state.battle
     for field, values in changes.items():
-        column = getattr(battle, field)
+        column = getattr(battle, field).copy()
         for unit, value in values.items():
-            column = column.at[unit].set(value)
+            column[unit] = value
         battle = battle._replace(**{field: column})
     return state._replace(battle=battle)
 
 
 def act(env: SMACJaxEnv, state: State, *actions: int) -> tuple[State, TimeStep]:
-    return programs(env).step(jax.random.key(1), state, jnp.array(actions))
+    return programs(env).step(jax.random.key(1), state, np.array(actions))
 
 
 def observe(env: SMACJaxEnv, state: State) -> Observation:
@@ -352,7 +353,7 @@ def test_an_unavailable_action_stops_the_agent_and_is_counted() -> None:
 def test_checkify_turns_an_unavailable_action_into_an_error() -> None:
     env, state = environment("5m_vs_6m"), first_state("5m_vs_6m")
     step = jax.jit(checkify.checkify(env.step))
-    error, _ = step(jax.random.key(0), state, jnp.array([6, 1, 1, 1, 1]))
+    error, _ = step(jax.random.key(0), state, np.array([6, 1, 1, 1, 1]))
     with pytest.raises(checkify.JaxRuntimeError, match="an unavailable action was chosen"):
         checkify.check_error(error)
 
@@ -467,6 +468,28 @@ def test_a_spine_crawler_regains_health_which_is_paid_as_in_smac() -> None:
     assert_allclose(after.battle.health[2], 290 + 8 * 0.0170875, rtol=1e-6)
     assert_allclose(timestep.reward, 8 * 0.0170875 / 25.5, rtol=1e-2)
     assert_array_equal([after.battle.x[2], after.battle.y[2]], [14, 20])
+
+
+def test_battles_computed_in_blocks_are_those_computed_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keys = jax.random.split(jax.random.key(0), 5)
+
+    def third_states() -> State:
+        env = registry.make_config("envs", "smac-jax", map="3m", start_noise=0.5).make()
+
+        def step(state: State, key: jax.Array) -> tuple[State, None]:
+            return env.step(key, state, np.array([EAST, STOP, EAST]))[0], None
+
+        def battle(key: jax.Array) -> State:
+            return jax.lax.scan(step, env.reset(key)[0], jax.random.split(key, 3))[0]
+
+        return jax.jit(jax.vmap(battle))(keys)
+
+    at_once = third_states()
+    monkeypatch.setattr(module, "battles_at_once", lambda n_units: 2)
+    for x, y in zip(*map(jax.tree.leaves, (third_states(), at_once)), strict=True):
+        assert_allclose(x, y, rtol=1e-5, atol=1e-5)  # compiled otherwise, rounded otherwise
 
 
 def test_start_noise_puts_nobody_into_a_wall() -> None:

@@ -1,7 +1,9 @@
 """Every recorded situation, as the real SMACv2 code shows and pays it (oxwhirl/smacv2 577ab5a)."""
 
+import functools
 import gzip
 import json
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -9,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from array_api_compat import array_namespace
 
 from macpo.envs.smac_jax import features
 from macpo.envs.smac_jax.features import Columns, Units
@@ -32,31 +35,49 @@ def task_of(name: str) -> Task:
     return Task(race, f"{n}v{e}")  # pyright: ignore[reportArgumentType]
 
 
+@functools.cache
+def program(function: Callable[..., Any], task: Task, xp: ModuleType) -> Callable[..., Any]:
+    """The function for a task, compiled if it is JAX's."""
+    of_task = functools.partial(function, task)
+    return jax.jit(of_task) if xp is jnp else of_task
+
+
 def recorded(name: str, case: int, xp: ModuleType) -> tuple[Task, Columns, Units, dict[str, Any]]:
     task, record = task_of(name), GOLDEN[name]["cases"][case]
     rows = record["allies"] + record["enemies"]
-    kinds = xp.asarray([KINDS[task.race].index(row[0]) for row in rows], dtype=xp.int8)
-    units = Units(*(xp.asarray([row[k] for row in rows], dtype=xp.float32) for k in range(1, 7)))
-    return task, interface.columns_of(task, kinds), units, record
-
-
-def true_availability(task: Task, columns: Columns, units: Units) -> Any:
-    near = interface.in_reach(task, columns, units, None)
-    return features.available_actions(task, columns, units, near)
+    kinds = np.array([KINDS[task.race].index(row[0]) for row in rows], np.int8)
+    units = Units(*(np.array([row[k] for row in rows], np.float32) for k in range(1, 7)))
+    return task, program(interface.columns_of, task, xp)(kinds), units, record
 
 
 def looked(name: str, case: int) -> Memory:
     """The memory after the recorded call, in which agents look one after another by number."""
     task, columns, units, record = recorded(name, case, jnp)
-    n, alive = task.n_agents, units.health > 0
     before = Memory(
-        jnp.array([NO_OWNER if owner is None else owner for owner in record["owner_before"]]),
-        jnp.array(record["memory_before"]) > 0,
-        jnp.zeros((n, task.n_enemies), bool),
+        np.array([NO_OWNER if owner is None else owner for owner in record["owner_before"]]),
+        np.array(record["memory_before"]) > 0,
+        np.zeros((task.n_agents, task.n_enemies), bool),
     )
+    told = np.full((task.n_enemies, task.n_agents), GOLDEN[name]["prob_obs_enemy"] == 1)
+    return program(look_around, task, jnp)(columns, units, before, told)
+
+
+def look_around(
+    task: Task, columns: Columns, units: Units, before: Memory, told: jax.Array
+) -> Memory:
+    n, alive = task.n_agents, units.health > 0
     sights = interface.in_sight(task, columns, units, None) & alive[:n, None]
-    told = jnp.full((task.n_enemies, n), GOLDEN[name]["prob_obs_enemy"] == 1)
     return look(before, sights[:, n:], alive[n:], jnp.arange(n), told, blanks=True)
+
+
+def observations(task: Task, columns: Columns, units: Units, shown: Any) -> Any:
+    xp, n, alive = array_namespace(units.x), task.n_agents, units.health > 0
+    allies = (interface.in_sight(task, columns, units, None) & alive & alive[:n, None])[:, :n]
+    near = interface.in_reach(task, columns, units, None)
+    available = features.available_actions(task, columns, units, near)
+    visible = xp.concat([allies, shown], axis=1)
+    place = [units.x[:n] / 32, units.y[:n] / 32]
+    return features.observe(task, columns, units, available, visible, place)
 
 
 @every_case
@@ -80,12 +101,8 @@ def test_memories_of_enemies_are_smacv2s(name: str, case: int) -> None:
 @every_case
 def test_observations_are_smacv2s(name: str, case: int, xp: ModuleType) -> None:
     task, columns, units, record = recorded(name, case, xp)
-    n, alive = task.n_agents, units.health > 0
-    allies = (interface.in_sight(task, columns, units, None) & alive & alive[:n, None])[:, :n]
-    visible = xp.concat([allies, xp.asarray(looked(name, case).shown)], axis=1)
-    available = true_availability(task, columns, units)
-    place = [units.x[:n] / 32, units.y[:n] / 32]
-    obs = features.observe(task, columns, units, available, visible, place)
+    shown = np.asarray(looked(name, case).shown)
+    obs = program(observations, task, xp)(columns, units, shown)
     assert obs.dtype == np.float32
     np.testing.assert_allclose(obs, record["obs"], rtol=0, atol=1e-6)
 
@@ -94,8 +111,8 @@ def test_observations_are_smacv2s(name: str, case: int, xp: ModuleType) -> None:
 @every_case
 def test_the_global_state_is_smacv2s(name: str, case: int, xp: ModuleType) -> None:
     task, columns, units, record = recorded(name, case, xp)
-    last = xp.asarray(record["last_actions"] or [-1] * task.n_agents)
-    state = features.global_state(task, columns, units, last)
+    last = np.array(record["last_actions"] or [-1] * task.n_agents)
+    state = program(features.global_state, task, xp)(columns, units, last)
     assert state.dtype == np.float32
     np.testing.assert_allclose(state, record["state"], rtol=0, atol=1e-6)
 
@@ -105,14 +122,17 @@ def test_the_global_state_is_smacv2s(name: str, case: int, xp: ModuleType) -> No
 def test_the_shaped_reward_is_smacv2s(name: str, case: int, xp: ModuleType) -> None:
     task, columns, after, record = recorded(name, case, xp)
     n = task.n_agents
-    health, shield = np.array(after.health), np.array(after.shield)
+    health, shield = after.health.copy(), after.shield.copy()
     health[n:], shield[n:] = record["prev_enemy_health"], record["prev_enemy_shield"]
-    before = after._replace(health=xp.asarray(health), shield=xp.asarray(shield))
-    reward = interface.reward(task, columns, before, after) * max_reward(task, columns) / 20
+    before = after._replace(health=health, shield=shield)
+    reward = program(interface.reward, task, xp)(columns, before, after)
     # what was recorded pays no victory
-    victory = 200 * bool(interface.outcome(task, columns, after).won)
+    victory = 200 * bool(program(interface.outcome, task, xp)(columns, after).won)
     np.testing.assert_allclose(
-        reward - victory, record["reward_unscaled_shaped"], rtol=1e-6, atol=1e-4
+        reward * max_reward(task, columns) / 20 - victory,
+        record["reward_unscaled_shaped"],
+        rtol=1e-6,
+        atol=1e-4,
     )
 
 
@@ -191,14 +211,14 @@ def test_ranges_are_smacv2s() -> None:
 # --- fields of view that are cones --------------------------------------------------------------
 
 
-def one_looks(view: int, *others: tuple[float, float]) -> tuple[Task, Columns, Units, jax.Array]:
+def one_looks(view: int, *others: tuple[float, float]) -> tuple[Task, Columns, Units, np.ndarray]:
     """A marine at (16, 16) with that view, which sees 9 cells and reaches 5, and marines there."""
     x, y = zip((16, 16), *others, strict=True)
-    zeros = jnp.zeros(len(x))
-    units = Units(jnp.array(x, jnp.float32), jnp.array(y, jnp.float32), zeros + 45, *[zeros] * 3)
+    zeros = np.zeros(len(x), np.float32)
+    units = Units(np.array(x, np.float32), np.array(y, np.float32), zeros + 45, *[zeros] * 3)
     task = Task("terran", "5v5", conic_fov=True)
-    kinds = jnp.zeros(len(x), jnp.int8)
-    return task, interface.columns_of(task, kinds), units, jnp.full(5, view, jnp.int8)
+    columns = program(interface.columns_of, task, jnp)(np.zeros(len(x), np.int8))
+    return task, columns, units, np.full(5, view, np.int8)
 
 
 AHEAD = 2.0  # eight cells to the east, two and more aside: 14.04°, 16.7°
@@ -208,17 +228,18 @@ FAR_AWAY = [(1.0, 1.0)] * 5
 def test_a_cone_is_thirty_degrees_wide_and_as_long_as_the_sight() -> None:
     places = [(24, 16 + AHEAD), (24, 16 + 2.4), (25, 16), (25.01, 16)]
     task, columns, units, views = one_looks(0, *FAR_AWAY[:4], *places)
-    seen = interface.in_sight(task, columns, units, views)[0, 5:]
+    seen = program(interface.in_sight, task, jnp)(columns, units, views)[0, 5:]
     assert seen.tolist() == [True, False, True, False]
 
 
 def test_a_target_is_in_reach_if_it_is_in_the_cone() -> None:
     task, columns, units, views = one_looks(3, *FAR_AWAY[:4], (16.1, 20.9), (16.1, 11.1), (21, 16))
-    near = interface.in_reach(task, columns, units, views)[0, 5:]
+    near = program(interface.in_reach, task, jnp)(columns, units, views)[0, 5:]
     assert near.tolist() == [True, False, False]
 
 
 def test_a_view_away_from_a_place_counts_as_straight_up_or_down() -> None:
     # to the north-west (120°); for what lies in the east, that is straight up
     task, columns, units, views = one_looks(4, *FAR_AWAY[:4], (17, 24), (12, 22.9), (20, 20))
-    assert interface.in_sight(task, columns, units, views)[0, 5:].tolist() == [True, True, False]
+    seen = program(interface.in_sight, task, jnp)(columns, units, views)[0, 5:]
+    assert seen.tolist() == [True, True, False]

@@ -26,7 +26,7 @@ CONFIGS["smacv2-jax of Protoss"] = registry.make_config(
     "envs", "smacv2-jax", race="protoss", prob_obs_enemy=0.0, action_mask=False
 )
 CONFIGS["smacv2-jax of Zerg"] = registry.make_config(
-    "envs", "smacv2-jax", race="zerg", conic_fov=True
+    "envs", "smacv2-jax", race="zerg", units="10v11", conic_fov=True
 )
 OF_EPISODES = [*promises.BASIC, *promises.OF_EPISODES]
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -30,15 +29,15 @@ def original(name: str, **options: Any) -> Any:
     return gymnasium.make(f"lbforaging:{name}", disable_env_checker=True, **options).unwrapped
 
 
-def state_of(theirs: Any, env: Any) -> Any:
-    """Their state as one of ours."""
-    food, n = np.argwhere(theirs.field > 0), env.config.n_food
+def situation(theirs: Any, n_food: int) -> tuple[np.ndarray, ...]:
+    """Their state as our `initial_state` takes it."""
+    food = np.argwhere(theirs.field > 0)
     level = theirs.field[theirs.field > 0]
-    return env.initial_state(
-        jnp.array([player.position for player in theirs.players]),
-        jnp.array([player.level for player in theirs.players]),
-        jnp.array(np.pad(food, [(0, n - len(food)), (0, 0)])),
-        jnp.array(np.pad(level, (0, n - len(level)))),
+    return (
+        np.array([player.position for player in theirs.players]),
+        np.array([player.level for player in theirs.players]),
+        np.pad(food, [(0, n_food - len(food)), (0, 0)]),
+        np.pad(level, (0, n_food - len(level))),
     )
 
 
@@ -62,11 +61,12 @@ def test_every_step_is_that_of_the_original(name: str, penalty: float) -> None:
     options = GAMES[name]
     theirs = original(name, penalty=penalty)
     env = LevelBasedForaging(**options, penalty=penalty, mask_invalid_actions=True).make()
-    step, observe, total = jax.jit(env.step), jax.jit(env.observe), 0.0
+    begin, step, observe = map(jax.jit, (env.initial_state, env.step, env.observe))
+    total = 0.0
     for episode in range(EPISODES):
         rng = np.random.default_rng(episode)
         obs, _ = theirs.reset(seed=episode)
-        state = state_of(theirs, env)
+        state = begin(*situation(theirs, env.config.n_food))
         observation, over = observe(state), False
         while True:
             np.testing.assert_array_equal(observation.obs, np.stack(obs))
@@ -76,7 +76,7 @@ def test_every_step_is_that_of_the_original(name: str, penalty: float) -> None:
                 break
             actions = [towards_food(theirs, player, rng) for player in theirs.players]
             obs, rewards, over, _, _ = theirs.step(actions)
-            state, timestep = step(jax.random.key(0), state, jnp.array(actions))
+            state, timestep = step(jax.random.key(0), state, np.array(actions))
             observation = timestep.observation
             assert float(timestep.reward) == pytest.approx(sum(rewards), abs=1e-6)
             assert bool(timestep.terminated or timestep.truncated) == over
