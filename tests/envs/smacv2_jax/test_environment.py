@@ -131,10 +131,13 @@ def test_an_enemy_that_cannot_hit_the_nearest_ally_stays() -> None:
 # --- episodes -----------------------------------------------------------------------------------
 
 
+TEN = 10
+
+
 @pytest.fixture(scope="module")
 def random_play() -> tuple[State, TimeStep]:
-    """64 battles of 40 steps, [T, B, ...]."""
-    env = environment(HEALED)
+    """64 battles of ten against eleven, 40 steps each, [T, B, ...]."""
+    env = environment(HEALED, units="10v11")
 
     @jax.jit
     def play(key: jax.Array) -> Any:
@@ -163,8 +166,8 @@ def test_kinds_differ_from_battle_to_battle_and_stay_within_one(
 
 def test_agents_are_numbered_by_kind_then_by_x(random_play: tuple[State, TimeStep]) -> None:
     state = random_play[0]
-    rank = np.array([1, 0, 2])[state.kinds[0, :, :N]]  # marauder, marine, medivac
-    x = state.battle.x[0, :, :N]
+    rank = np.array([1, 0, 2])[state.kinds[0, :, :TEN]]  # marauder, marine, medivac
+    x = state.battle.x[0, :, :TEN]
     assert (np.diff(rank, axis=1) >= 0).all()
     assert (np.diff(x, axis=1) >= 0)[np.diff(rank, axis=1) == 0].all()
 
@@ -179,7 +182,7 @@ def test_rewards_are_never_negative_and_random_play_is_hurt(
 ) -> None:
     state, timestep = random_play
     assert (timestep.reward >= 0).all() and timestep.reward.sum() > 0
-    assert (state.battle.health[-1, :, :N] <= 0).mean() > 0.5
+    assert (state.battle.health[-1, :, :TEN] <= 0).mean() > 0.5
     assert (state.illegal_actions == 0).all()
 
 

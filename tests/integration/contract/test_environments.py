@@ -21,12 +21,12 @@ CONFIGS = {name: registry.make_config("envs", name) for name in registry.discove
 CONFIGS["smac-jax on MMM2"] = registry.make_config(
     "envs", "smac-jax", map="MMM2", permute_enemies_on_reset=True
 )
-# extended partial observability, shields and beams; cones, explosions and more enemies than agents
+# extended partial observability, shields and beams; cones and explosions
 CONFIGS["smacv2-jax of Protoss"] = registry.make_config(
     "envs", "smacv2-jax", race="protoss", prob_obs_enemy=0.0, action_mask=False
 )
 CONFIGS["smacv2-jax of Zerg"] = registry.make_config(
-    "envs", "smacv2-jax", race="zerg", units="10v11", conic_fov=True
+    "envs", "smacv2-jax", race="zerg", conic_fov=True
 )
 OF_EPISODES = [*promises.BASIC, *promises.OF_EPISODES]
 
