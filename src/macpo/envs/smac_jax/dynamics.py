@@ -42,7 +42,7 @@ _SWEEPS = 2  # iterations of pushing overlapping units apart, each loop
 _AROUND = 0.8  # share of a push that goes sideways, around a unit in the way
 _STRAIGHT = 0.8  # sine of the largest angle at which a unit heads straight at another
 _TINY = 1e-6
-_MAX_PAIRS = 75_000  # of units, in all battles of a block: 300 kB, which a core's cache holds
+_MAX_PAIRS = 2**14  # of units, in all battles of a block: 64 kB in each array of them
 
 
 @dataclass(frozen=True)
@@ -163,8 +163,12 @@ class Hit(NamedTuple):
 
 
 def battles_at_once(n_units: int) -> int:
-    """How many battles of so many units a CPU computes in a block, for `env_axis_last`."""
-    return max(8, _MAX_PAIRS // n_units**2 // 8 * 8)
+    """How many battles of so many units a CPU computes in a block, for `env_axis_last`.
+
+    A power of two, as numbers of parallel battles mostly are: a rest is a program of its own.
+    """
+    most = max(_MAX_PAIRS // n_units**2, 16)  # fewer fill no vectors
+    return 1 << most.bit_length() - 1
 
 
 class Dynamics:
