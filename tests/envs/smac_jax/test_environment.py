@@ -470,6 +470,11 @@ def test_a_spine_crawler_regains_health_which_is_paid_as_in_smac() -> None:
     assert_array_equal([after.battle.x[2], after.battle.y[2]], [14, 20])
 
 
+@pytest.mark.parametrize(("name", "n"), [("3s_vs_5z", 256), ("MMM2", 32), ("2c_vs_64zg", 16)])
+def test_the_larger_the_teams_the_fewer_battles_are_computed_at_once(name: str, n: int) -> None:
+    assert module.battles_at_once(MAPS[name]) == n
+
+
 def test_battles_computed_in_blocks_are_those_computed_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -487,7 +492,7 @@ def test_battles_computed_in_blocks_are_those_computed_at_once(
         return jax.jit(jax.vmap(battle))(keys)
 
     at_once = third_states()
-    monkeypatch.setattr(module, "battles_at_once", lambda n_units: 2)
+    monkeypatch.setattr(module, "battles_at_once", lambda field: 2)
     for x, y in zip(*map(jax.tree.leaves, (third_states(), at_once)), strict=True):
         assert_allclose(x, y, rtol=1e-5, atol=1e-5)  # compiled otherwise, rounded otherwise
 

@@ -162,11 +162,12 @@ class Hit(NamedTuple):
     """On whom of the other side."""
 
 
-def battles_at_once(n_units: int) -> int:
-    """How many battles of so many units a CPU computes in a block, for `env_axis_last`.
+def battles_at_once(field: Field) -> int:
+    """How many battles on this field a CPU computes in a block, for `env_axis_last`.
 
     A power of two, as numbers of parallel battles mostly are: a rest is a program of its own.
     """
+    n_units = field.n_agents + field.n_enemies
     most = max(_MAX_PAIRS // n_units**2, 16)  # fewer fill no vectors
     return 1 << most.bit_length() - 1
 

@@ -144,8 +144,7 @@ class SMACJaxEnv(Environment):
             episode_limit=here.episode_limit,
             truncation_is_terminal=True,  # as in all results on SMAC
         )
-        n_units = here.n_agents + here.n_enemies
-        self._step = env_axis_last(self.dynamics.step, battles_at_once(n_units))
+        self._step = env_axis_last(self.dynamics.step, battles_at_once(here))
         self._shields = np.flatnonzero([kind.shield > 0 for kind in here.kinds])
         self._heals = here.roster.heals[: here.n_agents, 0]
 

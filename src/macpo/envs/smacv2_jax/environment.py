@@ -126,8 +126,7 @@ class SMACv2JaxEnv(Environment):
         )
         # who sights an enemy before others matters only where some agent may then not observe it
         self.remembers = config.prob_obs_enemy < 1 or config.unmarked_enemies_blank_rows
-        n_units = task.n_agents + task.n_enemies
-        self._step = env_axis_last(self._eight_loops, battles_at_once(n_units))
+        self._step = env_axis_last(self._eight_loops, battles_at_once(task))
 
     # --- the environment contract -------------------------------------------------------------
 
