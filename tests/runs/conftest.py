@@ -6,14 +6,12 @@ import pytest
 from rich.console import Console
 
 import macpo
-from macpo.algorithms.qmix import Config as Qmix
+from macpo.algorithms.vdn import Config as Vdn
 from macpo.envs.predator_prey import Config as PredatorPrey
 
 SMALL = macpo.Experiment(
     env=PredatorPrey(height=4, width=4, n_predators=2, n_prey=2, episode_limit=6),
-    algorithm=Qmix(
-        rnn_hidden_dim=8, mixing_embed_dim=4, hypernet_embed=8, central_mixing_embed_dim=8
-    ),
+    algorithm=Vdn(rnn_hidden_dim=8),
     run=macpo.Run(
         steps=3000,
         batch_size=14,  # on one device

@@ -92,7 +92,7 @@ def test_a_new_directory_is_named_after_the_experiment_and_numbered_where_taken(
     monkeypatch.chdir(tmp_path)
     first = RunDirectory.new(SMALL).path
     assert first.parent == Path("runs")
-    assert first.name.startswith("predator-prey_qmix_uniform_")
+    assert first.name.startswith("predator-prey_vdn_uniform_")
     assert RunDirectory.new(SMALL).path == Path(f"{first}_2")
     assert RunDirectory.new(SMALL).path == Path(f"{first}_3")
 
@@ -161,7 +161,7 @@ def test_a_readme_is_written_again_above_the_notes_of_the_user(tmp_path: Path):
     files = RunDirectory(tmp_path)
     files.write_readme(SMALL, "It has begun.")
     first = files.readme.read_text()
-    assert first.startswith("# predator-prey qmix uniform\n") and "It has begun." in first
+    assert first.startswith("# predator-prey vdn uniform\n") and "It has begun." in first
     files.readme.write_text(first + "\nMy notes: It has begun.\n")
     files.write_readme(SMALL, "It has ended.")
     second = files.readme.read_text()

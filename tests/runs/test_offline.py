@@ -20,7 +20,7 @@ from macpo.envs import PredatorPrey
 from macpo.replay import Replay
 from macpo.runs.cleaning import clean
 from macpo.runs.directory import RunDirectory
-from macpo.runs.episodes import CHUNK
+from macpo.runs.episodes import CHUNK, Episode
 from macpo.runs.offline import filled, pinned, read_episodes
 from macpo.runs.record.moment import moment_files, read_moment
 from macpo.runs.replay_file import read_about
@@ -31,6 +31,7 @@ from macpo.training.trainer import TrainState, make_trainer
 from macpo.types import Episodes
 from tests.runs.conftest import SMALL, rows, train
 from tests.support.sums import Config as Sums
+from tests.support.torture.game import SMALLEST
 
 
 def state_of(directory: Path) -> TrainState:
@@ -90,16 +91,23 @@ def test_a_file_has_the_episodes_of_replay_from_the_oldest_on(whole: Path, file:
 
 
 @pytest.mark.slow
-def test_replay_that_has_turned_over_is_written_from_its_oldest_episode(file: Path, tmp_path: Path):
-    run = replace(SMALL.run, buffer_size=16, steps=200)
-    train(tmp_path / "run", replace(SMALL, run=run))
-    macpo.export_replay(tmp_path / "run", tmp_path / "last.npz")
-    last = [*read_replay(tmp_path / "last.npz")]
-    n_played = int(state_of(tmp_path / "run").replay_buffer.n_added[0])
-    assert n_played > 16
-    # the first episodes of a run do not depend on the size of its buffer
-    for a, b in zip([*read_replay(file)][n_played - 16 : 20], last, strict=False):
+def test_replay_that_has_turned_over_is_written_from_its_oldest_episode(tmp_path: Path):
+    first, longer = (  # replay holds eight episodes of two env steps
+        played(replace(SMALLEST, run=replace(SMALLEST.run, steps=n)), tmp_path) for n in (16, 24)
+    )
+    assert (len(first), len(longer)) == (8, 8)
+    for a, b in zip(first[4:], longer[:4], strict=True):
         np.testing.assert_array_equal(a.obs, b.obs)
+        np.testing.assert_array_equal(a.actions, b.actions)
+    assert len({x.actions.tobytes() for x in (*first, *longer)}) > 4  # they can be told apart
+
+
+def played(experiment: Experiment, folder: Path) -> list[Episode]:
+    """The episodes that such a run has in replay at its end."""
+    name = str(experiment.run.steps)
+    train(folder / name, experiment)
+    macpo.export_replay(folder / name, folder / f"{name}.npz")
+    return [*read_replay(folder / f"{name}.npz")]
 
 
 def test_a_file_tells_the_run_that_it_is_of(whole: Path, file: Path):
@@ -348,7 +356,7 @@ def test_a_file_must_be_the_one_that_was_noted(file: Path, tmp_path: Path):
         ({"run": {"batch_size": 1999}}, "an update learns from 1,999; lower batch_size"),
         ({"algorithm": "vdac"}, "vdac learns on-policy, from the episodes that it has just played"),
         ({"algorithm": "dop"}, "dop with weighting uniform also learns from the newest episodes"),
-        ({"weighting": "remern-net"}, "qmix with weighting remern-net also learns from the newest"),
+        ({"weighting": "remern-net"}, "vdn with weighting remern-net also learns from the newest"),
         ({"replay": Replay(from_file="/dev/zero")}, "/dev/zero is no regular file"),
         ({"replay": Replay(from_file="nowhere.npz")}, "cannot read .*nowhere.npz"),
     ],

@@ -63,7 +63,9 @@ def test_metrics_carry_env_steps_episodes_and_updates_in_every_row(whole: Path):
 
 @pytest.mark.usefixtures("compiled_as_for_users")
 def test_two_seeds_write_what_each_writes_alone(tmp_path: Path):
-    one = replace(SMALL, env="tests.support.toys:Counting", run=replace(SMALL.run, steps=600))
+    run = replace(SMALL.run, steps=600)
+    vdn = Vdn(rnn_hidden_dim=8)
+    one = macpo.Experiment("tests.support.toys:Counting", vdn, run=run)
     train(tmp_path / "one", one)
     train(tmp_path / "two", replace(one, run=replace(one.run, seeds=2)))
     lines = [json.loads(line) for line in rows(tmp_path / "two").splitlines()]

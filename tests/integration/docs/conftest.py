@@ -5,16 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from macpo.algorithms import VDN
-from macpo.weighting import Uniform
 from tests.runs.conftest import SMALL, train
 
-HUNT = replace(
-    SMALL,
-    algorithm=VDN(rnn_hidden_dim=8),
-    weighting=Uniform(),
-    run=replace(SMALL.run, steps=600),
-)
+HUNT = replace(SMALL, run=replace(SMALL.run, steps=600))
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from tests.support.paths import ROOT
 PAGE = (ROOT / "docs" / "offline.md").read_text()
 SMALLER = (
     "--env.height 4 --env.width 4 --env.n-predators 2 --env.n-prey 2 --env.episode-limit 6 "
-    "--algorithm.rnn-hidden-dim 8 --batch-size 16 --test-nepisode 4"
+    "--algorithm.rnn-hidden-dim 8 --batch-size 8 --test-nepisode 4"
 )
 """For commands that play Predator-Prey, whose numbers are a thousandth of those on the page."""
 SMALLEST = f"--algorithm vdn --weighting uniform {SMALLER}".split()

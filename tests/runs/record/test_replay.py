@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 from rich.console import Console
@@ -189,7 +190,12 @@ def test_a_learner_that_hides_its_weights_is_refused(tmp_path: Path) -> None:
 # --- what is recorded -----------------------------------------------------------------------------
 
 RUN = replace(SMALL.run, steps=900, checkpoint_interval=300, seeds=2, seed=5)
-SHORT = replace(SMALL, weighting="macpo", run=RUN)
+SHORT = replace(
+    SMALL,
+    algorithm=VDN(rnn_hidden_dim=8, central_mixing_embed_dim=8),
+    weighting="macpo",
+    run=RUN,
+)
 
 
 def test_a_recorded_run_has_the_same_bytes_as_one_that_is_not(tmp_path: Path) -> None:
@@ -247,12 +253,14 @@ def check(moment: Moment) -> None:
 def test_agents_and_critics_with_errors_of_their_own_are_told_apart(
     algorithm: Any, part: str, n: int
 ) -> None:
-    run = replace(SMALL.run, batch_size=4, batch_size_run=4, buffer_size=64)
-    experiment = replace(SMALL, env="two-step", algorithm=algorithm, weighting="per", run=run)
+    experiment = replace(SMALL, env="two-step", algorithm=algorithm, weighting="per")
     trainer = make_trainer(experiment)
     recorder = ReplayRecorder.planned(experiment, trainer, 1)
     assert recorder is not None
-    state, _ = trainer.chunk(trainer.init(), np.int32(60), 4)
+    state = trainer.init()
+    key = jax.random.key(0)
+    played = trainer.compiled_play(state.learner.params, key, 16, 1.0, True).episodes
+    state = trainer.fill(state, played)
     moment = recorder._look(state, 1)  # pyright: ignore[reportPrivateUsage]
     about, steps = moment.about, moment.steps
     assert about.part == part
