@@ -74,13 +74,10 @@ def update_of(name: str, precision: Any) -> tuple[Any, Any]:
     """(the update of an algorithm, its inputs as shapes)"""
     run = Run(**{"buffer_size": 16, **ALGORITHMS[name]}, precision=precision)
     trainer = make_trainer(Experiment(algorithm=name, weighting="uniform", run=run))
-    state = trainer.state_shapes
-    one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), state)
-    return trainer._improve, (
-        one,
-        jax.eval_shape(jax.random.key, 0),
-        jax.ShapeDtypeStruct((), np.float32),
-    )
+    one = trainer.seed_shapes
+    args = one, jax.eval_shape(jax.random.key, 0), jax.ShapeDtypeStruct((), np.float32)
+    # placed as the trainer places them, so that the update is traced once
+    return trainer._improve, jax.tree.map(lambda x: x.update(sharding=trainer.sharding), args)
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)

@@ -22,20 +22,25 @@ RUN = Run(batch_size_run=4, batch_size=4, buffer_size=24, target_update_interval
 FOREVER = jnp.array(10**6)
 
 
+WITH_PRIORITIES = "macpo-regret"
+"""The weighting whose batches are drawn by priority; those of the others are drawn uniformly."""
+
+
 @functools.cache
-def trainer(name: str, sampling: str = "uniform"):
+def trainer(name: str):
     """Of QMIX with a weighting that has all its running means."""
     env = Counting(episode_limit=5, most_steps=5)
     sizes = {"rnn_hidden_dim": 4, "central_mixing_embed_dim": 4}
     config = Qmix(**sizes, mixing_embed_dim=4, hypernet_embed=4)
     weighting = registry.make_config("weighting", name, normalise="ema")
-    return Trainer(env, config.make(env, weighting), Replay(sampling=sampling), RUN)
+    replay = Replay(sampling="prioritized" if name == WITH_PRIORITIES else "uniform")
+    return Trainer(env, config.make(env, weighting), replay, RUN)
 
 
 @functools.cache
-def learned(name: str, **how: Any) -> tuple[Any, dict[str, np.ndarray]]:
+def learned(name: str) -> tuple[Any, dict[str, np.ndarray]]:
     """The state after six iterations, and their metrics."""
-    t = trainer(name, **how)
+    t = trainer(name)
     halfway, first = t.chunk(t.init(), FOREVER, 3)
     state, then = t.chunk(halfway, FOREVER, 3)
     metrics = {k: np.concatenate([first[k][0], then[k][0]]) for k in first}
@@ -63,31 +68,26 @@ def _child(tree: Any, key: Any) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "how"),
-    [
-        ("remern-net", {}),
-        ("uniform", {"sampling": "prioritized"}),
-    ],
+    "name",
+    ["remern-net", WITH_PRIORITIES],
     ids=["running means and auxiliary networks", "priorities"],
 )
-def test_a_run_that_was_saved_and_loaded_continues_bit_for_bit(
-    name: str, how: dict[str, Any], tmp_path: Path
-) -> None:
-    t = trainer(name, **how)
+def test_a_run_that_was_saved_and_loaded_continues_bit_for_bit(name: str, tmp_path: Path) -> None:
+    t = trainer(name)
     state, _ = t.chunk(t.init(), FOREVER, 3)
     saved = arrays.read(checkpoint.save(tmp_path, 3, jax.device_get(state), {}))
     found = saved.tree(t.state_shapes)
     again, _ = t.chunk(jax.device_put(found, t.sharding), FOREVER, 3)
-    expected, _ = learned(name, **how)
+    expected, _ = learned(name)
     jax.tree.map(np.testing.assert_array_equal, jax.device_get(again), expected)
 
 
 @pytest.mark.slow
 def test_prioritised_sampling_updates_what_it_drew_and_uniform_replay_keeps_no_priorities() -> None:
-    state, metrics = learned("uniform", sampling="prioritized")
+    state, metrics = learned(WITH_PRIORITIES)
     filled = state.priorities.value[0] > 0
     assert filled.all()  # six iterations of four episodes fill all rows
     assert len(np.unique(state.priorities.value[0])) > 4  # errors, not only the first priority
     assert (metrics["importance_min"] <= 1).all() and (metrics["importance_min"] > 0).all()
-    untouched, _ = learned(KINDS[0])
+    untouched, _ = learned("remern-net")
     assert (untouched.priorities.value[0] == 1).all()  # as new episodes get it
