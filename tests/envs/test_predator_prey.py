@@ -698,14 +698,13 @@ def test_an_impossible_config_is_refused(arguments: dict[str, Any], named: str) 
 def test_jit_vmap_and_nested_vmap_agree() -> None:
     env = Config(3, 3, n_predators=2, n_prey=1).make()
     keys = jax.random.split(jax.random.key(3), 6)
-    states, _ = jax.jit(jax.vmap(env.reset))(keys)
-    actions = jax.random.randint(jax.random.key(4), (6, 2), 0, 6)
-    one = jax.tree.map(lambda x: x[0], (keys, states, actions))
-    batched = jax.jit(jax.vmap(env.step))(keys, states, actions)
-    first = jax.tree.map(lambda x: x[0], batched)
-    assert_trees_equal(jax.jit(env.step)(*one), first)
+    states, _ = jax.device_get(jax.jit(jax.vmap(env.reset))(keys))
+    actions = np.random.default_rng(4).integers(0, 6, (6, 2))
+    batched = jax.device_get(jax.jit(jax.vmap(env.step))(keys, states, actions))
+    one, first = (jax.tree.map(lambda x: x[0], tree) for tree in ((states, actions), batched))
+    assert_trees_equal(jax.jit(env.step)(keys[0], *one), first)
     folded = jax.tree.map(lambda x: x.reshape(2, 3, *x.shape[1:]), (keys, states, actions))
-    nested = jax.jit(jax.vmap(jax.vmap(env.step)))(*folded)
+    nested = jax.device_get(jax.jit(jax.vmap(jax.vmap(env.step)))(*folded))
     assert_trees_equal(jax.tree.map(lambda x: x.reshape(6, *x.shape[2:]), nested), batched)
 
 
@@ -734,7 +733,7 @@ def many_resets(config: Config, n: int) -> np.ndarray:
     """Cells of all agents, then all prey, after `n` resets."""
     keys = jax.random.split(jax.random.key(11), n)
     state = jax.jit(jax.vmap(lambda key: config.make().reset(key)[0]))(keys)
-    return np.concatenate([state.agent_cell, state.prey_cell], 1)
+    return np.concatenate([np.asarray(state.agent_cell), np.asarray(state.prey_cell)], 1)
 
 
 def test_reset_puts_everybody_on_distinct_cells() -> None:

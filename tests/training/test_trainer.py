@@ -328,7 +328,8 @@ def test_a_precision_without_units_is_refused_before_the_run_but_not_to_play(
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setattr(machine, "has_bf16_units", lambda: False)
-    trainer = make_trainer(Experiment("two-step", run=Run(precision="bf16")), to_play=True)
+    run = Run(precision="bf16", batch_size=8)
+    trainer = make_trainer(Experiment("two-step", "vdn", run=run), to_play=True)
     with pytest.raises(UsageError, match="--precision bf16 needs a processor with units"):
         trainer.check()
     monkeypatch.setattr(machine, "has_bf16_units", lambda: True)
@@ -348,7 +349,8 @@ def test_an_update_is_traced_once_for_the_check_and_the_chunk():
     trainer = Trainer(env, Traced(env), Replay(), run)
     trainer.check()
     CompiledPlayer(trainer).compile()
-    trainer.chunk(trainer.init(), np.array(10**6), 2)
+    chunk: Any = trainer.chunk  # of another length: it is traced anew
+    chunk.lower(trainer.state_shapes, np.array(10**6), 2)
     assert Traced.times == 1
 
 
