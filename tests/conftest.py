@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import functools
 import gc
 import os
 import shutil
@@ -81,13 +82,11 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 @pytest.fixture
-def compiled_as_for_users(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """For the programs of trainers that are made in the test."""
+def compiled_as_for_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the programs of trainers that are made in the test, which share none with other tests."""
     options = shard.compiler_options
     monkeypatch.setattr(shard, "compiler_options", lambda size: {**options(size), **FOR_USERS})
-    programs.forget()
-    yield
-    programs.forget()
+    monkeypatch.setattr(programs, "_remembered", functools.cache(lambda *_: {}))
 
 
 @pytest.fixture

@@ -60,7 +60,8 @@ def drawn(batch, seed=0, outputs=A):
 
 def outputs_and_gradients(implementation):
     """(net, inputs, length, cotangent) → (outputs, gradient of every tensor of the network)."""
-    return compiled(implementation, unrolling.on_accelerator())
+    is_definition = implementation in (by_definition, with_hidden_by_definition)
+    return compiled(implementation, not is_definition and unrolling.on_accelerator())
 
 
 @functools.cache
