@@ -11,8 +11,8 @@ from jax.experimental import checkify
 from numpy.testing import assert_allclose, assert_array_equal
 
 from macpo import registry
+from macpo.envs.smac_jax import dynamics, scripts
 from macpo.envs.smac_jax import environment as module
-from macpo.envs.smac_jax import scripts
 from macpo.envs.smac_jax.dynamics import Battle
 from macpo.envs.smac_jax.environment import SMACJaxEnv, State
 from macpo.envs.smac_jax.features import EAST, NO_OP, REACH, SIGHT, STOP
@@ -494,6 +494,24 @@ def test_battles_computed_in_blocks_are_those_computed_at_once(
     at_once = third_states()
     monkeypatch.setattr(module, "battles_at_once", lambda field: 2)
     for x, y in zip(*map(jax.tree.leaves, (third_states(), at_once)), strict=True):
+        assert_allclose(x, y, rtol=1e-5, atol=1e-5)  # compiled otherwise, rounded otherwise
+
+
+def test_a_large_teams_battles_move_alike_however_many_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keys = jax.random.split(jax.random.key(0), 3)
+
+    def moved() -> Battle:
+        env = registry.make_config("envs", "smac-jax", map="10m_vs_11m", start_noise=0.5).make()
+        east = np.full(env.spec.n_agents, EAST)  # all crowd together
+        return jax.jit(jax.vmap(lambda key: env.step(key, env.reset(key)[0], east)))(keys)[0].battle
+
+    few = moved()
+    monkeypatch.setattr(dynamics, "_FEW", 0)
+    many = moved()
+    assert np.abs(np.asarray(few.vx)).max() > 0.1
+    for x, y in zip(*map(jax.tree.leaves, (few, many)), strict=True):
         assert_allclose(x, y, rtol=1e-5, atol=1e-5)  # compiled otherwise, rounded otherwise
 
 

@@ -34,6 +34,8 @@ from macpo.envs.smac_jax.units import (
     SHIELD_DELAY,
     SHIELD_REGENERATION,
 )
+from macpo.kernels.batch_last import env_axis_first, materialised, sums_over_others
+from macpo.machine import on_accelerator
 
 JITTER = (-1.0, 2.0)
 """Uniform noise in the time from shot to shot, in loops."""
@@ -42,6 +44,7 @@ _SWEEPS = 2  # iterations of pushing overlapping units apart, each loop
 _AROUND = 0.8  # share of a push that goes sideways, around a unit in the way
 _STRAIGHT = 0.8  # sine of the largest angle at which a unit heads straight at another
 _TINY = 1e-6
+_FEW = 16  # environments: more units than this fill vectors better than they do
 _MAX_PAIRS = 2**14  # of units, in all battles of a block: 64 kB in each array of them
 
 
@@ -253,7 +256,7 @@ class Dynamics:
 
     def _loop(self, battle: Battle, noise: Array) -> Battle:
         alive = battle.health > 0
-        battle = self._aimed(battle, _kept(self._choose(battle, alive)))
+        battle = self._aimed(battle, materialised(self._choose(battle, alive)))
 
         fights = battle.target != NOBODY
         to_x, to_y, radius = (
@@ -411,7 +414,7 @@ class Dynamics:
             place_x, place_y = battle.x + vx, battle.y + vy
         else:
             busy = fights & ~goes
-            mobility = _kept(jnp.where(goes, 1.0, jnp.where(busy, 0.0, 0.5)))
+            mobility = materialised(jnp.where(goes, 1.0, jnp.where(busy, 0.0, 0.5)))
             place_x, place_y = self._apart(battle, alive, mobility, vx, vy)
         if self.terrain is None:
             (left, right), (bottom, top) = self.map.walkable
@@ -471,7 +474,26 @@ class Dynamics:
     def _apart(
         self, battle: Battle, alive: Array, mobility: Array, vx: Array, vy: Array
     ) -> tuple[Array, Array]:
-        """Every unit's new position once overlapping units have pushed each other apart.
+        """Every unit's new position once overlapping units have pushed each other apart."""
+        n_units, n_envs = vx.shape
+        pushed = self._pushed
+        if n_envs <= _FEW < n_units and not on_accelerator():
+            pushed = env_axis_first(pushed)
+        columns = battle.x, battle.y, vx, vy, alive, mobility
+        return pushed(*columns, self.units.separation, self.units.speed)
+
+    def _pushed(
+        self,
+        x: Array,
+        y: Array,
+        vx: Array,
+        vy: Array,
+        alive: Array,
+        mobility: Array,
+        separation: Column,
+        top_speed: Column,
+    ) -> tuple[Array, Array]:
+        """Where units arrive that are on their way from (x, y) and may overlap there.
 
         A moving unit gives way to a standing one, and a fighting unit is never displaced. A mover
         that is pushed back also slides sideways, around the other.
@@ -481,12 +503,12 @@ class Dynamics:
         moves, stands = mobility[:, None] == 1.0, mobility < 1.0
         side = np.where(self.numbers % 2, 1.0, -1.0)[:, None].astype(self.float)
         for _ in range(_SWEEPS):
-            x, y = battle.x + vx, battle.y + vy
+            to_x, to_y = materialised(x + vx), materialised(y + vy)
             # from the other unit to this one; units in one place separate by number
-            dx, dy = x[:, None] - x, y[:, None] - y
+            dx, dy = to_x[:, None] - to_x, to_y[:, None] - to_y
             far = jnp.sqrt(dx * dx + dy * dy)
             dx = jnp.where(far < _TINY, side[:, None], dx)
-            push = jnp.maximum(self.units.separation - far, 0.0) * share / jnp.maximum(far, 1e-3)
+            push = jnp.maximum(separation - far, 0.0) * share / jnp.maximum(far, 1e-3)
             turn = dx * vy[:, None] - dy * vx[:, None]  # > 0: its path passes the other on one side
             # a unit heading straight at standing ones passes all of them on the same side: passing
             # each on its nearer side would lead into the gap between two and trap it there
@@ -494,12 +516,12 @@ class Dynamics:
             round_ = stands & (jnp.abs(turn) < _STRAIGHT * way)
             past = jnp.where(round_, 1.0, turn)
             along = jnp.where(moves, jnp.where(past >= 0, _AROUND, -_AROUND), 0.0)
-            by_x, by_y = _summed(push * (dx - along * dy), push * (dy + along * dx))
+            by_x, by_y = sums_over_others(push * (dx - along * dy), push * (dy + along * dx))
             vx, vy = vx + by_x, vy + by_y
             fast = jnp.sqrt(vx * vx + vy * vy)
-            scale = jnp.minimum(1.0, self.units.speed / jnp.maximum(fast, _TINY))
+            scale = jnp.minimum(1.0, top_speed / jnp.maximum(fast, _TINY))
             vx, vy = vx * scale, vy * scale
-        return battle.x + vx, battle.y + vy
+        return x + vx, y + vy
 
     # --- hits and healing ---------------------------------------------------------------------
 
@@ -566,7 +588,7 @@ class Dynamics:
 
     def _damage(self, battle: Battle, lands_on: Int[Array, "U E"]) -> Battle:
         """The hits of a loop."""
-        lands_on = _kept(lands_on)
+        lands_on = materialised(lands_on)
 
         def hits() -> Iterator[Hit]:
             for i, kinds in enumerate(self.units.may_be):
@@ -593,7 +615,7 @@ class Dynamics:
     def _explode(self, battle: Battle) -> Battle:
         """The explosions of units that died with a fuse; whom they kill explodes a loop later."""
         assert battle.fuse is not None
-        lit = _kept(battle.fuse & (battle.health <= 0))
+        lit = materialised(battle.fuse & (battle.health <= 0))
 
         def hits() -> Iterator[Hit]:
             for i, kinds in enumerate(self.units.may_be):
@@ -631,11 +653,11 @@ class Dynamics:
                 shield[k] = shield[k] - absorbed
                 wound = jnp.maximum(force - absorbed - self.units.armour[side], MINIMUM_DAMAGE)
                 health[k] = health[k] - jnp.where(force > absorbed, wound, 0.0)
-        battle = battle._replace(health=_kept(jnp.concatenate(health)))
+        battle = battle._replace(health=materialised(jnp.concatenate(health)))
         if not shields:
             return battle
         return battle._replace(
-            shield=_kept(jnp.concatenate(shield)),
+            shield=materialised(jnp.concatenate(shield)),
             shield_delay=jnp.where(jnp.concatenate(hit), float(SHIELD_DELAY), battle.shield_delay),
         )
 
@@ -692,21 +714,3 @@ def _larger(a: Column, b: Column) -> Column:
 def _of(x: Array, unit: Int[Array, "U E"]) -> Array:
     """x of that unit, for each; of any unit in place of `NOBODY`."""
     return jnp.take_along_axis(x, unit, 0, mode="clip")
-
-
-def _summed(x: Array, y: Array) -> tuple[Float[Array, "U E"], Float[Array, "U E"]]:
-    """The sums of x and of y [U, U, E] over the second axis, in one pass.
-
-    Two sums would each compute again all that x and y have in common.
-    """
-    zero = jnp.zeros((), x.dtype)
-    return jax.lax.reduce((x, y), (zero, zero), lambda a, b: (a[0] + b[0], a[1] + b[1]), (1,))
-
-
-def _kept(x: Array) -> Array:
-    """x, materialised, so that XLA computes it once.
-
-    XLA would recompute a cheap [U, E] in every kernel that reads it, for pairs U times over: on
-    CPUs that took two thirds of a step. It does not recompute the result of a sum.
-    """
-    return (x * np.array([1, 0], x.dtype)[:, None, None]).sum(0, dtype=x.dtype)
