@@ -115,8 +115,9 @@ class Arena:
         self.dynamics = Dynamics(here, here.roster, rules)
         self.n = len(allies)
         here.__dict__["start"] = np.array(at, np.float32)  # instead of the map's own grids
-        values = {name: jax.device_put(np.array(x, np.float32)) for name, x in changes.items()}
-        self.battle = beginning(here)._replace(**values)
+        values = {name: np.array(x, np.float32) for name, x in changes.items()}
+        # in NumPy's arrays: JAX would compile a program for each look at them
+        self.battle: Battle = jax.device_get(beginning(here))._replace(**values)
         if "baneling" in cast.allies and self.battle.fuse is None:
             self.battle = self.battle._replace(fuse=self.battle.health < 0)
         self._programs = _programs(cast, rules)
@@ -140,6 +141,13 @@ class Arena:
         return self.stand()._replace(
             goal_x=x + way[:, 0], goal_y=y + way[:, 1], walks=np.ones(self.n, bool)
         )
+
+    def put(self, **changes: dict[int, float]) -> None:
+        """Change values of single units."""
+        for name, values in changes.items():
+            column = np.array(getattr(self.battle, name))
+            column[[*values]] = [*values.values()]
+            self.battle = self.battle._replace(**{name: column})
 
     def order(self, orders: Orders) -> None:
         self._play(self._programs.order, self._everybodys(orders))
@@ -166,10 +174,10 @@ class Arena:
     def _play(self, program: Callable[..., Battle], *arguments: Any) -> Battle:
         battle = program(self._follows, self._everybodys(self.battle), *arguments)
         battle = jax.tree.map(lambda x: np.asarray(x)[self._slots, 0], battle)
-        numbers = np.full(self._size + 1, NOBODY)  # that nobody has, too
+        numbers = np.full(self._size + 1, NOBODY, np.int32)  # that nobody has, too
         numbers[self._slots] = np.arange(len(self._slots))
         named = {name: numbers[getattr(battle, name)] for name in ("target", "hit_target")}
-        self.battle = jax.device_put(battle._replace(**named))
+        self.battle = battle._replace(**named)
         return self.battle
 
     def _everybodys(self, of_units: Any) -> Any:

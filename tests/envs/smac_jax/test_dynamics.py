@@ -165,7 +165,7 @@ def test_a_missile_takes_its_time_and_lands_though_its_shooter_has_died() -> Non
     arena.order(arena.attack(1))
     gap = 6 - 0.5625 - 0.375
     arena.loops(1)
-    arena.battle = arena.battle._replace(health=arena.battle.health.at[0].set(0.0))
+    arena.put(health={0: 0.0})
     wounds = lost(arena, 1)
     assert np.flatnonzero(wounds).tolist() == [int(np.ceil(gap / 1.25)) - 1]
 
@@ -177,7 +177,7 @@ def test_a_zealots_second_blow_follows_its_first_unless_it_dies() -> None:
     arena = Arena(["zealot"], ["target"], [(10, 10), (10.9, 10)])
     arena.order(arena.attack(1))
     arena.loops(2)
-    arena.battle = arena.battle._replace(health=arena.battle.health.at[0].set(0.0))
+    arena.put(health={0: 0.0})
     assert not lost(arena, 1).any()
 
 
@@ -269,7 +269,7 @@ def test_a_target_that_slips_away_a_little_is_still_hit() -> None:
         arena = Arena(["stalker"], ["target"], [(10, 10), (15, 10)])
         arena.order(arena.attack(1))
         arena.loops(1)
-        arena.battle = arena.battle._replace(x=arena.battle.x.at[1].set(10 + distance))
+        arena.put(x={1: 10 + distance})
         arena.loops(10)
         return float(arena.battle.health[1])
 
@@ -316,11 +316,10 @@ def test_an_enemy_prefers_the_nearest_and_keeps_it_within_its_leash() -> None:
     arena = Arena(["marine", "marine"], ["zealot"], [(10, 10), (10, 14), (13, 11)])
     arena.loops(1)
     assert arena.battle.target[2] == 0
-    nearer = arena.battle.y.at[1].set(11.0)
-    arena.battle = arena.battle._replace(y=nearer, x=arena.battle.x.at[0].set(7.5))
+    arena.put(x={0: 7.5}, y={1: 11.0})
     arena.loops(1)
     assert arena.battle.target[2] == 0  # 5.x cells: farther than the other, but not lost
-    arena.battle = arena.battle._replace(x=arena.battle.x.at[0].set(5.0))
+    arena.put(x={0: 5.0})
     arena.loops(1)
     assert arena.battle.target[2] == 1
 

@@ -103,8 +103,8 @@ class Difference(NamedTuple):
 
 
 @functools.cache
-def environment(map_name: str) -> tuple[SMACJaxEnv, Any, Any]:
-    """(environment, its step, its available actions)."""
+def environment(map_name: str) -> tuple[State, Any, Any]:
+    """(an environment's first state, its step, its available actions)."""
     config = registry.make_config("envs", "smac-jax", map=map_name, profile="smaclite")
     env: SMACJaxEnv = config.make()
     step = jax.jit(
@@ -112,7 +112,8 @@ def environment(map_name: str) -> tuple[SMACJaxEnv, Any, Any]:
         # how long a battle of 22 units lasts depends on the last bits
         compiler_options=FOR_USERS if map_name == "MMM2" else None,
     )
-    return env, step, jax.jit(lambda state: env.observe(state).avail_actions)
+    first, _ = jax.jit(env.reset)(jax.random.key(0))
+    return first, step, jax.jit(lambda state: env.observe(state).avail_actions)
 
 
 @functools.cache
@@ -124,7 +125,7 @@ def compared(run: str, forced: bool, steps: int | None = None) -> Difference:
     As there, an agent that may not do what was recorded stops, or does nothing once dead.
     """
     rows, actions = recorded(run)
-    env, step, offered = environment(run.split(":")[0])
+    first, step, offered = environment(run.split(":")[0])
 
     def put(state: State, values: Rows, energy: bool) -> State:
         new = values._asdict()
@@ -134,13 +135,13 @@ def compared(run: str, forced: bool, steps: int | None = None) -> Difference:
         new = {name: jnp.asarray(x, old[name].dtype) for name, x in new.items()}
         return state._replace(battle=state.battle._replace(**new))
 
-    state = put(jax.jit(env.reset)(jax.random.key(0))[0], rows.at(0), True)
+    state = put(first, rows.at(0), True)
     differences = []
     for t, sent in enumerate(actions[:steps]):
         available = np.asarray(offered(state))
         allowed = available[np.arange(len(sent)), sent]
         state = step(state, jnp.asarray(np.where(allowed, sent, np.where(available[:, 0], 0, 1))))
-        b, there = state.battle, rows.at(t + 1)
+        b, there = jax.device_get(state.battle), rows.at(t + 1)
         both = (np.asarray(b.health) > 0) & (there.health > 0)
         differences.append(
             (

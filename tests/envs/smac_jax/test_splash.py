@@ -97,7 +97,7 @@ def test_a_baneling_dies_and_hurts_the_clump_around_it_but_no_friend() -> None:
 
 def test_a_baneling_explodes_where_it_is_killed_and_only_once() -> None:
     arena = Arena(["baneling"], ["target", "target"], [(10, 10), (12, 10), (13, 10)])
-    arena.battle = arena.battle._replace(health=arena.battle.health.at[0].set(0.0))
+    arena.put(health={0: 0.0})
     wounds = lost(arena, 3)
     assert_allclose(wounds[0], [0, 35, 0], atol=1e-4)
     assert not wounds[1:].any()

@@ -104,7 +104,7 @@ def test_enemies_who_advance_find_the_gap_and_a_unit_in_it_holds_it() -> None:
     arena.steps(12, arena.stand())
     assert (np.asarray(arena.battle.x[2:]) > WALL).all()
     # nobody in the way: they get through
-    arena.battle = arena.battle._replace(health=arena.battle.health.at[:2].set(0.0))
+    arena.put(health={0: 0.0, 1: 0.0})
     arena.steps(8, arena.stand())
     assert (np.asarray(arena.battle.x[2:]) < WALL).all()
 
