@@ -47,7 +47,7 @@ def test_a_batch_runs_at_once_with_the_environments_last(compiled: bool):
 
 def test_however_deep_the_batch_its_axes_become_one():
     native = Native()
-    out = jax.vmap(jax.vmap(env_axis_last(native)))(POSITIONS, CLOCK)
+    out = jax.jit(jax.vmap(jax.vmap(env_axis_last(native))))(POSITIONS, CLOCK)
     assert native.shapes[-1] == (3, 8)
     np.testing.assert_array_equal(out["total"], POSITIONS.sum(-1))
     np.testing.assert_array_equal(out["clock"], CLOCK + 1)
@@ -68,7 +68,7 @@ def test_the_batch_may_be_any_axis():
 @pytest.mark.parametrize("max_envs", [1, 3, 4, 8, 9])
 def test_a_wide_batch_runs_in_blocks_and_its_rest(max_envs: int):
     native = Native()
-    out = jax.vmap(jax.vmap(env_axis_last(native, max_envs)))(POSITIONS, CLOCK)
+    out = jax.jit(jax.vmap(jax.vmap(env_axis_last(native, max_envs))))(POSITIONS, CLOCK)
     assert max(shape[-1] for shape in native.shapes) == min(max_envs, 8)
     np.testing.assert_array_equal(out["total"], POSITIONS.sum(-1))
     np.testing.assert_array_equal(out["clock"], CLOCK + 1)

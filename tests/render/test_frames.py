@@ -129,7 +129,7 @@ def test_an_environment_has_a_picture_if_its_states_or_its_episodes_are_drawn(na
 
 def test_an_environment_without_a_drawer_can_be_animated(tmp_path: Path) -> None:
     env = two_step.Config().make()
-    state, _ = env.reset(jax.random.key(0))
+    state, _ = jax.jit(env.reset)(jax.random.key(0))
     actions = np.zeros((1, env.spec.n_agents), int)
     animate(env, [state, state], actions, np.array([7.0]), tmp_path / "words.gif")
     with Image.open(tmp_path / "words.gif") as film:
@@ -240,7 +240,7 @@ def test_a_step_in_replay_is_drawn_as_the_episode_was() -> None:
 
 def test_what_an_environment_without_pictures_has_in_replay_is_shown_as_text() -> None:
     env = two_step.Config().make()
-    state, _ = env.reset(jax.random.key(0))
+    state, _ = jax.jit(env.reset)(jax.random.key(0))
     encoded = env.encode(state), env.encode(state)
     stored = stored_picture(env, encoded, 0, np.array([0, 1]), "step 0")
     assert stored.tobytes() == text_frame(env, state, "step 0", np.array([0, 1])).tobytes()

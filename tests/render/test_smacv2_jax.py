@@ -84,7 +84,7 @@ def test_the_legend_has_a_cone_where_agents_see_in_cones() -> None:
 
 @pytest.mark.parametrize("env", [MARINES, CONES], ids=["plain", "cones"])
 def test_available_actions_are_those_of_the_environment(env: SMACv2JaxEnv) -> None:
-    available = np.asarray(env.observe(start(env)).avail_actions)
+    available = np.asarray(jax.jit(env.observe)(start(env)).avail_actions)
     shown = [*range(6), *range(env.task.first_target, env.spec.n_actions)]
     np.testing.assert_array_equal(recorded(env, *[STOP] * 5).available(0), available[:, shown])
 

@@ -21,7 +21,7 @@ from tests.runs.conftest import SMALL
 def test_a_loaded_policy_acts_greedily_with_available_actions_only(whole: Path):
     env = SMALL.env.make()
     policy = macpo.load(whole)
-    _, timestep = env.reset(jax.random.key(1))
+    _, timestep = jax.jit(env.reset)(jax.random.key(1))
     actions = policy.act(timestep.observation.obs, timestep.observation.avail_actions)
     assert actions.shape == (2,)
     assert np.asarray(timestep.observation.avail_actions)[np.arange(2), actions].all()

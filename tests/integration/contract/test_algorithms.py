@@ -229,8 +229,9 @@ def test_an_algorithm_trains_with_what_weightings_ask_for(name: str) -> None:
         state, metrics, td_error_abs = update(state, batch_of(learner, EPISODES), key)
         state = learner.sync_targets(state) if i == 0 else state
         assert all(np.isfinite(x).all() for x in jax.tree.leaves((metrics, td_error_abs)))
+    params = jax.device_get((state.params, before.params))
     for path, moved in jax.tree_util.tree_leaves_with_path(
-        jax.tree.map(lambda x, y: np.abs(x - y).max(), state.params, before.params)
+        jax.tree.map(lambda x, y: np.abs(x - y).max(), *params)
     ):
         assert 0 < moved < np.inf, jax.tree_util.keystr(path)
 
