@@ -33,7 +33,7 @@ def test_parts_named_by_import_path_train_from_the_command_line(
     parts = ["env", "algorithm", "weighting"]
     names = ["custom_environment:Config", "custom_algorithm:Config", "custom_weighting:Root"]
     flags = [word for part, name in zip(parts, names, strict=True) for word in (f"--{part}", name)]
-    small = ["--steps", "2000", "--batch-size", "32", "--epsilon-anneal-time", "1000"]
+    small = ["--steps", "2000", "--batch-size", "14", "--epsilon-anneal-time", "1000"]
     with pytest.raises(SystemExit) as stop:
         main(["train", *flags, *small, "--out", str(tmp_path / "run")])
     assert stop.value.code == 0
