@@ -56,7 +56,7 @@ class Cast(NamedTuple):
 
 
 OPEN = Cast(
-    (*["marine"] * 4, "marauder", "zealot", "stalker", "medivac", "stalker dummy", "target"),
+    (*["marine"] * 4, "marauder", "zealot", "stalker", "stalker dummy", "target", *["medivac"] * 2),
     (*["zealot"] * 5, "marine", "marauder", "medivac", *DUMMIES, "target"),
 )
 WALLED = Cast(

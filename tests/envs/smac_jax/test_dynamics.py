@@ -356,6 +356,20 @@ def test_a_medivac_never_heals_beyond_full_health() -> None:
     assert_allclose(arena.battle.energy[0], 50 + 2 * 0.5625 / 16 - 0.1 * 0.33, atol=1e-5)
 
 
+@pytest.mark.parametrize(("patient", "given"), [(2, 0.7 - 0.5625), (3, 0.5625)])
+def test_of_two_medivacs_the_second_gives_what_the_first_leaves(patient: int, given: float) -> None:
+    places = [(10, 10), (10, 12), (12, 10), (12, 12), (30, 30)]
+    health = [150, 150, 44.3, 5, 1e6]
+    arena = Arena(["medivac", "medivac", "marine", "marine"], ["target"], places, health=health)
+    arena.order(arena.attack(2, patient, NOBODY, NOBODY))
+    arena.loops(1)
+    gained = {2: 0.5625, 3: 0.0}
+    gained[patient] += given
+    assert_allclose(arena.battle.health[2:4], [44.3 + gained[2], 5 + gained[3]], atol=1e-5)
+    left = 50 + 0.5625 / 16 - np.array([0.5625, given]) * 0.33
+    assert_allclose(arena.battle.energy[:2], left, atol=1e-5)
+
+
 def test_a_medivac_without_energy_heals_what_its_energy_is_worth() -> None:
     places = [(10, 10), (12, 10), (30, 30)]
     arena = Arena(["medivac", "marine"], ["target"], places, health=[150, 5, 1e6], energy=[0, 0, 0])

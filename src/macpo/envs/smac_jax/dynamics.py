@@ -676,7 +676,10 @@ class Dynamics:
             offered = jnp.where(patient, most[:, None], 0.0)  # [h, side, E]
             missing = self.units.health[side] - health[side]
             if len(offered) > 1:
-                missing = missing - (jnp.cumsum(offered, 0) - offered)
+                same = battle.target[own, None] == battle.target[own]
+                earlier = same & (self.numbers[own, None] > self.numbers[own])[..., None]
+                by_earlier = jnp.where(earlier, offered.max(1), 0.0).sum(1)
+                missing = missing - by_earlier[:, None]
             given = jnp.clip(missing, 0.0, offered)
             healed = health[side] + given.sum(0)
             before, after = health[: side.start or 0], health[side.stop or len(health) :]
