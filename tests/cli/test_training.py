@@ -12,7 +12,7 @@ from macpo import registry
 from macpo.cli import training
 from macpo.render import frames
 from macpo.report import curves, table
-from macpo.runs import policy
+from macpo.runs import film
 from macpo.runs.directory import RunDirectory
 from tests.support.command_line import complaint, run
 
@@ -52,7 +52,7 @@ def test_a_finished_run_is_told_and_drawn_with_the_largest_return(
     monkeypatch.setattr(
         macpo, "load", lambda run, trust: SimpleNamespace(trainer=SimpleNamespace(env=env))
     )
-    monkeypatch.setattr(policy, "play", lambda policy: ([], [], []))
+    monkeypatch.setattr(film, "play", lambda policy: ([], [], []))
     monkeypatch.setattr(frames, "animate", lambda *args: None)
     monkeypatch.setattr(table, "print_summary", lambda *args: None)
     monkeypatch.setattr(curves, "draw_learning_curve", lambda *args: drawn.append(args))

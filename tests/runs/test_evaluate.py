@@ -10,7 +10,7 @@ import pytest
 
 import macpo
 from macpo.runs.evaluate import play_in_turns
-from macpo.runs.policy import play
+from macpo.runs.film import play
 from macpo.training.outcomes import evaluation_metrics
 from macpo.types import Episodes, Rollout
 from tests.runs.conftest import SMALL

@@ -11,10 +11,9 @@ import pytest
 
 import macpo
 from macpo.runs import arrays
-from macpo.runs.acting import acting_of
 from macpo.runs.directory import RunDirectory
-from macpo.runs.policy import PolicyState, check_can_play, play
-from macpo.training.trainer import make_trainer
+from macpo.runs.film import play
+from macpo.runs.policy import PolicyState
 from tests.runs.conftest import SMALL
 
 
@@ -159,20 +158,6 @@ def test_more_agents_on_a_larger_grid_each_act_as_one_of_two_would(whole: Path):
     assert play(policy).actions.shape[1] == 4
 
 
-def test_more_agents_are_refused_where_the_network_takes_their_index():
-    acting = acting_of(make_trainer(macpo.Experiment(env="two-step")).algorithm)
-    spec = macpo.envs.TwoStep().make().spec
-    check_can_play(spec, replace(spec, state_size=9), acting)
-    with pytest.raises(macpo.UsageError, match=r"of 2 agents cannot play two-step with 3: .*index"):
-        check_can_play(spec, replace(spec, n_agents=3), acting)
-
-
-def test_another_state_is_refused_where_nobody_knows_how_the_algorithm_acts():
-    spec = macpo.envs.TwoStep().make().spec
-    with pytest.raises(macpo.UsageError, match="which has state_size 9 for"):
-        check_can_play(spec, replace(spec, state_size=9), None)
-
-
 # --- which parameters -----------------------------------------------------------------------------
 
 
@@ -213,15 +198,3 @@ def test_a_run_without_a_checkpoint_has_no_policy_yet(whole: Path, tmp_path: Pat
     (tmp_path / "experiment.json").write_bytes((whole / "experiment.json").read_bytes())
     with pytest.raises(macpo.UsageError, match=r"has no model\.safetensors yet"):
         macpo.load(tmp_path)
-
-
-def test_a_filmed_episode_is_the_one_that_its_states_and_actions_tell(whole: Path):
-    policy = macpo.load(whole)
-    episode = play(policy, seed=5)
-    assert len(episode.states) == len(episode.actions) + 1 == len(episode.rewards) + 1
-    policy.reset()
-    for state, actions in zip(episode.states, episode.actions, strict=False):
-        observation = policy.trainer.env.observe(state)
-        np.testing.assert_array_equal(
-            policy.act(observation.obs, observation.avail_actions), actions
-        )

@@ -16,7 +16,8 @@ import macpo
 from macpo.algorithms import DOP, MAPPO, QMIX
 from macpo.cli import main
 from macpo.envs import MatrixGame
-from macpo.runs.policy import Policy, play
+from macpo.runs.film import play
+from macpo.runs.policy import Policy
 from macpo.runs.standalone import Library, write_policy
 from tests.runs.conftest import SMALL
 from tests.support.unlearned import unlearned

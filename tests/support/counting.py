@@ -15,7 +15,7 @@ from rich.console import Console
 
 from macpo.experiment import Experiment, Run
 from macpo.learners.base import LearnerState
-from macpo.runs import policy, train
+from macpo.runs import train, trained
 from macpo.runs.loop import RunResult
 from macpo.training.trainer import TrainState
 
@@ -119,7 +119,7 @@ def counting(before: Callable[[int], None] = lambda chunk: None) -> Generator[No
         patch.setattr(train, "make_trainer", CountingTrainer)
         patch.setattr(train, "open_player", open_player)
         patch.setattr(train, "check_memory", lambda *_: None)
-        patch.setattr(policy, "make_trainer", CountingTrainer)
+        patch.setattr(trained, "make_trainer", CountingTrainer)
         yield
 
 

@@ -106,7 +106,7 @@ def _finish(result: macpo.RunResult, *, trust: bool) -> int | None:
     from macpo.render.frames import animate
     from macpo.report.curves import draw_learning_curve
     from macpo.report.table import print_summary
-    from macpo.runs.policy import play
+    from macpo.runs.film import play
 
     if not result.finished:
         return 128 + (result.signal or 0)
@@ -236,7 +236,7 @@ def render(arguments: list[str]) -> None:
     """`macpo render`."""
     from macpo.render.frames import animate, check_options, encoder, has_picture
     from macpo.render.options import FilmOptions
-    from macpo.runs.policy import play
+    from macpo.runs.film import play
 
     flags, env = parse_with_env(_Render, arguments, "macpo render", COMMANDS["render"].summary)
     files = RunDirectory(flags.run)

@@ -4,7 +4,7 @@ An environment `my-env` is drawn by the module `macpo.render.my_env`: by its `fr
 caption, actions)`, one picture per state, or by its `film(env, states, actions, captions, options)`
 at `FPS` pictures a second. A module says what its pictures can show besides: `WIDTHS`, the range of
 their widths in pixels, and `SHOWS_AGENT`, whether they take an `agent` to mark. Environments that
-are not JAX may draw themselves (`macpo.runs.policy.Seen`). Others are shown as text.
+are not JAX may draw themselves (`macpo.runs.film.Seen`). Others are shown as text.
 """
 
 import importlib
@@ -29,7 +29,7 @@ from macpo.render import gif
 from macpo.render.ink import INK, MARGIN, PAPER, Picture, draw_caption, font
 from macpo.render.options import SLOWER, USUAL, FilmOptions
 from macpo.runs.files import write_atomically
-from macpo.runs.policy import Seen
+from macpo.runs.film import Seen
 from macpo.types import PyTree, Spec
 
 FIGURE_SPACE = "\u2007"  # as wide as a digit, so that captions do not shift

@@ -10,8 +10,8 @@ from macpo import registry
 from macpo.bounds import Fraction, NonNegativeInt, PositiveInt, checked
 from macpo.experiment import Run
 from macpo.runs.directory import RunDirectory
-from macpo.runs.policy import read_trained
 from macpo.runs.saving import Which
+from macpo.runs.trained import read_trained
 from macpo.training.host.pool import Workers
 from macpo.training.outcomes import EpisodeOutcomes, episode_outcomes, evaluation_metrics
 from macpo.training.player import Player, open_player

@@ -1,7 +1,6 @@
-"""The policy of a trained run: loaded, asked for actions, filmed."""
+"""The policy of a trained run: loaded, and asked for actions."""
 
 import os
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -11,19 +10,11 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray
 
 from macpo.bounds import Fraction, NonNegativeInt, PositiveInt, checked
-from macpo.envs.host_stub import HostEnvStub
 from macpo.errors import UsageError, require
-from macpo.experiment import Experiment
-from macpo.interop.factory import FactoryConfig
-from macpo.machine import prepare_jax
-from macpo.runs.acting import Acting, acting_of
 from macpo.runs.directory import RunDirectory
-from macpo.runs.saving import Which, read_model
-from macpo.training.host.player import HostPlayer
-from macpo.training.host.pool import NoPictures
-from macpo.training.player import open_player
-from macpo.training.trainer import Trainer, evaluation_key, make_trainer
-from macpo.types import Observation, PyTree, Spec, action_dtype
+from macpo.runs.saving import Which
+from macpo.runs.trained import read_trained
+from macpo.types import Observation, PyTree, action_dtype
 
 
 class PolicyState(NamedTuple):
@@ -212,137 +203,3 @@ def load(
     0
     """
     return Policy(directory, seed, env, which, trust=trust)
-
-
-# --- the film of an episode -----------------------------------------------------------------------
-
-
-class Seen(NamedTuple):
-    """A state of an environment that is not JAX and draws its pictures itself."""
-
-    observation: Observation
-    png: bytes
-
-
-class FilmedEpisode(NamedTuple):
-    """An episode of T env steps with the states it went through, final one included."""
-
-    states: list[PyTree]
-    actions: Int[np.ndarray, "T N"]
-    rewards: Float[np.ndarray, " T"]
-    no_pictures: str = ""
-    """Why an environment did not draw its pictures, which it else would."""
-
-
-def play(policy: Policy, seed: int = 0) -> FilmedEpisode:
-    """One greedy episode; its states are T+1.
-
-    An environment that is not JAX is made so that it draws itself, if it can; its states are then
-    `Seen`, else observations.
-    """
-    seed = checked(seed, NonNegativeInt, "seed")
-    experiment, is_host = policy.experiment, isinstance(policy.trainer.env, HostEnvStub)
-    if is_host and isinstance(experiment.env, FactoryConfig):
-        experiment = replace(experiment, env=experiment.env.filmed())
-    with open_player(experiment, policy.trainer, n_parallel=1) as player:
-        # A player keeps encoded states, from which pictures cannot be drawn. So a JAX environment
-        # is stepped here, state by state; of one in a worker only observations are known anyway,
-        # and what it draws.
-        if isinstance(player, HostPlayer):
-            return _observed(policy, player, seed)
-        return _stepped(policy, seed)
-
-
-def _stepped(policy: Policy, seed: int) -> FilmedEpisode:
-    env = policy.trainer.env
-    reset, step = jax.jit(env.reset), jax.jit(env.step)
-    key = jax.random.key(seed)
-    state, timestep = reset(key)
-    policy.reset()
-    states, actions, rewards = [state], [], []
-    while not (timestep.terminated or timestep.truncated):
-        action = policy.act(timestep.observation.obs, timestep.observation.avail_actions)
-        key, step_key = jax.random.split(key)
-        state, timestep = step(step_key, state, jnp.asarray(action))
-        states.append(state)
-        actions.append(action)
-        rewards.append(float(timestep.reward))
-    return FilmedEpisode(states, np.stack(actions), np.asarray(rewards, np.float32))
-
-
-def _observed(policy: Policy, player: HostPlayer, seed: int) -> FilmedEpisode:
-    key, pictures, why = evaluation_key(seed), list[bytes](), ""
-    try:
-        rollout, pictures = player.film(policy.params, key)
-    except NoPictures as error:
-        rollout, why = player.play(policy.params, key, 1, keep_states=True), str(error)
-    episodes = rollout.episodes
-    length = int(episodes.length[0])
-    states = [Observation(*(x[0, t] for x in episodes.encoded_state)) for t in range(length + 1)]
-    return FilmedEpisode(
-        [Seen(*each) for each in zip(states, pictures, strict=True)] if pictures else states,
-        np.asarray(episodes.actions[0, :length]),
-        np.asarray(episodes.reward[0, :length]),
-        why,
-    )
-
-
-# --- what a run has learned -----------------------------------------------------------------------
-
-
-class Trained(NamedTuple):
-    """A run that has reached a checkpoint."""
-
-    experiment: Experiment
-    trainer: Trainer
-    params: PyTree
-    """Leaves [K, ...], as NumPy arrays."""
-
-    def params_of(self, k: int) -> PyTree:
-        """What the k-th seed has learned."""
-        return jax.device_put(jax.tree.map(lambda x: x[k], self.params))
-
-
-def read_trained(
-    directory: RunDirectory, env: Any = None, which: Which = "last", *, trust: bool = False
-) -> Trained:
-    """The experiment of a run, its trainer and parameters; with an `env`, for that environment.
-
-    The parameters are those of the training all the same: a mixer of so many agents is not needed
-    to act. UsageError if there is no checkpoint yet, or if the environment does not fit. `trust`
-    allows names that are not registered (`macpo.experiment.from_dict`).
-    """
-    which = checked(which, Which, "which")
-    experiment = planned = directory.read_experiment(trust=trust)
-    prepare_jax()
-    trainer = make_trainer(experiment)
-    params = read_model(directory, planned, trainer.state_shapes.learner.params, which)
-    if env is not None:
-        trained = trainer
-        experiment = replace(experiment, env=env)
-        trainer = make_trainer(experiment)
-        check_can_play(trained.env.spec, trainer.env.spec, acting_of(trained.algorithm))
-    return Trained(experiment, trainer, params)
-
-
-def check_can_play(trained_on: Spec, other: Spec, acting: Acting | None) -> None:
-    """UsageError unless the agents' network takes what the other environment gives."""
-    sizes = ["n_actions", "obs_size", "obs_last_action", "obs_agent_id"]
-    if acting is None:  # nobody knows what its own way of acting depends on
-        sizes += ["n_agents", "state_size"]
-    unlike = [
-        f"{name} {getattr(other, name)} for {getattr(trained_on, name)}"
-        for name in sizes
-        if getattr(other, name) != getattr(trained_on, name)
-    ]
-    require(
-        not unlike,
-        f"a policy of {trained_on.name} cannot play {other.name}, which has {', '.join(unlike)}; "
-        "choose an environment of the same sizes.",
-    )
-    require(
-        other.n_agents == trained_on.n_agents or not trained_on.obs_agent_id,
-        f"a policy of {trained_on.n_agents} agents cannot play {other.name} with "
-        f"{other.n_agents}: an input of their network is the agent's index, one of "
-        f"{trained_on.n_agents} (obs_agent_id); choose as many agents.",
-    )

@@ -13,7 +13,7 @@ import pytest
 
 import macpo
 from macpo.cli import main
-from macpo.runs.policy import play
+from macpo.runs.film import play
 from tests.support.paths import ROOT
 
 PAGE = (ROOT / "docs" / "networks.md").read_text()

@@ -12,7 +12,7 @@ import macpo
 from macpo import registry
 from macpo.algorithms import VDN
 from macpo.interop import check
-from macpo.runs.policy import Seen, play
+from macpo.runs.film import Seen, play
 
 NAMES = {"lbforaging": "Foraging-5x5-2p-1f-v3", "rware": "rware-tiny-2ag-v2"}
 MODULES = [

@@ -18,7 +18,7 @@ from macpo.envs.host_stub import HostEnvStub
 from macpo.errors import UsageError
 from macpo.experiment import to_dict
 from macpo.render.frames import animate, has_picture, text_frame
-from macpo.runs.policy import FilmedEpisode, Seen, play
+from macpo.runs.film import FilmedEpisode, Seen, play
 from macpo.training.host.pool import NoPictures, Pool, Workers
 from macpo.training.trainer import Trainer, make_trainer
 from tests.support.host_environments import HostDrawn

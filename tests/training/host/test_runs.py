@@ -17,7 +17,7 @@ import macpo
 from macpo.algorithms.vdn import Config as Vdn
 from macpo.cli import main
 from macpo.experiment import to_dict
-from macpo.runs.policy import play
+from macpo.runs.film import play
 from macpo.training.host.pool import Workers
 from tests.support.paths import ROOT
 from tests.support.sums import Config
