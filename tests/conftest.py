@@ -43,6 +43,10 @@ MAX_MAPS = 45_000
 # What they take besides, so that several workers fit into memory.
 MAX_RESIDENT = 4 * 2**30  # bytes
 
+# Tests come back to more kinds of experiments than a user's process has.
+programs.MAX_KINDS = 64
+programs._remembered = functools.lru_cache(programs.MAX_KINDS)(programs._remembered.__wrapped__)
+
 # Tracing makes many objects that stay, and Python looks through them again and again: a sixteenth
 # of a session of a minute, and more of a long one.
 gc.set_threshold(50_000, 20, 50)
