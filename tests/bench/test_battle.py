@@ -55,10 +55,10 @@ def test_smacv2s_tasks_are_measured_too(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(battle, "MAPS", ())
     monkeypatch.setattr(battle, "KINDS", ("zerg",))
     compiling, *others = battle.battles(Flags())
-    assert compiling.name == "smacv2-jax zerg 5v5, compiling"
+    assert compiling.name == "smacv2-jax zerg_5v5, compiling"
     assert [(r.name, r.value) for r in others] == [
-        ("smacv2-jax zerg 5v5, 2 parallel", 200),
-        ("smacv2-jax zerg 5v5, 8 parallel", 800),
+        ("smacv2-jax zerg_5v5, 2 parallel", 200),
+        ("smacv2-jax zerg_5v5, 8 parallel", 800),
     ]
 
 
@@ -115,5 +115,5 @@ def test_smax_plays_available_actions_for_so_many_steps() -> None:
 def test_maps_that_are_named_are_the_only_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(battle, "KINDS", ("zerg",))
     monkeypatch.setattr(battle, "smax_of", lambda name: None)
-    found = battle.battles(Flags(maps=("2s3z",)))
-    assert {r.name.split(",")[0] for r in found} == {"smac-jax 2s3z"}
+    found = battle.battles(Flags(maps=("2s3z", "zerg_10v11")))
+    assert {r.name.split(",")[0] for r in found} == {"smac-jax 2s3z", "smacv2-jax zerg_10v11"}

@@ -12,6 +12,7 @@ from jaxtyping import Array
 import macpo
 from macpo.bench.environment import at_random, random_play
 from macpo.bench.measure import Flags, Result, seconds_of
+from macpo.envs.base import Environment
 from macpo.envs.smac_jax.maps import MAPS
 from macpo.envs.smacv2_jax.tasks import KINDS
 from macpo.types import PyTree
@@ -20,17 +21,14 @@ PARALLEL = (8, 64, 512)
 
 
 def battles(flags: Flags) -> list[Result]:
-    """Random play with masks, observations and state: on the maps that are named, or on all of
-    SMAC's and three of SMACv2's tasks.
+    """Random play with masks, observations and state: on the maps and tasks that are named, or on
+    all of SMAC's and three of SMACv2's.
 
     Next to SMAX where it has a map of that name.
     """
     results: list[Result] = []
-    games = [(name, macpo.make_env("smac-jax", map=name)) for name in flags.maps or MAPS]
-    # SMAX's tasks with drawn teams have other kinds, and are not compared
-    if not flags.maps:
-        games += [(f"{race} 5v5", macpo.make_env("smacv2-jax", race=race)) for race in KINDS]
-    for name, env in games:
+    for name in flags.maps or (*MAPS, *(f"{race}_5v5" for race in KINDS)):
+        env = _made(name)
         start = time.perf_counter()
         jax.jit(lambda key, env=env: random_play(env, key, 8, 8)).lower(jax.random.key(0)).compile()
         seconds = time.perf_counter() - start
@@ -46,6 +44,17 @@ def battles(flags: Flags) -> list[Result]:
             results.append(Result(title, ours, "env steps/s", ours / theirs, "SMAX"))
             results.append(Result(f"SMAX {name}, {n} parallel", theirs, "env steps/s"))
     return results
+
+
+def _made(name: str) -> Environment:
+    """The battles on a map of SMAC's, or of a task of SMACv2's like terran_5v5.
+
+    SMAX's tasks with drawn teams have other kinds and other names, and are not compared.
+    """
+    race, _, units = name.partition("_")
+    if race in KINDS:
+        return macpo.make_env("smacv2-jax", race=race, units=units)
+    return macpo.make_env("smac-jax", map=name)
 
 
 def _rate(play: Callable[..., PyTree], env: PyTree, n: int, flags: Flags) -> float:

@@ -30,7 +30,7 @@ class Flags:
     json: Path | None = None
     """File for the results."""
     maps: tuple[str, ...] = ()
-    """SMAC's maps on which battles are fought; by default all, and three of SMACv2's tasks."""
+    """Battles: SMAC's maps and SMACv2's tasks (terran_5v5); by default all maps and three tasks."""
     trial: bool = False
     """Tiny sizes that only show that everything runs; their figures mean nothing."""
 
