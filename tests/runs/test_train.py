@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 import macpo
+from macpo.algorithms.qmix import Config as Qmix
 from macpo.algorithms.vdn import Config as Vdn
 from macpo.learners.value_based import ValueBasedLearner
 from tests.runs.conftest import SMALL, resume, rows, train
@@ -64,8 +65,8 @@ def test_metrics_carry_env_steps_episodes_and_updates_in_every_row(whole: Path):
 @pytest.mark.usefixtures("compiled_as_for_users")
 def test_two_seeds_write_what_each_writes_alone(tmp_path: Path):
     run = replace(SMALL.run, steps=600)
-    vdn = Vdn(rnn_hidden_dim=8)
-    one = macpo.Experiment("tests.support.toys:Counting", vdn, run=run)
+    qmix = Qmix(rnn_hidden_dim=8, mixing_embed_dim=4, hypernet_embed=8)
+    one = macpo.Experiment("tests.support.toys:Counting", qmix, run=run)
     train(tmp_path / "one", one)
     train(tmp_path / "two", replace(one, run=replace(one.run, seeds=2)))
     lines = [json.loads(line) for line in rows(tmp_path / "two").splitlines()]
