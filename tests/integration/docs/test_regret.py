@@ -72,13 +72,23 @@ def test_every_link_of_the_page_leads_to_a_file():
     assert all((ROOT / "results" / link).exists() for link in links)
 
 
-def test_what_is_told_of_the_runs_so_far_is_in_the_records() -> None:
+@pytest.mark.parametrize(
+    ("row", "method", "final"),
+    [
+        ("`macpo-regret`, seed 0", "macpo-regret", "Of the first, the final score is\n{:.1f}"),
+        (r"the root of \|δ\|, seed 0", "macpo-regret root of error", "of the second {:.1f}"),
+    ],
+)
+def test_what_is_told_of_the_runs_so_far_is_in_the_records(
+    row: str, method: str, final: str
+) -> None:
     records = json.loads((ROOT / "results" / "records" / "regret-a.json").read_text())
-    evaluations = records["predator-prey"]["punishment=-2"]["macpo-regret"]["seed_0"]
+    evaluations = records["predator-prey"]["punishment=-2"][method]["seed_0"]
     steps = [e for name, e in evaluations.items() if name.startswith("step_")]
     at = {round(e["step_count"] / 1e4) * 10: round(e["test_return_mean"][0]) for e in steps}
-    (cells,) = re.findall(r"^\| `macpo-regret`, seed 0 \|(.*)\|$", PAGE, re.M)
+    (cells,) = re.findall(rf"^\| {re.escape(row)} \|(.*)\|$", PAGE, re.M)
     assert [int(x.replace("−", "-")) for x in cells.split("|")] == [
         at[k] for k in range(40, 300, 20)
     ]
-    assert f"its final score is {np.mean(list(at.values())[-3:]):.1f}" in PAGE
+    score = np.mean([e["test_return_mean"][0] for e in steps[-3:]])
+    assert final.format(score) in PAGE
