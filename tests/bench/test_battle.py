@@ -10,6 +10,7 @@ import pytest
 
 from macpo.bench import battle
 from macpo.bench.measure import Flags, Result
+from macpo.errors import UsageError
 
 
 @pytest.fixture
@@ -117,3 +118,11 @@ def test_maps_that_are_named_are_the_only_ones(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(battle, "smax_of", lambda name: None)
     found = battle.battles(Flags(maps=("2s3z", "zerg_10v11")))
     assert {r.name.split(",")[0] for r in found} == {"smac-jax 2s3z", "smacv2-jax zerg_10v11"}
+
+
+def test_a_map_that_does_not_exist_is_told_before_anything_is_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(battle, "random_play", lambda *_: pytest.fail("it was played"))
+    with pytest.raises(UsageError, match="no map '2s4z'"):
+        battle.battles(Flags(maps=("2s3z", "2s4z")))
