@@ -14,6 +14,7 @@ from rich.console import Console
 import macpo
 from macpo.envs.base import Environment
 from macpo.envs.host_stub import HostEnvStub
+from macpo.runs import film
 from macpo.training import programs
 from macpo.training.trainer import Trainer, make_trainer
 from macpo.types import Spec
@@ -141,3 +142,14 @@ def test_a_run_with_programs_of_another_compiles_nothing_and_writes_what_it_writ
     assert first and not second
     programs.forget()
     assert metrics(LONGER, "own") == shared
+
+
+@pytest.mark.slow
+def test_a_second_policy_of_a_kind_is_filmed_without_compiling(tmp_path: Path) -> None:
+    for seed in range(2):
+        macpo.train(with_run(seed=seed), tmp_path / f"{seed}", console=Console(quiet=True))
+    first = film.play(macpo.load(tmp_path / "0"), seed=3)
+    with compilations() as names:
+        second = film.play(macpo.load(tmp_path / "1"), seed=3)
+    assert names == []
+    assert len(first.states) == len(second.states) == 3

@@ -16,7 +16,7 @@ from macpo.runs.files import disk_errors, is_file, read_json
 from macpo.study.directory import PLAN
 
 
-class Study(NamedTuple):
+class PlannedStudy(NamedTuple):
     """What a study's directory says of its runs."""
 
     name: str
@@ -24,7 +24,7 @@ class Study(NamedTuple):
     seeds: tuple[int, ...]
 
 
-def read_study(directory: Path) -> Study:
+def read_study(directory: Path) -> PlannedStudy:
     """The study of a directory; UsageError if its file cannot be read."""
     file = directory / PLAN
     data: Any = read_json(file, "a study")  # JSON may hold anything
@@ -38,7 +38,7 @@ def read_study(directory: Path) -> Study:
         f"{file}: seeds must be a list of whole numbers, not {shown(seeds)}.",
     )
     plan: Any = data
-    return Study(str(plan.get("name", directory.name)), tuple(plan["arms"]), tuple(seeds))
+    return PlannedStudy(str(plan.get("name", directory.name)), tuple(plan["arms"]), tuple(seeds))
 
 
 def places(path: Path, notes: list[str]) -> Iterator[Path]:

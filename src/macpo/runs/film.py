@@ -56,16 +56,14 @@ def play(policy: Policy, seed: int = 0) -> FilmedEpisode:
 
 
 def _stepped(policy: Policy, seed: int) -> FilmedEpisode:
-    env = policy.trainer.env
-    reset, step = jax.jit(env.reset), jax.jit(env.step)
-    key = jax.random.key(seed)
-    state, timestep = reset(key)
+    trainer, key = policy.trainer, jax.random.key(seed)
+    state, timestep = trainer.compiled_reset(key)
     policy.reset()
     states, actions, rewards = [state], [], []
     while not (timestep.terminated or timestep.truncated):
         action = policy.act(timestep.observation.obs, timestep.observation.avail_actions)
         key, step_key = jax.random.split(key)
-        state, timestep = step(step_key, state, jnp.asarray(action))
+        state, timestep = trainer.compiled_step(step_key, state, jnp.asarray(action))
         states.append(state)
         actions.append(action)
         rewards.append(float(timestep.reward))

@@ -67,7 +67,6 @@ class Policy:
             f"{self.directory} has seeds {run.seed} to {run.seed + run.seeds - 1}, not {seed}.",
         )
         self.params = trained.params_of(k)
-        self._act = jax.jit(self.trainer.algorithm.act)
         self._key = jax.random.key(0)
         self.reset()
 
@@ -154,7 +153,7 @@ class Policy:
         )
         observation = Observation(obs, jnp.zeros((len(obs), spec.state_size)), avail)
         key = jax.random.key(0) if key is None else key  # greedy actions draw nothing from it
-        hidden, actions = self._act(
+        hidden, actions = self.trainer.compiled_act(
             self.params, key, state.hidden, observation, state.last_action, epsilon
         )
         return PolicyState(hidden, actions), actions

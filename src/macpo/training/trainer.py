@@ -56,6 +56,7 @@ from macpo.types import (
     Observation,
     PyTree,
     Rollout,
+    TimeStep,
 )
 from macpo.weighting.explained import explaining, take_explanation
 from macpo.weighting.weighting import Explanation
@@ -376,6 +377,21 @@ class Trainer:
     def compiled_play(self) -> Callable[..., Rollout]:
         """`play`, compiled for each number of episodes, epsilon and whether states are kept."""
         return jax.jit(self.play, static_argnums=(2, 3, 4))
+
+    @shared_property
+    def compiled_act(self) -> Callable[..., tuple[PyTree, Array]]:
+        """The algorithm's `act`, compiled for each number of environments."""
+        return jax.jit(self.algorithm.act)
+
+    @shared_property
+    def compiled_reset(self) -> Callable[[PRNGKeyArray], tuple[PyTree, TimeStep]]:
+        """The environment's `reset`, compiled."""
+        return jax.jit(self.env.reset)
+
+    @shared_property
+    def compiled_step(self) -> Callable[[PRNGKeyArray, PyTree, Array], tuple[PyTree, TimeStep]]:
+        """The environment's `step`, compiled."""
+        return jax.jit(self.env.step)
 
     def epsilon(self, env_steps: Int[Array, ""]) -> Float[Array, ""]:
         """The exploration rate at this number of env steps: linear, then constant.
