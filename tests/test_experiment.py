@@ -351,6 +351,12 @@ def test_a_precision_names_an_experiment_only_if_it_is_not_float32() -> None:
     assert digest(Experiment(run=Run(precision="bf16"))) != digest(Experiment())
 
 
+def test_a_correction_at_the_runs_end_names_an_experiment_only_if_it_is_in_part() -> None:
+    # digests are older than the setting
+    assert "per_beta_finish" not in identity(Experiment())["replay"]
+    assert digest(Experiment(replay=Replay(per_beta_finish=0.0))) != digest(Experiment())
+
+
 def test_a_digest_survives_json() -> None:
     whole = Experiment(env=make("envs", "predator-prey", punishment=-2))
     assert digest(from_dict(json.loads(json.dumps(to_dict(whole))))) == digest(whole)

@@ -273,8 +273,9 @@ def part_from_dict(part: str, data: Settings, *, trust: bool = False) -> Any:
 def identity(experiment: Experiment) -> dict[str, Any]:
     """What digests are made of: `to_dict`, without what says nothing of what is learned.
 
-    Settings of learning offline and of precision are left out where they are not used, since
-    digests are older than they are; so is the place of a file whose content is known.
+    Settings of learning offline, of precision and of the correction at a run's end are left out
+    where they have their defaults, since digests are older than they are; so is the place of a file
+    whose content is known.
     """
     data = to_dict(experiment)
     replay, run = data["replay"], data["run"]
@@ -282,6 +283,8 @@ def identity(experiment: Experiment) -> dict[str, Any]:
         del replay["from_file"]
     if replay["from_sha256"] is None:
         del replay["from_sha256"]
+    if replay["per_beta_finish"] == 1.0:
+        del replay["per_beta_finish"]
     if not run["updates"]:
         del run["updates"]
     if run["precision"] == "float32":

@@ -260,6 +260,12 @@ def test_beta_grows_linearly_to_1_at_the_runs_end_and_stays():
     assert max(beta) <= 1.0
 
 
+def test_beta_ends_where_it_is_told_to():
+    config = Replay(per_beta=0.5, per_beta_finish=0.1)
+    beta = [float(priority.beta_at(np.array(t), 1000, config)) for t in (0, 500, 1000, 1008)]
+    assert beta == pytest.approx([0.5, 0.3, 0.1, 0.1], rel=1e-6)
+
+
 # --- the tree -------------------------------------------------------------------------------------
 
 
@@ -468,6 +474,7 @@ def test_lap_drawn_by_priority_is_pal_drawn_uniformly():
         ("per_alpha", math.nan),
         ("per_alpha", math.inf),
         ("per_beta", -0.1),
+        ("per_beta_finish", 1.1),
         ("per_beta", 1.5),
         ("per_beta", math.nan),
         ("per_epsilon", -1e-6),

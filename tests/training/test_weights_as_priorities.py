@@ -29,7 +29,12 @@ from tests.support.quiet import Quiet
 from tests.support.weighting_kinds import KINDS
 
 BY_WEIGHTS = Replay(
-    sampling="prioritized", priority="weights", per_alpha=1.0, per_beta=0.0, per_epsilon=0.0
+    sampling="prioritized",
+    priority="weights",
+    per_alpha=1.0,
+    per_beta=0.0,
+    per_beta_finish=0.0,
+    per_epsilon=0.0,
 )
 RUN = Run(batch_size_run=4, batch_size=8, buffer_size=64, target_update_interval=8)
 SMALL: Any = {"rnn_hidden_dim": 4, "central_mixing_embed_dim": 4}
@@ -37,8 +42,10 @@ VDN_SMALL = VDN(**SMALL)
 ABSOLUTE_ERRORS = PER(alpha=1.0, epsilon=0.0, normalise="none")
 
 
-def trainer(weighting: Any, replay: Replay = BY_WEIGHTS, algorithm: Any = VDN_SMALL) -> Trainer:
-    return make_trainer(Experiment(MatrixGame(), algorithm, weighting, replay, RUN))
+def trainer(
+    weighting: Any, replay: Replay = BY_WEIGHTS, algorithm: Any = VDN_SMALL, run: Run = RUN
+) -> Trainer:
+    return make_trainer(Experiment(MatrixGame(), algorithm, weighting, replay, run))
 
 
 # --- what is drawn --------------------------------------------------------------------------------
@@ -52,6 +59,19 @@ def test_absolute_errors_as_weights_are_absolute_errors_as_priorities() -> None:
     one, other = (jax.device_get((s.learner.params, s.priorities.value)) for s in ends)
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-6), one, other)
     assert len(np.unique(one[1])) > 4
+
+
+def test_two_seeds_in_one_program_draw_by_weights_as_each_does_alone_and_nothing_is_corrected() -> (
+    None
+):
+    weighting, run = replace(ABSOLUTE_ERRORS, normalise="ema"), replace(RUN, steps=24, seed=5)
+    alone, both = (trainer(weighting, run=replace(run, seeds=n)) for n in (1, 2))
+    states, metrics = zip(*(t.chunk(t.init(), np.array(24), 6) for t in (alone, both)), strict=True)
+    one, two = (jax.tree.map(lambda x: np.asarray(x)[0], s.priorities) for s in states)
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-6), one, two)
+    assert len(np.unique(one.value)) > 4
+    assert metrics[1]["updates"].max() == 5
+    assert (metrics[1]["importance_min"][:, 1:] == 1).all()  # at the end as at the beginning
 
 
 def explained(mask: Any, weights: Any, log_raw: Any = None) -> Explanation:

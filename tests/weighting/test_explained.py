@@ -9,6 +9,7 @@ from macpo import weighting
 from macpo.errors import UsageError
 from macpo.weighting import DIFFER, OWQMIX, PER, MacPO, Signals, Weighting, WeightingOutput
 from macpo.weighting.explained import EXPLANATION, Explained, explaining, take_explanation
+from macpo.weighting.normalise import Normalise
 from macpo.weighting.weighting import Explanation, WeightingState
 from tests.support.weighting_samples import fixture
 
@@ -95,6 +96,43 @@ def test_weights_that_do_not_weigh_are_one_on_every_step_and_told(weigh: Weighti
     why = output.metrics[EXPLANATION]
     assert why.weights.tolist() == explain(weigh).weights.tolist()
     assert explained.explain({}, Signals(**batch)).log_factors.keys() == why.log_factors.keys()
+
+
+@pytest.mark.parametrize("normalise", ["mean", "none", "sum", "max", "ema"])
+def test_weights_that_do_not_weigh_keep_the_state_that_they_are_made_with(
+    normalise: Normalise,
+) -> None:
+    weigh, batch = PER(normalise=normalise), Signals(**fixture())
+    explained = Explained.of(weigh, weighs=False)
+    state, own = explained.init(), weigh.init()
+    for _ in range(2):
+        state, own = explained.apply(state, batch).state, weigh.apply(own, batch).state
+    assert state == own
+
+
+@pytest.mark.parametrize(
+    ("weigh", "weights"),
+    [
+        (PER(nonfinite="zero"), [1, 0, 1, 0]),
+        (PER(nonfinite="propagate"), [1, 1, 1, 0]),
+        (DIFFER(nonfinite="zero"), [1, 0, 1, 0]),
+    ],
+    ids=["left out", "visible", "of two agents one"],
+)
+def test_a_step_that_a_weighting_leaves_out_is_left_out_where_it_does_not_weigh_too(
+    weigh: Weighting, weights: list[float]
+) -> None:
+    target = np.array([[2.0, np.inf, 0.0, 0.0]])  # no error, and so no raw weight, in the third
+    gradient = np.stack([np.ones_like(target), np.zeros_like(target)], -1)
+    gradient[0, 1] = [np.inf, 1.0]
+    signals = Signals(np.array([[1, 1, 1, 0]]), np.zeros((1, 4)), target, dq_tot_dq=gradient)
+    explained = Explained.of(weigh, weighs=False)
+    with np.errstate(invalid="ignore"):
+        output = explained.apply(explained.init(), signals)
+    assert output.weights[0].tolist() == weights
+    raw = np.exp(output.metrics[EXPLANATION].log_raw)[0].reshape(4, -1)
+    assert (raw[1] == 0).all() == (weights[1] == 0)
+    assert raw[0].max() > 0
 
 
 def test_only_a_dataclass_with_a_weighting_can_be_explained() -> None:

@@ -93,7 +93,7 @@ def _search(flags: _Sweep, rest: list[str]) -> macpo.SweepResult:
     seeds, together = range(flags.seeds or 1), flags.seeds_together or 1
     if flags.search == "random":
         arms = random_arms(space, flags.trials)
-        study = macpo.Study(name, _experiments(arms, flags.trust), seeds, together)
+        study = macpo.Study(name, experiments_of(arms, flags.trust), seeds, together)
         result = _carry_out(flags, study, out)
     else:
         with needed("--search optuna", "Optuna", "optuna"):
@@ -106,7 +106,7 @@ def _search(flags: _Sweep, rest: list[str]) -> macpo.SweepResult:
             seeds,
             together,
             out,
-            experiment_of=lambda words: _experiments([grid.Arm("", words)], flags.trust)[""],
+            experiment_of=lambda words: experiments_of([grid.Arm("", words)], flags.trust)[""],
             sweep=lambda study: _carry_out(flags, study, out),
             score_of=score_of,
         )
@@ -114,7 +114,7 @@ def _search(flags: _Sweep, rest: list[str]) -> macpo.SweepResult:
     return result
 
 
-def _experiments(arms: Sequence[grid.Arm], trust: bool) -> dict[str, Experiment]:
+def experiments_of(arms: Sequence[grid.Arm], trust: bool) -> dict[str, Experiment]:
     """The experiment of each arm, by its name."""
     return {
         arm.name: parse_experiment(
@@ -170,7 +170,7 @@ def _study(flags: _Sweep, rest: list[str]) -> tuple[macpo.Study, str | Path | No
         planned = read_study(Path(given))
         words = shortened(" ".join(rest))
         require(not rest, f"the arms are in {given}; {words} belongs there too.")
-    arms = _experiments(planned.arms, flags.trust)
+    arms = experiments_of(planned.arms, flags.trust)
     seeds = flags.seeds or (5 if planned.seeds is None else planned.seeds)
     together = flags.seeds_together or planned.seeds_together
     return macpo.Study(flags.name or planned.name, arms, seeds, together), flags.out

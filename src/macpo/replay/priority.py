@@ -46,8 +46,10 @@ class Replay:
     per_alpha: NonNegative = 0.6
     """How much priorities matter; 0: all episodes are equally likely."""
     per_beta: Fraction = 0.4
-    """How much of the sampling bias is corrected at env step 0; grows linearly to 1, all of it,
-    at the run's end."""
+    """How much of the sampling bias is corrected at env step 0; changes linearly to
+    `per_beta_finish`."""
+    per_beta_finish: Fraction = 1.0
+    """How much is corrected at the run's end; 1: all of it. With both at 0 nothing ever is."""
     per_epsilon: NonNegative = 1e-6
     """Added to priorities, in their own units: an episode without error is still drawn."""
     aggregate: Aggregate = "sqrt_len"
@@ -258,6 +260,6 @@ def find(tree: list[Float[Array, " _"]], u: Float[Array, " B"]) -> Int[Array, " 
 
 
 def beta_at(env_steps: Int[Array, ""] | int, total_steps: int, config: Replay) -> Float[Array, ""]:
-    """Beta at this number of env steps: linear from `per_beta` to 1 at `total_steps`, then 1."""
-    done = jnp.asarray(env_steps) / total_steps
-    return jnp.minimum(1.0, config.per_beta + (1.0 - config.per_beta) * done)  # section 3.4
+    """Beta at this number of env steps: linear until `total_steps`, then `per_beta_finish`."""
+    done = jnp.minimum(1.0, jnp.asarray(env_steps) / total_steps)
+    return config.per_beta + (config.per_beta_finish - config.per_beta) * done  # section 3.4

@@ -115,7 +115,10 @@ GLOSSARY: Mapping[str, tuple[Metric, ...]] = {
         Metric(
             "weight_raw_mean", "mean weight before normalisation; for MAC-PO the Z* of the paper"
         ),
-        Metric("weight_mean, weight_max", "of the weights as used"),
+        Metric(
+            "weight_mean, weight_max",
+            "of the weights as used; with --replay.priority weights as the loss would have them",
+        ),
         Metric(
             "weight_ess_fraction",
             "effective sample size (Σw)²/Σw² as a share of the valid steps: 1 is uniform",

@@ -1,13 +1,15 @@
 """A weighting that tells what its weights are made of: to those who look into replay, or draw from
 it by those weights."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
+from array_api_compat import array_namespace
 from jaxtyping import Bool, Float, Int
 
 from macpo.errors import UsageError
-from macpo.weighting.arrays import Array
+from macpo.weighting.arrays import Array, as_flags
 from macpo.weighting.factors import Factor
 from macpo.weighting.signals import Signals
 from macpo.weighting.weighting import (
@@ -69,6 +71,10 @@ class Explained(Weighting):
         """Those of the weighting."""
         return self.weighting.running_means()
 
+    def init(self) -> WeightingState:
+        """The weighting's own, which need not be that of its running means and scale."""
+        return self.weighting.init()
+
     def taken_probs(
         self,
         utilities: Float[Array, "*B A"],
@@ -83,13 +89,34 @@ class Explained(Weighting):
         weights, state_after, metrics = self.weighting.apply(state, signals)
         why = self.weighting.explain(state, signals)
         if not self.weighs:
-            weights = 1.0 * why.mask
+            mask = as_flags(why.mask, f"{self.name}: mask")
+            left_out = self._left_out(mask, why)
+            weights = 1.0 * (mask & ~left_out)
+            why = _without_raw_weights(why, left_out)
         explained: dict[str, Any] = metrics | {EXPLANATION: why}  # no scalar, unlike all others
         return WeightingOutput(weights, state_after, explained)
 
     def explain(self, state: WeightingState, signals: Signals) -> Explanation:
         """As the weighting does."""
         return self.weighting.explain(state, signals)
+
+    def _left_out(self, mask: Bool[Array, "B T"], why: Explanation) -> Bool[Array, "B T"]:
+        """The steps without a finite raw weight, if `nonfinite` leaves them out; of several agents
+        any counts."""
+        xp, raw = array_namespace(mask), why.log_raw
+        if self.nonfinite == "propagate" or raw is None:
+            return xp.zeros_like(mask)
+        left_out = xp.isnan(raw) | (raw == math.inf)
+        return xp.any(left_out, axis=-1) if left_out.ndim > mask.ndim else left_out
+
+
+def _without_raw_weights(why: Explanation, steps: Bool[Array, "B T"]) -> Explanation:
+    """With raw weights of 0 at these steps, where they are known."""
+    if why.log_raw is None:
+        return why
+    xp, raw = array_namespace(why.log_raw), why.log_raw
+    steps = steps if raw.ndim == steps.ndim else steps[..., None]
+    return why._replace(log_raw=xp.where(steps, xp.full_like(raw, -math.inf), raw))
 
 
 def explaining(learner: Any, *, weighs: bool = True) -> Any:

@@ -18,8 +18,8 @@ PAGE = (ROOT / "docs" / "sampling.md").read_text()
 EXAMPLE = ROOT / "examples" / "weights_as_sampling.py"
 
 
-def mean_steps(catches: float, *, by_sampling: bool) -> Any:
-    return runpy.run_path(str(EXAMPLE))["mean_steps"](catches, by_sampling=by_sampling)
+def mean_steps(catches: float, way: str) -> Any:
+    return runpy.run_path(str(EXAMPLE))["mean_steps"](catches, way)
 
 
 def test_the_table_is_what_the_example_computes() -> None:
@@ -27,18 +27,23 @@ def test_the_table_is_what_the_example_computes() -> None:
     assert len(rows) == 5
     for catches, cells in rows:
         told = [float(cell.replace("−", "-")) for cell in cells.split("|")]
-        loss, sampling = (mean_steps(float(catches), by_sampling=way) for way in (False, True))
-        pairs = [loss.sgd, loss.clipped, sampling.clipped, loss.rmsprop, sampling.rmsprop]
-        assert told == pytest.approx(pairs, abs=5e-4)
+        ways = ("loss", "batch", "sampling")
+        loss, batch, sampling = (mean_steps(float(catches), way) for way in ways)
+        steps = [loss.sgd, batch.sgd, loss.clipped, batch.clipped, sampling.clipped]
+        steps += [loss.rmsprop, batch.rmsprop, sampling.rmsprop]
+        assert told == pytest.approx(steps, abs=5e-4)
         assert loss.sgd == pytest.approx(sampling.sgd)
 
 
-def test_the_mean_step_is_that_of_random_batches() -> None:
+@pytest.mark.parametrize("way", ["loss", "batch"])
+def test_the_mean_step_is_that_of_random_batches(way: str) -> None:
     rng, share = np.random.default_rng(0), 0.3 / 32
-    weight = share * 10 + (1 - share) * 0.2
     errors = np.where(rng.random((200_000, 32)) < share, -10.0, 0.2)
+    weight = share * 10 + (1 - share) * 0.2
+    if way == "batch":
+        weight = abs(errors).mean(1, keepdims=True)
     step = -(abs(errors) * errors / weight).mean(1)
-    exact = mean_steps(0.3, by_sampling=False)
+    exact = mean_steps(0.3, way)
     assert step.mean() == pytest.approx(exact.sgd, rel=0.02)
     assert step.clip(-1, 1).mean() == pytest.approx(exact.clipped, abs=0.005)
     assert step.mean() / np.sqrt((step**2).mean()) == pytest.approx(exact.rmsprop, rel=0.02)
