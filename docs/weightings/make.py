@@ -37,6 +37,12 @@ GAPS = (0.0, 1.0, 4.0)
 EPISODE = np.array([0.2, 0.1, 0.3, 0.1, 0.2, 0.4, 0.1, 4.0, 0.3, 0.2, 1.5, 0.1, 0.2, 0.3, 1.0])
 
 
+def flag(name: str, default: object) -> str:
+    """A setting's flag with its default."""
+    words = f"--weighting.{name.replace('_', '-')}"
+    return f"`{words}` (off)" if default is False else f"`{words} {default}`"
+
+
 def page(name: str) -> str:
     """The page of one weighting."""
     config = registry.config_class("weighting", name)
@@ -45,7 +51,7 @@ def page(name: str) -> str:
     first, _, rest = (inspect.getdoc(module) or "").partition("\n")
     signals = [f"| `{n}` | {MEANING[n]} |" for n in ("mask", *default.needs)]
     options = [
-        item(f"`--weighting.{f.name.replace('_', '-')} {f.default}`: {reason(config, f.name)}")
+        item(f"{flag(f.name, f.default)}: {reason(config, f.name)}")
         for f in dataclasses.fields(config)
     ]
     return "\n".join(

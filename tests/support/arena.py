@@ -57,7 +57,7 @@ class Cast(NamedTuple):
 
 OPEN = Cast(
     (*["marine"] * 4, "marauder", "zealot", "stalker", "stalker dummy", "target", *["medivac"] * 2),
-    (*["zealot"] * 5, "marine", "marauder", "medivac", *DUMMIES, "target"),
+    (*["zealot"] * 5, "marine", "marauder", "stalker", "medivac", *DUMMIES, "target"),
 )
 WALLED = Cast(
     (*("colossus", "hydralisk", "zergling"), *["baneling"] * 2, "stalker dummy", "target"),

@@ -278,6 +278,41 @@ def test_a_target_that_slips_away_a_little_is_still_hit() -> None:
     assert stalker_shoots_at(reach + 1.5) == 1e6
 
 
+@pytest.mark.parametrize(
+    ("kind", "range_and_radius", "slop"),
+    [("marine", 5.375, 1), ("stalker", 6.625, 1), ("spine crawler", 7.875, 0)],
+)
+def test_an_enemy_too_hits_a_target_that_slips_away_by_no_more_than_its_slop(
+    kind: str, range_and_radius: float, slop: float
+) -> None:
+    def health_at(distance: float) -> float:
+        arena = Arena(["target"], [kind], [(10, 10), (15, 10)])
+        while arena.battle.windup[1] < 0:
+            arena.loops(1)
+        arena.put(x={0: float(arena.battle.x[1]) - distance})
+        arena.loops(12)
+        return float(arena.battle.health[0])
+
+    reach = range_and_radius + 0.375 + slop
+    assert health_at(reach - 0.1) < 1e6
+    assert health_at(reach + 0.1) == 1e6
+
+
+def test_a_target_that_slips_away_from_a_colossus_is_not_hit() -> None:
+    def shoots_at(distance: float) -> bool:
+        arena = Arena(["colossus"], ["target"], [(10, 10), (15, 10)])
+        arena.order(arena.attack(1))
+        arena.loops(1)
+        assert arena.battle.windup[0] > 0
+        arena.put(x={1: 10 + distance})
+        arena.loops(2)
+        return bool(arena.battle.hit_in[0] > 0)
+
+    reach = 6 + 1 + 0.375
+    assert shoots_at(reach - 0.1)
+    assert not shoots_at(reach + 0.1)
+
+
 def test_an_order_ends_with_its_target() -> None:
     arena = Arena(["marine"], ["marine dummy", "target"], [(10, 10), (12, 10), (13, 10)])
     arena.battle = arena.battle._replace(health=np.array([45.0, 6.0, 1e6]))

@@ -382,6 +382,15 @@ def test_what_the_data_do_not_settle_is_an_option(option: str) -> None:
         environment("MMM2", **{option: -1.0})
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("leash", 7.0), ("respond_to_attack", False), ("slop", 0.0), ("heal_range", 5.0)],
+)
+def test_what_smaclite_decides_is_none_in_its_profile(option: str, value: float) -> None:
+    with pytest.raises(UsageError, match=f"{option} changes nothing with profile smaclite"):
+        environment("3m", profile="smaclite", **{option: value})
+
+
 def test_permuted_enemies_are_the_same_battle_under_other_numbers() -> None:
     env, permuted = environment("5m_vs_6m"), environment("5m_vs_6m", permute_enemies_on_reset=True)
     state, timestep = programs(permuted).reset(jax.random.key(3))

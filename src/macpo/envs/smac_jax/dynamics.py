@@ -60,7 +60,8 @@ class Rules:
     respond: bool = True
     """Whether a unit engages any unit that has chosen it as a target, at any distance."""
     slop: float = 1.0
-    """Cells by which a target may leave the weapon's range once an attack has begun."""
+    """The share of a unit's `slop` that a target may leave the weapon's range by once an attack has
+    begun."""
     heal_range: float = 6.0
     """Cells, edge to edge, within which an enemy healer looks for patients."""
     heal_least_energy: float = 5.0
@@ -265,8 +266,7 @@ class Dynamics:
         to_x = jnp.where(fights, to_x - battle.x, 0.0)
         to_y = jnp.where(fights, to_y - battle.y, 0.0)
         gap = jnp.sqrt(to_x * to_x + to_y * to_y) - (self.units.radius + radius)
-        reach = self.units.range + jnp.where(battle.windup >= 0, self.rules.slop, 0.0)
-        in_range = fights & (gap <= reach)
+        in_range = fights & (gap <= self._reach(battle))
 
         battle = self._move(battle, alive, fights, in_range, to_x, to_y)
         battle = self._tick(battle)
@@ -292,6 +292,11 @@ class Dynamics:
         dy = battle.y[other] - battle.y[own][:, None]
         far = jnp.sqrt(dx * dx + dy * dy)
         return far - self._radii(own, other) if edges else far
+
+    def _reach(self, battle: Battle) -> Float[Array, "U E"]:
+        """How far from its edge everybody hits: a little farther once an attack has begun."""
+        slop = self.rules.slop * self.units.slop
+        return self.units.range + jnp.where(battle.windup >= 0, slop, 0.0)
 
     def _choose(self, battle: Battle, alive: Array) -> Int[Array, "U E"]:
         """Every unit's target: the allies' as ordered, the enemies' by their own choice."""
@@ -335,7 +340,7 @@ class Dynamics:
             near = gap <= _larger(reach, self.acquire_range[own, None])
             if rules.respond:
                 near = near | aims_at_me
-            keep = mine & (aims_at_me | (gap <= _larger(reach, self.leash[own, None])))
+            keep = mine & (aims_at_me | (gap <= self._leash(battle)[own, None]))
             # units that cannot fight come last: healers that do not heal
             rank = jnp.where(heals & (target[other] == NOBODY), 1e3, 0.0)
         key = jnp.where(possible & (near | keep), gap + self._radii(own, other) + rank, jnp.inf)
@@ -347,6 +352,13 @@ class Dynamics:
             kept_rank = jnp.where(keep, rank, 0.0).sum(1)
             keeps &= kept_rank <= jnp.where(possible & (gap <= reach), rank, jnp.inf).min(1)
         return jnp.where(keeps, target[own], chosen)
+
+    def _leash(self, battle: Battle) -> Column:
+        """How far from its edge everybody keeps a target: as far as it hits, or farther."""
+        leash, rules = _larger(self.units.range, self.leash), self.rules
+        if self.units.any(lambda kind: kind.range + rules.slop * kind.slop > rules.leash):
+            return jnp.maximum(leash, self._reach(battle))
+        return leash
 
     def _choose_patient(
         self,

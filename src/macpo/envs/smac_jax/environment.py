@@ -29,6 +29,7 @@ from macpo.envs.smac_jax.dynamics import (
 )
 from macpo.envs.smac_jax.features import MOVE_AMOUNT, MOVES, NORTH, STOP, WEST, Rewards, Units
 from macpo.envs.smac_jax.maps import N_ACTIONS_NO_ATTACK, battle_map, in_smaclite
+from macpo.errors import require
 from macpo.kernels.batch_last import env_axis_last
 from macpo.types import Observation, Spec, TimeStep
 
@@ -68,7 +69,8 @@ class SMACJax:
     respond_to_attack: bool = True
     """Whether an enemy engages any unit that targets it, at any distance (assumed)."""
     slop: NonNegative = 1.0
-    """Cells by which a target may leave the weapon's range once an attack has begun."""
+    """Cells by which a target may leave the weapon's range once an attack has begun; none for
+    Colossi and Spine Crawlers, whatever it is."""
     heal_range: NonNegative = 6.0
     """Cells, edge to edge, within which an enemy healer looks for patients (assumed)."""
     heal_least_energy: NonNegative = 5.0
@@ -77,12 +79,19 @@ class SMACJax:
     def __post_init__(self) -> None:
         check_fields(self, "smac-jax")
         battle_map(self.map)
+        for option in _DECIDED_BY_SMACLITE if self.profile == "smaclite" else ():
+            require(
+                getattr(self, option) == getattr(type(self), option),
+                f"smac-jax: {option} changes nothing with profile smaclite, whose rule is another; "
+                "leave it out.",
+            )
 
     def make(self) -> "SMACJaxEnv":
         """Build the environment."""
         return SMACJaxEnv(self)
 
 
+_DECIDED_BY_SMACLITE = ("leash", "respond_to_attack", "slop", "heal_range")
 Config = SMACJax
 
 

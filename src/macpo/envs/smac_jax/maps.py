@@ -305,14 +305,17 @@ MAPS: Mapping[str, BattleMap] = _maps(
     BattleMap("3s_vs_3z", _team("3 stalker"), _team("3 zealot"), 150, walkable=SQUARE),
     BattleMap("3s_vs_4z", _team("3 stalker"), _team("4 zealot"), 200, walkable=SQUARE),
     BattleMap("3s_vs_5z", _team("3 stalker"), _team("5 zealot"), 250, walkable=SQUARE),
-    BattleMap(
-        "2m_vs_1z",
-        _team("2 marine"),
-        _team("1 zealot"),
-        150,
-        ally_spawns=((13.0, 12.0), (19.0, 12.0)),
-        enemy_spawns=((16.0, 19.0),),
-        enemy_goal=(19.0, 12.0),
+    _walled(
+        BattleMap(
+            "2m_vs_1z",
+            _team("2 marine"),
+            _team("1 zealot"),
+            150,
+            ally_spawns=((13.0, 12.0), (19.0, 12.0)),
+            enemy_spawns=((16.0, 19.0),),
+            enemy_goal=(19.0, 12.0),
+        ),
+        GROUNDS["bane_vs_bane"],
     ),
     BattleMap(
         "1c3s5z",

@@ -41,6 +41,7 @@ class Roster:
     strides: Column
     heals: Column
     range: Column
+    slop: Column
     acquire_range: Column
     period: Column
     damage_point: Column
@@ -116,6 +117,7 @@ def roster_of(cast: Sequence[UnitType], kind: Column, n: int) -> Roster:
         strides=column("strides"),
         heals=heals,
         range=column("range"),
+        slop=column("slop"),
         acquire_range=column("acquire_range"),
         period=column("period"),
         damage_point=column("damage_point"),

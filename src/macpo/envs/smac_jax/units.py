@@ -48,6 +48,8 @@ class UnitType:
     """Additional damage of a hit, by the target's attributes."""
     range: float = 0.0
     """From edge to edge; a healer's reach."""
+    slop: float = 1.0
+    """Cells by which a target may leave the range once an attack has begun."""
     acquire_range: float = 0.0
     """Cells within which it engages, where that is more than the rules have it."""
     period: float = 0.0
@@ -211,6 +213,7 @@ SC2: Mapping[str, UnitType] = MappingProxyType(
             period=2.2 * LOOPS_PER_SECOND,
             damage_point=0.0832 * LOOPS_PER_SECOND,
             delay=0.375 * LOOPS_PER_SECOND,
+            slop=0,
             hits_air=False,
         ),
         "hydralisk": UnitType(
@@ -280,6 +283,7 @@ SC2: Mapping[str, UnitType] = MappingProxyType(
             damage_point=0.3332 * LOOPS_PER_SECOND,
             delay=4,
             hits_air=False,
+            slop=0,
         ),
     }
 )
