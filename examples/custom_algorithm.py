@@ -17,8 +17,7 @@ import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 import macpo
-from macpo.bounds import PositiveInt
-from macpo.learners import About, ValueBased, ValueBasedLearner
+from macpo.learners import About, PositiveInt, ValueBased, ValueBasedLearner
 from macpo.nets import MLP, Extras
 
 

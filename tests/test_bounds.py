@@ -1,3 +1,4 @@
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -137,3 +138,31 @@ def test_bounds_hold_for_flags_that_no_file_could_hold():
         check_bounds(Within(Flags(films=0)))
     with pytest.raises(UsageError, match="films must be at least 1, not 0"):
         check_bounds(Flags(Path("report"), 0))
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Numbers inside of tuples."""
+
+    ends: tuple[Finite, Fraction] | None = None
+    rows: tuple[tuple[PositiveInt, ...], ...] = ((1,),)
+
+    def __post_init__(self) -> None:
+        check_fields(self, "pairs")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"ends": (-math.inf, 0.5)}, "pairs: ends must be finite, not -inf."),
+        ({"ends": (-5.0, 1.5)}, "pairs: ends must be between 0 and 1, not 1.5."),
+        ({"rows": ((1, 2), (3, 0))}, "pairs: rows must be at least 1, not 0."),
+    ],
+)
+def test_each_number_of_a_tuple_has_the_bounds_of_its_type(
+    settings: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UsageError) as refused:
+        Pairs(**settings)
+    assert str(refused.value) == said
+    assert Pairs((-5.0, 0.5), ((1, 2),)).ends == (-5.0, 0.5)

@@ -8,6 +8,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
+import macpo
 from macpo import registry
 from macpo.errors import UsageError
 from macpo.experiment import Experiment, Run, difference, digest, from_dict, identity, to_dict
@@ -107,7 +108,7 @@ def test_a_configuration_that_checks_nothing_is_made_plain_too() -> None:
         (Unchecked(anything={1: 2}), "env.anything has the key 1; keys must be text"),
         (Unchecked, "env must be a name of `macpo list` or a configuration such as"),
         (42, "env must be a name of `macpo list` or a configuration such as macpo.envs.Predator"),
-        (make("algorithms", "qmix"), "unknown environment 'qmix'"),
+        (make("algorithms", "qmix"), "the environment cannot be the algorithm qmix"),
     ],
     ids=["type", "object", "key", "class", "number", "algorithm"],
 )
@@ -153,6 +154,11 @@ def test_a_product_of_weightings_is_refused() -> None:
     product = make("weighting", "per").times(make("weighting", "owqmix"))
     with pytest.raises(UsageError, match=r"weighting.first is PER\(.*\), whose class a file"):
         Experiment(weighting=product)
+
+
+def test_a_part_of_another_kind_is_told() -> None:
+    with pytest.raises(UsageError, match=r"the algorithm cannot be the weighting cwqmix\."):
+        Experiment(algorithm=macpo.weighting.CWQMIX())
 
 
 @pytest.mark.parametrize("part", ["run", "replay"])
@@ -215,6 +221,13 @@ def test_an_experiment_can_be_typed_back_in(changes: dict[str, Any]) -> None:
     scope = {"Experiment": Experiment, "Run": Run, "Replay": Replay, "Hunt": Hunt}
     scope |= {"Uniform": Uniform, type(experiment.algorithm).__name__: type(experiment.algorithm)}
     assert eval(repr(experiment), scope) == experiment
+
+
+def test_parts_whose_classes_have_one_name_are_written_with_their_packages() -> None:
+    both = Experiment("two-step", macpo.algorithms.CWQMIX(), macpo.weighting.CWQMIX())
+    packages = {name: getattr(macpo, name) for name in ("envs", "algorithms", "weighting")}
+    assert eval(repr(both), {"Experiment": Experiment, **packages}) == both
+    assert "algorithm=algorithms.CWQMIX(), weighting=weighting.CWQMIX()" in repr(both)
 
 
 # --- JSON -----------------------------------------------------------------------------------------

@@ -5,8 +5,8 @@
         alpha: NonNegative = 1.0
         beta: Fraction = 0.0
 
-A `Literal` allows its values; a number must be within the `Bounds` in its type and within what the
-compiled program computes with: 32 bits.
+A `Literal` allows its values; a number, and each in a tuple, must be within the `Bounds` in its
+type and within what the compiled program computes with: 32 bits.
 """
 
 import dataclasses
@@ -123,7 +123,7 @@ def check_fields(config: Any, owner: str) -> None:
 def checked(value: Any, hint: Any, name: str) -> Any:
     """The value as the annotated type, within its bounds; UsageError, which names it, otherwise."""
     number = conform(value, hint, name)
-    _require_within(bounds_of(hint), number, value, name)
+    _require_within(hint, number, value, name)
     return number
 
 
@@ -148,14 +148,28 @@ def check_bounds(flags: Any, where: str = "") -> None:
     hints = field_hints(type(flags))
     for field in dataclasses.fields(flags):
         value, name = getattr(flags, field.name), f"{where}{field.name}"
-        _require_within(bounds_of(hints[field.name]), value, value, name)
+        _require_within(hints[field.name], value, value, name)
         if dataclasses.is_dataclass(value):
             check_bounds(value, f"{name}.")
 
 
-def _require_within(bounds: Bounds | None, number: Any, given: Any, name: str) -> None:
+def _require_within(hint: Any, number: Any, given: Any, name: str) -> None:
+    """UsageError unless the number, or each in a tuple, is within the bounds of its type."""
+    bounds = bounds_of(hint)
     if bounds and isinstance(number, int | float) and number not in bounds:
         raise UsageError(f"{name} must be {_allowed(number, bounds)}, not {shown(given)}.")
+    if isinstance(number, tuple):
+        for item, of_item in zip(number, _items(hint, len(number)), strict=False):
+            _require_within(of_item, item, item, name)
+
+
+def _items(hint: Any, n: int) -> tuple[Any, ...]:
+    """The types of a tuple's n items; nothing is known of another type's."""
+    for option in _options(hint):
+        if typing.get_origin(option) is tuple:
+            items = typing.get_args(option)
+            return items[:1] * n if items[1:] == (...,) else items
+    return ()
 
 
 def _allowed(value: float, bounds: Bounds) -> str:

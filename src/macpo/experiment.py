@@ -188,7 +188,12 @@ class Experiment:
 
     def __repr__(self) -> str:
         """As it can be typed, with the settings that differ from the defaults."""
-        given = {name: _call(getattr(self, name)) for name in PARTS}
+        parts = {name: getattr(self, name) for name in PARTS}
+        shared = len({type(part).__name__ for part in parts.values()}) < len(parts)
+        given = {
+            name: f"{PARTS[name]}.{_call(part)}" if shared else _call(part)
+            for name, part in parts.items()
+        }
         if self.replay != Replay():
             given["replay"] = _call(self.replay)
         if self.run != Run(**self.algorithm.schedule):

@@ -359,6 +359,8 @@ def test_clamped_utilities_tie_at_the_bound(clamp, chosen):
         ("central_loss", -0.5),
         ("qmix_loss", -1.0),
         ("utility_clamp", (2.0, -5.0)),
+        ("utility_clamp", (-float("inf"), 2.0)),
+        ("utility_clamp", (-1e300, 2.0)),
         ("mixing_embed_dim", 0),
         ("hypernet_embed", 0),
     ],

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Int, PRNGKeyArray
 
-from macpo.bounds import Bounds, check_fields
+from macpo.bounds import Finite, check_fields
 from macpo.envs.base import Environment, first_step
-from macpo.errors import require, shown
+from macpo.errors import require
 from macpo.types import Observation, Spec, TimeStep
 
 
@@ -26,7 +26,7 @@ class MatrixGame:
         (0.0, 2.0)
     """
 
-    payoff: tuple[tuple[float, ...], ...] = (
+    payoff: tuple[tuple[Finite, ...], ...] = (
         (8.0, -12.0, -12.0),
         (-12.0, 0.0, 0.0),
         (-12.0, 0.0, 0.0),
@@ -40,11 +40,6 @@ class MatrixGame:
             bool(lengths) and set(lengths) == {len(lengths)},
             "matrix-game: payoff must be square, since both agents have the same actions, but "
             f"its {len(lengths)} rows have {lengths} entries; fill it up to a square.",
-        )
-        require(
-            all(entry in Bounds() for row in self.payoff for entry in row),
-            f"matrix-game: every payoff must be a finite number of 32 bits, but they are "
-            f"{shown(self.payoff)}.",
         )
 
     def make(self) -> "MatrixGameEnv":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from macpo.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from macpo.bounds import PositiveInt
     from macpo.learners.actor_critic import ActorCritic, ActorCriticLearner
     from macpo.learners.base import About, Algorithm, LearnerState, UpdateResult
     from macpo.learners.replay_actor_critic import ReplayActorCritic
@@ -19,6 +20,7 @@ __all__ = [
     "ActorCriticLearner",
     "Algorithm",
     "LearnerState",
+    "PositiveInt",
     "ReplayActorCritic",
     "UpdateResult",
     "ValueBased",
@@ -33,6 +35,7 @@ __getattr__, __dir__ = lazy_names(
         "ActorCriticLearner": "macpo.learners.actor_critic",
         "Algorithm": "macpo.learners.base",
         "LearnerState": "macpo.learners.base",
+        "PositiveInt": "macpo.bounds",
         "ReplayActorCritic": "macpo.learners.replay_actor_critic",
         "UpdateResult": "macpo.learners.base",
         "ValueBased": "macpo.learners.value_based",

@@ -20,7 +20,7 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from macpo import registry
-from macpo.bounds import NonNegative, PositiveInt
+from macpo.bounds import Finite, NonNegative, PositiveInt
 from macpo.envs.base import Environment
 from macpo.errors import UsageError, require
 from macpo.kernels.shard import map_over_devices
@@ -79,7 +79,7 @@ class ValueBased(Hyperparameters):
     """Coefficient of the central critic's squared error (PyMARL2 and MAC-PO ½, WQMIX 1)."""
     qmix_loss: NonNegative = 1.0
     """Coefficient of the weighted squared error (MAC-PO's code 1; PyMARL2 ½ without weights)."""
-    utility_clamp: tuple[float, float] | None = None
+    utility_clamp: tuple[Finite, Finite] | None = None
     """Bounds of the agents' utilities; the released MAC-PO code clamps them to (−5, 2)."""
 
     def __post_init__(self) -> None:
