@@ -232,6 +232,45 @@ def test_enemies_are_numbered_as_each_episode_shows_them(installation: Installat
     np.testing.assert_array_equal(kinds[1], kinds[0][::-1])  # as the stand-in creates them
 
 
+def test_on_bane_vs_bane_both_kinds_of_both_sides_are_told_apart(installation: Installation):
+    baneling_rl, zergling_rl, baneling, zergling = 2001, 2002, 9, 105
+    units = {
+        "allies": [
+            *([zergling_rl, 8.0, 6.0 + i, 35.0, 0.0] for i in range(20)),
+            *([baneling_rl, 7.0, 6.0 + i, 30.0, 0.0] for i in range(4)),
+        ],
+        "enemies": [
+            *([zergling, 24.0, 6.0 + i, 35.0, 0.0] for i in range(20)),
+            *([baneling, 25.0, 6.0 + i, 30.0, 0.0] for i in range(4)),
+        ],
+    }
+    installation.write("bane_vs_bane", units)
+    with closing(Config(map="bane_vs_bane", client="pysc2", timeout=20).make()) as env:
+        first, second = (env.reset(0).observation for _ in range(2))
+    assert (env.spec.obs_size, env.spec.state_size, env.spec.n_actions) == (336, 984, 30)
+    allies, enemies = rows(first.state[: 24 * 6], 24), rows(first.state[24 * 6 : 24 * 11], 24)
+    assert allies[:, 4:].argmax(1).tolist() == [0] * 4 + [1] * 20  # agents: by the game's types
+    assert enemies[:, 3:].argmax(1).tolist() == [1] * 20 + [0] * 4  # as the game shows them
+    enemies = rows(second.state[24 * 6 : 24 * 11], 24)
+    assert enemies[:, 3:].argmax(1).tolist() == [0] * 4 + [1] * 20
+
+
+def test_on_2s_vs_1sc_the_enemy_is_a_structure_that_is_attacked_like_a_unit(
+    installation: Installation,
+):
+    stalker_rl, spine_crawler = 2001, 98
+    allies = [[stalker_rl, 9.0 + 2 * i, 16.0, 80.0, 80.0] for i in range(2)]
+    units = {"allies": allies, "enemies": [[spine_crawler, 14.0, 16.0, 300.0, 0.0]]}
+    installation.write("2s_vs_1sc", units)
+    with closing(Config(map="2s_vs_1sc", client="pysc2", timeout=20).make()) as env:
+        timestep = env.reset(0)
+        assert timestep.observation.avail_actions[:, 6].tolist() == [True, True]
+        state = env.step(np.array([6, 6])).observation.state
+    assert (env.spec.n_actions, env.spec.state_size) == (7, 27)
+    assert 0 < state[2 * 5] < 1  # its health
+    assert len(installation.requests("action")[-1]["actions"]) == 2
+
+
 def test_an_episode_begins_when_all_units_have_been_recreated(
     installation: Installation, env: SMACEnv
 ):

@@ -115,6 +115,17 @@ def test_a_colossus_crosses_a_cliff_that_stops_a_zergling() -> None:
     assert_allclose(arena.battle.y[:2], [22 + 4 * 1.125, CLIFF - 0.375], atol=1e-4)
 
 
+def test_a_colossus_on_a_cliff_shoots_zerglings_that_cannot_come_up() -> None:
+    arena = Arena(["colossus"], ["zergling"] * 3, [(10, 26), (10, 22), (11, 22), (14, 22)])
+    arena.order(arena.attack(1))
+    health = [battle.health[1:].tolist() for battle in arena.loops(20)]
+    # the shot leaves in the third loop and lands six later: 2 × 20 on two who stand together
+    assert health[7] == [35, 35, 35]
+    assert health[8] == [0, 0, 35]
+    assert_allclose(arena.battle.y[3], CLIFF - 0.375, atol=1e-4)
+    assert (arena.battle.health[0], arena.battle.shield[0]) == (200, 150)
+
+
 def test_rock_stops_a_colossus_too() -> None:
     arena = Arena(["colossus"], ["target"], [(22, 5), (5, 5)])
     arena.steps(4, lambda: arena.go((2, 0)))
