@@ -17,6 +17,7 @@ from macpo.nets.mixers import Extras
 from macpo.types import Batch
 from macpo.weighting.differ import Config as Differ
 from macpo.weighting.macpo import Config as Macpo
+from macpo.weighting.signals import Signals
 
 KEY = jax.random.key(0)
 LOSS = FactorisationLoss(opt_loss=1.0, nopt_loss=0.1)
@@ -94,6 +95,15 @@ def test_the_sum_and_the_joint_value_judge_the_same_joint_actions():
 def test_the_joint_value_is_the_q_star_of_weightings_so_there_is_no_central_critic():
     learner = Qtran().make(Canvas(CANVAS), Macpo())
     assert not learner.has_central_critic and learner.auxiliary.networks == ()
+
+
+def test_a_central_critic_that_there_is_nevertheless_is_their_q_star() -> None:
+    def q_star(known: Any) -> Any:
+        mask = np.ones((1, 2))
+        return LOSS.signals(Signals(mask, q_star=known), VALUES, None).q_star  # type: ignore[arg-type]
+
+    assert np.asarray(q_star(None)).tolist() == [[3, 3]]
+    assert np.asarray(q_star(np.array([[1.0, 2.0]]))).tolist() == [[1, 2]]
 
 
 def test_a_weighting_that_needs_a_mixer_is_refused():

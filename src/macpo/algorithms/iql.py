@@ -10,6 +10,7 @@ Source: Tan 1993, "Multi-Agent Reinforcement Learning: Independent vs. Cooperati
 leaves IQL untuned (`--preset iql-pymarl2`); here it has the constants of VDN and QMIX.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,7 +22,7 @@ from macpo.envs.base import Environment
 from macpo.errors import require
 from macpo.learners.base import About
 from macpo.learners.episodes import Transitions
-from macpo.learners.forward import ForwardOutput
+from macpo.learners.forward import ForwardOutput, JointValues
 from macpo.learners.value_based import ValueBased, ValueBasedLearner
 from macpo.nets.mixers import NoMixer
 from macpo.weighting.weighting import Weighting
@@ -73,11 +74,18 @@ def agents_as_rows(out: ForwardOutput, steps: Transitions) -> tuple[ForwardOutpu
             return repeated(x)
         return jnp.moveaxis(x, -1, 1).reshape(-1, x.shape[1])
 
-    joint, learned = out.joint, ("q_tot", "target_q_tot", "q_of_target_net")
-    rows = {name: jax.tree.map(own, getattr(joint, name)) for name in learned}
-    team = jax.tree.map(repeated, joint._replace(**dict.fromkeys(learned)))
-    others = jax.tree.map(repeated, out._replace(joint=None))
-    return others._replace(joint=team._replace(**rows)), jax.tree.map(repeated, steps)
+    of_team = functools.partial(jax.tree.map, repeated)
+    joint = JointValues(
+        q_tot=own(out.joint.q_tot),
+        target_q_tot=own(out.joint.target_q_tot),
+        q_of_target_net=jax.tree.map(own, out.joint.q_of_target_net),  # may be None
+        dq_tot_dq=of_team(out.joint.dq_tot_dq),
+        terms=of_team(out.joint.terms),
+    )
+    rows = ForwardOutput(
+        joint, of_team(out.utilities), repeated(out.pi_taken), repeated(out.is_greedy)
+    )
+    return rows, of_team(steps)
 
 
 Config = IQL

@@ -113,9 +113,10 @@ class FactorisationLoss:
         return FactorisedValues(utilities.sum(-1) + v, q_tot, best.sum(-1) + v, q_jt_best)
 
     def signals(self, signals: Signals, values: FactorisedValues, inputs: LossInputs) -> Signals:
-        """Q_tot is the factorised value, Q* the joint one."""
+        """Q_tot is the factorised value, Q* the joint one unless there is a central critic."""
         values = drop_final_state(values)
-        return signals._replace(q=values.q, q_star=values.q_jt)
+        q_star = values.q_jt if signals.q_star is None else signals.q_star
+        return signals._replace(q=values.q, q_star=q_star)
 
     def loss(
         self, nets: dict[str, PyTree], values: FactorisedValues, inputs: LossInputs

@@ -347,7 +347,7 @@ class ValueBasedLearner:
             dq_tot_dq=current.joint.dq_tot_dq,
             uniform_noise=jax.random.uniform(key),
         )
-        for term in reversed(self.all_terms):  # a central critic's Q* comes before QTRAN's
+        for term in self.all_terms:
             signals = term.signals(signals, out.joint.terms[term.name], inputs)
         return signals
 
