@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import macpo
-from macpo.bench.learning import Learned, time_to
+from macpo.bench.learning import TimeToGoal, time_to
 from macpo.bench.measure import Flags
 from macpo.experiment import Experiment, Run
 from macpo.training.trainer import Trainer, make_trainer
@@ -26,21 +26,21 @@ def test_the_first_evaluation_that_reaches_the_goal_counts():
 @pytest.mark.parametrize(
     ("found", "seconds", "env_steps", "note"),
     [
-        ([Learned(30, 90), Learned(10, 70), Learned(20, 80)], 20, 80, ""),
-        ([None, Learned(10, 70), Learned(20, 80)], 20, 80, "1 of the seeds did not within"),
-        ([None, Learned(10, 70), None], math.inf, math.inf, "2 of the seeds did not within"),
+        ([TimeToGoal(30, 90), TimeToGoal(10, 70), TimeToGoal(20, 80)], 20, 80, ""),
+        ([None, TimeToGoal(10, 70), TimeToGoal(20, 80)], 20, 80, "1 of the seeds did not within"),
+        ([None, TimeToGoal(10, 70), None], math.inf, math.inf, "2 of the seeds did not within"),
     ],
 )
 def test_the_median_counts_seeds_that_never_reach_it_as_the_slowest(
-    found: list[Learned | None],
+    found: list[TimeToGoal | None],
     seconds: float,
     env_steps: float,
     note: str,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    def of_seed(goal: float, trainer: Trainer) -> Learned | None:
+    def of_seed(goal: float, trainer: Trainer) -> TimeToGoal | None:
         assert goal == 30
-        return found[trainer.run.seed] if trainer.run.batch_size == 128 else Learned(5, 40)
+        return found[trainer.run.seed] if trainer.run.batch_size == 128 else TimeToGoal(5, 40)
 
     monkeypatch.setattr(bench, "time_to", of_seed)
     time, steps, quick_time, quick_steps = bench.learning(Flags(rounds=3))

@@ -16,9 +16,9 @@ def by_seed(*scores: float) -> dict[int, float]:
 
 
 def test_a_method_that_every_seed_puts_above_is_above():
-    judged = judge(ABOVE, by_seed(0.5, 0.6, 0.7, 0.5, 0.6), LOW, score_range=1)
-    assert judged.verdict == "supported" and judged.n_seeds == 5
-    assert judged.value == pytest.approx(1.7 / 3 - 0.2) and judged.low > 0
+    result = judge(ABOVE, by_seed(0.5, 0.6, 0.7, 0.5, 0.6), LOW, score_range=1)
+    assert result.verdict == "supported" and result.n_seeds == 5
+    assert result.value == pytest.approx(1.7 / 3 - 0.2) and result.low > 0
 
 
 def test_a_method_that_every_seed_puts_below_or_level_is_not_above():
@@ -27,8 +27,8 @@ def test_a_method_that_every_seed_puts_below_or_level_is_not_above():
 
 
 def test_seeds_that_disagree_decide_nothing():
-    judged = judge(ABOVE, by_seed(0.9, 0, 0.8, 0, 0.1), LOW, score_range=1)
-    assert judged.verdict == "undecided" and judged.low < 0 < judged.high
+    result = judge(ABOVE, by_seed(0.9, 0, 0.8, 0, 0.1), LOW, score_range=1)
+    assert result.verdict == "undecided" and result.low < 0 < result.high
 
 
 def test_methods_are_alike_if_the_whole_interval_is_small_beside_the_range_of_scores():
@@ -40,8 +40,8 @@ def test_methods_are_alike_if_the_whole_interval_is_small_beside_the_range_of_sc
 
 
 def test_only_seeds_that_both_have_are_compared():
-    judged = judge(ABOVE, {0: 1.0, 1: 1.0, 7: 0.0}, {0: 0.5, 1: 0.5, 3: 9.0}, score_range=1)
-    assert (judged.n_seeds, judged.value) == (2, 0.5)
+    result = judge(ABOVE, {0: 1.0, 1: 1.0, 7: 0.0}, {0: 0.5, 1: 0.5, 3: 9.0}, score_range=1)
+    assert (result.n_seeds, result.value) == (2, 0.5)
 
 
 @pytest.mark.parametrize("n_seeds", [1, 2])

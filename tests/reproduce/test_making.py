@@ -47,12 +47,12 @@ def test_every_claim_has_a_verdict_from_the_seeds_that_are_there(planned: Plan, 
     console = Console(record=True, file=io.StringIO(), width=200)
     made = make(planned, tmp_path, train=False, console=console)
     assert f"study {planned.study.digest}" in console.export_text()
-    assert [(x.claim.other, x.verdict, x.n_seeds) for x in made.judged] == [
+    assert [(x.claim.other, x.verdict, x.n_seeds) for x in made.results] == [
         ("without joint action probability", "supported", 5),
         ("without Bellman error", "contradicted", 5),  # it ends level
         ("without value enhancement", "undecided", 0),
     ]
-    assert made.judged[0].value == 10
+    assert made.results[0].value == 10
 
 
 def test_verdicts_are_written_for_readers_papers_and_spreadsheets(planned: Plan, tmp_path: Path):
@@ -89,7 +89,7 @@ def judged_on(records: object, planned: Plan, tmp_path: Path) -> dict[str, tuple
     console = Console(quiet=True)
     made = make(planned, tmp_path / "out", records=[file], console=console)
     assert made.sweep is None
-    return {x.claim.other: (x.verdict, x.n_seeds) for x in made.judged}
+    return {x.claim.other: (x.verdict, x.n_seeds) for x in made.results}
 
 
 def test_records_of_other_programs_are_judged_by_the_methods_names(planned: Plan, tmp_path: Path):

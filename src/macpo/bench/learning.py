@@ -16,7 +16,7 @@ GOAL = 30.0
 MAX_STEPS = 300_000
 
 
-class Learned(NamedTuple):
+class TimeToGoal(NamedTuple):
     """When a run first reached the goal."""
 
     seconds: float
@@ -48,26 +48,26 @@ def learning(flags: Flags) -> list[Result]:
     return results
 
 
-_UNKNOWN = Learned(math.inf, math.inf)
+_UNKNOWN = TimeToGoal(math.inf, math.inf)
 
 
-def _median_of_seeds(experiment: Experiment, n_seeds: int) -> tuple[Learned, str]:
+def _median_of_seeds(experiment: Experiment, n_seeds: int) -> tuple[TimeToGoal, str]:
     """(median, a note on seeds that never reach the goal)"""
     runs = [replace(experiment.run, seed=seed) for seed in range(n_seeds)]
     found = [time_to(GOAL, make_trainer(replace(experiment, run=run))) for run in runs]
     seconds, env_steps = zip(*(learned or _UNKNOWN for learned in found), strict=True)
     n_never, limit = found.count(None), experiment.run.steps
     note = f"{n_never} of the seeds did not within {limit:,} env steps" if n_never else ""
-    return Learned(statistics.median(seconds), statistics.median(env_steps)), note
+    return TimeToGoal(statistics.median(seconds), statistics.median(env_steps)), note
 
 
-def _ratios(a: Learned, b: Learned) -> tuple[float | None, ...]:
+def _ratios(a: TimeToGoal, b: TimeToGoal) -> tuple[float | None, ...]:
     """Of seconds and of env steps; None where one of them is unknown."""
     pairs = zip(a, b, strict=True)
     return tuple(x / y if math.isfinite(x) and math.isfinite(y) else None for x, y in pairs)
 
 
-def time_to(goal: float, trainer: Trainer) -> Learned | None:
+def time_to(goal: float, trainer: Trainer) -> TimeToGoal | None:
     """When the greedy episodes of a run of one seed first return `goal`; None if they never do."""
     chunk, evaluate = trainer.compiled_chunk, trainer.compiled_evaluate
     state = trainer.init()
@@ -76,5 +76,5 @@ def time_to(goal: float, trainer: Trainer) -> Learned | None:
         while int(state.env_steps[0]) < until:
             state, _ = chunk(state, until)
         if float(evaluate(state)["test_return_mean"][0]) >= goal:
-            return Learned(time.perf_counter() - start, int(state.env_steps[0]))
+            return TimeToGoal(time.perf_counter() - start, int(state.env_steps[0]))
     return None

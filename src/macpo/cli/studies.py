@@ -239,7 +239,7 @@ def reproduce(arguments: list[str]) -> int | None:
         console=_console,
     )
     show_report(made.written)
-    print_table(_console, making.verdict_table(planned, made.judged, records))
+    print_table(_console, making.verdict_table(planned, made.results, records))
     return _status_of(made.sweep)
 
 

@@ -97,8 +97,8 @@ class Subject:
         for t in range(steps):
             obs = jnp.float32(rng.normal(size=(n, SPEC.n_agents, SPEC.obs_size)))
             state = jnp.float32(rng.normal(size=(n, SPEC.state_size)))
-            seen, now = Observation(obs, state, avail), jax.random.fold_in(key, t)
-            hidden, last = self.compiled_act(params, now, hidden, seen, last, epsilon)
+            observation, now = Observation(obs, state, avail), jax.random.fold_in(key, t)
+            hidden, last = self.compiled_act(params, now, hidden, observation, last, epsilon)
         return last
 
 

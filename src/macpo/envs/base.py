@@ -78,8 +78,8 @@ def first_step(observation: Observation, **info: Array) -> TimeStep:
 
     >>> import jax.numpy as jnp
     >>> from macpo.envs import Observation
-    >>> seen = Observation(jnp.zeros((2, 3)), jnp.zeros(4), jnp.ones((2, 5), bool))
-    >>> bool(first_step(seen).terminated)
+    >>> observation = Observation(jnp.zeros((2, 3)), jnp.zeros(4), jnp.ones((2, 5), bool))
+    >>> bool(first_step(observation).terminated)
     False
     """
     import jax.numpy as jnp

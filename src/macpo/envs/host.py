@@ -26,13 +26,13 @@ class HostEnvironment(ABC):
 
     >>> import numpy as np
     >>> from macpo.envs import HostEnvironment, Observation, Spec, TimeStep
-    >>> seen = Observation(np.zeros((1, 1)), np.zeros(1), np.ones((1, 2), bool))
+    >>> observation = Observation(np.zeros((1, 1)), np.zeros(1), np.ones((1, 2), bool))
     >>> class Once(HostEnvironment):
     ...     spec = Spec("once", 1, 2, obs_size=1, state_size=1, episode_limit=1)
     ...     def reset(self, seed):
-    ...         return TimeStep(seen, np.float32(0), np.False_, np.False_, {})
+    ...         return TimeStep(observation, np.float32(0), np.False_, np.False_, {})
     ...     def step(self, actions):
-    ...         return TimeStep(seen, np.float32(actions[0]), np.True_, np.False_, {})
+    ...         return TimeStep(observation, np.float32(actions[0]), np.True_, np.False_, {})
     >>> float(Once().step(np.array([1])).reward)
     1.0
     """

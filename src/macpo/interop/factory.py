@@ -22,9 +22,9 @@ from macpo.envs.host import HostEnvironment
 from macpo.errors import UsageError, describe_exception, require
 from macpo.field_types import Settings
 
-Made: TypeAlias = Any
+ForeignEnvironment: TypeAlias = Any
 """What a factory returns: any object, recognised by its class or by its attributes."""
-Factory: TypeAlias = Callable[..., Made]
+Factory: TypeAlias = Callable[..., ForeignEnvironment]
 RGB_ARRAY = "rgb_array"
 """Gymnasium's `render_mode` of environments that return their pictures."""
 
@@ -36,7 +36,9 @@ class Adapter(Protocol):
     NEEDS: tuple[str, ...]
     """Attributes by which environments of its kind are recognised."""
 
-    def adapt(self, made: Made, config: "FactoryConfig") -> Environment | HostEnvironment:
+    def adapt(
+        self, made: ForeignEnvironment, config: "FactoryConfig"
+    ) -> Environment | HostEnvironment:
         """The environment behind our interface; UsageError if it cannot be adapted."""
         ...
 
@@ -111,7 +113,7 @@ class FactoryConfig:
             f"or {'; or '.join(_needs(adapter) for adapter in adapters().values())}."
         )
 
-    def _adapted(self, adapter: Adapter, made: Made) -> Environment | HostEnvironment:
+    def _adapted(self, adapter: Adapter, made: ForeignEnvironment) -> Environment | HostEnvironment:
         try:
             return adapter.adapt(made, self)
         except UsageError:
@@ -122,7 +124,7 @@ class FactoryConfig:
                 f"{describe_exception(error)}."
             ) from error
 
-    def _call(self) -> Made:
+    def _call(self) -> ForeignEnvironment:
         factory = type(self).factory
         try:
             inspect.signature(factory).bind(**self.options)
@@ -200,7 +202,7 @@ def _needs(adapter: Adapter) -> str:
     return f"{adapter.TITLE} ({', '.join(adapter.NEEDS)})"
 
 
-def _describe(made: Made) -> str:
+def _describe(made: ForeignEnvironment) -> str:
     if made is None:
         return "None (is a `return` missing?)"
     return f"a {type(made).__module__}.{type(made).__qualname__}"

@@ -53,7 +53,7 @@ class Claim(NamedTuple):
         return f"{self.method} {words} {self.other}"
 
 
-class Judged(NamedTuple):
+class ClaimResult(NamedTuple):
     """A claim beside what was measured."""
 
     claim: Claim
@@ -69,7 +69,7 @@ class Judged(NamedTuple):
 
 def judge(
     claim: Claim, scores: Mapping[int, float], others: Mapping[int, float], score_range: float
-) -> Judged:
+) -> ClaimResult:
     """Compare two methods' scores, by seed, paired where both have one.
 
     A claim is supported or contradicted if the whole interval of the difference says so. With fewer
@@ -79,7 +79,7 @@ def judge(
     x, y = (np.array([of[seed] for seed in seeds]) for of in (scores, others))
     if len(seeds) < MIN_SEEDS:
         value = float(np.mean(x - y)) if seeds else np.nan
-        return Judged(claim, "undecided", len(seeds), value, np.nan, np.nan)
+        return ClaimResult(claim, "undecided", len(seeds), value, np.nan, np.nan)
     value, low, high = statistics.difference(x, y, paired=True, level=LEVEL)
     margin = SIMILAR * score_range
     if claim.relation == "above":
@@ -87,7 +87,7 @@ def judge(
     else:
         is_so, is_not_so = -margin < low and high < margin, low > margin or high < -margin
     verdict = "supported" if is_so else "contradicted" if is_not_so else "undecided"
-    return Judged(claim, verdict, len(seeds), value, low, high)
+    return ClaimResult(claim, verdict, len(seeds), value, low, high)
 
 
 def above_all(

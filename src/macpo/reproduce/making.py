@@ -12,7 +12,7 @@ from macpo.experiment import Experiment
 from macpo.report.contents import Estimate, MethodReport, Report
 from macpo.report.tables import NOTHING, Table, estimate, number, write_table
 from macpo.report.writing import Written, write_report
-from macpo.reproduce.claims import LEVEL, Claim, Judged, Score, judge
+from macpo.reproduce.claims import LEVEL, Claim, ClaimResult, Score, judge
 from macpo.reproduce.figures import METHODS, EnvName, Plan, score_range, task_settings
 from macpo.study.sweep import SweepResult, sweep
 from macpo.terminal import say
@@ -23,13 +23,13 @@ CLAIMS = "claims"
 """The name of the files with the same in short."""
 
 
-class Made(NamedTuple):
+class Reproduction(NamedTuple):
     """A figure as far as it has come."""
 
     sweep: SweepResult | None
     """None if nothing was to be trained."""
     written: Written
-    judged: tuple[Judged, ...]
+    results: tuple[ClaimResult, ...]
 
 
 def make(
@@ -42,36 +42,36 @@ def make(
     jobs: int | None = None,
     cores: int | None = None,
     console: Console,
-) -> Made:
+) -> Reproduction:
     """Train what is left of a figure's study, report on it, and judge its claims.
 
     Without `train`, on what is there; with `records`, on those, whatever they were trained with.
     Raises UsageError as `macpo.sweep` and `write_report` do, and for records that hold a method of
     the figure several times.
     """
-    result = None
+    swept = None
     if not records:
         say(console, f"{plan.study.name}: study {plan.study.digest}")
         if train:
-            result = sweep(plan.study, out, engine, jobs=jobs, cores=cores, console=console)
+            swept = sweep(plan.study, out, engine, jobs=jobs, cores=cores, console=console)
     written = write_report(records or [out], out / "report")
-    judged = verdicts(plan, written.report)
-    write_table(verdict_table(plan, judged, records), out / VERDICTS)
-    write_table(claim_table(plan, judged, records), out / CLAIMS)
-    return Made(result, written, judged)
+    results = verdicts(plan, written.report)
+    write_table(verdict_table(plan, results, records), out / VERDICTS)
+    write_table(claim_table(plan, results, records), out / CLAIMS)
+    return Reproduction(swept, written, results)
 
 
-def verdicts(plan: Plan, report: Report) -> tuple[Judged, ...]:
+def verdicts(plan: Plan, report: Report) -> tuple[ClaimResult, ...]:
     """Every claim of the figure beside what was measured."""
 
-    def judged(claim: Claim) -> Judged:
+    def result_of(claim: Claim) -> ClaimResult:
         of_method, of_other = (
             scores_of(report, method, plan.env, claim.task, claim.score)
             for method in (claim.method, claim.other)
         )
         return judge(claim, of_method, of_other, score_range(plan.env))
 
-    return tuple(map(judged, plan.figure.claims(plan.tasks)))
+    return tuple(map(result_of, plan.figure.claims(plan.tasks)))
 
 
 def scores_of(
@@ -108,7 +108,9 @@ def _is(method: str, found: MethodReport) -> bool:
     return found.label == method or named == METHODS[method]
 
 
-def verdict_table(plan: Plan, judged: tuple[Judged, ...], records: Sequence[Path] = ()) -> Table:
+def verdict_table(
+    plan: Plan, results: tuple[ClaimResult, ...], records: Sequence[Path] = ()
+) -> Table:
     """A row for each claim: the paper's difference, ours with its interval, and the verdict."""
     digits = 3 if score_range(plan.env) == 1 else 1
     head = ("claim", "paper", "ours", f"{LEVEL:.0%} interval", "seeds", "verdict")
@@ -120,7 +122,7 @@ def verdict_table(plan: Plan, judged: tuple[Judged, ...], records: Sequence[Path
             str(x.n_seeds),
             x.verdict,
         )
-        for x in judged
+        for x in results
     ]
     return Table(
         f"Verdicts: {plan.figure.title if records else plan.study.name}",
@@ -132,11 +134,13 @@ def verdict_table(plan: Plan, judged: tuple[Judged, ...], records: Sequence[Path
     )
 
 
-def claim_table(plan: Plan, judged: tuple[Judged, ...], records: Sequence[Path] = ()) -> Table:
+def claim_table(
+    plan: Plan, results: tuple[ClaimResult, ...], records: Sequence[Path] = ()
+) -> Table:
     """A row for each claim about which anything was measured, a column for each task."""
     digits = 3 if score_range(plan.env) == 1 else 1
     rows = dict[str, dict[str, str]]()
-    for x in judged:
+    for x in results:
         if x.n_seeds:
             difference = " ".join(estimate(Estimate(x.value, x.low, x.high), digits))
             seeds = f"{x.n_seeds} seed{'s' * (x.n_seeds > 1)}"

@@ -223,7 +223,7 @@ def check(chunk: Chunk, sizes: Sizes, first: int) -> None:
     require_all("actions", available, "an action was taken that avail_actions says is not there")
 
 
-def taken(given: object, number: int, sizes: Sizes) -> Episode:
+def checked_episode(given: object, number: int, sizes: Sizes) -> Episode:
     """A user's episode in NumPy arrays of the types that a file has; UsageError if it is none."""
     where = f"episode {number}:"
     if not isinstance(given, Episode):

@@ -110,13 +110,13 @@ def _chunks(env: Environment, replay: ReplayBuffer) -> Iterator[Chunk]:
         chosen = rows[begin : begin + CHUNK]
         padded = np.resize(chosen, min(CHUNK, n))  # as many each time: compiled once
         states = jax.tree.map(lambda x, rows=padded: x[rows], replay.episodes.encoded_state)
-        seen: Observation = jax.device_get(decode(states))
+        observations: Observation = jax.device_get(decode(states))
         episodes: Episodes = jax.tree.map(lambda x, rows=chosen: x[rows], replay.episodes)
-        yield _end_to_end(env, episodes, seen)
+        yield _end_to_end(env, episodes, observations)
 
 
-def _end_to_end(env: Environment, episodes: Episodes, seen: Observation) -> Chunk:
-    """The steps and states that exist, of episodes of which `seen` begins with the observations."""
+def _end_to_end(env: Environment, episodes: Episodes, observations: Observation) -> Chunk:
+    """The steps and states that exist, of episodes; `observations` begins with theirs."""
     n, limit = episodes.reward.shape
     length = np.asarray(episodes.length)
     has_step, has_state = _exist(length, limit)
@@ -130,9 +130,9 @@ def _end_to_end(env: Environment, episodes: Episodes, seen: Observation) -> Chun
         terminated=np.asarray(episodes.terminated),
         actions=np.asarray(episodes.actions)[has_step],
         reward=np.asarray(episodes.reward)[has_step],
-        obs=states(seen.obs),
-        state=states(seen.state),
-        avail_actions=states(seen.avail_actions),
+        obs=states(observations.obs),
+        state=states(observations.state),
+        avail_actions=states(observations.avail_actions),
         encoded={name: states(x) for name, x in encoded.items()},
     )
 

@@ -39,12 +39,12 @@ from macpo.runs.episodes import (
     Rows,
     Sizes,
     check,
+    checked_episode,
     chunk_of,
     episodes_of,
     in_turns,
     n_rows,
     own_rows,
-    taken,
 )
 from macpo.runs.files import disk_errors, parse_json, whole_or_none
 from macpo.types import Spec
@@ -154,7 +154,7 @@ def write_replay(file: str | os.PathLike[str], episodes: Iterable[Episode], spec
     [1.0]
     """
     sizes = Sizes.of(spec)
-    checked = (taken(episode, i, sizes) for i, episode in enumerate(episodes))
+    checked = (checked_episode(episode, i, sizes) for i, episode in enumerate(episodes))
     write_chunks(Path(file), map(chunk_of, in_turns(checked)), sizes)
 
 

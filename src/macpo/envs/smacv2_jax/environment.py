@@ -278,9 +278,9 @@ class SMACv2JaxEnv(Environment):
         n, config = self.task.n_agents, self.config
         alive = units.health > 0
         sights = interface.in_sight(self.task, columns, units, views) & alive[:n, None]
-        chance = jax.random.uniform(key, (1 + self.task.n_enemies, n))
-        turn = jnp.argsort(chance[0])
-        told = chance[1:] < config.prob_obs_enemy
+        uniform_noise = jax.random.uniform(key, (1 + self.task.n_enemies, n))
+        turn = jnp.argsort(uniform_noise[0])
+        told = uniform_noise[1:] < config.prob_obs_enemy
         blanks = config.unmarked_enemies_blank_rows
         return look(memory, sights[:, n:], alive[n:], turn, told, blanks)
 

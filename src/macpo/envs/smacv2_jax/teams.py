@@ -26,25 +26,25 @@ def draw_teams(key: PRNGKeyArray, task: Task) -> Int[Array, " U"]:
     """The kind of every unit, allies first: the enemies are a copy of them, and further ones."""
     n, extra = task.n_agents, task.n_enemies - task.n_agents
     # one call for all numbers: each one takes long to compile
-    chance = jax.random.uniform(key, (task.n_enemies + 4,))
-    allies = _team(chance[:n], chance[-4:-2], task.rare_alone)
-    more = [_team(chance[n:-4], chance[-2:], task.rare_alone)] if extra else []
+    uniform_noise = jax.random.uniform(key, (task.n_enemies + 4,))
+    allies = _team(uniform_noise[:n], uniform_noise[-4:-2], task.rare_alone)
+    more = [_team(uniform_noise[n:-4], uniform_noise[-2:], task.rare_alone)] if extra else []
     return jnp.concatenate([allies, allies, *more])
 
 
 def _team(
-    chance: Float[Array, " size"], condition: Float[Array, " 2"], rare_alone: bool
+    uniform_noise: Float[Array, " size"], condition: Float[Array, " 2"], rare_alone: bool
 ) -> Int[Array, " size"]:
     """Independent draws, where need be on the condition that not all are of the rare kind.
 
     SMACv2 repeats its draws until that holds. Here the first unit of another kind is drawn first.
     """
     bounds = np.cumsum(WEIGHTS).astype(np.float32)
-    kinds = (chance[:, None] >= bounds[:-1]).sum(1)
+    kinds = (uniform_noise[:, None] >= bounds[:-1]).sum(1)
     if not rare_alone:
-        number, rare = np.arange(len(chance)), WEIGHTS[RARE]
+        number, rare = np.arange(len(uniform_noise)), WEIGHTS[RARE]
         # the first i + 1 units are not all of the rare kind, given that not all of the team are
-        by = (1 - rare ** (number + 1.0)) / (1 - rare ** len(chance))
+        by = (1 - rare ** (number + 1.0)) / (1 - rare ** len(uniform_noise))
         first = (condition[0] >= by[:-1].astype(np.float32)).sum()
         other = (condition[1] * bounds[RARE - 1] >= bounds[: RARE - 1]).sum()
         kinds = jnp.where(number < first, RARE, jnp.where(number == first, other, kinds))
@@ -53,25 +53,25 @@ def _team(
 
 def draw_places(key: PRNGKeyArray, task: Task) -> Float[Array, "U 2"]:
     """Where every unit is created: both sides reflected, or the allies surrounded."""
-    chance = jax.random.uniform(key, (2 + 2 * (task.n_enemies + MAX_GROUPS),))
-    rest = chance[1:]
-    return jnp.where(chance[0] > SURROUNDED, _surrounded(rest, task), _reflected(rest, task))
+    uniform_noise = jax.random.uniform(key, (2 + 2 * (task.n_enemies + MAX_GROUPS),))
+    rest = uniform_noise[1:]
+    return jnp.where(uniform_noise[0] > SURROUNDED, _surrounded(rest, task), _reflected(rest, task))
 
 
-def _reflected(chance: Float[Array, " numbers"], task: Task) -> Float[Array, "U 2"]:
+def _reflected(uniform_noise: Float[Array, " numbers"], task: Task) -> Float[Array, "U 2"]:
     """The allies anywhere in the west, the enemies in their mirror images, further ones anywhere in
     the east."""
-    places = chance[: 2 * task.n_enemies].reshape(-1, 2)
+    places = uniform_noise[: 2 * task.n_enemies].reshape(-1, 2)
     allies = places[: task.n_agents] * np.array([SIZE / 2 - 1, SIZE], np.float32)
     more = places[task.n_agents :] * np.array([SIZE / 2, SIZE], np.float32)
     mirrored = jnp.stack([SIZE - allies[:, 0], allies[:, 1]], 1)
     return jnp.concatenate([allies, mirrored, more + np.array([SIZE / 2, 0], np.float32)])
 
 
-def _surrounded(chance: Float[Array, " numbers"], task: Task) -> Float[Array, "U 2"]:
+def _surrounded(uniform_noise: Float[Array, " numbers"], task: Task) -> Float[Array, "U 2"]:
     """The allies in the middle, up to four groups of enemies at random places on diagonals."""
     ends = np.cumsum([1, task.n_enemies, MAX_GROUPS])
-    count, member, which, near = jnp.split(chance[: ends[-1] + MAX_GROUPS], ends)
+    count, member, which, near = jnp.split(uniform_noise[: ends[-1] + MAX_GROUPS], ends)
     groups = 1 + jnp.floor(count[0] * MAX_GROUPS)
     # equally likely groups for each enemy make their sizes multinomial
     group = jnp.floor(jnp.sort(member) * groups).astype(jnp.int32)
