@@ -113,7 +113,7 @@ class Run:
         return 0 if self.is_offline else iterations * self.batch_size_run
 
     def _check_end(self) -> None:
-        """UsageError unless it is said in one way how long a seed is trained."""
+        """UsageError unless exactly one of `steps` and `updates` is set."""
         require(
             self.steps > 0 or self.updates > 0,
             "steps must be at least 1, not 0, unless a run learns offline, which needs a number of "

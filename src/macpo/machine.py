@@ -74,7 +74,7 @@ def require_bf16_units() -> None:
 
 
 def _of_processor(what: str) -> str:
-    """What Linux tells of the first core under this name; empty if nothing."""
+    """What Linux reports for the first core under this name; empty if nothing."""
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             name, _, value = line.partition(":")

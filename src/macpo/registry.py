@@ -63,7 +63,7 @@ def _found(kind: Kind, name: str) -> type[Any] | None:
 
 
 def forget() -> None:
-    """Look for plug-ins anew when they are next asked for: a package may have been installed."""
+    """Search for plug-ins again at the next lookup: a package may have been installed."""
     for cached in (discover, _places, _found):
         cached.cache_clear()
 

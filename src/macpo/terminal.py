@@ -99,7 +99,7 @@ class LastingStream:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write what can be written; the number of characters that were given."""
+        """Write what can be encoded; return the number of characters given."""
         with suppress(OSError, ValueError):  # ValueError: the stream was closed
             try:
                 self._stream.write(text)

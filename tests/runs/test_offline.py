@@ -250,7 +250,9 @@ def test_one_that_is_extended_equals_one_that_was_planned_longer(
     train(tmp_path / "run", offline(file, updates=20))
     with pytest.raises(UsageError, match="extended with --updates N, not with --steps 100"):
         macpo.resume(tmp_path / "run", steps=100, console=Console(quiet=True))
-    with pytest.raises(UsageError, match="has already made 20 updates; to extend it, give more"):
+    with pytest.raises(
+        UsageError, match="has already made 20 updates; to extend it, pass a larger"
+    ):
         macpo.resume(tmp_path / "run", updates=10, console=Console(quiet=True))
     macpo.resume(tmp_path / "run", updates=40, console=Console(quiet=True))
     assert rows(tmp_path / "run") == rows(learned)
@@ -357,7 +359,7 @@ def test_a_file_must_be_the_one_that_was_noted(file: Path, tmp_path: Path):
         ({"algorithm": "vdac"}, "vdac learns on-policy, from the episodes that it has just played"),
         ({"algorithm": "dop"}, "dop with weighting uniform also learns from the newest episodes"),
         ({"weighting": "remern-net"}, "vdn with weighting remern-net also learns from the newest"),
-        ({"replay": Replay(from_file="/dev/zero")}, "/dev/zero is no regular file"),
+        ({"replay": Replay(from_file="/dev/zero")}, "/dev/zero is not a regular file"),
         ({"replay": Replay(from_file="nowhere.npz")}, "cannot read .*nowhere.npz"),
     ],
     ids=str,

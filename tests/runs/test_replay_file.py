@@ -312,7 +312,7 @@ DAMAGE: dict[str, tuple[Callable[[dict[str, bytes]], object], str]] = {
     "no episodes": (about_with(episodes=0), "episodes must be at least 1"),
     "fields of no kind": (about_with(fields={"reward": 3}), "reward must be an object"),
     "fields of another kind": (about_with(fields={}), "it says that its arrays are"),
-    "a field of objects": (field_with("obs", dtype="object"), "there is no dtype 'object'"),
+    "a field of objects": (field_with("obs", dtype="object"), "dtype 'object' is not supported"),
     "rows of another kind": (field_with("obs", rows="steps"), "it says that its arrays are"),
     "an observation of other sizes": (field_with("obs", shape=[2, 5]), "expected float32"),
     "a row of many axes": (field_with("obs", shape=[1] * 10**5), "a row has 100,000 axes"),
@@ -363,7 +363,7 @@ def test_a_file_that_is_no_archive_or_not_there_is_refused(tmp_path: Path):
     (tmp_path / "text.npz").write_text("no archive")
     with pytest.raises(UsageError, match="is no file of episodes"):
         read_replay(tmp_path / "text.npz")
-    with pytest.raises(UsageError, match="/dev/zero is no regular file"):
+    with pytest.raises(UsageError, match="/dev/zero is not a regular file"):
         read_replay("/dev/zero")
     with pytest.raises(UsageError, match=r"cannot read .*nowhere.npz"):
         read_replay(tmp_path / "nowhere.npz")

@@ -28,7 +28,7 @@ def battles(flags: Flags) -> list[Result]:
     """
     results: list[Result] = []
     names = flags.maps or (*MAPS, *(f"{race}_5v5" for race in KINDS))
-    for name, env in [(name, _made(name)) for name in names]:  # a wrong one is told at once
+    for name, env in [(name, _made(name)) for name in names]:  # a wrong one is refused at once
         start = time.perf_counter()
         jax.jit(lambda key, env=env: random_play(env, key, 8, 8)).lower(jax.random.key(0)).compile()
         seconds = time.perf_counter() - start

@@ -1,4 +1,4 @@
-"""Flags become typed values: what tyro is told of settings, their bounds and their help."""
+"""From flags to typed values: what tyro gets to know of settings, their bounds and their help."""
 
 import dataclasses
 import io

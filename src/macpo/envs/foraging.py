@@ -236,7 +236,7 @@ class ForagingEnv(Environment):
         return valid.at[:, LOAD].set(_beside(state.agent, state).any(-1))
 
     def _move(self, agent: Int[Array, "N 2"], actions: Int[Array, " N"]) -> Int[Array, "N 2"]:
-        """The agents in their new cells, but for those who want the same."""
+        """The agents in their new cells, except for those who want the same one."""
         goal = agent + jnp.array(MOVES, agent.dtype)[actions]
         rivals = (goal[:, None] == goal).all(-1).sum(-1)
         return jnp.where((rivals == 1)[:, None], goal, agent)

@@ -66,7 +66,7 @@ class HostEnvironment(ABC):
     def render(self) -> Any:  # whatever a renderer returns; `checked_picture` looks at it
         """A picture of the current state for films: RGB, [H, W, 3] of uint8; None if there is none.
 
-        It is asked for after every time step of an episode that is filmed, and never else.
+        It is asked for after every time step of an episode that is filmed, and at no other time.
         """
         return None
 

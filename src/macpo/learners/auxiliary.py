@@ -35,7 +35,7 @@ RECENT_SHARE = 20
 def auxiliary_networks(
     needs: Collection[str], env: Environment, central_critic: CentralCritic, gamma: float
 ) -> tuple[AuxiliaryNetwork, ...]:
-    """Those that exist only for a signal that is needed."""
+    """The networks whose signal is needed."""
     networks: dict[str, AuxiliaryNetwork] = {
         "q_star": central_critic,
         "next_error_estimate": ErrorNetwork(central_critic.make_value, gamma),

@@ -66,7 +66,7 @@ class Task(NamedTuple):
 
 
 class Method(NamedTuple):
-    """What was trained, but for the environment."""
+    """What was trained, apart from the environment."""
 
     label: str
     settings: Settings

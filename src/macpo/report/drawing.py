@@ -42,7 +42,7 @@ class Drawing(NamedTuple):
 
 
 class SecondProcess:
-    """Python, which imports what drawing takes, and ends when it has drawn what it is sent once."""
+    """A Python process that preloads the drawing libraries, draws one request, and exits."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(

@@ -54,7 +54,7 @@ def write_report(
     replaced.
 
     Raises UsageError if nothing can be read, for a metric that no run has, and for a directory that
-    holds anything but a report. What cannot be read beside other runs is told in the report.
+    holds anything but a report. The report names what could not be read.
     """
     roots = [Path(path) for path in paths]
     if not roots:

@@ -123,7 +123,7 @@ class RunDirectory:
         return [file for file in vars(self).values() if file != self.path]
 
     def require_unused(self) -> None:
-        """UsageError if there is anything that a new run would write over."""
+        """UsageError if there is anything that a new run would overwrite."""
         require(
             not os.path.lexists(self.experiment),
             f"{self.path} already holds a run; continue it with "
@@ -132,7 +132,7 @@ class RunDirectory:
         taken = [file.name for file in self.files() if os.path.lexists(file)]
         require(
             not taken,
-            f"{self.path} already holds {', '.join(taken)}, which a run would write over; choose "
+            f"{self.path} already holds {', '.join(taken)}, which a run would overwrite; choose "
             "another --out.",
         )
 

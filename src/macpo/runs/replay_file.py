@@ -95,7 +95,7 @@ class Field:
 
     def __post_init__(self) -> None:
         check_fields(self, "field")
-        require(self.dtype in _DTYPES.values(), f"there is no dtype {shown(self.dtype)} in it.")
+        require(self.dtype in _DTYPES.values(), f"dtype {shown(self.dtype)} is not supported.")
         require(len(self.shape) <= _MAX_AXES, f"a row has {len(self.shape):,} axes.")
 
 
@@ -300,8 +300,8 @@ def _require_regular(file: Path) -> None:
     """UsageError for a folder, and for a device or a pipe, which might never end."""
     require(
         stat.S_ISREG(file.stat().st_mode),
-        f"{file} is no regular file; name one that `macpo export-replay` or macpo.write_replay has "
-        "made.",
+        f"{file} is not a regular file; name one made by `macpo export-replay` or "
+        "macpo.write_replay.",
     )
 
 

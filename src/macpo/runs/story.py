@@ -1,4 +1,4 @@
-"""What a run's README tells of it: what has come of it, and how it came about.
+"""What a run's README says: the run's status, and how it was trained.
 
 All of it is read from the run's own files, so that it can be told again at any time.
 """

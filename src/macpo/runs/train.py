@@ -59,8 +59,8 @@ def train(
     Replay is recorded at `record_weights` moments (docs/reports.md). Without `save_replay`
     checkpoints are small, and a run that is resumed is not exact (docs/runs.md). The words of the
     command that has asked for the run are its `command_line`, which the run's README tells; without
-    any it tells of a call from Python. Raises UsageError if the plan does not fit into memory, if
-    the directory holds anything that a run would write over, or if replay cannot begin with the
+    any it mentions a call from Python. Raises UsageError if the plan does not fit into memory, if
+    the directory holds anything that a run would overwrite, or if replay cannot begin with the
     file that it should (docs/offline.md).
 
     >>> import macpo
@@ -165,8 +165,8 @@ def resume(
             done = int(progress(run, last.state).min())
             require(
                 done < run.end or is_as_planned,
-                f"{files.path} has already {run.so_far(done)}; to extend it, give more "
-                f"{run.end_flag} than that, not {run.end:,}.",
+                f"{files.path} has already {run.so_far(done)}; to extend it, pass a larger "
+                f"{run.end_flag} than {run.end:,}.",
             )
             # it may be of another checkpoint, or be gone
             save_model(files, experiment, last.state, acting)

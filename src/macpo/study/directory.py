@@ -77,7 +77,7 @@ class StudyDirectory:
             taken = [file.name for file in self._files() if os.path.lexists(file)]
             require(
                 not taken,
-                f"{self.path} already holds {', '.join(taken)}, which a study would write over; "
+                f"{self.path} already holds {', '.join(taken)}, which a study would overwrite; "
                 "choose another --out.",
             )
 

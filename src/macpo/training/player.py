@@ -92,7 +92,7 @@ class CompiledPlayer:
         return self.trainer.compiled_chunk(state, until)
 
     def _check_count(self, state: TrainState) -> None:
-        """UsageError before a seed's env steps cannot be counted any more.
+        """UsageError before the counter of a seed's env steps overflows.
 
         On an accelerator a seed that plays long episodes goes on until the last one is done.
         """

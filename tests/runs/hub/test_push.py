@@ -216,7 +216,9 @@ def test_what_is_too_large_is_refused_before_it_is_read(
 def test_a_pipe_which_nobody_writes_to_is_refused(files: RunDirectory, hub: Hub):
     files.episode.unlink()
     os.mkfifo(files.episode)
-    with pytest.raises(UsageError, match=r"episode.gif is no regular file, and is not published"):
+    with pytest.raises(
+        UsageError, match=r"episode.gif is not a regular file and cannot be published"
+    ):
         macpo.push(files.path, REPO)
     assert hub.asked == []
 

@@ -133,7 +133,7 @@ class SmacStyle(HostEnvironment):
 
 
 def _says(info: Mapping[str, Untyped], *names: str) -> bool:
-    """Whether one of these is told and true; None and NaN tell nothing."""
+    """Whether one of these is given and true; None and NaN count as not given."""
     return any(bool(value) and value == value for value in map(info.get, names))
 
 

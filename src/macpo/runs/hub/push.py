@@ -107,7 +107,7 @@ def push(
 
 
 def _read_all(files: RunDirectory) -> list[Upload]:
-    """What is uploaded but for the card; UsageError if it is damaged or may not be published."""
+    """What is uploaded besides the card; UsageError if it is damaged or may not be published."""
     require(
         os.path.lexists(files.model),
         f"{files.path} has no {files.model.name}: it has not reached a checkpoint.",
@@ -132,7 +132,7 @@ def _read(file: Path, most_bytes: int) -> bytes:
     )
     require(
         stat.S_ISREG(found.st_mode),  # to read from a pipe may take forever
-        f"{file} is no regular file, and is not published; remove it.",
+        f"{file} is not a regular file and cannot be published; remove it.",
     )
     require(
         found.st_size <= most_bytes,

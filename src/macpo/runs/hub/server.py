@@ -1,4 +1,4 @@
-"""What the server is asked, and how its failures are told.
+"""Requests to the server, and its failures in words.
 
 huggingface_hub, of the extra `hub`, is imported once something is pushed or pulled. Which server
 is asked, with which token, is its business: HF_ENDPOINT, HF_TOKEN, `hf auth login`.

@@ -27,7 +27,7 @@ class _Shown(NamedTuple):
     rank: int
     """In a line too narrow for all, those of the highest rank are left out first."""
     is_result: bool = False
-    """Whether it is told how far apart the seeds are."""
+    """Whether the spread between seeds is shown."""
 
 
 _SHOWN = (
@@ -49,7 +49,7 @@ _OFFLINE = (
 )
 """Of a run that learns offline, and plays nothing."""
 _TIME_LEFT, _SPEED = 3, 5
-"""The ranks of what is told of the run's pace."""
+"""The ranks of the columns about the run's pace."""
 _LOST = ("episodes_lost", "test_episodes_lost")
 """Added up, and shown as `lost` once the sum is above 0."""
 _CURVE, _CURVE_RANK, _CURVE_WIDTH = "test_return_mean", 3, 20

@@ -77,7 +77,7 @@ class JsonLines:
 
 
 def to_line(row: Row) -> bytes:
-    """The row in JSON's numbers; those that it lacks are the words "nan", "inf" and "-inf"."""
+    """The row as JSON; NaN and infinities become the strings "nan", "inf" and "-inf"."""
     encoded = {
         name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in row.items()

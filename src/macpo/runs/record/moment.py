@@ -101,7 +101,7 @@ class Moment:
 
 
 def moment_file(folder: Path, number: int) -> Path:
-    """Of the moment with this number."""
+    """The file of this moment."""
     return folder / f"{number:04d}.safetensors"
 
 

@@ -127,7 +127,7 @@ class ReplayRecorder:
                 write_moment(moment_file(folder, number), moment)
 
     def _look(self, state: TrainState, number: int) -> Moment | None:
-        """None while replay, which a run was resumed without, holds no whole batch again."""
+        """None if a resumed run has not yet refilled replay with a full batch."""
         if int(np.asarray(state.replay_buffer.n_added)[0]) < self.experiment.run.batch_size:
             return None
         if self._explain is None:
