@@ -251,7 +251,7 @@ def test_one_that_is_extended_equals_one_that_was_planned_longer(
     with pytest.raises(UsageError, match="extended with --updates N, not with --steps 100"):
         macpo.resume(tmp_path / "run", steps=100, console=Console(quiet=True))
     with pytest.raises(
-        UsageError, match="has already made 20 updates; to extend it, pass a larger"
+        UsageError, match="has already made 20 updates; to extend it, pass --updates above"
     ):
         macpo.resume(tmp_path / "run", updates=10, console=Console(quiet=True))
     macpo.resume(tmp_path / "run", updates=40, console=Console(quiet=True))

@@ -47,7 +47,7 @@ def test_a_study_that_was_edited_after_it_began_is_refused(begun: StudyDirectory
 
 def test_what_is_not_ours_is_not_written_over(tmp_path: Path):
     (tmp_path / "README.md").write_text("mine")
-    with pytest.raises(UsageError, match=r"already holds README\.md, which a study would write"):
+    with pytest.raises(UsageError, match=r"holds README\.md, which a study would overwrite"):
         StudyDirectory(tmp_path).require_fit(STUDY)
 
 

@@ -165,8 +165,8 @@ def resume(
             done = int(progress(run, last.state).min())
             require(
                 done < run.end or is_as_planned,
-                f"{files.path} has already {run.so_far(done)}; to extend it, pass a larger "
-                f"{run.end_flag} than {run.end:,}.",
+                f"{files.path} has already {run.so_far(done)}; to extend it, pass "
+                f"{run.end_flag} above that, not {run.end:,}.",
             )
             # it may be of another checkpoint, or be gone
             save_model(files, experiment, last.state, acting)

@@ -16,8 +16,9 @@ each, uncorrected 10,000):
     uncorrected     75 %    90 %  90.5 %    93 %    93 %    94 %  94.5 %
 
 With few runs nothing better is possible: an interval within the range of five runs holds the
-median in 94 % of cases at most. Over ten or twenty tasks, three runs of each suffice for 93 %, five for 94 %.
-Intervals of the mean hold it less often: in 87 % with five runs, 91 % with ten, 94 % with fifty.
+median in 94 % of cases at most. Over ten or twenty tasks, three runs of each suffice for 93 %, five
+for 94 %. Intervals of the mean hold it less often: in 87 % with five runs, 91 % with ten, 94 % with
+fifty.
 
 Source: Agarwal et al. 2021 (arXiv 2108.13264), section 4.1, for strata; Efron and Tibshirani 1993,
 "An Introduction to the Bootstrap", chapter 13, for percentiles; Hesterberg 2015 (arXiv 1411.5279)
