@@ -11,11 +11,12 @@ import pytest
 from macpo.envs.smac_jax.dynamics import NOBODY, Battle
 from macpo.envs.smac_jax.environment import Config, SMACJaxEnv, State
 from macpo.envs.smac_jax.features import EAST, NO_OP, NORTH, STOP, WEST
-from macpo.render.battle import BattleEpisode, Shot, battle_episode
+from macpo.render.battle import BattleEpisode, Burst, Shot, battle_episode
 
 MARINES = Config("3m").make()
 STALKERS = Config("2s3z").make()  # 0 and 1 are the Stalkers, 2 to 4 the Zealots
 MEDICS = Config("MMM").make()  # 9 is the Medivac
+BANELINGS = Config("bane_vs_bane").make()  # 0 to 3 and 44 to 47; the others are Zerglings
 READY = 0.0
 
 
@@ -93,6 +94,32 @@ def test_an_enemy_that_changed_its_target_fired_at_the_one_it_had_then(
     after.battle.cooldown[3] = cooldown  # fired early in the step, or late
     (shot,) = recorded(MARINES, before, after).shots
     assert (shot.by, shot.at) == (3, at)
+
+
+def test_a_baneling_that_was_killed_explodes_in_that_step() -> None:
+    dead = start(BANELINGS, health={45: 0.0})
+    film = recorded(BANELINGS, start(BANELINGS), dead, dead)
+    assert film.bursts == [Burst(45, 4, 8)]
+
+
+def test_a_baneling_that_attacks_explodes_then_and_fires_no_shot() -> None:
+    after = start(BANELINGS, health={0: 0.0}, cooldown={0: 8.8}, target={0: 30})
+    film = recorded(BANELINGS, start(BANELINGS), after)
+    (burst,) = film.bursts
+    assert (burst.by, burst.end) == (0, 8)
+    assert burst.start == pytest.approx(8 - (0.833 * 16 + 0.5 - 8.8))
+    assert film.shots == []
+
+
+def test_in_smaclite_only_a_baneling_that_attacks_explodes() -> None:
+    env = Config("bane_vs_bane", profile="smaclite").make()
+    after = start(env, health={0: 0.0, 1: 0.0}, cooldown={0: 12.0}, target={0: 30})
+    assert [burst.by for burst in recorded(env, start(env), after).bursts] == [0]
+
+
+def test_neither_the_living_nor_other_kinds_explode() -> None:
+    after = start(BANELINGS, health={0: 1.0, 4: 0.0})
+    assert recorded(BANELINGS, start(BANELINGS), after).bursts == []
 
 
 def test_a_medivac_that_lost_energy_has_healed() -> None:

@@ -81,6 +81,23 @@ def test_the_room_around_a_unit_holds_its_sign_and_its_bars(name: str) -> None:
         assert kind.radius * extent(sign, (0.0, 1.0)) * cell + BARS <= ROOM * cell
 
 
+def test_a_field_taller_than_the_ground_has_the_ground_in_its_middle() -> None:
+    episode = recorded(MARINES, start(MARINES, **APART))
+    (low, high), (width, height) = ground_of(episode), (400, 500)
+    (view,) = follow(episode, (width, height), [0.0])
+    above, below = view.top - high[1], low[1] - (view.top - height / view.cell)
+    assert view.cell == pytest.approx(width / (29.0 - 3.0 + 2 * ROOM))
+    assert above == pytest.approx(below)
+    assert above > 0
+
+
+def test_a_taller_field_shows_a_tall_battle_from_nearer() -> None:
+    column: Any = {"x": dict.fromkeys(range(6), 16.0), "y": {0: 9.0, 5: 23.0}}
+    episode = recorded(MARINES, start(MARINES, **column))
+    usual, taller = (follow(episode, (600, height), [0.0])[0].cell for height in (400, 500))
+    assert taller == pytest.approx(1.25 * usual)
+
+
 def test_two_in_a_corner_of_a_large_map_are_seen_from_as_near_as_anybody_is() -> None:
     env = Config("3s_vs_3z").make()
     dead: Any = {"health": dict.fromkeys((1, 2, 4, 5), 0.0)}

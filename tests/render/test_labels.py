@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from macpo.render.labels import apart
+from macpo.render.labels import apart, grouped
 
 FIELD = (600, 400)
 
@@ -57,3 +57,14 @@ def test_a_number_hardly_moves_if_units_hardly_move() -> None:
 def test_the_same_units_have_the_same_places() -> None:
     homes = np.random.default_rng(0).integers(100, 150, (20, 2))
     np.testing.assert_array_equal(placed(homes), placed(homes))
+
+
+def test_numbers_without_room_between_them_stand_together_with_all_of_their_chain() -> None:
+    homes = np.array([[100, 100], [118, 100], [136, 100], [136, 115], [170, 100]])
+    assert grouped(homes, np.tile([16, 12], (5, 1))).tolist() == [4, 4, 4, 4, 1]
+
+
+def test_larger_numbers_need_more_room() -> None:
+    homes = np.array([[100, 100], [130, 100]])
+    assert grouped(homes, np.array([[16, 12]] * 2)).tolist() == [1, 1]
+    assert grouped(homes, np.array([[26, 18]] * 2)).tolist() == [2, 2]

@@ -10,13 +10,24 @@ from PIL import Image, ImageColor
 
 from macpo.envs.smac_jax.environment import Config, SMACJaxEnv, State
 from macpo.envs.smac_jax.features import EAST, MOVES, NORTH, SOUTH, STOP, WEST
+from macpo.envs.smac_jax.units import SC2
 from macpo.render.battle import BattleEpisode, Point
 from macpo.render.camera import View, follow
 from macpo.render.frames import animate, captions, drawer, stored_picture, text_frame
 from macpo.render.ink import FIELD, FIELD_DARK, MARGIN
 from macpo.render.options import SLOWER, FilmOptions
-from macpo.render.panel import TOP, USUAL_WIDTH, panel_of
-from macpo.render.signs import ALLY, CHOSEN, ENEMY, ENERGY, HEALTH, HURT, SHIELD, SHOTS
+from macpo.render.panel import ROW, TOP, USUAL_WIDTH, panel_of
+from macpo.render.signs import (
+    ALLY,
+    CHOSEN,
+    CLIFF_COLOR,
+    ENEMY,
+    ENERGY,
+    HEALTH,
+    HURT,
+    SHIELD,
+    SHOTS,
+)
 from macpo.render.smac_jax import (
     FADE_STEPS,
     FPS,
@@ -24,14 +35,23 @@ from macpo.render.smac_jax import (
     ROCK,
     WIDTHS,
     film,
-    numbers,
-    shifts_of,
 )
-from tests.render.test_battle import MARINES, MEDICS, STALKERS, recorded, start
+from tests.render.test_battle import BANELINGS, MARINES, MEDICS, STALKERS, recorded, start
 
+COLOSSI = Config("1c3s5z").make()  # 0 and 9 are the Colossi, 13 is a Zealot
+CLIFFS = Config("2c_vs_64zg").make()
 FAR = {0: 5.0, 1: 11.0, 2: 14.0, 3: 17.0, 4: 20.0, 5: 23.0}
 SPREAD: dict[str, Any] = {"x": FAR, "y": dict.fromkeys(FAR, 16.0)}
 """Three Marines on either side, three cells apart."""
+
+
+def aside(env: SMACJaxEnv, **places: dict[int, float]) -> dict[str, Any]:
+    """Everybody in a corner, but for those with a place."""
+    units = range(len(env.map.kinds))
+    return {
+        "x": dict.fromkeys(units, 26.0) | places["x"],
+        "y": dict.fromkeys(units, 10.0) | places["y"],
+    }
 
 
 def pictures(
@@ -84,6 +104,16 @@ def test_where_nobody_can_walk_there_is_rock() -> None:
     (image,) = pictures(MARINES, state)
     assert count(around(image, MARINES, (state,), (1.5, 6.5), 0.3), ROCK) > 0
     assert count(around(image, MARINES, (state,), (2.4, 7.4), 0.3), ROCK) == 0
+
+
+def test_cliffs_differ_from_ground_and_rock() -> None:
+    state = start(CLIFFS)
+    (image,) = pictures(CLIFFS, state)
+    pixels = around(image, CLIFFS, (state,), (16.0, 12.5), 0.4)
+    assert count(pixels, CLIFF_COLOR) > pixels.shape[0] * pixels.shape[1] / 2
+    cliff = np.array(ImageColor.getrgb(CLIFF_COLOR))
+    for other in (FIELD, FIELD_DARK, ROCK):
+        assert np.abs(cliff - ImageColor.getrgb(other)).max() > 64
 
 
 def test_kinds_differ_in_shape() -> None:
@@ -139,7 +169,14 @@ def test_places_in_between_make_it_smooth() -> None:
 
 @pytest.mark.parametrize(
     ("env", "unit", "at", "cooldown"),
-    [(MARINES, 0, 4, 10.0), (MEDICS, 0, 12, 19.0), (STALKERS, 0, 5, 17.0), (STALKERS, 2, 5, 15.0)],
+    [
+        (MARINES, 0, 4, 10.0),
+        (MEDICS, 0, 12, 19.0),
+        (STALKERS, 0, 5, 17.0),
+        (STALKERS, 2, 5, 15.0),
+        (COLOSSI, 0, 13, 30.0),
+        (BANELINGS, 4, 24, 5.0),
+    ],
 )
 def test_a_shot_is_drawn_when_it_is_fired_and_not_before(
     env: SMACJaxEnv, unit: int, at: int, cooldown: float
@@ -151,7 +188,94 @@ def test_a_shot_is_drawn_when_it_is_fired_and_not_before(
 
 
 def test_kinds_fire_in_different_colours() -> None:
-    assert len(set(SHOTS.values())) == len(SHOTS) == 4
+    assert set(SHOTS) == {name for name, kind in SC2.items() if not kind.heals}
+    assert len(set(SHOTS.values())) == len(SHOTS)
+
+
+@pytest.mark.parametrize("picture", [3, 5], ids=["under way", "striking"])
+def test_a_beam_burns_across_its_target_as_long_as_the_line_on_which_it_harms(
+    picture: int,
+) -> None:
+    places = aside(COLOSSI, x={0: 10.0, 13: 14.0}, y={0: 12.0, 13: 15.0})  # five cells apart
+    before, after = start(COLOSSI, **places), start(COLOSSI, **places, cooldown={0: 30.0})
+    cools = start(COLOSSI, **places, cooldown={0: 22.0})
+    fired = start(COLOSSI, **places, cooldown={0: 30.0}, target={0: 13})
+    shot, none = (pictures(COLOSSI, before, second, cools)[picture] for second in (fired, after))
+    row, column = np.nonzero((np.asarray(shot) != np.asarray(none)).any(-1))
+    view = first_view(recorded(COLOSSI, before, after, cools))
+    left, top = view.pixel((14.0, 15.0))
+    x, y = (column - MARGIN - left) / view.cell, (TOP + top - row) / view.cell
+    across, ahead = y * 0.8 - x * 0.6, x * 0.8 + y * 0.6
+    line = np.abs(across) > 0.4  # the rest is the ray
+    assert (across.min(), across.max()) == pytest.approx((-1.4, 1.4), abs=0.1)
+    assert np.abs(ahead[line]).max() < 0.25
+
+
+def exploding() -> tuple[State, ...]:
+    """A Baneling dies at (9, 16) in the first of three steps."""
+    places = aside(BANELINGS, x={0: 9.0}, y={0: 16.0})
+    dead = start(BANELINGS, **places, health={0: 0.0})
+    return start(BANELINGS, **places), dead, dead, dead
+
+
+def test_an_explosion_is_a_circle_around_the_fallen_as_large_as_the_area_that_it_harms() -> None:
+    states = exploding()
+    pixels = around(pictures(BANELINGS, *states)[3], BANELINGS, states, (9.0, 16.0), 3.0)
+    cell = first_view(recorded(BANELINGS, *states)).cell
+    rim = np.argwhere((pixels == ImageColor.getrgb(SHOTS["baneling"])).all(-1))
+    far = np.linalg.norm(rim - np.array(pixels.shape[:2]) / 2, axis=1)
+    assert len(rim) > 100
+    np.testing.assert_allclose(far, 2.2 * cell, atol=3)
+
+
+def test_the_ground_is_seen_through_an_explosion_until_that_is_over() -> None:
+    states = exploding()
+    shown = pictures(BANELINGS, *states)
+    tinted, plain = (
+        around(shown[i], BANELINGS, states, (10.1, 17.1), 0.3) for i in (3, 2 * PICTURES_PER_STEP)
+    )
+    assert count(tinted, FIELD) == count(tinted, FIELD_DARK) == 0
+    np.testing.assert_array_equal((tinted != tinted[0, 0]).any(-1), (plain != plain[0, 0]).any(-1))
+    assert count(plain, FIELD) + count(plain, FIELD_DARK) == plain.shape[0] * plain.shape[1]
+
+
+def test_claws_strike_where_the_target_is_and_fly_nowhere() -> None:
+    places = aside(BANELINGS, x={4: 9.0, 24: 12.0}, y={4: 16.0, 24: 16.0})
+    before, plain = start(BANELINGS, **places), start(BANELINGS, **places, cooldown={4: 5.0})
+    struck = start(BANELINGS, **places, cooldown={4: 5.0}, target={4: 24})
+    images = [pictures(BANELINGS, before, after)[3] for after in (struck, plain)]
+    for x, claws in ((12.0, True), (10.5, False)):
+        one, other = (around(i, BANELINGS, (before, plain), (x, 16.0), 0.7) for i in images)
+        assert (one != other).any() == claws
+
+
+# --- the legend -----------------------------------------------------------------------------------
+
+
+def legend(env: SMACJaxEnv) -> set[str]:
+    lines = panel_of(recorded(env, start(env)), USUAL_WIDTH, None).lines
+    return {entry.text for line in lines for entry in line}
+
+
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [
+        (MARINES, {"marine's shot"}),
+        (MEDICS, {"marauder's grenade", "marine's shot"}),
+        (COLOSSI, {"colossus's beam", "stalker's bolt", "zealot's blades"}),
+        (BANELINGS, {"baneling's explosion", "zergling's claws"}),
+    ],
+    ids=lambda x: x.config.map if isinstance(x, SMACJaxEnv) else "",
+)
+def test_the_legend_names_what_the_kinds_of_a_map_hit_with(
+    env: SMACJaxEnv, words: set[str]
+) -> None:
+    assert {text for text in legend(env) if "'s " in text} == words
+
+
+def test_the_legend_has_cliffs_where_a_map_has_some() -> None:
+    assert "cliff" in legend(CLIFFS)
+    assert "cliff" not in legend(MARINES) | legend(BANELINGS)
 
 
 def test_who_is_healed_is_joined_to_its_healer() -> None:
@@ -227,6 +351,16 @@ def test_pictures_are_as_wide_as_asked_and_not_too_high(name: str) -> None:
         assert image.height <= limit
 
 
+@pytest.mark.parametrize("agent", [None, 0])
+@pytest.mark.parametrize("width", [WIDTHS[0], USUAL_WIDTH, WIDTHS[-1]])
+@pytest.mark.parametrize("env", [MARINES, CLIFFS], ids=lambda env: env.config.map)
+def test_the_field_takes_all_the_height(env: SMACJaxEnv, width: int, agent: int | None) -> None:
+    panel = panel_of(recorded(env, start(env)), width, agent)
+    last = panel.legend + ROW * (len(panel.lines) - 1)
+    assert TOP + panel.field[1] == panel.size[1] - MARGIN
+    assert last < panel.size[1] - MARGIN
+
+
 def test_a_slow_film_has_more_pictures_of_the_same_steps() -> None:
     states = start(MARINES, **SPREAD), start(MARINES, **SPREAD | {"x": FAR | {0: 6.0}})
     usual, slow = (pictures(MARINES, *states, slow=slow) for slow in (False, True))
@@ -261,50 +395,6 @@ def test_what_the_chosen_agent_does_is_highlighted_beside_the_field() -> None:
     assert len({panel.tobytes() for panel in panels}) == 3
     plain = pictures(MARINES, state, state)[0].crop((left, TOP, 960, 480))
     assert all(count(panel, ALLY) > count(plain, ALLY) + 100 for panel in panels)
-
-
-# --- numbers --------------------------------------------------------------------------------------
-
-
-def written(env: SMACJaxEnv, state: State) -> list[Any]:
-    episode = recorded(env, state)
-    field = panel_of(episode, USUAL_WIDTH, None).field
-    places = [episode.place(i, 0.0) for i in range(len(episode.kinds))]
-    view = first_view(episode)
-    (shifts,) = shifts_of(episode, [view], field)
-    return numbers(view, episode, range(len(places)), places, shifts, field)
-
-
-def test_the_number_of_a_unit_that_stands_alone_is_in_its_middle() -> None:
-    for number in written(MARINES, start(MARINES, **SPREAD)):
-        assert number.at == number.home
-        assert not number.tagged
-
-
-def test_numbers_of_units_on_each_other_are_apart_and_tagged() -> None:
-    at = dict.fromkeys(range(6), 12.0)
-    found = written(MARINES, start(MARINES, x=at, y=at))
-    assert len({number.home for number in found}) == 1
-    assert len({number.at for number in found}) == 6
-    assert sum(number.tagged for number in found) >= 5
-
-
-def test_numbers_move_by_and_by_as_units_come_together() -> None:
-    together = FAR | {1: 5.0}
-    episode = recorded(
-        MARINES, start(MARINES, **SPREAD), start(MARINES, **SPREAD | {"x": together})
-    )
-    view, field = first_view(episode), panel_of(episode, USUAL_WIDTH, None).field
-    shifts = shifts_of(episode, [view, view], field)
-    assert not shifts[0].any()
-    assert shifts[1, :2].any(1).all() and not shifts[1, 2:].any()
-    np.testing.assert_allclose(episode.at(shifts, 4.0), shifts[1] / 2)
-
-
-def test_a_number_under_a_flying_unit_is_tagged() -> None:
-    state = start(MEDICS, x={9: 9.3, 0: 9.0}, y={9: 9.0, 0: 9.0})
-    found = {number.unit: number for number in written(MEDICS, state)}
-    assert found[0].tagged
 
 
 # --- the whole film -------------------------------------------------------------------------------

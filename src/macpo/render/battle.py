@@ -1,4 +1,4 @@
-"""Reconstruct the shots and healing of a battle from its states, to be drawn.
+"""Reconstruct the shots, explosions and healing of a battle from its states, to be drawn.
 
 A state has every unit's position and target. The eight game loops between two states are inferred:
 positions and bars are interpolated, a weapon has fired if its cooldown rose, and a Medivac has
@@ -45,6 +45,16 @@ class Shot(NamedTuple):
     start: float
     end: float
     """When it strikes, or when healing stops."""
+
+
+class Burst(NamedTuple):
+    """The explosion of a unit; times as those of a `Shot`."""
+
+    by: int
+    start: float
+    """When it attacks; if it is killed, the middle of the env step."""
+    end: float
+    """The end of the env step in which it dies."""
 
 
 class Cones(NamedTuple):
@@ -109,6 +119,11 @@ class BattleEpisode:
         return [shot for step in range(len(self.actions)) for shot in self._shots(step)]
 
     @cached_property
+    def bursts(self) -> list[Burst]:
+        """All explosions, step by step."""
+        return [burst for step in range(len(self.actions)) for burst in self._bursts(step)]
+
+    @cached_property
     def heals(self) -> list[Shot]:
         """All healing, step by step."""
         energy = self.battle.energy
@@ -157,21 +172,42 @@ class BattleEpisode:
         first, second = both if loop < LOOPS_PER_STEP / 2 else both[::-1]
         return second if first == NOBODY else first
 
-    def _shots(self, step: int) -> list[Shot]:
-        b, kinds = self.battle, self.map.kinds
+    def _fired(self, step: int) -> Bool[np.ndarray, " U"]:
+        """Whose weapon has gone off."""
+        b = self.battle
         cooldown, windup = b.cooldown[step : step + 2], b.windup[step : step + 2]
-        begun = windup[0] >= 0
         # above that of a weapon that only cools down; an interrupted one has cooled down
-        rose = cooldown[1] > np.where(begun, 0.0, np.maximum(cooldown[0] - LOOPS_PER_STEP, 0.0) + 1)
-        fired = (windup[1] < 0) & rose & (b.health[step] > 0)
+        cooled = np.where(windup[0] >= 0, 0.0, np.maximum(cooldown[0] - LOOPS_PER_STEP, 0.0) + 1)
+        return np.asarray((windup[1] < 0) & (cooldown[1] > cooled) & (b.health[step] > 0))
+
+    def _went_off(self, step: int, i: int) -> float:
+        """The loop of a step in which the weapon of a unit that has fired went off."""
+        kind, windup = self.map.kinds[i], self.battle.windup[step, i]
+        ago = kind.period + sum(JITTER) / 2 - self.battle.cooldown[step + 1, i]
+        start = windup if windup >= 0 else LOOPS_PER_STEP - ago + kind.damage_point
+        return float(np.clip(start, 0.0, LOOPS_PER_STEP))
+
+    def _bursts(self, step: int) -> list[Burst]:
+        fired, first = self._fired(step), step * LOOPS_PER_STEP
+        dies = (self.battle.health[step] > 0) & (self.battle.health[step + 1] <= 0)
+        return [
+            Burst(
+                i,
+                first + (self._went_off(step, i) if fired[i] else LOOPS_PER_STEP / 2),
+                first + LOOPS_PER_STEP,
+            )
+            for i in map(int, np.flatnonzero(dies))
+            if self.map.kinds[i].blast and (self.map.kinds[i].explodes_when_killed or fired[i])
+        ]
+
+    def _shots(self, step: int) -> list[Shot]:
+        b = self.battle
         shots: list[Shot] = []
-        for i in map(int, np.flatnonzero(fired)):
-            kind, sent = kinds[i], int(b.hit_target[step + 1, i])
-            ago = kind.period + sum(JITTER) / 2 - cooldown[1, i]
-            start = windup[0, i] if begun[i] else LOOPS_PER_STEP - ago + kind.damage_point
-            start = float(np.clip(start, 0.0, LOOPS_PER_STEP))
+        for i in map(int, np.flatnonzero(self._fired(step))):
+            kind, sent = self.map.kinds[i], int(b.hit_target[step + 1, i])
+            start = self._went_off(step, i)
             at = sent if sent != NOBODY else self._aim(step, i, start)
-            if kind.heals or at == NOBODY:
+            if kind.heals or kind.blast or at == NOBODY:
                 continue
             under_way = sent != NOBODY and kind.sends
             flight = self._flight(kind, i, at, step)

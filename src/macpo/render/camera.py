@@ -63,7 +63,7 @@ def ground_of(episode: BattleEpisode) -> tuple[Point, Point]:
 def follow(episode: BattleEpisode, size: tuple[int, int], times: Sequence[float]) -> list[View]:
     """The view at each time, in env steps, for a field of so many pixels.
 
-    The field's sides should be as those of the ground (`ground_of`).
+    The field may be taller than the ground (`ground_of`) is at its width, and not wider.
     """
     spans = _spans(episode)
     starts = _glides(_widths(episode, size, spans))
@@ -128,13 +128,15 @@ def _glides(widths: Sequence[Float[np.ndarray, " _"]]) -> list[int]:
 
 
 def _rest(episode: BattleEpisode, size: tuple[int, int], spans: Span) -> View:
-    """The nearest view of all these rectangles, within the ground."""
+    """The nearest view of all these rectangles, within the ground; a higher one has the ground in
+    its middle."""
     union = Span(spans.low.min(0, keepdims=True), spans.high.max(0, keepdims=True))
     width = float(_width(episode, size, union)[0])
     shown = np.array([width, width * size[1] / size[0]])
     low, high = (np.array(corner) for corner in ground_of(episode))
     corner = (union.low[0] + union.high[0] - shown) / 2
-    left, bottom = np.maximum(np.minimum(corner, high - shown), low)
+    within = np.maximum(np.minimum(corner, high - shown), low)
+    left, bottom = np.where(shown > high - low, (low + high - shown) / 2, within)
     return View(float(left), float(bottom + shown[1]), size[0] / width)
 
 

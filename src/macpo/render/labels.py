@@ -1,4 +1,4 @@
-"""Numbers of units apart, where units stand on each other."""
+"""Numbers of units apart, where units stand on each other, and where there is no room for that."""
 
 import math
 
@@ -7,6 +7,8 @@ from jaxtyping import Float, Int, Num
 
 GAP = 1
 """Pixels between two numbers."""
+NEAR = 1.25
+"""Numbers have no room if their middles are not so many times as far apart as they need."""
 ROUNDS = 200
 """Of pushing, at most."""
 _GOLDEN = math.pi * (3 - math.sqrt(5))
@@ -24,7 +26,7 @@ def apart(
     >>> apart(homes, sizes, (200, 100)).tolist()
     [[45, 50], [57, 50], [90, 50]]
     """
-    needed = (sizes[:, None] + sizes) / 2 + GAP
+    needed = _needed(sizes)
     places = homes.astype(np.float64)
     for _ in range(ROUNDS):
         push = _pushes(places, needed)
@@ -32,6 +34,28 @@ def apart(
             break
         places = np.clip(places + push, sizes / 2, np.array(field) - sizes / 2)
     return places.round().astype(int)
+
+
+def grouped(homes: Num[np.ndarray, "n 2"], sizes: Int[np.ndarray, "n 2"]) -> Int[np.ndarray, " n"]:
+    """How many numbers stand together with each, itself included: those that have no room beside
+    it, those that have none beside these, and so on.
+
+    >>> homes, sizes = np.array([[50, 50], [60, 50], [70, 50], [99, 50]]), np.array([[10, 12]] * 4)
+    >>> grouped(homes, sizes).tolist()
+    [3, 3, 3, 1]
+    """
+    needed = _needed(sizes)
+    joined = np.asarray((np.abs(homes[:, None] - homes) < NEAR * needed).all(-1))
+    while True:
+        wider = joined @ joined
+        if np.array_equal(wider, joined):
+            return joined.sum(1)
+        joined = wider
+
+
+def _needed(sizes: Int[np.ndarray, "n 2"]) -> Float[np.ndarray, "n n 2"]:
+    """How far apart the middles of two numbers must be, in x or in y."""
+    return (sizes[:, None] + sizes) / 2 + GAP
 
 
 def _pushes(

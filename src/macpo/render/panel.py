@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool
 from PIL import Image, ImageDraw
 
+from macpo.envs.smac_jax.grounds import CLIFF
 from macpo.envs.smac_jax.units import LOOPS_PER_STEP
 from macpo.render.battle import ACTIONS, BattleEpisode, Ending, Point
 from macpo.render.camera import View, ground_of
@@ -22,6 +23,9 @@ from macpo.render.signs import (
     SHIELD,
     draw_aim,
     draw_beak,
+    draw_beam,
+    draw_burst,
+    draw_cliff,
     draw_cones,
     draw_cross,
     draw_heal,
@@ -83,7 +87,10 @@ class _Kind(NamedTuple):
 
 
 def panel_of(episode: BattleEpisode, width: int, agent: int | None) -> Panel:
-    """The panel of a picture so wide, with room for the actions of an agent if one is given."""
+    """The panel of a picture so wide, with room for the actions of an agent if one is given.
+
+    The field is as high as the ground is at its width, and no less than the panel.
+    """
     low, high = ground_of(episode)
     wide, tall = high[0] - low[0], high[1] - low[1]
     scale = min(
@@ -99,6 +106,7 @@ def panel_of(episode: BattleEpisode, width: int, agent: int | None) -> Panel:
     rows = 0 if agent is None else 4 + len(_target_lines(episode, width - MARGIN - left))
     legend = below + rows * ROW
     bottom = max(TOP + field[1], legend + len(lines) * ROW - ROW // 2)
+    field = field[0], bottom - TOP
     return Panel(field, (width, bottom + MARGIN), left, teams, ending, below, legend, lines)
 
 
@@ -273,10 +281,15 @@ def _signs(episode: BattleEpisode) -> list[tuple[_Sign, str]]:
 
         return draw
 
-    def shot(kind: str) -> _Sign:
-        return lambda pen, at: draw_shot(pen, kind, at, (at[0] + 0.6, at[1]), 0.8)
+    def blow(name: str) -> _Sign:
+        if episode.map.units[name].beam:
+            return lambda pen, at: draw_beam(pen, at, (at[0] + 0.7, at[1]), 0.4, 2.0)
+        if episode.map.units[name].blast:
+            return lambda pen, at: draw_burst(pen, (at[0] + 0.5, at[1]), 0.45)
+        return lambda pen, at: draw_shot(pen, name, at, (at[0] + 0.6, at[1]), 0.8)
 
     width = 0.0 if episode.cones is None else episode.cones.width
+    cliffs = any(CLIFF in row for row in episode.map.cells or ())
     kinds, names = episode.map.kinds, dict.fromkeys(episode.kinds)
     heals = any(kind.heals for kind in kinds)
     signs: list[tuple[_Sign, str]] = [(bar(HEALTH), "health")]
@@ -290,7 +303,7 @@ def _signs(episode: BattleEpisode) -> list[tuple[_Sign, str]]:
         (lambda pen, at: draw_beak(pen, (at[0] + 0.4, at[1]), (1.0, 0.0), 0.0), "agent moves"),
         (lambda pen, at: draw_aim(pen, at, (at[0] + 0.9, at[1]), ALLY), "agent aims"),
         *(
-            (shot(name), f"{name}'s {BLOWS.get(name, 'shot')}")
+            (blow(name), f"{name}'s {BLOWS.get(name, 'shot')}")
             for name in names
             if not episode.map.units[name].heals
         ),
@@ -298,6 +311,11 @@ def _signs(episode: BattleEpisode) -> list[tuple[_Sign, str]]:
         *(
             [(lambda pen, at: draw_cones(pen, [(at, 1.0, 0.0)], width), "field of view")]
             if width
+            else []
+        ),
+        *(
+            [(lambda pen, at: draw_cliff(pen, (at[0], at[1] - 0.4), 0.8), "cliff")]
+            if cliffs
             else []
         ),
     ]

@@ -34,6 +34,17 @@ class Pen:
         else:
             self._draw.ellipse(box, fill=color)
 
+    def glow(self, place: Point, radius: float, color: str, share: float) -> None:
+        """A disc, whose radius is in cells, through which a share of what is below is hidden."""
+        (x, y), r = self._xy(place), radius * self.view.cell * FINE
+        tint = (*ImageColor.getrgb(color)[:3], round(255 * share))
+        ImageDraw.Draw(self._image, "RGBA").ellipse((x - r, y - r, x + r, y + r), fill=tint)
+
+    def tile(self, low: Point, high: Point, color: str) -> None:
+        """A rectangle from its lower left to its upper right corner."""
+        (left, bottom), (right, top) = self._xy(low), self._xy(high)
+        self._draw.rectangle((left, top, right - 1, bottom - 1), fill=color)
+
     def polygon(self, place: Point, corners: Sequence[Point], scale: float, color: str) -> None:
         """A polygon around a position; its corners times `scale` are pixels."""
         (x, y), k = self._xy(place), scale * FINE

@@ -9,9 +9,29 @@ from macpo.render.pen import Pen, between, mixed
 
 ALLY, ENEMY = "#2F4B7C", "#C8472F"
 HEALTH, HURT, DYING, SHIELD, ENERGY = "#3BA55D", "#F2A93B", "#D7263D", "#46B1E1", "#9B5DE5"
-SHOTS = {"marine": "#E07B00", "marauder": "#3A3F47", "stalker": "#0093B8", "zealot": "#B5179E"}
-OTHER_SHOT = INK
-BLOWS = {"marauder": "grenade", "stalker": "bolt", "zealot": "blades"}
+SHOTS = {
+    "marine": "#E07B00",
+    "marauder": "#3A3F47",
+    "stalker": "#0093B8",
+    "zealot": "#B5179E",
+    "colossus": "#FF9A1F",
+    "hydralisk": "#4F7A00",
+    "zergling": "#B66DFF",
+    "baneling": "#8DB600",
+    "spine crawler": "#7A4419",
+}
+BLOWS = {
+    "marauder": "grenade",
+    "stalker": "bolt",
+    "zealot": "blades",
+    "colossus": "beam",
+    "hydralisk": "spines",
+    "zergling": "claws",
+    "baneling": "explosion",
+    "spine crawler": "tentacle",
+}
+"""What a kind hits with, where that is not called a shot."""
+CLIFF_COLOR, CLIFF_EDGE = "#CDA96F", "#A98449"
 BEAK = 7  # pixels
 
 _NEAR, _FAR = 0.42, 1.05
@@ -99,14 +119,11 @@ def draw_heal(pen: Pen, a: Point, b: Point) -> None:
 
 def draw_shot(pen: Pen, kind: str, a: Point, b: Point, flown: float) -> None:
     """A kind's shot from a at b; `flown` is the share of its flight, above 1 once it has struck."""
-    color = SHOTS.get(kind, OTHER_SHOT)
+    color = SHOTS[kind]
     if kind == "zealot":  # two blades
-        x, y = b[0] - a[0], b[1] - a[1]
-        far = max(math.hypot(x, y), 1e-6)
-        x, y = 0.45 * x / far, 0.45 * y / far
-        for side in (-0.5, 0.5):
-            cx, cy = b[0] - side * y, b[1] + side * x
-            pen.line((cx - x - y / 2, cy - y + x / 2), (cx + x + y / 2, cy + y - x / 2), 2.5, color)
+        _strokes(pen, a, b, (-0.5, 0.5), 0.45, color)
+    elif kind == "zergling":  # three claws
+        _strokes(pen, a, b, (-1.0, 0.0, 1.0), 0.2, color)
     elif kind == "marauder" and flown <= 1:  # a grenade and its smoke
         head = between(a, b, flown)
         for back, size in ((0.3, 1.5), (0.15, 2.2)):
@@ -118,5 +135,43 @@ def draw_shot(pen: Pen, kind: str, a: Point, b: Point, flown: float) -> None:
     elif kind in ("marauder", "stalker"):
         pen.disc(b, 7, color, 2)
     else:  # a tracer, with a spark where it strikes
-        pen.line(a, b, 1.5, color)
+        pen.line(a, b, 4 if kind == "spine crawler" else 1.5, color)
         pen.disc(b, 3, color)
+
+
+def draw_beam(pen: Pen, a: Point, b: Point, half_length: float, flown: float) -> None:
+    """A ray from a at b and the line across it in which it burns, bright once it has struck."""
+    color, (x, y) = SHOTS["colossus"], _way(a, b)
+    one, other = ((b[0] - k * y, b[1] + k * x) for k in (-half_length, half_length))
+    pen.line(a, b, 1.5, color)
+    pen.line(one, other, 5 if flown > 1 else 2, color)
+    if flown > 1:
+        pen.line(one, other, 2, mixed(color, "#FFFFFF", 0.7))
+
+
+def draw_burst(pen: Pen, place: Point, radius: float) -> None:
+    """An explosion, whose radius is in cells."""
+    pen.glow(place, radius, SHOTS["baneling"], 0.45)
+    pen.disc(place, radius * pen.view.cell, SHOTS["baneling"], 2)
+
+
+def draw_cliff(pen: Pen, low: Point, side: float = 1.0) -> None:
+    """A hatched square, with its lower left corner there."""
+    (x, y), half = low, side / 2
+    pen.tile(low, (x + side, y + side), CLIFF_COLOR)
+    for a, b in (((0, half), (half, side)), ((0, 0), (side, side)), ((half, 0), (side, half))):
+        pen.line((x + a[0], y + a[1]), (x + b[0], y + b[1]), 1, CLIFF_EDGE)
+
+
+def _strokes(pen: Pen, a: Point, b: Point, sides: Sequence[float], size: float, color: str) -> None:
+    """Slanting blows from a at b, side by side; their half length is in cells."""
+    x, y = (size * k for k in _way(a, b))
+    for side in sides:
+        cx, cy = b[0] - side * y, b[1] + side * x
+        pen.line((cx - x - y / 2, cy - y + x / 2), (cx + x + y / 2, cy + y - x / 2), 2.5, color)
+
+
+def _way(a: Point, b: Point) -> Point:
+    """The direction from one position to another, one cell long."""
+    far = max(math.dist(a, b), 1e-6)
+    return (b[0] - a[0]) / far, (b[1] - a[1]) / far

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from PIL import Image, ImageDraw
 
 from macpo.envs.smac_jax.dynamics import NOBODY, beginning
@@ -15,11 +15,11 @@ from macpo.envs.smac_jax.environment import EncodedState, SMACJaxEnv, State
 from macpo.envs.smac_jax.features import MOVES, NORTH, WEST
 from macpo.envs.smac_jax.grounds import CLIFF, WALKABLE
 from macpo.envs.smac_jax.grounds import ROCK as ROCK_LETTER
-from macpo.envs.smac_jax.units import ENERGY_MAX, LOOPS_PER_STEP
+from macpo.envs.smac_jax.units import BEAM_WIDTH, ENERGY_MAX, LOOPS_PER_STEP
 from macpo.render.battle import BattleEpisode, Point, battle_episode
 from macpo.render.camera import View, follow
 from macpo.render.ink import FIELD, FIELD_DARK, INK, MARGIN, PAPER, Picture
-from macpo.render.labels import apart
+from macpo.render.numbers import Numbering, letters, numbering_of, numbers
 from macpo.render.options import SLOWER, USUAL, FilmOptions
 from macpo.render.panel import (
     TOP,
@@ -29,7 +29,7 @@ from macpo.render.panel import (
     empty_page,
     panel_of,
 )
-from macpo.render.pen import FINE, Pen, between, mixed, number_size, written
+from macpo.render.pen import FINE, Pen, between, mixed, written
 from macpo.render.signs import (
     ALLY,
     DYING,
@@ -39,6 +39,9 @@ from macpo.render.signs import (
     SHIELD,
     draw_aim,
     draw_beak,
+    draw_beam,
+    draw_burst,
+    draw_cliff,
     draw_cones,
     draw_cross,
     draw_heal,
@@ -69,8 +72,7 @@ class Stage(NamedTuple):
     """The picture before anything is drawn that changes."""
     agent: int | None
     """The one whose actions are shown."""
-    shifts: Float[np.ndarray, "T1 U 2"]
-    """Of units' numbers in each state (`shifts_of`)."""
+    numbering: Numbering
 
 
 def film(
@@ -91,8 +93,8 @@ def film_of(episode: BattleEpisode, options: FilmOptions) -> list[Picture]:
     per_step = PICTURES_PER_STEP * (SLOWER if options.slow else 1)
     times = [i / per_step for i in range(per_step * len(episode.actions) + 1)]
     views = follow(episode, panel.field, times)
-    shifts = shifts_of(episode, views[::per_step], panel.field)
-    stage = Stage(panel, empty_page(episode, panel), options.agent, shifts)
+    numbering = numbering_of(episode, views[::per_step], panel.field)
+    stage = Stage(panel, empty_page(episode, panel), options.agent, numbering)
     return [partial(draw, episode, stage, *at) for at in zip(views, times, strict=True)]
 
 
@@ -124,6 +126,7 @@ def draw(episode: BattleEpisode, stage: Stage, view: View, time: float) -> Image
     ground = _ground(episode.map.walkable, episode.map.cells, view, stage.panel.field)
     pen = Pen(ground.copy(), view)
     _draw_cones(pen, episode, places, alive, step, stage.agent)
+    _draw_bursts(pen, episode, loop)
     _draw_fallen(pen, episode, places, loop)
     if step < len(episode.actions):
         _draw_choices(pen, episode, places, alive, step)
@@ -140,14 +143,13 @@ def draw(episode: BattleEpisode, stage: Stage, view: View, time: float) -> Image
         rim = kind.radius * view.cell * extent(episode.kinds[stage.agent], (0.0, 1.0))
         draw_ring(pen, places[stage.agent], rim)
     _draw_shots(pen, episode, loop)
-    shifts = episode.at(stage.shifts, loop)
-    names = numbers(view, episode, units, places, shifts, stage.panel.field)
+    names = numbers(view, episode, units, places, stage.numbering, time, stage.panel.field)
     for i, home, at, tagged in names:
         if tagged:
             pen.thread(home, at, side_color(episode, i))
     field = pen.finished()
     for i, _, at, tagged in names:
-        size = _letters(episode.map.kinds[i].radius * view.cell)
+        size = letters(episode.map.kinds[i].radius * view.cell)
         text = written(episode.names[i], size, side_color(episode, i), tagged)
         field.paste(text, (at[0] - text.width // 2, at[1] - text.height // 2), text)
     image = stage.page.copy()
@@ -166,7 +168,7 @@ def _ground(
     """Walkable ground, cliffs and the rock around them, drawn large."""
     (west, east), (south, north) = walkable
     image = Image.new("RGB", (size[0] * FINE, size[1] * FINE), ROCK)
-    draw = ImageDraw.Draw(image)
+    pen = Pen(image, view)
     right, bottom = view.left + size[0] / view.cell, view.top - size[1] / view.cell
     for column in range(
         max(math.floor(view.left), round(west)), min(math.ceil(right), round(east))
@@ -174,14 +176,14 @@ def _ground(
         for row in range(
             max(math.floor(bottom), round(south)), min(math.ceil(view.top), round(north))
         ):
-            x, y = (FINE * k for k in view.pixel((column, row + 1)))
-            end_x, end_y = (FINE * k for k in view.pixel((column + 1, row)))
             letter = WALKABLE if cells is None else cells[row][column]
             if letter == ROCK_LETTER:
                 continue
-            color = FIELD_DARK if (row // 2 + column // 2) % 2 else FIELD
-            color = mixed(color, ROCK, 0.5) if letter == CLIFF else color
-            draw.rectangle((x, y, end_x - 1, end_y - 1), fill=color)
+            if letter == CLIFF:
+                draw_cliff(pen, (column, row))
+            else:
+                color = FIELD_DARK if (row // 2 + column // 2) % 2 else FIELD
+                pen.tile((column, row), (column + 1, row + 1), color)
     return image
 
 
@@ -201,7 +203,7 @@ def _draw_bars(pen: Pen, episode: BattleEpisode, i: int, place: Point, loop: flo
     """Health, above it the shield, below the unit a healer's energy."""
     b, kind = episode.battle, episode.map.kinds[i]
     (x, y), radius = pen.view.pixel(place), kind.radius * pen.view.cell
-    width = round(max(2 * radius, 16)) + 2
+    width = round(max(2 * radius, 10)) + 2
     rise = round(radius * extent(episode.kinds[i], (0.0, 1.0))) + 3
 
     def bar(top: int, share: float, color: str) -> None:
@@ -214,67 +216,6 @@ def _draw_bars(pen: Pen, episode: BattleEpisode, i: int, place: Point, loop: flo
         bar(-rise - 4, float(episode.at(b.shield, loop)[i]) / kind.shield, SHIELD)
     if kind.heals:
         bar(rise - 2, float(episode.at(b.energy, loop)[i]) / ENERGY_MAX, ENERGY)
-
-
-class Number(NamedTuple):
-    """Where the number of a unit is written, in pixels of the field."""
-
-    unit: int
-    home: tuple[int, int]
-    """The middle of the unit."""
-    at: tuple[int, int]
-    tagged: bool
-    """Whether it is not on its own unit, or another unit is on that."""
-
-
-def shifts_of(
-    episode: BattleEpisode, views: Sequence[View], field: tuple[int, int]
-) -> Float[np.ndarray, "T1 U 2"]:
-    """The pixels by which units' numbers are moved in each state, so that none is on another.
-
-    In between they move from one to the other, which is calmer than a choice for each picture.
-    """
-    found = np.zeros((len(views), len(episode.kinds), 2))
-    for step, view in enumerate(views):
-        found[step] = found[max(step - 1, 0)]  # of those who die on the way
-        units = np.flatnonzero(episode.battle.health[step] > 0).tolist()
-        homes = [view.pixel(episode.place(i, step * LOOPS_PER_STEP)) for i in units]
-        at = apart(np.reshape(homes, (-1, 2)), _sizes(episode, units, view), field)
-        found[step, units] = at - np.reshape(homes, (-1, 2))
-    return found
-
-
-def numbers(
-    view: View,
-    episode: BattleEpisode,
-    units: Sequence[int],
-    places: Sequence[Point],
-    shifts: Float[np.ndarray, "U 2"],
-    field: tuple[int, int],
-) -> list[Number]:
-    """The numbers of units, which come as they are drawn one after another; none is on another."""
-    homes = [view.pixel(places[i]) for i in units]
-    radii = [episode.map.kinds[i].radius * view.cell for i in units]
-    moved = np.reshape(homes, (-1, 2)) + shifts[list(units)]
-    at = [(int(x), int(y)) for x, y in apart(moved, _sizes(episode, units, view), field)]
-    tagged = [
-        math.dist(home, place) > radius / 2
-        or any(math.dist(home, homes[j]) < radii[j] for j in range(k + 1, len(units)))
-        for k, (home, place, radius) in enumerate(zip(homes, at, radii, strict=True))
-    ]
-    return [Number(*each) for each in zip(units, homes, at, tagged, strict=True)]
-
-
-def _sizes(episode: BattleEpisode, units: Sequence[int], view: View) -> Int[np.ndarray, "n 2"]:
-    """Of units' numbers, in pixels."""
-    letters = [_letters(episode.map.kinds[i].radius * view.cell) for i in units]
-    names = [episode.names[i] for i in units]
-    return np.reshape([*map(number_size, names, letters)], (-1, 2))
-
-
-def _letters(radius: float) -> int:
-    """The size of the letters in a unit of that radius, in pixels."""
-    return round(min(max(1.1 * radius, 9.0), 18.0))
 
 
 def _draw_fallen(pen: Pen, episode: BattleEpisode, places: Sequence[Point], loop: float) -> None:
@@ -317,7 +258,7 @@ def _draw_cones(
     draw_cones(pen, [(places[i], float(sight[i]), float(angles[step, i])) for i in seeing], width)
 
 
-# --- shots and healing ----------------------------------------------------------------------------
+# --- shots, explosions and healing ----------------------------------------------------------------
 
 
 def _draw_heals(pen: Pen, episode: BattleEpisode, loop: float) -> None:
@@ -326,14 +267,27 @@ def _draw_heals(pen: Pen, episode: BattleEpisode, loop: float) -> None:
             draw_heal(pen, episode.place(heal.by, loop), episode.place(heal.at, loop))
 
 
+def _draw_bursts(pen: Pen, episode: BattleEpisode, loop: float) -> None:
+    """Each where its unit dies, as large as the area that it harms."""
+    for burst in episode.bursts:
+        if burst.start <= loop < burst.end + SHOT_LOOPS:
+            blast = episode.map.kinds[burst.by].blast
+            draw_burst(pen, episode.place(burst.by, burst.end), blast)
+
+
 def _draw_shots(pen: Pen, episode: BattleEpisode, loop: float) -> None:
     for shot in episode.shots:
         if not shot.start <= loop < shot.end + SHOT_LOOPS:
             continue
         kind = episode.map.kinds[shot.by]
+        flown = (loop - shot.start) / max(shot.end - shot.start, 1e-6)
+        if kind.beam:
+            a, b = (episode.place(i, min(loop, shot.end)) for i in (shot.by, shot.at))
+            a = between(a, b, min(kind.radius / max(math.dist(a, b), 1e-6), 0.5))
+            draw_beam(pen, a, b, kind.beam + BEAM_WIDTH, flown)
+            continue
         a, b = episode.place(shot.by, min(loop, shot.start)), episode.place(shot.at, loop)
         far = max(math.dist(a, b), 1e-6)
         a = between(a, b, min(kind.radius / far, 0.5))
         b = between(b, a, min(episode.map.kinds[shot.at].radius * 0.6 / far, 0.5))
-        flown = (loop - shot.start) / max(shot.end - shot.start, 1e-6)
         draw_shot(pen, episode.kinds[shot.by], a, b, flown)
