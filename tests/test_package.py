@@ -17,7 +17,7 @@ from tests.support.paths import ROOT
 PACKAGES = [
     "macpo",
     *("macpo.algorithms", "macpo.envs", "macpo.interop"),
-    *("macpo.learners", "macpo.nets", "macpo.replay"),
+    *("macpo.learners", "macpo.nets", "macpo.replay", "macpo.report"),
 ]
 every_package = pytest.mark.parametrize("name", PACKAGES)
 
