@@ -20,7 +20,7 @@ from macpo.errors import UsageError
 from macpo.experiment import Experiment, Run
 from macpo.runs import checkpoint, saving
 from macpo.runs.directory import RunDirectory
-from macpo.runs.loop import RunLoop, RunResult
+from macpo.runs.loop import RunLoop, RunResult, RunStart
 from macpo.runs.record.console import ConsoleDisplay
 from macpo.runs.record.trackers import Tracker
 from macpo.training.trainer import TrainState
@@ -43,9 +43,8 @@ class PlannedRun:
         self.files, self.player, self.state = RunDirectory(path), player, fresh(env_steps)
         self.files.make()
         self.console = Console(file=io.StringIO(), width=200, record=True)
-        self.loop = RunLoop(
-            self.experiment, self.files, self.state, console=self.console, trackers=trackers
-        )
+        start = RunStart(self.experiment, self.files, self.state)
+        self.loop = RunLoop(start, console=self.console, trackers=trackers)
 
     def play(self) -> RunResult:
         return self.loop.run(self.player)

@@ -53,35 +53,38 @@ class RunResult:
     signal: int | None = None
 
 
-class RunLoop:
-    """Plays what is left of a run from `state` on, and records it in the run's directory.
+@dataclass(frozen=True)
+class RunStart:
+    """Where the loop of a run begins: a new run, or one that is resumed."""
 
-    The first `metrics_bytes` of metrics.jsonl belong to the state; later rows are overwritten. With
-    the `best` evaluation until then, its parameters and the absolute metric are kept at the end.
-    """
+    experiment: Experiment
+    directory: RunDirectory
+    state: TrainState
+    metrics_bytes: int = 0
+    """Of metrics.jsonl, that belong to the state; later rows are overwritten."""
+    best: Best | None = None
+    """The best evaluation so far; its parameters and the absolute metric are kept at the end."""
+    acting: Acting | None = None
+    replay: ReplayRecorder | None = None
+    save_replay: bool = True
+    """Whether checkpoints hold replay."""
+
+
+class RunLoop:
+    """Plays what is left of a run, and records it in the run's directory."""
 
     def __init__(
-        self,
-        experiment: Experiment,
-        directory: RunDirectory,
-        state: TrainState,
-        metrics_bytes: int = 0,
-        best: Best | None = None,
-        acting: Acting | None = None,
-        *,
-        console: Console,
-        trackers: Collection[str] = (),
-        replay: ReplayRecorder | None = None,
-        save_replay: bool = True,
+        self, start: RunStart, *, console: Console, trackers: Collection[str] = ()
     ) -> None:
-        self._replay, self._save_replay = replay, save_replay
-        self.experiment, self.directory, self.state = experiment, directory, state
-        self.console, self._best, self._acting = console, best, acting
+        experiment, directory = start.experiment, start.directory
+        self._replay, self._save_replay = start.replay, start.save_replay
+        self.experiment, self.directory, self.state = experiment, directory, start.state
+        self.console, self._best, self._acting = console, start.best, start.acting
         # first what may be refused, so that the display never stays on the terminal
         self._trackers = [Tracker(name, directory, experiment) for name in trackers]
-        self._rows = JsonLines(directory.metrics, metrics_bytes)
-        self._timing = Timing(directory.timing, int(to_numpy(state.env_steps).sum()))
-        shows_curves = metrics_bytes > 0 and console.is_terminal
+        self._rows = JsonLines(directory.metrics, start.metrics_bytes)
+        self._timing = Timing(directory.timing, int(to_numpy(start.state.env_steps).sum()))
+        shows_curves = start.metrics_bytes > 0 and console.is_terminal
         earlier = read_sound_rows(directory.metrics)[0] if shows_curves else []
         run = experiment.run
         self._display = ConsoleDisplay(

@@ -8,10 +8,9 @@ actions = policy.act(obs, avail_actions)
 import os
 import signal
 import time
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
-from functools import partial
 
 import jax
 from rich.console import Console
@@ -26,7 +25,7 @@ from macpo.runs.checkpoint import is_dropped
 from macpo.runs.claim import claimed
 from macpo.runs.directory import RunDirectory
 from macpo.runs.files import disk_errors
-from macpo.runs.loop import RunLoop, RunResult
+from macpo.runs.loop import RunLoop, RunResult, RunStart
 from macpo.runs.memory import check_memory
 from macpo.runs.offline import filled, pinned
 from macpo.runs.record.jsonl import JsonLines
@@ -93,14 +92,15 @@ def train(
         files.require_unused()  # another process may have been faster
         files.remove_leftovers()
         _begin(files, experiment, replay)
-        acting, best = acting_of(trainer.algorithm), before_any(state)
-        begin = partial(
-            *(RunLoop, experiment, files, state, 0, best, acting),
+        start = RunStart(
+            *(experiment, files, state),
+            best=before_any(state),
+            acting=acting_of(trainer.algorithm),
             replay=replay,
             save_replay=save_replay,
         )
-        play = partial(_play, open_player(experiment, trainer, workers), begin, console, trackers)
-        return _recorded(files, experiment, command_line, play)
+        playing = open_player(experiment, trainer, workers)
+        return _recorded(start, playing, command_line, console, trackers)
 
 
 def resume(
@@ -179,13 +179,13 @@ def resume(
             state = _restored(trainer, experiment, last.state, last.has_replay, console)
         if run.precision == "bf16" and not has_bf16_units():
             say(console, "without units for bfloat16, updates are slower here (bf16)", "yellow")
-        begin = partial(
-            *(RunLoop, experiment, files, state, last.metrics_bytes, best, acting),
+        start = RunStart(
+            *(experiment, files, state, last.metrics_bytes, best, acting),
             replay=replay,
             save_replay=last.has_replay,
         )
-        play = partial(_play, open_player(experiment, trainer, workers), begin, console, trackers)
-        return _recorded(files, experiment, command_line, play)
+        playing = open_player(experiment, trainer, workers)
+        return _recorded(start, playing, command_line, console, trackers)
 
 
 def _extended(planned: Experiment, steps: int | None, updates: int | None) -> Experiment:
@@ -263,16 +263,21 @@ def _begin(files: RunDirectory, experiment: Experiment, replay: ReplayRecorder |
 
 
 def _recorded(
-    files: RunDirectory,
-    experiment: Experiment,
+    start: RunStart,
+    playing: AbstractContextManager[Player],
     command_line: Sequence[str],
-    play: Callable[[], RunResult],
+    console: Console,
+    trackers: Collection[str],
 ) -> RunResult:
     """Play, and have the run's files tell of this session, from its beginning and at its end."""
+    files, experiment = start.directory, start.experiment
     begin_session(files.sessions, command_line)
     files.write_readme(experiment, tell(files, experiment))
     try:
-        result = play()
+        with playing as player:
+            with _compiling(console):  # before the loop, whose display must have the terminal alone
+                player.compile()
+            result = RunLoop(start, console=console, trackers=trackers).run(player)
     except Exception as error:
         with suppress(UsageError):  # the reason why it ends is more important
             why = shortened(" ".join(str(error).split()))
@@ -286,19 +291,6 @@ def _recorded(
 def _record_end(files: RunDirectory, experiment: Experiment, outcome: str) -> None:
     end_session(files.sessions, outcome)
     files.write_readme(experiment, tell(files, experiment))
-
-
-def _play(
-    playing: AbstractContextManager[Player],
-    begin: Callable[..., RunLoop],
-    console: Console,
-    trackers: Collection[str],
-) -> RunResult:
-    """Compile what is played, then begin the loop: its display must have the terminal alone."""
-    with playing as player:
-        with _compiling(console):
-            player.compile()
-        return begin(console=console, trackers=trackers).run(player)
 
 
 @contextmanager
