@@ -146,13 +146,45 @@ def test_the_claims_are_judged_on_the_records(figure: str, monkeypatch: pytest.M
     assert written == (RESULTS / "claims" / figure / "claims.md").read_text()
 
 
-def test_the_pages_show_the_claims_as_they_were_judged():
-    front, results = (
-        {table.strip() for table in tables(page.read_text())}
-        for page in (ROOT / "README.md", RESULTS / "README.md")
-    )
-    assert claims("fig2") in front
-    assert {claims(figure) for figure in CLAIMS} <= front | results
+def judged(figure: str) -> list[list[str]]:
+    """Claim, task, difference, interval, seeds and verdict of each committed cell."""
+    (_, *tasks), _, *rows = map(cells, claims(figure).splitlines())
+    found: list[list[str]] = []
+    for claim, *told in rows:
+        for task, cell in zip(tasks, told, strict=True):
+            if cell != "–":
+                parts = re.fullmatch(r"(\S+)(?: (\[.*\]))?, (\d+) seeds?: (\w+)", cell)
+                assert parts is not None, cell
+                found.append([claim, task, *(part or "–" for part in parts.groups())])
+    return found
+
+
+@pytest.mark.parametrize("figure", CLAIMS)
+def test_the_results_show_the_claims_as_they_were_judged(figure: str):
+    head = ["claim", "task", "difference", "95 % interval", "seeds", "verdict"]
+    shown = [
+        [*map(cells, table.splitlines())] for table in tables((RESULTS / "README.md").read_text())
+    ]
+    assert [head, ["---"] * len(head), *judged(figure)] in shown
+
+
+def test_the_front_page_shows_the_claims_as_they_were_judged():
+    text = (ROOT / "README.md").read_text()
+    (table,) = (table for table in tables(text) if table.startswith("| claim |"))
+    head, _, *rows = map(cells, table.splitlines())
+    assert head == ["claim", "at 0", "verdict", "at −2", "verdict"]
+    told = [
+        [claim, task, *values]
+        for claim, *at_0, difference, verdict in rows
+        for task, values in (
+            ("punishment=0", at_0),
+            ("punishment=-2", [difference, verdict]),
+        )
+    ]
+    assert told == [
+        [claim, task, difference, verdict]
+        for claim, task, difference, _, _, verdict in judged("fig2")
+    ]
 
 
 def test_the_front_page_has_the_return_of_each_method_at_each_punishment():
