@@ -384,9 +384,12 @@ def test_what_the_data_do_not_settle_is_an_option(option: str) -> None:
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("leash", 7.0), ("respond_to_attack", False), ("slop", 0.0), ("heal_range", 5.0)],
+    [
+        *(("leash", 7.0), ("respond_to_attack", False), ("slop", 0.0), ("heal_range", 5.0)),
+        ("splash", "centre"),
+    ],
 )
-def test_what_smaclite_decides_is_none_in_its_profile(option: str, value: float) -> None:
+def test_what_smaclite_decides_is_none_in_its_profile(option: str, value: object) -> None:
     with pytest.raises(UsageError, match=f"{option} changes nothing with profile smaclite"):
         environment("3m", profile="smaclite", **{option: value})
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from macpo.envs.smac_jax.dynamics import NOBODY
-from macpo.envs.smac_jax.splash import Units, in_beam, in_blast
+from macpo.envs.smac_jax.dynamics import NOBODY, Rules
+from macpo.envs.smac_jax.splash import Splash, Units, in_beam, in_blast
 from tests.support.arena import Arena
 
 # --- areas --------------------------------------------------------------------------------------
@@ -93,6 +93,20 @@ def test_a_baneling_dies_and_hurts_the_clump_around_it_but_no_friend() -> None:
     assert_allclose(wounds[0], [30, 0, 35, 35, 0, 19], atol=1e-4)
     assert not wounds[1:].any()
     assert arena.battle.health[1] == 35
+
+
+@pytest.mark.parametrize(("splash", "distance"), [("edge", 2.5), ("centre", 2.2)])
+def test_whether_a_units_edge_or_its_centre_must_be_reached_is_a_rule(
+    splash: Splash, distance: float
+) -> None:
+    arena = Arena(["baneling"], ["target"], [(10, 10), (12, 10)], rules=Rules(splash=splash))
+
+    def is_hit(x: float) -> bool:
+        battle = arena.battle._replace(x=np.array([[10.0], [x]]), y=np.array([[10.0], [10.0]]))
+        others = arena.dynamics._others(battle, 0)
+        return bool(in_blast(others, (battle.x[0], battle.y[0]), 2.2)[0, 0])
+
+    assert is_hit(10 + distance) and not is_hit(10 + distance + 0.4)
 
 
 def test_a_baneling_explodes_where_it_is_killed_and_only_once() -> None:

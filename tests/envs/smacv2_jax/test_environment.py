@@ -274,3 +274,13 @@ def test_a_script_of_smac_jax_shoots_at_the_nearest_and_heals_the_wounded() -> N
 
     actions = np.asarray(chosen(state.kinds, battle)) - env.task.first_target
     assert actions.tolist() == [0, 1, 2, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("slop", 0.5), ("splash", "centre"), ("heal_range", 4.0), ("heal_least_energy", 9.0)],
+)
+def test_rules_that_the_data_do_not_settle_are_options(option: str, value: object) -> None:
+    env = SMACv2Jax(**{option: value}).make()
+    assert getattr(env.rules, option) == value
+    assert SMACv2Jax().make().rules == RULES

@@ -24,7 +24,7 @@ from macpo.envs.smac_jax import orca, splash
 from macpo.envs.smac_jax.maps import BattleMap, Field
 from macpo.envs.smac_jax.pathing import Terrain
 from macpo.envs.smac_jax.roster import Column, Roster
-from macpo.envs.smac_jax.splash import in_beam, in_blast
+from macpo.envs.smac_jax.splash import Splash, in_beam, in_blast
 from macpo.envs.smac_jax.units import (
     ENERGY_MAX,
     ENERGY_REGENERATION,
@@ -62,6 +62,8 @@ class Rules:
     slop: float = 1.0
     """The share of a unit's `slop` that a target may leave the weapon's range by once an attack has
     begun."""
+    splash: Splash = "edge"
+    """What of a unit a beam or an explosion must reach to hit it."""
     heal_range: float = 6.0
     """Cells, edge to edge, within which an enemy healer looks for patients."""
     heal_least_energy: float = 5.0
@@ -644,7 +646,9 @@ class Dynamics:
 
     def _others(self, battle: Battle, i: int) -> splash.Units:
         side = self._opponents(i)
-        return splash.Units(battle.x[side], battle.y[side], self.units.radius[side])
+        radius = self.units.radius[side]
+        reached = radius if self.rules.splash == "edge" else 0 * radius
+        return splash.Units(battle.x[side], battle.y[side], reached)
 
     def _struck(self, battle: Battle, hits: Iterable[Hit]) -> Battle:
         """The battle after hits, one after another: shields absorb first, health loses the rest

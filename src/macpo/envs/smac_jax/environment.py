@@ -29,6 +29,7 @@ from macpo.envs.smac_jax.dynamics import (
 )
 from macpo.envs.smac_jax.features import MOVE_AMOUNT, MOVES, NORTH, STOP, WEST, Rewards, Units
 from macpo.envs.smac_jax.maps import N_ACTIONS_NO_ATTACK, battle_map, in_smaclite
+from macpo.envs.smac_jax.splash import Splash
 from macpo.errors import require
 from macpo.kernels.batch_last import env_axis_last
 from macpo.types import Observation, Spec, TimeStep
@@ -71,6 +72,8 @@ class SMACJax:
     slop: NonNegative = 1.0
     """Cells by which a target may leave the weapon's range once an attack has begun; none for
     Colossi and Spine Crawlers, whatever it is."""
+    splash: Splash = "edge"
+    """What of a unit a Colossus' beam or a Baneling's explosion must reach to hit it (assumed)."""
     heal_range: NonNegative = 6.0
     """Cells, edge to edge, within which an enemy healer looks for patients (assumed)."""
     heal_least_energy: NonNegative = 5.0
@@ -91,7 +94,7 @@ class SMACJax:
         return SMACJaxEnv(self)
 
 
-_DECIDED_BY_SMACLITE = ("leash", "respond_to_attack", "slop", "heal_range")
+_DECIDED_BY_SMACLITE = ("leash", "respond_to_attack", "slop", "splash", "heal_range")
 Config = SMACJax
 
 
@@ -130,6 +133,7 @@ class SMACJaxEnv(Environment):
             leash=config.leash,
             respond=config.respond_to_attack,
             slop=config.slop,
+            splash=config.splash,
             heal_range=config.heal_range,
             heal_least_energy=config.heal_least_energy,
         )

@@ -1,11 +1,11 @@
 """Who is hit by a shot or an explosion that hits several units.
 
-Whether the engine asks for a unit's centre or its edge within the area is unknown; here, as in
-SMAClite, it is the edge. Arrays of the units that may be hit are [k, E], those of the unit that
+Whether the engine asks for a unit's centre or its edge within the area is unknown; by default, as
+in SMAClite, it is the edge. Arrays of the units that may be hit are [k, E], those of the unit that
 hits [E].
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float
 
 from macpo.envs.smac_jax.units import BEAM_SPACING, BEAM_WIDTH
 
+Splash: TypeAlias = Literal["edge", "centre"]
 _TINY = 1e-6
 
 
@@ -22,6 +23,7 @@ class Units(NamedTuple):
     x: Float[Array, "k E"]
     y: Float[Array, "k E"]
     radius: Float[np.ndarray, "k 1"]
+    """0 where their centres count."""
 
 
 def in_beam(

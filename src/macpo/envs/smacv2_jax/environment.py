@@ -5,7 +5,7 @@ Observations, available actions, rewards and the draws of teams and starts follo
 Kinds are drawn for each battle, but the arrays have one shape, so a task is one compiled program.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import jax
@@ -14,7 +14,7 @@ import numpy as np
 from jax.experimental import checkify
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from macpo.bounds import Fraction, check_fields
+from macpo.bounds import Fraction, NonNegative, check_fields
 from macpo.envs.base import Environment, first_step
 from macpo.envs.smac_jax import features
 from macpo.envs.smac_jax.dynamics import (
@@ -32,6 +32,7 @@ from macpo.envs.smac_jax.features import STOP, Units
 from macpo.envs.smac_jax.grounds import SIZE
 from macpo.envs.smac_jax.maps import N_ACTIONS_NO_ATTACK
 from macpo.envs.smac_jax.roster import Roster, looked_up, roster_of
+from macpo.envs.smac_jax.splash import Splash
 from macpo.envs.smacv2_jax import interface
 from macpo.envs.smacv2_jax.sight import VIEWS, Memory, forget, look, nothing_seen
 from macpo.envs.smacv2_jax.tasks import EPISODE_LIMIT, Race, Task, Teams
@@ -67,6 +68,15 @@ class SMACv2Jax:
     unmarked_enemies_blank_rows: bool = True
     """Whether an enemy that an agent may not observe also hides those with lower numbers from it:
     an oddity of SMACv2 (its issue 50), which published results include."""
+    slop: NonNegative = 1.0
+    """Cells by which a target may leave the weapon's range once an attack has begun; none for
+    Colossi, whatever it is."""
+    splash: Splash = "edge"
+    """What of a unit a Colossus' beam or a Baneling's explosion must reach to hit it (assumed)."""
+    heal_range: NonNegative = 6.0
+    """Cells, edge to edge, within which an enemy healer looks for patients (assumed)."""
+    heal_least_energy: NonNegative = 5.0
+    """Energy below which a healer does not start to heal."""
 
     def __post_init__(self) -> None:
         check_fields(self, "smacv2-jax")
@@ -114,6 +124,8 @@ class SMACv2JaxEnv(Environment):
 
     def __init__(self, config: SMACv2Jax) -> None:
         self.config = config
+        options = ("slop", "splash", "heal_range", "heal_least_energy")
+        self.rules = replace(RULES, **{name: getattr(config, name) for name in options})
         self.task = task = Task(config.race, config.units, config.conic_fov)
         self.spec = Spec(
             name="smacv2-jax",
@@ -144,7 +156,7 @@ class SMACv2JaxEnv(Environment):
 
     def dynamics_of(self, kinds: Int[Array, " U"]) -> Dynamics:
         """The rules for a battle of these units, for `macpo.envs.smac_jax.scripts`."""
-        return Dynamics(self.task, self._roster(kinds), RULES)
+        return Dynamics(self.task, self._roster(kinds), self.rules)
 
     def step(
         self, key: PRNGKeyArray, state: State, actions: Int[Array, " N"]
@@ -242,7 +254,7 @@ class SMACv2JaxEnv(Environment):
         kinds: Int[Array, "U E"],
     ) -> Battle:
         units = roster_of(self.task.cast, kinds, self.task.n_agents)
-        return Dynamics(self.task, units, RULES).step(battle, orders, noise)
+        return Dynamics(self.task, units, self.rules).step(battle, orders, noise)
 
     def _first(
         self, key: PRNGKeyArray, kinds: Int[Array, " U"], places: Float[Array, "U 2"]
