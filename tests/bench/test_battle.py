@@ -126,3 +126,8 @@ def test_a_map_that_does_not_exist_is_told_before_anything_is_measured(
     monkeypatch.setattr(battle, "random_play", lambda *_: pytest.fail("it was played"))
     with pytest.raises(UsageError, match="no map '2s4z'"):
         battle.battles(Flags(maps=("2s3z", "2s4z")))
+
+
+@pytest.mark.parametrize("name", ["terran_10v11", "terran_10_vs_11"])
+def test_a_task_has_smacv2s_own_spelling_too(name: str) -> None:
+    assert battle._made(name).spec.n_actions == 17

@@ -47,13 +47,13 @@ def battles(flags: Flags) -> list[Result]:
 
 
 def _made(name: str) -> Environment:
-    """The battles on a map of SMAC's, or of a task of SMACv2's like terran_5v5.
+    """The battles on a map of SMAC's, or of a task of SMACv2's like terran_5v5 or terran_5_vs_5.
 
     SMAX's tasks with drawn teams have other kinds and other names, and are not compared.
     """
     race, _, units = name.partition("_")
     if race in KINDS:
-        return macpo.make_env("smacv2-jax", race=race, units=units)
+        return macpo.make_env("smacv2-jax", race=race, units=units.replace("_vs_", "v"))
     return macpo.make_env("smac-jax", map=name)
 
 
