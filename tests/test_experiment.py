@@ -358,16 +358,21 @@ def test_what_is_in_a_file_of_episodes_names_an_experiment_and_not_where_it_lies
     assert with_file("a.npz", "1f") == with_file("b.npz", "1f") != with_file("a.npz", "2f")
 
 
-def test_a_precision_names_an_experiment_only_if_it_is_not_float32() -> None:
-    # digests are older than the setting
-    assert "precision" not in identity(Experiment())["run"]
-    assert digest(Experiment(run=Run(precision="bf16"))) != digest(Experiment())
-
-
-def test_a_correction_at_the_runs_end_names_an_experiment_only_if_it_is_in_part() -> None:
-    # digests are older than the setting
-    assert "per_beta_finish" not in identity(Experiment())["replay"]
-    assert digest(Experiment(replay=Replay(per_beta_finish=0.0))) != digest(Experiment())
+@pytest.mark.parametrize(
+    ("part", "setting", "other"),
+    [
+        ("run", "precision", {"run": Run(precision="bf16")}),
+        ("run", "updates", {"run": Run(steps=0, updates=5), "replay": Replay(from_file="a.npz")}),
+        ("replay", "per_beta_finish", {"replay": Replay(per_beta_finish=0.0)}),
+        ("env", "splash", {"env": macpo.envs.SMACJax(splash="centre")}),
+    ],
+)
+def test_a_setting_that_is_younger_than_digests_names_an_experiment_unless_it_has_its_default(
+    part: str, setting: str, other: dict[str, Any]
+) -> None:
+    usual = Experiment(env="smac-jax")
+    assert setting in to_dict(usual)[part] and setting not in identity(usual)[part]
+    assert setting in identity(Experiment(**{"env": "smac-jax", **other}))[part]
 
 
 def test_a_digest_survives_json() -> None:

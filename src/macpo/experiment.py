@@ -278,23 +278,24 @@ def part_from_dict(part: str, data: Settings, *, trust: bool = False) -> Any:
 def identity(experiment: Experiment) -> dict[str, Any]:
     """What digests are made of: `to_dict`, without what says nothing of what is learned.
 
-    Settings of learning offline, of precision and of the correction at a run's end are left out
-    where they have their defaults, since digests are older than they are; so is the place of a file
-    whose content is known.
+    Settings that are younger than digests are left out where they have their defaults; so is the
+    place of a file whose content is known.
     """
     data = to_dict(experiment)
-    replay, run = data["replay"], data["run"]
-    if replay["from_sha256"] is not None or replay["from_file"] is None:
-        del replay["from_file"]
-    if replay["from_sha256"] is None:
-        del replay["from_sha256"]
-    if replay["per_beta_finish"] == 1.0:
-        del replay["per_beta_finish"]
-    if not run["updates"]:
-        del run["updates"]
-    if run["precision"] == "float32":
-        del run["precision"]
-    return data
+    if data["replay"]["from_sha256"] is not None:
+        del data["replay"]["from_file"]
+    return {
+        part: {k: v for k, v in section.items() if (k, v) not in _YOUNGER.get(part, ())}
+        for part, section in data.items()
+    }
+
+
+_YOUNGER = {
+    "env": [("splash", "edge")],
+    "replay": [("from_file", None), ("from_sha256", None), ("per_beta_finish", 1.0)],
+    "run": [("updates", 0), ("precision", "float32")],
+}
+"""Settings that digests are older than, with their defaults."""
 
 
 def digest(experiment: Experiment) -> str:
