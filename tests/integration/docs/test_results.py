@@ -26,7 +26,7 @@ from tests.support.paths import ROOT
 RESULTS = ROOT / "results"
 STUDIES = sorted((RESULTS / "studies").glob("*.toml"))
 NAMES = sorted(file.stem for file in (RESULTS / "records").glob("*.json"))
-PAGES = [RESULTS / name for name in ("README.md", "battles.md", "regret.md")]
+PAGES = [RESULTS / name for name in ("README.md", "battles.md", "regret.md", "schedules.md")]
 
 
 def tables(text: str) -> list[str]:

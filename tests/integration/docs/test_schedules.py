@@ -1,0 +1,67 @@
+"""results/schedules.md tells what its records hold, and its commands can be run."""
+
+import json
+import re
+import shlex
+
+import numpy as np
+import pytest
+
+import macpo
+from macpo.cli import main
+from tests.support.paths import ROOT
+from tests.support.tracing import train_or_check
+
+PAGE = (ROOT / "results" / "schedules.md").read_text(encoding="utf-8")
+RECORDS = json.loads((ROOT / "results" / "records" / "schedules.json").read_text(encoding="utf-8"))
+RUNS = {
+    (method, name.removeprefix("seed_")): [e for key, e in of.items() if key.startswith("step_")]
+    for method, seeds in RECORDS["predator-prey"]["punishment=-2"].items()
+    for name, of in seeds.items()
+}
+"""Evaluations by method and seed."""
+
+
+def returns(run: tuple[str, str]) -> list[float]:
+    return [evaluation["test_return_mean"][0] for evaluation in RUNS[run]]
+
+
+def test_every_seed_has_its_row() -> None:
+    table = PAGE[PAGE.index("| | seed |") :].split("\n\n")[0].splitlines()
+    thousands = [int(cell) for cell in table[0].strip("| ").split(" | ")[1:]]
+    rows = [line.strip("| ").split(" | ") for line in table[2:]]
+    assert [tuple(row[:2]) for row in rows] == list(RUNS)
+    for method, seed, *told in rows:
+        at = {round(e["step_count"] / 1e4) * 10: e for e in RUNS[method, seed]}
+        expected = [round(at[k]["test_return_mean"][0]) for k in thousands]
+        assert [int(cell.replace("−", "-")) for cell in told] == expected
+
+
+def test_with_large_updates_nobody_hunts_and_with_small_ones_everybody() -> None:
+    assert RUNS
+    for run in RUNS:
+        hunts = np.mean(returns(run)[-3:]) > 20
+        assert hunts == ("4 x 32" in run[0])
+
+
+def test_the_text_tells_when_those_who_hunt_first_return_30() -> None:
+    steps = [
+        next(e["step_count"] for e in RUNS[run] if e["test_return_mean"][0] >= 30)
+        for run in RUNS
+        if "4 x 32" in run[0]
+    ]
+    match = re.search(r"return 30 at about (\d+)k to (\d+)k", " ".join(PAGE.split()))
+    assert match is not None
+    assert [round(s / 1e4) * 10 for s in (min(steps), max(steps))] == [*map(int, match.groups())]
+
+
+@pytest.mark.slow
+def test_the_command_that_is_recommended_trains(
+    tmp_path: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(str(tmp_path))
+    monkeypatch.setattr(macpo, "train", train_or_check)
+    (command,) = re.findall(r"`macpo (train [^`]+)`", PAGE)
+    with pytest.raises(SystemExit) as stop:
+        main(shlex.split(command))
+    assert stop.value.code == 0
