@@ -375,6 +375,12 @@ def test_a_setting_that_is_younger_than_digests_names_an_experiment_unless_it_ha
     assert setting in identity(Experiment(**{"env": "smac-jax", **other}))[part]
 
 
+def test_options_that_smacv2_s_battles_got_later_leave_their_digest() -> None:
+    assert digest(Experiment(env="smacv2-jax")) == "007c49292ef7"
+    other = make("envs", "smacv2-jax", slop=0.5)
+    assert digest(Experiment(env=other)) != "007c49292ef7"
+
+
 def test_a_digest_survives_json() -> None:
     whole = Experiment(env=make("envs", "predator-prey", punishment=-2))
     assert digest(from_dict(json.loads(json.dumps(to_dict(whole))))) == digest(whole)

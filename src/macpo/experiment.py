@@ -284,18 +284,24 @@ def identity(experiment: Experiment) -> dict[str, Any]:
     data = to_dict(experiment)
     if data["replay"]["from_sha256"] is not None:
         del data["replay"]["from_file"]
+    younger = {**_YOUNGER, "env": _YOUNGER_OF_ENVS.get(data["env"]["name"], [])}
     return {
-        part: {k: v for k, v in section.items() if (k, v) not in _YOUNGER.get(part, ())}
+        part: {k: v for k, v in section.items() if (k, v) not in younger.get(part, ())}
         for part, section in data.items()
     }
 
 
-_YOUNGER = {
-    "env": [("splash", "edge")],
+_YOUNGER_OF_ENVS: Mapping[str, list[tuple[str, Any]]] = {
+    "smac-jax": [("splash", "edge")],
+    "smacv2-jax": [
+        *(("slop", 1.0), ("splash", "edge"), ("heal_range", 6.0), ("heal_least_energy", 5.0)),
+    ],
+}
+_YOUNGER: Mapping[str, list[tuple[str, Any]]] = {
     "replay": [("from_file", None), ("from_sha256", None), ("per_beta_finish", 1.0)],
     "run": [("updates", 0), ("precision", "float32")],
 }
-"""Settings that digests are older than, with their defaults."""
+"""Settings that digests are older than, with their defaults; above, those of environments."""
 
 
 def digest(experiment: Experiment) -> str:

@@ -150,9 +150,10 @@ def check_lasting_name(kind: Kind, config: Any) -> None:
         f"the {noun} {cls.__qualname__} is defined inside a function, where no file can name it; "
         "define it at the top of a module.",
     )
-    for other in NOUN:
-        is_other = other != kind and cls in discover(other).values()
-        require(not is_other, f"the {noun} cannot be the {NOUN[other]} {name}.")
+    if cls not in discover(kind).values():
+        for other in NOUN:
+            is_other = cls in discover(other).values()
+            require(not is_other, f"the {noun} cannot be the {NOUN[other]} {name}.")
     require(
         config_class(kind, name) is cls,
         f"the {noun} is of a class that {name} no longer names; make it anew from that class.",
