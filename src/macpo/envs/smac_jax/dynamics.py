@@ -10,6 +10,7 @@ Arrays are [U, E]: units, allies first, then the environments along the last axi
 loops, distances cells.
 """
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -342,7 +343,7 @@ class Dynamics:
             near = gap <= _larger(reach, self.acquire_range[own, None])
             if rules.respond:
                 near = near | aims_at_me
-            keep = mine & (aims_at_me | (gap <= self._leash(battle)[own, None]))
+            keep = mine & (aims_at_me | (gap <= self._leash(battle, own)[:, None]))
             # units that cannot fight come last: healers that do not heal
             rank = jnp.where(heals & (target[other] == NOBODY), 1e3, 0.0)
         key = jnp.where(possible & (near | keep), gap + self._radii(own, other) + rank, jnp.inf)
@@ -355,11 +356,13 @@ class Dynamics:
             keeps &= kept_rank <= jnp.where(possible & (gap <= reach), rank, jnp.inf).min(1)
         return jnp.where(keeps, target[own], chosen)
 
-    def _leash(self, battle: Battle) -> Column:
-        """How far from its edge everybody keeps a target: as far as it hits, or farther."""
-        leash, rules = _larger(self.units.range, self.leash), self.rules
-        if self.units.any(lambda kind: kind.range + rules.slop * kind.slop > rules.leash):
-            return jnp.maximum(leash, self._reach(battle))
+    def _leash(self, battle: Battle, own: slice) -> Column:
+        """How far from their edge units keep a target: as far as they hit, or farther."""
+        leash = _larger(self.units.range, self.leash)[own]
+        kinds = itertools.chain(*self.units.may_be[own])
+        farthest = max(kind.range + self.rules.slop * kind.slop for kind in kinds)
+        if farthest > self.leash[own].min():
+            return jnp.maximum(leash, self._reach(battle)[own])
         return leash
 
     def _choose_patient(
