@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from macpo.errors import UsageError
 from macpo.weighting.arrays import Array, as_flags
 from macpo.weighting.factors import Factor
+from macpo.weighting.normalise import is_nonfinite
 from macpo.weighting.signals import Signals
 from macpo.weighting.weighting import (
     Explanation,
@@ -89,10 +90,7 @@ class Explained(Weighting):
         weights, state_after, metrics = self.weighting.apply(state, signals)
         why = self.weighting.explain(state, signals)
         if not self.weighs:
-            mask = as_flags(why.mask, f"{self.name}: mask")
-            left_out = self._left_out(mask, why)
-            weights = 1.0 * (mask & ~left_out)
-            why = _without_raw_weights(why, left_out)
+            weights, why = self._unweighted(why)
         explained: dict[str, Any] = metrics | {EXPLANATION: why}  # no scalar, unlike all others
         return WeightingOutput(weights, state_after, explained)
 
@@ -100,23 +98,21 @@ class Explained(Weighting):
         """As the weighting does."""
         return self.weighting.explain(state, signals)
 
-    def _left_out(self, mask: Bool[Array, "B T"], why: Explanation) -> Bool[Array, "B T"]:
-        """The steps without a finite raw weight, if `nonfinite` leaves them out; of several agents
-        any counts."""
-        xp, raw = array_namespace(mask), why.log_raw
+    def _unweighted(self, why: Explanation) -> tuple[Float[Array, "B T"], Explanation]:
+        """A weight of 1 for every step; 0, and no raw weight either, for those that `nonfinite`
+        leaves out, of several agents with any of them."""
+        mask, raw = as_flags(why.mask, f"{self.name}: mask"), why.log_raw
         if self.nonfinite == "propagate" or raw is None:
-            return xp.zeros_like(mask)
-        left_out = xp.isnan(raw) | (raw == math.inf)
-        return xp.any(left_out, axis=-1) if left_out.ndim > mask.ndim else left_out
-
-
-def _without_raw_weights(why: Explanation, steps: Bool[Array, "B T"]) -> Explanation:
-    """With raw weights of 0 at these steps, where they are known."""
-    if why.log_raw is None:
-        return why
-    xp, raw = array_namespace(why.log_raw), why.log_raw
-    steps = steps if raw.ndim == steps.ndim else steps[..., None]
-    return why._replace(log_raw=xp.where(steps, xp.full_like(raw, -math.inf), raw))
+            return 1.0 * mask, why
+        xp = array_namespace(raw)
+        left_out = is_nonfinite(raw, xp)
+        if raw.ndim == mask.ndim:
+            of_all = left_out
+        else:
+            left_out = xp.any(left_out, axis=-1)
+            of_all = left_out[..., None]
+        why = why._replace(log_raw=xp.where(of_all, xp.full_like(raw, -math.inf), raw))
+        return 1.0 * (mask & ~left_out), why
 
 
 def explaining(learner: Any, *, weighs: bool = True) -> Any:

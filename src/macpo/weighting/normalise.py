@@ -1,5 +1,6 @@
 """From log-weights to weights: scale, cap, and degenerate batches."""
 
+import math
 from typing import Literal, TypeAlias
 
 from array_api_compat import array_namespace
@@ -59,6 +60,11 @@ def normalised(
     weights = scaled * factor + uniform * vanished
     fallback = vanished * xp.astype(n_valid > 0, scaled.dtype)
     return xp.where(mask, weights, xp.zeros_like(weights)), fallback
+
+
+def is_nonfinite(log_weight: Float[Array, "*B"], xp: Namespace) -> Bool[Array, "*B"]:
+    """Whether a weight is NaN or infinite; one of 0, whose log is −∞, is not."""
+    return xp.isnan(log_weight) | (log_weight == math.inf)
 
 
 def capped(

@@ -22,7 +22,14 @@ from macpo.bounds import NonNegative, Positive, check_fields
 from macpo.weighting import boltzmann
 from macpo.weighting.arrays import Array, Namespace, as_flags, stop_gradient
 from macpo.weighting.factors import Factor, on_policy
-from macpo.weighting.normalise import NonFinite, Normalise, capped, masked_mean, normalised
+from macpo.weighting.normalise import (
+    NonFinite,
+    Normalise,
+    capped,
+    is_nonfinite,
+    masked_mean,
+    normalised,
+)
 from macpo.weighting.signals import Signals, check, clean, drop_trailing_axis, shape_of
 
 WeightingState: TypeAlias = dict[str, Array]
@@ -283,7 +290,7 @@ class Weighting(ABC):
             total = xp.zeros_like(mask, dtype=xp.float32)
         keep = mask
         if self.nonfinite == "zero":
-            keep = mask & ~(xp.isnan(total) | (total == math.inf))
+            keep = mask & ~is_nonfinite(total, xp)
         masked = xp.where(keep, total, xp.full_like(total, -math.inf))
         by_factor = dict(zip(self.factor_names, logs, strict=True))
         return _LogWeights(xp, s, mask, by_factor, total, masked)
@@ -429,7 +436,7 @@ def _metrics(log: _LogWeights, scaled: _ScaledWeights) -> dict[str, Array]:
     xp, mask, weights = log.xp, log.mask, scaled.weights
     n_valid = xp.sum(xp.astype(mask, weights.dtype))
     small = xp.astype(weights < 1e-3, weights.dtype)
-    nonfinite = xp.isnan(log.total) | (log.total == math.inf)
+    nonfinite = is_nonfinite(log.total, xp)
     metrics = {
         "weight_raw_mean": masked_mean(xp.exp(log.masked), mask),
         "weight_mean": masked_mean(weights, mask),
