@@ -17,7 +17,7 @@ import typing
 from typing import Annotated, Any, NamedTuple, TypeAlias
 
 from macpo.errors import UsageError, shown
-from macpo.field_types import conform, field_hints
+from macpo.field_types import conform, field_hints, item_hints
 
 __all__ = [
     "Bounds",
@@ -158,18 +158,10 @@ def _require_within(hint: Any, number: Any, given: Any, name: str) -> None:
     bounds = bounds_of(hint)
     if bounds and isinstance(number, int | float) and number not in bounds:
         raise UsageError(f"{name} must be {_allowed(number, bounds)}, not {shown(given)}.")
-    if isinstance(number, tuple):
-        for item, of_item in zip(number, _items(hint, len(number)), strict=False):
-            _require_within(of_item, item, item, name)
-
-
-def _items(hint: Any, n: int) -> tuple[Any, ...]:
-    """The types of a tuple's n items; nothing is known of another type's."""
     for option in _options(hint):
-        if typing.get_origin(option) is tuple:
-            items = typing.get_args(option)
-            return items[:1] * n if items[1:] == (...,) else items
-    return ()
+        if isinstance(number, tuple) and typing.get_origin(option) is tuple:
+            for item, of_item in zip(number, item_hints(option, len(number)), strict=False):
+                _require_within(of_item, item, item, name)
 
 
 def _allowed(value: float, bounds: Bounds) -> str:

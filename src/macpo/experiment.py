@@ -12,7 +12,7 @@ from macpo import registry
 from macpo.bounds import MAX_INT, Bounds, Fraction, NonNegativeInt, PositiveInt, check_fields
 from macpo.envs.base import EnvConfig
 from macpo.errors import UsageError, nearest, require, shown
-from macpo.field_types import Settings, build, conformed, settings
+from macpo.field_types import YOUNGER, Settings, build, conformed, field_hints, settings
 from macpo.learners.base import AlgorithmConfig
 from macpo.nets.precision import Precision
 from macpo.replay.priority import Replay
@@ -32,7 +32,7 @@ class Run:
 
     steps: NonNegativeInt = 300_000
     """Env steps per seed (PyMARL: t_max); 0 for a run that learns offline."""
-    updates: NonNegativeInt = 0
+    updates: Annotated[NonNegativeInt, YOUNGER] = 0
     """Gradient steps of a run that learns offline: with steps 0, from the episodes of replay.from
     alone. Its intervals are counted in updates too (docs/offline.md)."""
     seeds: PositiveInt = 1
@@ -64,7 +64,7 @@ class Run:
     nonfinite_rewards: NonFiniteRewards = "refuse"
     """`refuse`: a reward that is NaN or infinite ends the run, since no network recovers from it;
     `zero`: it is read as 0, and counted."""
-    precision: Precision = "float32"
+    precision: Annotated[Precision, YOUNGER] = "float32"
     """Of the matrix products in updates. `bf16`: factors are rounded to bfloat16 and summed in
     float32, for processors with units for that (`macpo doctor`); everything else is in float32."""
 
@@ -284,24 +284,14 @@ def identity(experiment: Experiment) -> dict[str, Any]:
     data = to_dict(experiment)
     if data["replay"]["from_sha256"] is not None:
         del data["replay"]["from_file"]
-    younger = {**_YOUNGER, "env": _YOUNGER_OF_ENVS.get(data["env"]["name"], [])}
-    return {
-        part: {k: v for k, v in section.items() if (k, v) not in younger.get(part, ())}
-        for part, section in data.items()
-    }
-
-
-_YOUNGER_OF_ENVS: Mapping[str, list[tuple[str, Any]]] = {
-    "smac-jax": [("splash", "edge")],
-    "smacv2-jax": [
-        *(("slop", 1.0), ("splash", "edge"), ("heal_range", 6.0), ("heal_least_energy", 5.0)),
-    ],
-}
-_YOUNGER: Mapping[str, list[tuple[str, Any]]] = {
-    "replay": [("from_file", None), ("from_sha256", None), ("per_beta_finish", 1.0)],
-    "run": [("updates", 0), ("precision", "float32")],
-}
-"""Settings that digests are older than, with their defaults; above, those of environments."""
+    for part, section in data.items():
+        config = getattr(experiment, part)
+        hints = field_hints(type(config))
+        for field in dataclasses.fields(config):
+            is_default = getattr(config, field.name) == default_of(field)
+            if YOUNGER in getattr(hints[field.name], "__metadata__", ()) and is_default:
+                section.pop(field.name, None)
+    return data
 
 
 def digest(experiment: Experiment) -> str:

@@ -20,6 +20,9 @@ from macpo.errors import UsageError, describe_exception, nearest, require, short
 Settings: TypeAlias = Mapping[str, Any]
 """Values of several types by the names of their fields: a configuration, or a file of one."""
 
+YOUNGER = "younger than digests"
+"""In a field's type, `Annotated[str, YOUNGER]`: where the setting has its default, digests leave it
+out, since they are older than it is."""
 MAX_DEPTH = 32
 """Of lists and objects within each other."""
 MAX_INTEGER = 2**64
@@ -201,13 +204,17 @@ def in_words(hint: Any, *, several: bool = False) -> str:
     return _SCALARS.get(hint, ("plain data", "plain data"))[several]
 
 
+def item_hints(hint: Any, n: int) -> tuple[Any, ...]:
+    """The types of the n items of a list or tuple of this type; those of a tuple may be fewer."""
+    kind, args = typing.get_origin(hint) or hint, typing.get_args(hint)
+    return args[:1] * n if kind is list or args[1:] == (...,) else args
+
+
 def _sequence(value: list[Any] | tuple[Any, ...], hint: Any, where: str) -> Any:
     """The list or tuple with each item as its type says."""
-    kind, args = typing.get_origin(hint) or hint, typing.get_args(hint)
-    several = kind is list or args[1:] == (...,)
-    hints = args[:1] * len(value) if several else args
+    kind, hints = typing.get_origin(hint) or hint, item_hints(hint, len(value))
     message = f"{where} must be {in_words(hint)}, not {shown(value)}."
-    if not args:
+    if not typing.get_args(hint):
         return kind(plain(value, where))
     require(len(value) == len(hints), message)
     try:

@@ -7,7 +7,7 @@ Source: Prioritized Experience Replay (Schaul et al. 2016); PyMARL2 for whole ep
 """
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from macpo.bounds import Fraction, NonNegative, check_fields
 from macpo.errors import require
+from macpo.field_types import YOUNGER
 from macpo.replay import buffer
 from macpo.replay.buffer import ReplayBuffer
 
@@ -48,7 +49,7 @@ class Replay:
     per_beta: Fraction = 0.4
     """How much of the sampling bias is corrected at env step 0; changes linearly to
     `per_beta_finish`."""
-    per_beta_finish: Fraction = 1.0
+    per_beta_finish: Annotated[Fraction, YOUNGER] = 1.0
     """How much is corrected at the run's end; 1: all of it. With both at 0 nothing ever is."""
     per_epsilon: NonNegative = 1e-6
     """Added to priorities, in their own units: an episode without error is still drawn."""
@@ -59,10 +60,10 @@ class Replay:
     """The priority of a new episode, until it is drawn. None: the largest so far (PyMARL2), which
     never falls, so that one outlier outlasts its episode; otherwise this quantile of the stored
     episodes' priorities: 1 is their largest, 0.5 their median."""
-    from_file: str | None = None
+    from_file: Annotated[str | None, YOUNGER] = None
     """A file of episodes that replay begins with: of `macpo export-replay`, or of
     `macpo.write_replay` (docs/offline.md). With steps 0 nothing else is learned from."""
-    from_sha256: str | None = None
+    from_sha256: Annotated[str | None, YOUNGER] = None
     """SHA-256 of that file, which is refused if it has another; noted when a run begins."""
 
     def __post_init__(self) -> None:

@@ -31,6 +31,7 @@ from macpo.envs.smac_jax.features import MOVE_AMOUNT, MOVES, NORTH, STOP, WEST, 
 from macpo.envs.smac_jax.maps import N_ACTIONS_NO_ATTACK, battle_map, in_smaclite
 from macpo.envs.smac_jax.splash import Splash
 from macpo.errors import require
+from macpo.field_types import YOUNGER
 from macpo.kernels.batch_last import env_axis_last
 from macpo.types import Observation, Spec, TimeStep
 
@@ -72,7 +73,7 @@ class SMACJax:
     slop: NonNegative = 1.0
     """Cells by which a target may leave the weapon's range once an attack has begun; none for
     Colossi and Spine Crawlers, whatever it is."""
-    splash: Splash = "edge"
+    splash: Annotated[Splash, YOUNGER] = "edge"
     """What of a unit a Colossus' beam or a Baneling's explosion must reach to hit it (assumed)."""
     heal_range: NonNegative = 6.0
     """Cells, edge to edge, within which an enemy healer looks for patients (assumed)."""

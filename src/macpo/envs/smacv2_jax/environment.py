@@ -6,7 +6,7 @@ Kinds are drawn for each battle, but the arrays have one shape, so a task is one
 """
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +37,7 @@ from macpo.envs.smacv2_jax import interface
 from macpo.envs.smacv2_jax.sight import VIEWS, Memory, forget, look, nothing_seen
 from macpo.envs.smacv2_jax.tasks import EPISODE_LIMIT, Race, Task, Teams
 from macpo.envs.smacv2_jax.teams import draw_places, draw_teams, settle
+from macpo.field_types import YOUNGER
 from macpo.kernels.batch_last import env_axis_last
 from macpo.types import Observation, Spec, TimeStep
 
@@ -68,14 +69,14 @@ class SMACv2Jax:
     unmarked_enemies_blank_rows: bool = True
     """Whether an enemy that an agent may not observe also hides those with lower numbers from it:
     an oddity of SMACv2 (its issue 50), which published results include."""
-    slop: NonNegative = 1.0
+    slop: Annotated[NonNegative, YOUNGER] = 1.0
     """Cells by which a target may leave the weapon's range once an attack has begun; none for
     Colossi, whatever it is."""
-    splash: Splash = "edge"
+    splash: Annotated[Splash, YOUNGER] = "edge"
     """What of a unit a Colossus' beam or a Baneling's explosion must reach to hit it (assumed)."""
-    heal_range: NonNegative = 6.0
+    heal_range: Annotated[NonNegative, YOUNGER] = 6.0
     """Cells, edge to edge, within which an enemy healer looks for patients (assumed)."""
-    heal_least_energy: NonNegative = 5.0
+    heal_least_energy: Annotated[NonNegative, YOUNGER] = 5.0
     """Energy below which a healer does not start to heal."""
 
     def __post_init__(self) -> None:
