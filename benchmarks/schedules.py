@@ -18,9 +18,9 @@ from macpo.machine import prepare_jax
 from macpo.training.trainer import make_trainer
 
 SCHEDULES: dict[str, dict[str, int]] = {
-    "one update of 128 (default)": {},
+    "one update of 128": {"batch_size": 128, "updates_per_iteration": 1},
     "two of 64": {"batch_size": 64, "updates_per_iteration": 2},
-    "four of 32 (quick)": {"batch_size": 32, "updates_per_iteration": 4},
+    "four of 32": {"batch_size": 32, "updates_per_iteration": 4},
     "two of 32": {"batch_size": 32, "updates_per_iteration": 2},
 }
 """After each eight episodes."""

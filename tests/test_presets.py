@@ -35,16 +35,11 @@ def test_macpo_regret_keeps_the_value_based_algorithm_that_is_named():
     assert vdn == Experiment(algorithm="vdn", weighting="macpo-regret")
 
 
-def test_pymarl2_is_the_default_schedule():
-    assert presets.apply("pymarl2", Experiment()) == Experiment()
-
-
-def test_quick_makes_four_updates_of_a_quarter_of_the_default_batch():
+def test_pymarl2_makes_one_update_of_128_where_the_default_makes_four_of_a_quarter():
     usual = Experiment()
-    quick = dataclasses.replace(
-        usual.run, batch_size=usual.run.batch_size // 4, updates_per_iteration=4
-    )
-    assert presets.apply("quick", usual) == dataclasses.replace(usual, run=quick)
+    schedule = dataclasses.replace(usual.run, batch_size=128, updates_per_iteration=1)
+    assert presets.apply("pymarl2", usual) == dataclasses.replace(usual, run=schedule)
+    assert (usual.run.batch_size, usual.run.updates_per_iteration) == (32, 4)
 
 
 def test_pymarl_makes_an_update_of_32_episodes_after_each_one():
@@ -65,9 +60,11 @@ def test_paper_is_table_2_and_appendix_e():
 
 
 @pytest.mark.parametrize("name", ["cwqmix", "iql", "owqmix", "qplex", "qtran", "vdn"])
-def test_pymarl2_is_what_every_value_based_algorithm_starts_from(name):
+def test_pymarl2_has_the_constants_that_every_value_based_algorithm_starts_with(name):
     named = Experiment(algorithm=name)
-    assert presets.apply("pymarl2", presets.apply("pymarl", named)) == named
+    tuned = presets.apply("pymarl2", presets.apply("pymarl", named))
+    assert tuned == presets.apply("pymarl2", named)
+    assert tuned.algorithm == named.algorithm
 
 
 def test_iql_of_pymarl2_is_untuned():
@@ -152,8 +149,7 @@ def test_presets_keep_what_they_do_not_name():
 def test_every_preset_is_found_and_described():
     assert (
         set(presets.known())
-        == {"macpo", "macpo-official", "macpo-regret", "paper", "pymarl", "pymarl2", "quick"}
-        | OF_ONE
+        == {"macpo", "macpo-official", "macpo-regret", "paper", "pymarl", "pymarl2"} | OF_ONE
     )
     assert all(function.__doc__ for function in presets.known().values())
 

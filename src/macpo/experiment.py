@@ -27,7 +27,7 @@ class Run:
     """How an experiment is run; PyMARL's names where its users know them, units in the text.
 
     >>> Run(steps=1_000_000, seeds=4).batch_size
-    128
+    32
     """
 
     steps: NonNegativeInt = 300_000
@@ -41,10 +41,10 @@ class Run:
     """The first seed; the others follow."""
     batch_size_run: PositiveInt = 8
     """Parallel environments; one iteration plays one episode in each."""
-    batch_size: PositiveInt = 128
+    batch_size: PositiveInt = 32
     """Episodes in an update."""
-    updates_per_iteration: Annotated[int, Bounds(at_least=1, at_most=100_000)] = 1
-    """Gradient steps after each iteration."""
+    updates_per_iteration: Annotated[int, Bounds(at_least=1, at_most=100_000)] = 4
+    """Gradient steps after each iteration. (PyMARL2's preset: one, of 128 episodes.)"""
     buffer_size: PositiveInt = 5_000
     """Episodes in the replay buffer (the paper: 10,000)."""
     target_update_interval: PositiveInt = 200
@@ -146,8 +146,8 @@ class Run:
 class Experiment:
     """What is trained on what, how. Parts may be given by name: `Experiment(env="two-step")`.
 
-    An algorithm that is named is trained as published: with uniform weights and its own schedule,
-    where nothing else is given. Without a name it is QMIX with MAC-PO's weights.
+    Where nothing else is given, an algorithm that is named is trained with uniform weights and, if
+    it has one, on its own schedule. Without a name it is QMIX with MAC-PO's weights.
 
     What can be constructed can be written to experiment.json and read back. Raises UsageError for
     settings that a file cannot hold and for configurations that it cannot name.

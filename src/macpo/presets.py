@@ -15,7 +15,7 @@ Preset: TypeAlias = Callable[[Experiment], Experiment]
 
 
 def pymarl2(experiment: Experiment) -> Experiment:
-    """PyMARL2's schedule, the default: 8 environments, one update of 128 episodes after each 8."""
+    """PyMARL2's schedule: 8 environments, one update of 128 episodes after each 8."""
     algorithm = _value_based(experiment, "pymarl2")
     tuned = type(algorithm)()  # every algorithm's defaults are PyMARL2's
     names = ("optimiser", "lr", "optim_eps", "td_lambda")
@@ -24,13 +24,6 @@ def pymarl2(experiment: Experiment) -> Experiment:
         algorithm=replace(algorithm, **{name: getattr(tuned, name) for name in names}),
         run=_scheduled(experiment.run, 8, 128, 100_000),
     )
-
-
-def quick(experiment: Experiment) -> Experiment:
-    """PyMARL2's, but four updates of 32 episodes for one of 128: learns from fewer env steps."""
-    _value_based(experiment, "quick")
-    tuned = pymarl2(experiment)
-    return replace(tuned, run=replace(tuned.run, batch_size=32, updates_per_iteration=4))
 
 
 def pymarl(experiment: Experiment) -> Experiment:

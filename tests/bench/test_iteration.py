@@ -43,7 +43,7 @@ def test_prioritised_sampling_is_compared_with_uniform_from_as_many_episodes(
 
 
 def test_an_iteration_is_timed_with_its_update(monkeypatch: pytest.MonkeyPatch):
-    run = Run(batch_size=4, batch_size_run=1, buffer_size=8)
+    run = Run(batch_size=4, batch_size_run=1, updates_per_iteration=1, buffer_size=8)
     trainer = make_trainer(Experiment("two-step", macpo.algorithms.VDN(rnn_hidden_dim=4), run=run))
     updates: list[int] = []
     chunk = trainer.chunk

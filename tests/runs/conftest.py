@@ -16,6 +16,7 @@ SMALL = macpo.Experiment(
         steps=3000,
         batch_size=14,  # on one device
         batch_size_run=2,
+        updates_per_iteration=1,
         buffer_size=2000,
         target_update_interval=20,
         epsilon_anneal_time=2000,

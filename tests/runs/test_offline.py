@@ -296,6 +296,7 @@ def test_replay_is_recorded_at_moments_counted_in_updates(file: Path, tmp_path: 
 @pytest.mark.slow
 def test_an_environment_that_workers_play_is_learned_offline_too(tmp_path: Path):
     options = {"batch_size_run": 4, "batch_size": 8, "buffer_size": 64, "test_nepisode": 4}
+    options["updates_per_iteration"] = 1
     played = Experiment(
         env=Sums(), algorithm=VDN(rnn_hidden_dim=8), run=Run(steps=60, test_interval=30, **options)
     )

@@ -10,6 +10,7 @@ RUN = Run(
     steps=120,
     batch_size=8,
     batch_size_run=4,
+    updates_per_iteration=1,
     buffer_size=64,
     test_interval=40,
     test_nepisode=2,
@@ -18,7 +19,7 @@ RUN = Run(
 SMALL = Experiment(TwoStep(), VDN(rnn_hidden_dim=4), run=RUN)
 FLAGS = shlex.split(
     """--env two-step --algorithm vdn --algorithm.rnn-hidden-dim 4 --batch-size 8
-    --batch-size-run 4 --buffer-size 64 --test-interval 40 --test-nepisode 2
-    --checkpoint-interval 40"""
+    --batch-size-run 4 --updates-per-iteration 1 --buffer-size 64 --test-interval 40
+    --test-nepisode 2 --checkpoint-interval 40"""
 )
 """The same as flags."""

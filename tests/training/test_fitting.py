@@ -6,6 +6,7 @@ import pytest
 
 from macpo.errors import UsageError
 from macpo.experiment import Experiment, Run
+from macpo.learners.actor_critic import ON_POLICY
 from macpo.registry import make_config
 from macpo.replay.priority import Replay
 from macpo.training.trainer import Trainer, make_trainer
@@ -39,7 +40,7 @@ def on_policy(weighting: str = "uniform", sampling: Any = "uniform", **run: Any)
             algorithm=make_config("algorithms", "coma"),
             weighting=make_config("weighting", weighting),
             replay=Replay(sampling=sampling),
-            run=Run(**{"batch_size_run": 8, "batch_size": 8, "buffer_size": 8} | run),
+            run=Run(**{**ON_POLICY, **run}),
         )
     )
 

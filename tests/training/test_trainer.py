@@ -65,7 +65,7 @@ UPDATE_METRICS = {"batch_steps", "batch_epsilon", "copies_before"}
 @functools.cache
 def tally(**run: Any) -> Trainer:
     env = Counting(episode_limit=4, most_steps=4)
-    return Trainer(env, Tally(env), Replay(), Run(**run))
+    return Trainer(env, Tally(env), Replay(), Run(**{"updates_per_iteration": 1} | run))
 
 
 @functools.cache

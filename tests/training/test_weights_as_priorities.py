@@ -36,7 +36,13 @@ BY_WEIGHTS = Replay(
     per_beta_finish=0.0,
     per_epsilon=0.0,
 )
-RUN = Run(batch_size_run=4, batch_size=8, buffer_size=64, target_update_interval=8)
+RUN = Run(
+    batch_size_run=4,
+    batch_size=8,
+    updates_per_iteration=1,
+    buffer_size=64,
+    target_update_interval=8,
+)
 SMALL: Any = {"rnn_hidden_dim": 4, "central_mixing_embed_dim": 4}
 VDN_SMALL = VDN(**SMALL)
 ABSOLUTE_ERRORS = PER(alpha=1.0, epsilon=0.0, normalise="none")

@@ -19,7 +19,7 @@ from macpo.field_types import Settings
 from macpo.kernels.chunked import map_states
 from macpo.kernels.packing import unpack
 from macpo.learners.actor_critic import ActorCriticLearner
-from macpo.learners.auxiliary_network import Networks
+from macpo.learners.auxiliary_network import AuxiliaryNetworks
 from macpo.learners.base import About, LearnerState, UpdateResult
 from macpo.learners.episodes import (
     PackedEpisodes,
@@ -63,6 +63,7 @@ class DOP(ReplayActorCritic):
     )
     schedule: ClassVar[Settings] = {
         "batch_size": 64,
+        "updates_per_iteration": 1,
         "target_update_interval": 24,  # about 600 steps of the critic
         "epsilon_start": 0.5,
         "epsilon_anneal_time": 500_000,
@@ -230,7 +231,7 @@ def _update(
     out = _off_policy_output(learner, state, old, packed, old_log_pi)
 
     # 2. The weights of the old ones.
-    def auxiliary_loss(auxiliary: Networks) -> tuple[Float[Array, ""], CriticWeights]:
+    def auxiliary_loss(auxiliary: AuxiliaryNetworks) -> tuple[Float[Array, ""], CriticWeights]:
         weighted = weight_critics(learner, auxiliary, state, batch, key, out)
         return weighted.auxiliary_loss, weighted
 

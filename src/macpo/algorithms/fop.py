@@ -23,7 +23,7 @@ from macpo.kernels.packing import pack, unpack
 from macpo.kernels.shard import map_over_devices
 from macpo.learners.actor_critic import (
     ActorCriticLearner,
-    Networks,
+    ActorCriticNetworks,
     entropy,
 )
 from macpo.learners.base import About, LearnerState, UpdateResult
@@ -60,6 +60,7 @@ class FOP(ReplayActorCritic):
     schedule: ClassVar[Settings] = {
         "batch_size_run": 1,
         "batch_size": 32,
+        "updates_per_iteration": 1,
         "epsilon_anneal_time": 50_000,
     }
 
@@ -186,7 +187,7 @@ class _ForwardOutput(NamedTuple):
 
 def _forward(
     learner: ActorCriticLearner,
-    networks: tuple[Networks, tuple[tuple[Critic, Critic], _Annealed]],
+    networks: tuple[ActorCriticNetworks, tuple[tuple[Critic, Critic], _Annealed]],
     batch: tuple[Episodes, Float[Array, "B Tp1 N A"]],
 ) -> _ForwardOutput:
     params, (targets, annealed) = networks
@@ -243,7 +244,7 @@ def _update(
     noise = jax.random.gumbel(noise_key, (len(mask), n_states, spec.n_agents, spec.n_actions))
 
     def loss(
-        params: Networks,
+        params: ActorCriticNetworks,
     ) -> tuple[Float[Array, ""], tuple[Metrics, WeightingState, Float[Array, "B T"]]]:
         constants = jax.lax.stop_gradient((state.target_networks.critic, annealed))
         out = map_over_devices(partial(_forward, learner), (params, constants), (episodes, noise))

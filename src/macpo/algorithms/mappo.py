@@ -22,7 +22,7 @@ from macpo.learners.actor_critic import (
     ON_POLICY,
     ActorCritic,
     ActorCriticLearner,
-    Networks,
+    ActorCriticNetworks,
     entropy,
 )
 from macpo.learners.base import About, LearnerState, UpdateResult
@@ -171,7 +171,7 @@ def _update(
     mean, std = critic.moments
     target = (td.target - mean) / std
 
-    def loss(params: Networks) -> tuple[Float[Array, ""], Metrics]:
+    def loss(params: ActorCriticNetworks) -> tuple[Float[Array, ""], Metrics]:
         new = _forward(learner, params, packed, batch.epsilon)
         ratio = jnp.exp(new.log_pi - old.log_pi)
         agent_mask = jnp.broadcast_to(mask[..., None], ratio.shape)
@@ -212,7 +212,7 @@ def _update(
 
 def _forward(
     learner: ActorCriticLearner,
-    params: Networks,
+    params: ActorCriticNetworks,
     packed: PackedEpisodes,
     epsilon: Float[Array, ""] | float,
 ) -> _Values:
@@ -230,7 +230,7 @@ def _forward(
     return _Values(log_pi[:, :-1], h[:, :-1], value)
 
 
-def _orthogonal(key: PRNGKeyArray, params: Networks) -> Networks:
+def _orthogonal(key: PRNGKeyArray, params: ActorCriticNetworks) -> ActorCriticNetworks:
     """Orthogonal weight matrices, and policies that start nearly uniform."""
     k_actor, k_head, k_critic = jax.random.split(key, 3)
     actor = orthogonal(k_actor, params.actor)

@@ -22,7 +22,7 @@ from macpo.learners.actor_critic import (
     ON_POLICY,
     ActorCritic,
     ActorCriticLearner,
-    Networks,
+    ActorCriticNetworks,
     entropy,
 )
 from macpo.learners.base import About, LearnerState, UpdateResult
@@ -101,7 +101,9 @@ def _update(
     """One step of policies and values together."""
     config, steps = learner.config, transitions(batch.episodes)
 
-    def loss(params: Networks) -> tuple[Float[Array, ""], tuple[Metrics, Float[Array, "B T"]]]:
+    def loss(
+        params: ActorCriticNetworks,
+    ) -> tuple[Float[Array, ""], tuple[Metrics, Float[Array, "B T"]]]:
         out = _forward(learner, params, batch.episodes, batch.epsilon)
         td = td_errors(out.v_tot, out.v_tot, steps, config.gamma, config.td_lambda)
         advantage = jax.lax.stop_gradient(-td.error)[..., None]
@@ -126,7 +128,7 @@ def _update(
 
 def _forward(
     learner: ActorCriticLearner,
-    params: Networks,
+    params: ActorCriticNetworks,
     episodes: Episodes,
     epsilon: Float[Array, ""] | float,
 ) -> _Values:

@@ -3,10 +3,12 @@
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 
+from macpo import presets
 from macpo.bench.measure import Flags, Result
 from macpo.bench.update import batch_of, typical_lengths
 from macpo.experiment import Experiment, Run
@@ -21,15 +23,16 @@ SIZES = (5_000, 50_000)
 
 
 def seeds(flags: Flags) -> list[Result]:
-    """Several seeds in one program, by the default schedule, at first with typical episodes.
+    """Several seeds in one program, on PyMARL2's schedule, at first with typical episodes.
 
     The ratio is to the same number of seeds one after the other.
     """
-    batch_size = flags.size(128, 4)
+    schedule = presets.pymarl2(Experiment()).run
+    batch_size = flags.size(schedule.batch_size, 4)
     alone: float | None = None
     results: list[Result] = []
     for n in SEEDS[: flags.size(len(SEEDS), 2)]:
-        run = Run(seeds=n, batch_size=batch_size, buffer_size=2 * batch_size)
+        run = replace(schedule, seeds=n, batch_size=batch_size, buffer_size=2 * batch_size)
         timed = timed_iteration(make_trainer(Experiment(run=run)), flags.size(ITERATIONS, 1))
         timed()  # compiles
         seconds = statistics.median(timed() for _ in range(flags.rounds))
@@ -47,7 +50,7 @@ def sampling(flags: Flags) -> list[Result]:
     """Prioritised sampling of episodes against uniform, from small and from large replay."""
     results: list[Result] = []
     for size in SIZES[:: flags.size(1, 2)]:
-        run = Run(batch_size=flags.size(32, 4), buffer_size=size)
+        run = Run(batch_size=flags.size(32, 4), updates_per_iteration=1, buffer_size=size)
         uniform, prioritized = (
             timed_iteration(
                 make_trainer(Experiment(algorithm="qmix", run=run, replay=Replay(sampling=way))),

@@ -26,7 +26,7 @@ class TimeToGoal(NamedTuple):
 
 def learning(flags: Flags) -> list[Result]:
     """Time to a greedy return of 30 on Predator-Prey without punishment, as `macpo train` trains,
-    and with the preset `quick`.
+    and on PyMARL2's schedule.
 
     As many seeds as there are rounds. The median counts those that never reach it as the slowest.
     """
@@ -34,7 +34,7 @@ def learning(flags: Flags) -> list[Result]:
     results, default = list[Result](), None
     for schedule, experiment in {
         "default schedule": usual,
-        "preset quick": presets.quick(usual),
+        "preset pymarl2": presets.pymarl2(usual),
     }.items():
         median, note = _median_of_seeds(experiment, flags.rounds)
         title = f"to a greedy return of {GOAL:g}, {schedule}, median of {flags.rounds} seeds"

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from rich.console import Console
 
 import macpo
+from macpo import presets
 from macpo.bench.measure import Flags, Result
 from macpo.bench.update import batch_of, compiled_update, full_lengths
 from macpo.experiment import Experiment, Run
@@ -104,7 +105,7 @@ def end_to_end(flags: Flags) -> list[Result]:
     """A whole run of `macpo train`."""
     with tempfile.TemporaryDirectory() as folder:
         directory = RunDirectory(Path(folder) / "run")
-        experiment = Experiment(run=Run(steps=flags.steps))
+        experiment = presets.pymarl2(Experiment(run=Run(steps=flags.steps)))
         macpo.train(experiment, directory.path, console=Console(quiet=True))
         rows = [json.loads(line) for line in directory.timing.read_text().splitlines()]
     learning = [row for row in rows if row["updates"] > 0]

@@ -95,8 +95,9 @@ def _train_help() -> str:
             "Choose the parts with --env, --algorithm and --weighting; the flags below are those "
             "of the chosen ones.",
             "Without --algorithm it is QMIX with MAC-PO's weights. An algorithm that is named is "
-            "trained as published, with uniform weights and its own schedule, unless --weighting "
-            "and other flags say otherwise.",
+            "trained with uniform weights unless --weighting says otherwise. Its own schedule, if "
+            "it has one, is the default of the flags below; --preset pymarl2 and --preset pymarl "
+            "have those of the references.",
         ]
     )
 

@@ -37,6 +37,7 @@ ON_POLICY: Settings = MappingProxyType(
     {
         "batch_size_run": 8,
         "batch_size": 8,
+        "updates_per_iteration": 1,
         "buffer_size": 8,
         "target_update_interval": 8,
         "epsilon_start": 0.5,
@@ -66,19 +67,19 @@ class ActorCritic(Hyperparameters):
     """Whether the learned policy includes exploration (PyMARL), or exploration is added to it."""
 
 
-class Networks(NamedTuple):
+class ActorCriticNetworks(NamedTuple):
     """The policy, its critic, and the networks that a weighting needs."""
 
     actor: AgentNet
     critic: PyTree
-    auxiliary: auxiliary_network.Networks
+    auxiliary: auxiliary_network.AuxiliaryNetworks
 
 
 class TargetNetworks(NamedTuple):
     """Target networks: of the critic, and of auxiliary networks."""
 
     critic: PyTree
-    auxiliary: auxiliary_network.Networks
+    auxiliary: auxiliary_network.AuxiliaryNetworks
 
 
 class OptStates(NamedTuple):
@@ -113,7 +114,7 @@ class ActorCriticLearner:
     weighting: Weighting
     make_critic: Callable[[PRNGKeyArray], PyTree] = field(repr=False)
     update_rule: UpdateRule = field(repr=False)
-    initialise: Callable[[PRNGKeyArray, Networks], Networks] | None = field(
+    initialise: Callable[[PRNGKeyArray, ActorCriticNetworks], ActorCriticNetworks] | None = field(
         default=None, repr=False
     )
     """(key, networks) → networks, if their initialisation is not PyTorch's."""
@@ -163,7 +164,7 @@ class ActorCriticLearner:
 
     def act(
         self,
-        params: Networks,
+        params: ActorCriticNetworks,
         key: PRNGKeyArray,
         hidden: Float[Array, "B N h"],
         observation: Observation,
@@ -200,16 +201,16 @@ class ActorCriticLearner:
         n_outputs = self.spec.n_actions + self.n_outputs
         actor = make_agent(k_actor, self.spec, self.config.rnn_hidden_dim, n_outputs)
         auxiliary = self.auxiliary.init(jax.random.split(k_auxiliary, N_KEYS))
-        params = Networks(actor, self.make_critic(k_critic), auxiliary)
+        params = ActorCriticNetworks(actor, self.make_critic(k_critic), auxiliary)
         if self.initialise is not None:
             params = self.initialise(k_start, params)
         return self._compiled_start(params)
 
     @functools.cached_property
-    def _compiled_start(self) -> Callable[[Networks], LearnerState]:
+    def _compiled_start(self) -> Callable[[ActorCriticNetworks], LearnerState]:
         return jax.jit(self._start)
 
-    def _start(self, params: Networks) -> LearnerState:
+    def _start(self, params: ActorCriticNetworks) -> LearnerState:
         with_actor, with_critic = self._optimised_together(params)
         opt_state = OptStates(
             self.config.make_optimiser().init(with_actor),
@@ -235,7 +236,7 @@ class ActorCriticLearner:
         targets = state.target_networks._replace(critic=state.params.critic)
         return state._replace(target_networks=targets)
 
-    def apply_gradients(self, grads: Networks, state: LearnerState) -> LearnerState:
+    def apply_gradients(self, grads: ActorCriticNetworks, state: LearnerState) -> LearnerState:
         """The state after a step of all optimisers."""
         state = self.apply_auxiliary_gradients(grads.auxiliary, state)
         params, opt_state = state.params, state.opt_state
@@ -251,7 +252,7 @@ class ActorCriticLearner:
         )
 
     def apply_auxiliary_gradients(
-        self, grads: auxiliary_network.Networks, state: LearnerState
+        self, grads: auxiliary_network.AuxiliaryNetworks, state: LearnerState
     ) -> LearnerState:
         """The state after a step of the auxiliary networks alone."""
         params, targets, opt_state, _ = state
@@ -270,7 +271,7 @@ class ActorCriticLearner:
         """A step of one optimiser; (networks, its state)."""
         return optimiser_step(self.config.make_optimiser(lr), grads, opt_state, params)
 
-    def _optimised_together(self, params: Networks) -> tuple[PyTree, PyTree]:
+    def _optimised_together(self, params: ActorCriticNetworks) -> tuple[PyTree, PyTree]:
         """The networks of the policy's and of the critic's optimiser."""
         actor, critic = params.actor, params.critic
         return ((actor, critic), ()) if self.critic_lr is None else (actor, critic)

@@ -19,7 +19,7 @@ import optax
 from jaxtyping import PRNGKeyArray
 
 from macpo.envs.base import Environment
-from macpo.learners.auxiliary_network import AuxiliaryNetwork, Networks
+from macpo.learners.auxiliary_network import AuxiliaryNetwork, AuxiliaryNetworks
 from macpo.learners.base import RecentEpisodes
 from macpo.learners.central_critic import CentralCritic
 from macpo.learners.density_ratio import DensityRatio
@@ -58,20 +58,20 @@ class Auxiliary:
         found = {network.name: network.optimiser or self.optimiser for network in self.networks}
         return {name: optimiser for name, optimiser in found.items() if optimiser is not None}
 
-    def init(self, keys: PRNGKeyArray) -> Networks:
+    def init(self, keys: PRNGKeyArray) -> AuxiliaryNetworks:
         """Fresh networks from `N_KEYS` keys."""
         return {network.name: network.init(keys) for network in self.networks}
 
-    def init_targets(self, params: Networks) -> Networks:
+    def init_targets(self, params: AuxiliaryNetworks) -> AuxiliaryNetworks:
         """Copies of those that a target network follows."""
         followed = (network.name for network in self.networks if network.target_rate > 0)
         return {name: jax.tree.map(jnp.copy, params[name]) for name in followed}
 
-    def init_optimisers(self, params: Networks) -> dict[str, optax.OptState]:
+    def init_optimisers(self, params: AuxiliaryNetworks) -> dict[str, optax.OptState]:
         """The states of `optimisers`."""
         return {name: opt.init(params[name]) for name, opt in self.optimisers.items()}
 
-    def shared(self, params: Networks) -> Networks:
+    def shared(self, params: AuxiliaryNetworks) -> AuxiliaryNetworks:
         """Those that the learner trains with its own optimiser."""
         return {name: net for name, net in params.items() if name not in self.optimisers}
 
@@ -83,11 +83,11 @@ class Auxiliary:
 
     def apply_gradients(
         self,
-        grads: Networks,
+        grads: AuxiliaryNetworks,
         opt_states: dict[str, optax.OptState],
-        params: Networks,
-        targets: Networks,
-    ) -> tuple[Networks, Networks, dict[str, optax.OptState]]:
+        params: AuxiliaryNetworks,
+        targets: AuxiliaryNetworks,
+    ) -> tuple[AuxiliaryNetworks, AuxiliaryNetworks, dict[str, optax.OptState]]:
         """(networks, targets, optimiser states) after a step of `optimisers` and of the targets."""
         params, targets, opt_states = dict(params), dict(targets), dict(opt_states)
         for name, optimiser in self.optimisers.items():

@@ -23,7 +23,7 @@ from macpo.nets.mixers import Extras, Mixer
 from macpo.nets.value_network import ValueNetwork
 from macpo.types import Episodes, PyTree, Spec
 
-Networks: TypeAlias = dict[str, PyTree]
+AuxiliaryNetworks: TypeAlias = dict[str, PyTree]
 """By name, each a `ValueNetwork`, or a `Mixer` alone that reads state and actions themselves."""
 
 
@@ -54,7 +54,7 @@ class AuxiliaryValues(NamedTuple):
 
 def auxiliary_values(
     env: Environment,
-    networks: tuple[Networks, Networks],
+    networks: tuple[AuxiliaryNetworks, AuxiliaryNetworks],
     batch: tuple[Episodes, Int[Array, "B Tp1 N"]],
 ) -> dict[str, AuxiliaryValues]:
     """Values of (networks, target networks) in every state of (episodes, greedy actions)."""
@@ -76,7 +76,7 @@ def auxiliary_values(
 
 
 def utilities(
-    spec: Spec, networks: Networks, packed: PackedEpisodes, actions: Int[Array, "S L N"]
+    spec: Spec, networks: AuxiliaryNetworks, packed: PackedEpisodes, actions: Int[Array, "S L N"]
 ) -> dict[str, Float[Array, "S L N"]]:
     """The agents' utilities of these actions, in every network that has them."""
     return {
@@ -86,7 +86,7 @@ def utilities(
     }
 
 
-def mixers_of(networks: Networks) -> dict[str, Mixer]:
+def mixers_of(networks: AuxiliaryNetworks) -> dict[str, Mixer]:
     """The parts of these networks that read the global state."""
     return {
         name: net.mixer if isinstance(net, ValueNetwork) else net for name, net in networks.items()

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import PRNGKeyArray
 
-from macpo.learners.auxiliary_network import AuxiliaryValues, Networks
+from macpo.learners.auxiliary_network import AuxiliaryNetworks, AuxiliaryValues
 from macpo.learners.losses import LossAndMetrics, LossInputs, weighted_squared_error
 from macpo.nets.value_network import ValueNetwork
 from macpo.weighting.normalise import masked_mean
@@ -42,7 +42,9 @@ class CentralCritic:
             return signals
         return signals._replace(q_star_greedy=values.greedy[:, :-1])
 
-    def loss(self, nets: Networks, values: AuxiliaryValues, inputs: LossInputs) -> LossAndMetrics:
+    def loss(
+        self, nets: AuxiliaryNetworks, values: AuxiliaryValues, inputs: LossInputs
+    ) -> LossAndMetrics:
         """The unweighted squared error, and the mean of |Q_tot − Q*|."""
         td, steps, _ = inputs
         q_star = values.taken[:, :-1]

@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from macpo.envs.base import Environment
 from macpo.kernels.shard import map_over_devices
-from macpo.learners.auxiliary_network import AuxiliaryValues, Networks, auxiliary_values
+from macpo.learners.auxiliary_network import AuxiliaryNetworks, AuxiliaryValues, auxiliary_values
 from macpo.learners.episodes import actions_taken, transitions
 from macpo.learners.losses import LossAndMetrics, LossInputs
 from macpo.nets.linear import MLP
@@ -72,7 +72,9 @@ class DensityRatio:
         ratio = jnp.where(inputs.batch.recent_differs, values.taken[:, :-1], 0.0)
         return signals._replace(log_density_ratio=ratio)
 
-    def loss(self, nets: Networks, values: AuxiliaryValues, inputs: LossInputs) -> LossAndMetrics:
+    def loss(
+        self, nets: AuxiliaryNetworks, values: AuxiliaryValues, inputs: LossInputs
+    ) -> LossAndMetrics:
         """The classifier's cross-entropy."""
         recent = inputs.batch.recent
         assert recent is not None

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from macpo.learners.auxiliary_network import AuxiliaryValues, Networks
+from macpo.learners.auxiliary_network import AuxiliaryNetworks, AuxiliaryValues
 from macpo.learners.losses import LossAndMetrics, LossInputs
 from macpo.nets.mixers import PositiveMixer
 from macpo.nets.value_network import ValueNetwork
@@ -44,7 +44,9 @@ class ErrorNetwork:
             next_error_estimate=self.gamma * ~inputs.steps.terminal * values.greedy[:, 1:],
         )
 
-    def loss(self, nets: Networks, values: AuxiliaryValues, inputs: LossInputs) -> LossAndMetrics:
+    def loss(
+        self, nets: AuxiliaryNetworks, values: AuxiliaryValues, inputs: LossInputs
+    ) -> LossAndMetrics:
         """The squared error of Δ."""
         td, steps, _ = inputs
         both = self.signals(Signals(steps.mask), values, inputs)

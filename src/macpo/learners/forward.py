@@ -32,12 +32,12 @@ from macpo.types import Episodes, PyTree
 from macpo.weighting.weighting import Weighting
 
 
-class Networks(NamedTuple):
+class ValueBasedNetworks(NamedTuple):
     """The trained networks, or the target networks."""
 
     value: ValueNetwork
     """The factored value that acts; as a target, the value that targets come from."""
-    auxiliary: auxiliary.Networks
+    auxiliary: auxiliary.AuxiliaryNetworks
     """Those that weighting or targets need."""
 
 
@@ -144,7 +144,9 @@ class ForwardPass:
     utility_clamp: tuple[float, float] | None
     """Bounds of the utilities of the value that acts."""
 
-    def __call__(self, networks: tuple[Networks, Networks], episodes: Episodes) -> ForwardOutput:
+    def __call__(
+        self, networks: tuple[ValueBasedNetworks, ValueBasedNetworks], episodes: Episodes
+    ) -> ForwardOutput:
         """The outputs of all networks in every state of stored episodes, in one pass."""
         (params, targets), spec = networks, self.env.spec
         packed = pack_episodes(self.env, episodes)  # [S, L, ...]: from here on without padding
@@ -191,7 +193,11 @@ class ForwardPass:
         return jax.tree.map(lambda x: unpack(packed.packing, x), out)
 
     def _mix(
-        self, mixers: PyTree, targets: Networks, online: OnlineAgents, context: MixerContext
+        self,
+        mixers: PyTree,
+        targets: ValueBasedNetworks,
+        online: OnlineAgents,
+        context: MixerContext,
     ) -> JointValues:
         """Joint values of a chunk of states."""
         encoded_state, actions, target = context

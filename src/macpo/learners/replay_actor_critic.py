@@ -16,7 +16,7 @@ from macpo.bounds import Positive, PositiveInt
 from macpo.errors import require
 from macpo.kernels.shard import map_over_devices
 from macpo.learners.actor_critic import ActorCritic, ActorCriticLearner
-from macpo.learners.auxiliary_network import Networks, auxiliary_values
+from macpo.learners.auxiliary_network import AuxiliaryNetworks, auxiliary_values
 from macpo.learners.base import LearnerState
 from macpo.learners.episodes import transitions
 from macpo.learners.losses import LossInputs, TDErrors
@@ -76,7 +76,7 @@ class CriticWeights(NamedTuple):
 
 def weight_critics(
     learner: ActorCriticLearner,
-    auxiliary: Networks,
+    auxiliary: AuxiliaryNetworks,
     state: LearnerState,
     batch: Batch,
     key: PRNGKeyArray,

@@ -33,7 +33,7 @@ from macpo.learners.episodes import (
     mean_over_rows,
     transitions,
 )
-from macpo.learners.forward import ForwardOutput, ForwardPass, MixedTerm, Networks
+from macpo.learners.forward import ForwardOutput, ForwardPass, MixedTerm, ValueBasedNetworks
 from macpo.learners.hyperparameters import Hyperparameters, optimiser_step
 from macpo.learners.losses import (
     LossInputs,
@@ -213,7 +213,7 @@ class ValueBasedLearner:
 
     def act(
         self,
-        params: Networks,
+        params: ValueBasedNetworks,
         key: PRNGKeyArray,
         hidden: Float[Array, "B N h"],
         observation: Observation,
@@ -240,14 +240,18 @@ class ValueBasedLearner:
         k_agent, k_mixer, *k_auxiliary = jax.random.split(key, 2 + N_KEYS)
         agent = make_agent(k_agent, self.spec, self.config.rnn_hidden_dim, self.spec.n_actions)
         value = ValueNetwork(agent, self.make_mixer(k_mixer))
-        return self._compiled_start(Networks(value, self.auxiliary.init(jnp.stack(k_auxiliary))))
+        return self._compiled_start(
+            ValueBasedNetworks(value, self.auxiliary.init(jnp.stack(k_auxiliary)))
+        )
 
     @functools.cached_property
-    def _compiled_start(self) -> Callable[[Networks], LearnerState]:
+    def _compiled_start(self) -> Callable[[ValueBasedNetworks], LearnerState]:
         return jax.jit(self._start)
 
-    def _start(self, params: Networks) -> LearnerState:
-        targets = Networks(self._target_of(params), self.auxiliary.init_targets(params.auxiliary))
+    def _start(self, params: ValueBasedNetworks) -> LearnerState:
+        targets = ValueBasedNetworks(
+            self._target_of(params), self.auxiliary.init_targets(params.auxiliary)
+        )
         opt_state = OptStates(
             self._optimiser.init(self._optimised_together(params)),
             self.auxiliary.init_optimisers(params.auxiliary),
@@ -263,7 +267,7 @@ class ValueBasedLearner:
         state = self.apply_gradients(grads, state)._replace(weighting_state=weighting_state)
         return UpdateResult(state, metrics, td_error_abs)
 
-    def apply_gradients(self, grads: Networks, state: LearnerState) -> LearnerState:
+    def apply_gradients(self, grads: ValueBasedNetworks, state: LearnerState) -> LearnerState:
         """The state after a step of all optimisers; the auxiliary targets follow."""
         params, targets, opt_state, _ = state
         (value, shared), value_state = optimiser_step(
@@ -276,8 +280,8 @@ class ValueBasedLearner:
             grads.auxiliary, opt_state.auxiliary, {**params.auxiliary, **shared}, targets.auxiliary
         )
         return state._replace(
-            params=Networks(value, auxiliary),
-            target_networks=Networks(targets.value, auxiliary_targets),
+            params=ValueBasedNetworks(value, auxiliary),
+            target_networks=ValueBasedNetworks(targets.value, auxiliary_targets),
             opt_state=OptStates(value_state, auxiliary_states),
         )
 
@@ -287,7 +291,7 @@ class ValueBasedLearner:
         return state._replace(target_networks=targets)
 
     def loss(
-        self, params: Networks, state: LearnerState, batch: Batch, key: PRNGKeyArray
+        self, params: ValueBasedNetworks, state: LearnerState, batch: Batch, key: PRNGKeyArray
     ) -> tuple[Float[Array, ""], tuple[Metrics, WeightingState, Float[Array, "B T"]]]:
         """(loss, (metrics, the weighting's new state, |δ|)) of whole episodes, longest first."""
         config = self.config
@@ -302,7 +306,8 @@ class ValueBasedLearner:
         weighted = self.weighting.apply(state.weighting_state, signals)
 
         loss_td = self.td_loss(out, td, weighted.weights, steps)
-        losses = {"td": config.qmix_loss * loss_td}
+        loss = config.qmix_loss * loss_td  # what the learner's own optimiser minimises
+        loss_of_others = jnp.zeros(())
         metrics = weighted.metrics | {
             "loss_td": loss_td,
             "td_error_abs": masked_mean(jnp.abs(td.error), steps.mask),
@@ -311,16 +316,18 @@ class ValueBasedLearner:
             "valid_steps": batch.episodes.length.sum(),
         }
         for term in self.all_terms:
-            values = out.joint.terms[term.name]
-            losses[term.name], more = term.loss(params.auxiliary, values, inputs)
+            loss_term, more = term.loss(params.auxiliary, out.joint.terms[term.name], inputs)
             metrics |= more
-        own = self.auxiliary.optimisers  # whose losses the learner's optimiser does not minimise
-        metrics["loss"] = sum(loss for name, loss in losses.items() if name not in own)
+            if term.name in self.auxiliary.optimisers:
+                loss_of_others += loss_term
+            else:
+                loss += loss_term
+        metrics["loss"] = loss
 
         td_error_abs = jnp.where(steps.mask, jnp.abs(td.error), 0.0)
         td_error_abs = mean_over_rows(td_error_abs, len(batch.episodes.length))
         aux = metrics, weighted.state, td_error_abs
-        return jnp.asarray(sum(losses.values())), jax.lax.stop_gradient(aux)
+        return loss + loss_of_others, jax.lax.stop_gradient(aux)
 
     def td_loss(
         self, out: ForwardOutput, td: TDErrors, weights: Array, steps: Transitions
@@ -351,10 +358,10 @@ class ValueBasedLearner:
             signals = term.signals(signals, out.joint.terms[term.name], inputs)
         return signals
 
-    def _target_of(self, params: Networks) -> ValueNetwork:
+    def _target_of(self, params: ValueBasedNetworks) -> ValueNetwork:
         target = params.auxiliary["central_critic"] if self.targets_central else params.value
         return jax.tree.map(jnp.copy, target)
 
-    def _optimised_together(self, networks: Networks) -> PyTree:
+    def _optimised_together(self, networks: ValueBasedNetworks) -> PyTree:
         """The networks of the learner's own optimiser."""
         return networks.value, self.auxiliary.shared(networks.auxiliary)

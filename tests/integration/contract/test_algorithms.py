@@ -272,6 +272,7 @@ def run(name: str, directory: Path, steps: int) -> Path:
     settings = Run(
         batch_size_run=4,
         batch_size=4,
+        updates_per_iteration=1,
         target_update_interval=8,
         test_interval=16,
         checkpoint_interval=16,

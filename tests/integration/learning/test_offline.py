@@ -40,6 +40,7 @@ def greedy_returns(algorithm: QMIX | VDN, episodes: Path, run: Path) -> list[flo
             updates=700,
             seeds=SEEDS,
             batch_size=32,
+            updates_per_iteration=1,
             buffer_size=500,
             test_interval=700,
             test_nepisode=1,

@@ -61,6 +61,7 @@ def trainer_of(env: str, name: str) -> Trainer:
             seeds=SEEDS,
             batch_size_run=64,
             batch_size=64,
+            updates_per_iteration=1,
             buffer_size=512 if has_replay else 64,
             target_update_interval=64,
             epsilon_start=0.0,

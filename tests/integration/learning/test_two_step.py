@@ -40,6 +40,7 @@ def greedy_returns(algorithm: str) -> list[float]:
             seeds=SEEDS,
             batch_size_run=8,
             batch_size=32,
+            updates_per_iteration=1,
             buffer_size=500,
             epsilon_start=1.0,
             epsilon_finish=1.0,

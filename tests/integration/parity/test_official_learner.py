@@ -18,7 +18,7 @@ import pytest
 from macpo.algorithms.qmix import Config as Qmix
 from macpo.conformance.canvas import Canvas
 from macpo.learners.base import LearnerState
-from macpo.learners.forward import Networks
+from macpo.learners.forward import ValueBasedNetworks
 from macpo.learners.value_based import ValueBasedLearner
 from macpo.nets.value_network import ValueNetwork
 from macpo.types import Batch, Episodes, Observation, Spec
@@ -103,11 +103,11 @@ def load(kind: str, net: str, template: Any, names: dict[str, str]) -> Any:
     return jax.tree_util.tree_map_with_path(tensor, template)
 
 
-def networks(kind: str) -> Networks:
+def networks(kind: str) -> ValueBasedNetworks:
     """`kind` is param, grad or param_after."""
     template = fresh().params
     central = template.auxiliary["central_critic"]
-    return Networks(
+    return ValueBasedNetworks(
         ValueNetwork(
             load(kind, "agent", template.value.agent, AGENT),
             load(kind, "mixer", template.value.mixer, MIXER),
@@ -166,7 +166,7 @@ def fresh() -> LearnerState:
 
 
 @functools.cache
-def updated() -> tuple[Networks, dict[str, np.ndarray], Networks]:
+def updated() -> tuple[ValueBasedNetworks, dict[str, np.ndarray], ValueBasedNetworks]:
     """(gradients, everything exposed, parameters after one step of Adam)."""
     params = networks("param")
     central = params.auxiliary["central_critic"]
@@ -178,7 +178,11 @@ def updated() -> tuple[Networks, dict[str, np.ndarray], Networks]:
     @jax.jit
     def update() -> Any:
         key, given = jax.random.key(0), Batch(batch(), jnp.ones(4))
-        state = learner().init(key)._replace(params=params, target_networks=Networks(target, {}))
+        state = (
+            learner()
+            .init(key)
+            ._replace(params=params, target_networks=ValueBasedNetworks(target, {}))
+        )
         grads, _ = jax.grad(learner().loss, has_aux=True)(params, state, given, key)
         state, metrics, _ = learner().update(state, given, key)
         return grads, metrics, state.params

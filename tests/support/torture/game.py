@@ -13,6 +13,7 @@ RUN = macpo.Run(
     steps=32,
     batch_size=2,
     batch_size_run=2,
+    updates_per_iteration=1,
     buffer_size=8,
     test_interval=8,
     test_nepisode=2,
