@@ -10,7 +10,7 @@ Names are imported when they are first used, so that `macpo.weighting` alone, wh
 and torch arrays too, does not import JAX.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from macpo.lazy import lazy_names
 
@@ -101,7 +101,7 @@ _lazy, __dir__ = lazy_names(
 )
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """`__version__` of what is installed, "unknown" of sources that are not; else a lazy name."""
     if name != "__version__":
         return _lazy(name)

@@ -17,7 +17,7 @@ import typing
 from typing import Annotated, Any, NamedTuple, TypeAlias
 
 from macpo.errors import UsageError, shown
-from macpo.field_types import conform, field_hints, item_hints
+from macpo.field_types import Dataclass, TypeHint, conform, field_hints, item_hints
 
 __all__ = [
     "Bounds",
@@ -94,7 +94,7 @@ Seconds: TypeAlias = Annotated[float, Bounds(above=0, at_most=1_000_000)]
 """Waited for at most: operating systems count milliseconds in 31 bits."""
 
 
-def check_fields(config: Any, owner: str) -> None:
+def check_fields(config: Dataclass, owner: str) -> None:
     """Give every field a value of its declared type; UsageError, which names `owner`, if it cannot.
 
     What the types say is checked: `Bounds`, the values of a `Literal`. Call it in `__post_init__`.
@@ -120,14 +120,14 @@ def check_fields(config: Any, owner: str) -> None:
             object.__setattr__(config, field.name, value)  # configurations are frozen
 
 
-def checked(value: Any, hint: Any, name: str) -> Any:
+def checked(value: object, hint: TypeHint, name: str) -> Any:  # as the hint says
     """The value as the annotated type, within its bounds; UsageError, which names it, otherwise."""
     number = conform(value, hint, name)
     _require_within(hint, number, value, name)
     return number
 
 
-def check_bounds(flags: Any, where: str = "") -> None:
+def check_bounds(flags: Dataclass, where: str = "") -> None:
     """UsageError if a number in the dataclass, or in one within it, is beyond its field's `Bounds`.
 
     Like `check_fields`, for flags of which some are no plain data, such as paths: values stay as
@@ -149,11 +149,11 @@ def check_bounds(flags: Any, where: str = "") -> None:
     for field in dataclasses.fields(flags):
         value, name = getattr(flags, field.name), f"{where}{field.name}"
         _require_within(hints[field.name], value, value, name)
-        if dataclasses.is_dataclass(value):
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
             check_bounds(value, f"{name}.")
 
 
-def _require_within(hint: Any, number: Any, given: Any, name: str) -> None:
+def _require_within(hint: TypeHint, number: object, given: object, name: str) -> None:
     """UsageError unless the number, or each in a tuple, is within the bounds of its type."""
     bounds = bounds_of(hint)
     if bounds and isinstance(number, int | float) and number not in bounds:
@@ -178,7 +178,7 @@ def _allowed(value: float, bounds: Bounds) -> str:
     return f"{bounds}{rounded if bounds.holds(value) else ''}"
 
 
-def bounds_of(hint: Any) -> Bounds | None:
+def bounds_of(hint: TypeHint) -> Bounds | None:
     """The bounds in an annotation, `X | None` included."""
     for option in _options(hint):
         for extra in getattr(option, "__metadata__", ()):
@@ -187,7 +187,7 @@ def bounds_of(hint: Any) -> Bounds | None:
     return None
 
 
-def _options(hint: Any) -> tuple[Any, ...]:
+def _options(hint: TypeHint) -> tuple[TypeHint, ...]:
     """The members of a union, or the type itself."""
     is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     return typing.get_args(hint) if is_union else (hint,)

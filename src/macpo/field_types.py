@@ -11,14 +11,23 @@ import inspect
 import json
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar, cast
 
 from macpo.errors import UsageError, describe_exception, nearest, require, shortened, shown
 
 Settings: TypeAlias = Mapping[str, Any]
 """Values of several types by the names of their fields: a configuration, or a file of one."""
+Json: TypeAlias = Any
+"""What JSON may hold: null, true, false, a number, text, or a list or an object of such. Which of
+them a file holds is known once it has been looked at."""
+JsonObject: TypeAlias = dict[str, Json]
+"""An object of JSON, with what belongs to each name."""
+Unchecked: TypeAlias = Any
+"""A value as a user or another's code has given it: of any type, until it is checked."""
+TypeHint: TypeAlias = Any
+"""The annotation of a value. `typing` has no type for all of them: `int | None`, `Annotated[…]`."""
 
 YOUNGER = "younger than digests"
 """In a field's type, `Annotated[str, YOUNGER]`: where the setting has its default, digests leave it
@@ -28,8 +37,15 @@ MAX_DEPTH = 32
 MAX_INTEGER = 2**64
 """Larger integers are beyond what other readers of JSON and NumPy hold."""
 
-_Config = TypeVar("_Config")
-_SCALARS: Mapping[Any, tuple[str, str]] = {
+
+class Dataclass(Protocol):
+    """An object of a dataclass, whichever it is."""
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]  # fields of any type
+
+
+_Config = TypeVar("_Config", bound=Dataclass)
+_SCALARS: Mapping[TypeHint, tuple[str, str]] = {
     int: ("a whole number", "whole numbers"),
     float: ("a number", "numbers"),
     bool: ("true or false", "true or false"),
@@ -40,7 +56,7 @@ _SCALARS: Mapping[Any, tuple[str, str]] = {
 
 
 @functools.lru_cache(maxsize=1_000)
-def field_hints(cls: type[Any]) -> Mapping[str, Any]:
+def field_hints(cls: type[object]) -> Mapping[str, TypeHint]:
     """The annotations of a dataclass's fields, with `Annotated`; UsageError if one has no value."""
     try:
         return typing.get_type_hints(cls, include_extras=True)
@@ -51,7 +67,7 @@ def field_hints(cls: type[Any]) -> Mapping[str, Any]:
         ) from error
 
 
-def settings(config: Any) -> dict[str, Any]:
+def settings(config: Dataclass) -> JsonObject:
     """The values of a configuration that its constructor takes, by name, as plain data."""
     plain = dataclasses.asdict(config)
     return {field.name: plain[field.name] for field in dataclasses.fields(config) if field.init}
@@ -62,7 +78,7 @@ def build(cls: type[_Config], values: Settings, where: str) -> _Config:
 
     Raises UsageError for unknown settings and for values of a wrong type.
     """
-    hints, fields = field_hints(cls), dataclasses.fields(cast(Any, cls))
+    hints, fields = field_hints(cls), dataclasses.fields(cls)
     known = {field.name for field in fields if field.init}
     for name in values:
         if name not in known:
@@ -80,7 +96,7 @@ def conformed(config: _Config, where: str) -> _Config:
 
     Raises UsageError for values of another type and for those that a file cannot hold.
     """
-    hints, changed = field_hints(type(config)), dict[str, Any]()
+    hints, changed = field_hints(type(config)), JsonObject()
     for name in _constructor_fields(config):
         old = getattr(config, name)
         new = conform(old, hints[name], f"{where}.{name}")
@@ -88,7 +104,7 @@ def conformed(config: _Config, where: str) -> _Config:
             raise UsageError(f"{where}.{name} is {shown(new)}, whose class a file would not tell.")
         if new is not old:
             changed[name] = new
-    whole = dataclasses.replace(cast(Any, config), **changed) if changed else config
+    whole = dataclasses.replace(config, **changed) if changed else config
     written = json.dumps(settings(whole))
     again = build(type(config), json.loads(written), where)
     if json.dumps(settings(again)) != written:
@@ -99,7 +115,7 @@ def conformed(config: _Config, where: str) -> _Config:
     return whole
 
 
-def conform(value: Any, hint: Any, where: str) -> Any:
+def conform(value: Unchecked, hint: TypeHint, where: str) -> Any:  # as the hint says
     """The value as the annotated type; UsageError, which names `where`, if it is of another."""
     if type(value) is hint and hint in _SCALARS:  # most are; the rest takes ten times as long
         return value
@@ -118,14 +134,14 @@ def conform(value: Any, hint: Any, where: str) -> Any:
                 return choice
     elif kind in (tuple, list):
         if isinstance(value, list | tuple):
-            return _sequence(cast(Any, value), hint, where)
+            return _sequence(cast(Sequence[object], value), hint, where)
     elif dataclasses.is_dataclass(kind):
         if type(value) is kind:
             return conformed(value, where)
-        if isinstance(value, cast(type[Any], kind)):
+        if isinstance(value, cast(type[object], kind)):
             return value
         if isinstance(value, Mapping) and not inspect.isabstract(kind):
-            return build(cast(type[Any], kind), cast(Settings, value), where)
+            return build(cast(type[Dataclass], kind), cast(Settings, value), where)
     elif kind in _SCALARS:
         if (same := _scalar(value, kind)) is not None or kind is type(None) is type(value):
             return same
@@ -134,7 +150,7 @@ def conform(value: Any, hint: Any, where: str) -> Any:
     raise UsageError(f"{where} must be {in_words(hint)}, not {shown(value)}.")
 
 
-def _scalar(value: Any, kind: type[Any]) -> Any:
+def _scalar(value: object, kind: TypeHint) -> bool | int | float | str | None:
     """The value as a plain one of this kind; None if it is none."""
     is_bool = isinstance(value, bool)  # True is an int to Python, not to users
     if kind is bool and is_bool:
@@ -150,7 +166,7 @@ def _scalar(value: Any, kind: type[Any]) -> Any:
     return None
 
 
-def plain(value: Any, where: str, depth: int = 0) -> Any:
+def plain(value: Unchecked, where: str, depth: int = 0) -> Json:
     """The value as JSON holds it: lists for tuples and arrays, objects with names as keys.
 
     Raises UsageError, which names `where`, for anything else.
@@ -168,10 +184,10 @@ def plain(value: Any, where: str, depth: int = 0) -> Any:
     if isinstance(value, float):
         return float(value)
     if isinstance(value, list | tuple):
-        items = cast(list[Any], list(value))  # pyright: ignore[reportUnknownArgumentType]
+        items = cast(list[Unchecked], list(value))  # pyright: ignore[reportUnknownArgumentType]
         return [plain(item, where, depth + 1) for item in items]
     if isinstance(value, Mapping):
-        entries = cast(Mapping[Any, Any], value)
+        entries = cast(Mapping[Unchecked, Unchecked], value)
         for key in entries:
             require(
                 isinstance(key, str),
@@ -184,7 +200,7 @@ def plain(value: Any, where: str, depth: int = 0) -> Any:
     )
 
 
-def in_words(hint: Any, *, several: bool = False) -> str:
+def in_words(hint: TypeHint, *, several: bool = False) -> str:
     """What a type allows, as users say it: "a whole number", "a list of numbers"."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
@@ -204,13 +220,13 @@ def in_words(hint: Any, *, several: bool = False) -> str:
     return _SCALARS.get(hint, ("plain data", "plain data"))[several]
 
 
-def item_hints(hint: Any, n: int) -> tuple[Any, ...]:
+def item_hints(hint: TypeHint, n: int) -> tuple[TypeHint, ...]:
     """The types of the n items of a list or tuple of this type; those of a tuple may be fewer."""
     kind, args = typing.get_origin(hint) or hint, typing.get_args(hint)
     return args[:1] * n if kind is list or args[1:] == (...,) else args
 
 
-def _sequence(value: list[Any] | tuple[Any, ...], hint: Any, where: str) -> Any:
+def _sequence(value: Sequence[object], hint: TypeHint, where: str) -> Sequence[object]:
     """The list or tuple with each item as its type says."""
     kind, hints = typing.get_origin(hint) or hint, item_hints(hint, len(value))
     message = f"{where} must be {in_words(hint)}, not {shown(value)}."
@@ -225,15 +241,15 @@ def _sequence(value: list[Any] | tuple[Any, ...], hint: Any, where: str) -> Any:
     return value if unchanged and type(value) is kind else kind(items)
 
 
-def _constructor_fields(config: Any) -> list[str]:
+def _constructor_fields(config: Dataclass) -> list[str]:
     return [field.name for field in dataclasses.fields(config) if field.init]
 
 
-def _options(hint: Any) -> tuple[Any, ...]:
+def _options(hint: TypeHint) -> tuple[TypeHint, ...]:
     """The members of a union, or the type itself."""
     return typing.get_args(hint) or (hint,)
 
 
-def _is_required(field: "dataclasses.Field[Any]") -> bool:
+def _is_required(field: "dataclasses.Field[object]") -> bool:
     no_default = field.default is dataclasses.MISSING
     return field.init and no_default and field.default_factory is dataclasses.MISSING

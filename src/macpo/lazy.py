@@ -6,18 +6,17 @@ names under `TYPE_CHECKING`, for type checkers and editors.
 
 import importlib
 from collections.abc import Callable, Mapping
-from typing import Any
 
 
 def lazy_names(
     package: str, modules: Mapping[str, str]
-) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """(`__getattr__`, `__dir__`) of a package: name → the module that defines it.
 
     If the module is `package.name`, the name stands for the module itself.
     """
 
-    def get(name: str) -> Any:  # the type of an attribute depends on its name
+    def get(name: str) -> object:
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         module = importlib.import_module(modules[name])

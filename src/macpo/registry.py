@@ -20,9 +20,11 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from macpo.errors import UsageError, describe_exception, nearest, require, shortened, shown
-from macpo.field_types import Settings, build
+from macpo.field_types import Settings, Unchecked, build
 
 Kind: TypeAlias = Literal["envs", "algorithms", "weighting"]
+Plugin: TypeAlias = Any
+"""A plug-in's configuration, an object of a dataclass: which one depends on a name."""
 NOUN: Mapping[Kind, str] = {
     "envs": "environment",
     "algorithms": "algorithm",
@@ -32,7 +34,7 @@ NOUN: Mapping[Kind, str] = {
 
 
 @functools.cache
-def discover(kind: Kind) -> Mapping[str, type[Any]]:
+def discover(kind: Kind) -> Mapping[str, type[Plugin]]:
     """All plug-ins of one kind: name → its `Config`."""
     found = {name: _found(kind, name) for name in sorted(_places(kind))}
     return MappingProxyType({name: config for name, config in found.items() if config is not None})
@@ -51,7 +53,7 @@ def _places(kind: Kind) -> Mapping[str, str | importlib.metadata.EntryPoint]:
 
 
 @functools.cache
-def _found(kind: Kind, name: str) -> type[Any] | None:
+def _found(kind: Kind, name: str) -> type[Plugin] | None:
     """The plug-in called `name`; nothing else is imported. None if there is none."""
     place = _places(kind).get(name)
     if isinstance(place, importlib.metadata.EntryPoint):
@@ -68,7 +70,7 @@ def forget() -> None:
         cached.cache_clear()
 
 
-def _loaded(kind: Kind, entry: importlib.metadata.EntryPoint) -> Any:
+def _loaded(kind: Kind, entry: importlib.metadata.EntryPoint) -> Unchecked:
     try:
         return entry.load()
     except Exception as error:
@@ -78,7 +80,7 @@ def _loaded(kind: Kind, entry: importlib.metadata.EntryPoint) -> Any:
         ) from error
 
 
-def config_class(kind: Kind, name: str) -> type[Any]:
+def config_class(kind: Kind, name: str) -> type[Plugin]:
     """The `Config` called `name`; UsageError with the nearest match if there is none."""
     if is_import_path(name):
         return _imported(kind, name)
@@ -92,7 +94,7 @@ def config_class(kind: Kind, name: str) -> type[Any]:
     )
 
 
-def config_of_section(kind: Kind, section: Settings, where: str) -> Any:
+def config_of_section(kind: Kind, section: Settings, where: str) -> Plugin:
     """The configuration that a section of an experiment describes, by its name and its values.
 
     What the name says is imported. Raises UsageError; `where` it belongs is for messages.
@@ -106,7 +108,7 @@ def is_import_path(name: str) -> bool:
     return ":" in name
 
 
-def make_config(kind: Kind, name: str, **options: Any) -> Any:
+def make_config(kind: Kind, name: str, **options: object) -> Plugin:
     """The configured plug-in; UsageError for an option it does not have."""
     cls = config_class(kind, name)
     known = [f.name for f in dataclasses.fields(cls)]
@@ -119,10 +121,10 @@ def make_config(kind: Kind, name: str, **options: Any) -> Any:
     return cls(**options)
 
 
-def make_env(name: str, **options: Any) -> Any:
+def make_env(name: str, **options: object) -> Any:  # an Environment or a HostEnvironment
     """The environment called `name` (see `macpo list environments`), or made by module:factory.
 
-    It is an `Environment` or a `HostEnvironment`; which one depends on the name, hence `Any`.
+    It is an `Environment` or a `HostEnvironment`; which one depends on the name.
 
     Raises UsageError for a name or an option that does not exist.
 
@@ -132,7 +134,7 @@ def make_env(name: str, **options: Any) -> Any:
     return make_config("envs", name, **options).make()
 
 
-def name_of(config: Any) -> str:
+def name_of(config: object) -> str:
     """The name under which the registry knows this configuration."""
     for kind in NOUN:
         for name, cls in discover(kind).items():
@@ -142,7 +144,7 @@ def name_of(config: Any) -> str:
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
-def check_lasting_name(kind: Kind, config: Any) -> None:
+def check_lasting_name(kind: Kind, config: Plugin) -> None:
     """UsageError unless a file can name the configuration's class, so that a run can be resumed."""
     cls, noun, name = type(config), NOUN[kind], name_of(config)
     require(
@@ -165,7 +167,7 @@ def check_lasting_name(kind: Kind, config: Any) -> None:
     )
 
 
-def import_object(name: str, noun: str, form: str) -> Any:
+def import_object(name: str, noun: str, form: str) -> Unchecked:
     """What `module:attribute` names, whose type depends on the name.
 
     Raises UsageError, which calls it a `noun` and tells the `form` of its name.
@@ -191,12 +193,12 @@ def import_object(name: str, noun: str, form: str) -> Any:
         ) from error
 
 
-def _imported(kind: Kind, name: str) -> type[Any]:
+def _imported(kind: Kind, name: str) -> type[Plugin]:
     form = f"module:Config{' or module:factory' if kind == 'envs' else ''}"
     return _plugin(kind, name, import_object(name, NOUN[kind], form))
 
 
-def _plugin(kind: Kind, name: str, found: Any) -> type[Any]:
+def _plugin(kind: Kind, name: str, found: Unchecked) -> type[Plugin]:
     """The class of a plug-in: `found` itself, or one for an environment's factory."""
     is_class = inspect.isclass(found) and dataclasses.is_dataclass(found)
     if kind == "weighting":
@@ -229,7 +231,7 @@ def module_name(config: object) -> str:
     return canonical(type(config).__module__.rpartition(".")[2])
 
 
-def summary(config: type[Any]) -> str:
+def summary(config: type[object]) -> str:
     """The first line of a plug-in's docstring."""
     return inspect.getdoc(config).split("\n")[0]  # pyright: ignore[reportOptionalMemberAccess]
 

@@ -125,7 +125,7 @@ class LastingStream:
         return getattr(self._stream, name)
 
 
-def _file_like(stream: LastingStream | None) -> Any:
+def _file_like(stream: LastingStream | None) -> Any:  # no file to type checkers
     """The same, for interfaces that are typed as files."""
     return stream
 

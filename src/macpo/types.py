@@ -19,6 +19,10 @@ else:
 
 PyTree: TypeAlias = Any
 """A nested container of arrays (jax.tree_util)."""
+AnyArray: TypeAlias = Any
+"""An array of NumPy or JAX, or one that they understand; they have no type in common."""
+Untyped: TypeAlias = Any
+"""Something of a library without type annotations, or of one that is not imported here."""
 
 
 MAX_ACTIONS = 2**15

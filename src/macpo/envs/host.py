@@ -8,14 +8,13 @@ processes, each of which builds its own with the same `make()` and imports no JA
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
 from numpy.typing import ArrayLike
 
 from macpo.errors import UsageError, require
-from macpo.types import Observation, Spec, TimeStep
+from macpo.types import AnyArray, Observation, Spec, TimeStep
 
 MAX_SIDE = 4096
 """Pixels of a picture's side."""
@@ -63,7 +62,7 @@ class HostEnvironment(ABC):
         Raises EnvironmentLost if the episode cannot continue.
         """
 
-    def render(self) -> Any:  # whatever a renderer returns; `checked_picture` looks at it
+    def render(self) -> object:
         """A picture of the current state for films: RGB, [H, W, 3] of uint8; None if there is none.
 
         It is asked for after every time step of an episode that is filmed, and at no other time.
@@ -97,7 +96,7 @@ def numpy_time_step(
 
     Raises UsageError if availability is anything but booleans or 0 and 1.
     """
-    available: Any = availability(avail_actions)
+    available: AnyArray = availability(avail_actions)
     return TimeStep(
         Observation(_float32(obs), _float32(state), available),
         _float32(reward),
@@ -123,7 +122,7 @@ def checked_time_step(returned: object) -> TimeStep:
     return returned
 
 
-def checked_picture(returned: Any) -> UInt8[np.ndarray, "H W 3"]:
+def checked_picture(returned: object) -> UInt8[np.ndarray, "H W 3"]:
     """What `render` returned; UsageError unless it is an RGB picture."""
     picture = np.asarray(returned)
     require(
@@ -155,7 +154,7 @@ def availability(mask: ArrayLike) -> Bool[np.ndarray, "*B"]:
     return flags
 
 
-def reported(info: Mapping[str, Any] | None) -> dict[str, float]:
+def reported(info: Mapping[str, object] | None) -> dict[str, float]:
     """One number for each name in `info`, the mean of an array; NaN for what was not told.
 
     Not told are None and NaN, also among the numbers of an array. Raises UsageError for anything
@@ -164,7 +163,7 @@ def reported(info: Mapping[str, Any] | None) -> dict[str, float]:
     return {name: _reported(name, value) for name, value in (info or {}).items()}
 
 
-def _reported(name: str, value: Any) -> float:
+def _reported(name: str, value: object) -> float:
     try:
         numbers = np.asarray(value, np.float64)  # None becomes NaN
     except (TypeError, ValueError) as error:
@@ -175,9 +174,9 @@ def _reported(name: str, value: Any) -> float:
     return float(told.mean()) if told.size else math.nan
 
 
-def _float32(x: ArrayLike) -> Any:  # the fields of a TimeStep are annotated as JAX arrays
+def _float32(x: ArrayLike) -> AnyArray:  # the fields of a TimeStep are annotated as JAX arrays
     return np.array(x, np.float32)
 
 
-def _bool(x: ArrayLike) -> Any:
+def _bool(x: ArrayLike) -> AnyArray:
     return np.array(x, bool)

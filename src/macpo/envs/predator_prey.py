@@ -14,7 +14,7 @@ import functools
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple, TypeAlias
+from typing import Annotated, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -24,9 +24,10 @@ from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray
 from macpo.bounds import Bounds, Finite, PositiveInt, check_fields
 from macpo.envs.base import Environment, first_step
 from macpo.errors import UsageError, require, shown
+from macpo.field_types import Unchecked
 from macpo.kernels.batch_last import env_axis_last
 from macpo.machine import on_accelerator
-from macpo.types import Observation, Spec, TimeStep
+from macpo.types import Observation, PyTree, Spec, TimeStep
 
 RIGHT, DOWN, LEFT, UP, STAY, CATCH = range(6)
 MOVES = ((0, 1), (1, 0), (0, -1), (-1, 0))  # (row, column) steps of the first four actions
@@ -72,7 +73,7 @@ class PredatorPrey:
     environment they are available and do nothing."""
 
     def __post_init__(self) -> None:
-        given: Any = self.punishment  # of any type, until the fields are checked
+        given: Unchecked = self.punishment
         if isinstance(given, int | float) and given > 0:
             raise UsageError(
                 f"predator-prey: punishment must be 0 or negative, not {shown(given)}; did you "
@@ -222,7 +223,7 @@ class PredatorPreyEnv(Environment):
     ) -> State:
         """The state with everybody at explicit (row, column) positions."""
 
-        def cell(pos: Any, present: Any) -> Array:
+        def cell(pos: np.ndarray, present: np.ndarray | None) -> Array:
             pos = np.asarray(pos, np.int64)
             number = pos[..., 0] * self.config.width + pos[..., 1]
             present = np.ones(number.shape, bool) if present is None else np.asarray(present)
@@ -341,7 +342,7 @@ class PredatorPreyEnv(Environment):
         return agents, prey, reward
 
 
-def _in_turn(n: int, take_turn: Callable[[Array, Any], Any], carry: Any) -> Any:
+def _in_turn(n: int, take_turn: Callable[[Array, PyTree], PyTree], carry: PyTree) -> PyTree:
     """`carry` after n turns, which are laid out on an accelerator: that launches fewer kernels."""
     return jax.lax.fori_loop(0, n, take_turn, carry, unroll=n if on_accelerator() else 1)
 

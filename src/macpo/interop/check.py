@@ -5,7 +5,7 @@ wrong = [result for result in examine(make_env("two-step")) if result.findings]
 
 import inspect
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from macpo.envs.base import Environment
 from macpo.envs.host import HostEnvironment
@@ -61,7 +61,7 @@ def title(promise: Promise) -> str:
     return (inspect.getdoc(promise) or "").split(".")[0]
 
 
-def _check(promise: Promise, *arguments: Any) -> Result:
+def _check(promise: Promise, *arguments: object) -> Result:
     try:
         return Result(title(promise), tuple(promise(*arguments)))
     except PlayError as error:

@@ -1,13 +1,11 @@
 """Where two pytrees differ, in words."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool
 
-from macpo.types import PyTree
+from macpo.types import AnyArray, PyTree
 
 
 def difference(a: PyTree, b: PyTree, tolerance: float = 0.0) -> str | None:
@@ -45,6 +43,6 @@ def _unequal(x: np.ndarray, y: np.ndarray, tolerance: float) -> Bool[np.ndarray,
     return np.asarray(~same)
 
 
-def _to_numpy(x: Any) -> np.ndarray:
+def _to_numpy(x: AnyArray) -> np.ndarray:
     is_key = isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
     return np.asarray(jax.random.key_data(x) if is_key else x)

@@ -20,7 +20,7 @@ from macpo.bounds import PositiveInt, check_fields
 from macpo.envs.base import Environment
 from macpo.envs.host import HostEnvironment
 from macpo.errors import UsageError, describe_exception, require
-from macpo.field_types import Settings
+from macpo.field_types import JsonObject, Settings
 
 ForeignEnvironment: TypeAlias = Any
 """What a factory returns: any object, recognised by its class or by its attributes."""
@@ -54,7 +54,7 @@ class FactoryConfig:
     """module:factory."""
     factory: ClassVar[Factory]
 
-    options: dict[str, Any] = field(default_factory=dict)
+    options: JsonObject = field(default_factory=dict)
     """Keyword arguments of the factory, as JSON: '{"n": 3, "map_name": "3m"}'."""
     team_reward: Literal["sum", "mean"] = "sum"
     """How to combine the agents' rewards; `mean` if each agent receives the whole team's reward."""

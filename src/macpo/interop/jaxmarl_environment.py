@@ -10,10 +10,9 @@ from jaxtyping import Array, Bool, Int, PRNGKeyArray
 from macpo.envs.base import Environment, first_step, mean_of_known
 from macpo.envs.host import availability
 from macpo.interop.adapters import common
-from macpo.interop.adapters.common import Untyped
 from macpo.interop.factory import FactoryConfig
 from macpo.interop.padding import padded
-from macpo.types import Observation, PyTree, Spec, TimeStep
+from macpo.types import Observation, PyTree, Spec, TimeStep, Untyped
 
 
 class State(NamedTuple):

@@ -7,18 +7,20 @@ they are: leave `obs_agent_id` on, unless their observations tell them apart.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from array_api_compat import array_namespace
 from jaxtyping import Shaped
 
 from macpo.errors import require
+from macpo.types import AnyArray
 
 
-def padded(rows: Sequence[Shaped[Any, " _"]], width: int | None = None) -> Shaped[Any, "N X"]:
+def padded(
+    rows: Sequence[Shaped[AnyArray, " _"]], width: int | None = None
+) -> Shaped[AnyArray, "N X"]:
     """One agent's numbers or flags per row, followed by zeros or `False` up to `width`.
 
-    Works on NumPy and JAX arrays (hence `Any`); by default the longest row decides the width.
+    Works on NumPy and JAX arrays; by default the longest row decides the width.
     Raises UsageError for a row that is longer than the width.
 
     >>> import numpy as np
@@ -30,7 +32,7 @@ def padded(rows: Sequence[Shaped[Any, " _"]], width: int | None = None) -> Shape
     width = longest if width is None else width
     require(longest <= width, f"padded: a row of {longest} is longer than the width, {width}.")
 
-    def pad(row: Any) -> Any:
+    def pad(row: AnyArray) -> AnyArray:
         return xp.concat([row, xp.zeros(width - row.shape[0], dtype=row.dtype)])
 
     return xp.stack([pad(row) for row in rows])

@@ -6,19 +6,20 @@ spec and episodes, `OF_JAX` and `OF_HOST` the environment itself and one of its 
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
+from numpy.typing import DTypeLike
 
 from macpo import machine
 from macpo.envs.host import HostEnvironment
 from macpo.interop.differences import difference, structure_difference
 from macpo.interop.random_play import Episode, call, is_over, play, random_actions
 from macpo.interop.to_host import OnHost
-from macpo.types import MAX_ACTIONS, Observation, PyTree, Spec, TimeStep
+from macpo.types import MAX_ACTIONS, AnyArray, Observation, PyTree, Spec, TimeStep
 
 RESTARTS, WARM_UP = 100, 20
 MAX_GROWTH = 32 * 2**20  # bytes; allocators keep a few megabytes of their own
@@ -77,7 +78,9 @@ def shapes(spec: Spec, episodes: Sequence[Episode]) -> Iterator[Finding]:
 def dtypes(spec: Spec, episodes: Sequence[Episode]) -> Iterator[Finding]:
     """Flags are booleans, rewards float32, and other dtypes are the same in reset and step."""
     first = episodes[0].timesteps[0]
-    expected: dict[str, Any] = dict.fromkeys(("avail_actions", "terminated", "truncated"), bool)
+    expected: dict[str, DTypeLike] = dict.fromkeys(
+        ("avail_actions", "terminated", "truncated"), bool
+    )
     expected |= {"reward": np.float32}
     expected |= {name: np.asarray(_array(first, name)).dtype for name in ("obs", "state")}
     for where, timestep in _located(episodes):
@@ -177,12 +180,12 @@ def _located(episodes: Sequence[Episode]) -> Iterator[tuple[str, TimeStep]]:
         yield from episode.located()
 
 
-def _array(timestep: TimeStep, name: str) -> Any:
+def _array(timestep: TimeStep, name: str) -> AnyArray:
     """A field of the time step or of its observation, by name."""
     return getattr(timestep.observation if name in Observation._fields else timestep, name)
 
 
-def _info(timestep: TimeStep) -> Mapping[str, Any]:
+def _info(timestep: TimeStep) -> Mapping[str, AnyArray | None]:
     """The time step's info, whose numbers may be None; nothing if it is None itself."""
     return timestep.info or {}
 
@@ -195,7 +198,7 @@ def _looks_reset(episode: Episode) -> bool:
     return not difference(last, first) and all(difference(other, first) for other in between)
 
 
-def _first_not_finite(row: Any) -> str:
+def _first_not_finite(row: AnyArray) -> str:
     (index, *_) = np.flatnonzero(~np.isfinite(row))
     return f"{row[index]} at {index}"
 
@@ -257,7 +260,9 @@ def batched(player: OnHost, episode: Episode, tolerance: float = 1e-4) -> Iterat
             yield broken(f"under vmap, row {i}", "what it gives alone", unlike)
 
 
-def _reset_and_step(reset: Callable[..., Any], step: Callable[..., Any], key: Array) -> PyTree:
+def _reset_and_step(
+    reset: Callable[..., PyTree], step: Callable[..., PyTree], key: Array
+) -> PyTree:
     state, first = reset(key)
     return (state, first), step(key, state, _first_available(first))
 

@@ -1,7 +1,5 @@
 """JAX environments as host environments: one episode, step by step, with NumPy arrays."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +7,7 @@ from jaxtyping import Int
 
 from macpo.envs.base import Environment
 from macpo.envs.host import HostEnvironment
-from macpo.types import TimeStep
+from macpo.types import PyTree, TimeStep
 
 
 class OnHost(HostEnvironment):
@@ -17,7 +15,7 @@ class OnHost(HostEnvironment):
 
     def __init__(self, env: Environment) -> None:
         self.env, self.spec = env, env.spec
-        self.state: Any = None
+        self.state: PyTree = None
         """The environment's own state."""
         self.compiled_reset, self.compiled_step = jax.jit(env.reset), jax.jit(env.step)
 

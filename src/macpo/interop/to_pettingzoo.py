@@ -21,9 +21,8 @@ from jaxtyping import Float
 from macpo.envs.base import Environment
 from macpo.envs.host import HostEnvironment, reported
 from macpo.errors import UsageError, require
-from macpo.interop.adapters.common import Untyped
 from macpo.interop.to_host import on_host
-from macpo.types import TimeStep
+from macpo.types import TimeStep, Untyped
 
 T = TypeVar("T")
 Observations: TypeAlias = dict[str, Float[np.ndarray, " O"]]

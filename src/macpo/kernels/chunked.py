@@ -6,7 +6,6 @@ array has one chunk's rows; the backward pass recomputes each chunk.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -74,11 +73,13 @@ def _map_rows(
     return jax.lax.fori_loop(0, n_chunks, chunk, zeros)
 
 
-def _forward(fn: Callable[..., PyTree], *args: Any) -> tuple[PyTree, tuple[Any, ...]]:
+def _forward(fn: Callable[..., PyTree], *args: PyTree) -> tuple[PyTree, tuple[PyTree, ...]]:
     return _map_rows(fn, *args), args
 
 
-def _backward(fn: Callable[..., PyTree], args: tuple[Any, ...], d_out: PyTree) -> tuple[Any, ...]:
+def _backward(
+    fn: Callable[..., PyTree], args: tuple[PyTree, ...], d_out: PyTree
+) -> tuple[PyTree, ...]:
     nets, frozen, utilities, context, n_rows = args
     n = _height((utilities, context))
     size, n_chunks = _chunks(n, n_rows)

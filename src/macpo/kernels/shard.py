@@ -8,7 +8,6 @@ time (measured on two cores).
 import functools
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
 
 import jax
 import numpy as np
@@ -35,7 +34,7 @@ def replicated(batch_size: int) -> NamedSharding:
     return NamedSharding(_mesh(n_devices(batch_size)), PartitionSpec())
 
 
-def compiler_options(batch_size: int) -> dict[str, Any]:
+def compiler_options(batch_size: int) -> dict[str, bool | int]:
     """Options of `jax.jit` for those devices: a single thread each where they are cores."""
     if on_accelerator() or n_devices(batch_size) == 1:
         return {}
@@ -49,7 +48,7 @@ def on_devices_of(batch_size: int, fn: Callable[..., PyTree]) -> Callable[..., P
     """
 
     @functools.wraps(fn)
-    def on_them(*args: Any) -> PyTree:
+    def on_them(*args: PyTree) -> PyTree:
         token = _PROGRAM.set(n_devices(batch_size))
         try:
             return fn(*args)
@@ -65,7 +64,7 @@ _PROGRAM: ContextVar[int | None] = ContextVar("devices", default=None)
 
 def map_over_devices(
     fn: Callable[[PyTree, PyTree], PyTree], constants: PyTree, batch: PyTree
-) -> Any:
+) -> PyTree:
     """`fn(constants, batch)`, each device computing its share of the batch, if it has one.
 
     Leaves of the batch and of the result are [B, ...]. A share is every n-th episode, so that

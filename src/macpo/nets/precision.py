@@ -11,7 +11,7 @@ range, so that losses need no scaling.
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import wraps
-from typing import Any, Literal, TypeAlias, TypeVar, cast
+from typing import Literal, TypeAlias, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +40,7 @@ def in_precision(precision: Precision, fn: Callable[..., T]) -> Callable[..., T]
         return fn
 
     @wraps(fn)
-    def rounded(*args: Any, **options: Any) -> T:
+    def rounded(*args: object, **options: object) -> T:
         token = _PRECISION.set(precision)
         try:
             with jax.default_matmul_precision(_JAX_NAME):

@@ -6,10 +6,10 @@ Source: SMAC (Samvelyan et al. 2019) and the behaviour of its code at the constr
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
+from numpy.typing import ArrayLike
 
 from macpo.envs.host import EnvironmentLost, numpy_time_step
 from macpo.envs.smac.game import ALLY, Game, Launch, Terrain, Unit
@@ -113,7 +113,9 @@ class DirectClient:
         names = ("x", "y", "health", "shield", "energy", "cooldown")
         return Units(*(np.array([getattr(row, name) for row in rows]) for name in names))
 
-    def _timestep(self, reward: Any, terminated: bool, truncated: bool, won: bool) -> TimeStep:
+    def _timestep(
+        self, reward: ArrayLike, terminated: bool, truncated: bool, won: bool
+    ) -> TimeStep:
         battle_map, units, n = self._numbered_map, self._units, self._map.n_agents
         available = features.available_actions(battle_map, self._columns, units)
         available[:, NORTH : WEST + 1] = _moves(self._game.terrain, units, n)

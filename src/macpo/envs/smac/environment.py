@@ -3,7 +3,7 @@
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Protocol, cast
+from typing import Annotated, Literal, Protocol, cast
 
 import numpy as np
 from jaxtyping import Int
@@ -17,7 +17,7 @@ from macpo.envs.smac.packaged import PackageClient
 from macpo.envs.smac_jax.maps import battle_map
 from macpo.envs.smac_jax.units import LOOPS_PER_STEP
 from macpo.errors import require
-from macpo.types import Spec, TimeStep
+from macpo.types import AnyArray, Spec, TimeStep
 
 MAX_LOOPS = 524_000
 """Game loops of one game; StarCraft II ends any game after 2^19, so a new one is started before."""
@@ -102,7 +102,7 @@ class SMACEnv(HostEnvironment):
         self._config = config
         self._client: Client | None = None
         self._loops = 0
-        self._available: Any = None
+        self._available: AnyArray = None
         """Available actions of the current state; None if no episode is in progress."""
 
     def check_ready(self) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NamedTuple, TypeAlias
+from typing import IO, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool
@@ -27,9 +27,8 @@ from macpo.envs.host import EnvironmentLost
 from macpo.envs.smac.installed import builds
 from macpo.envs.smac.orders import Command
 from macpo.errors import UsageError
+from macpo.types import Untyped
 
-Untyped: TypeAlias = Any
-"""Something of pysc2 or of its protocol, which have no type annotations."""
 ALLY, ENEMY = 1, 2
 """Player numbers, the owners of units."""
 

@@ -8,7 +8,7 @@ import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from macpo.errors import UsageError, require
 
@@ -60,7 +60,7 @@ def require_setup(client: str, battle_map: str) -> Setup:
     """The parts that a game needs; UsageError that names all that are missing."""
     missing: list[str] = []
 
-    def found(find: Callable[..., T], *arguments: Any) -> T | None:
+    def found(find: Callable[..., T], *arguments: object) -> T | None:
         try:
             return find(*arguments)
         except UsageError as error:

@@ -3,7 +3,8 @@
 import importlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+
+from numpy.typing import ArrayLike
 
 from macpo.envs.host import EnvironmentLost, numpy_time_step
 from macpo.envs.smac.game import pysc2, translated_failures
@@ -16,7 +17,7 @@ _NO_OUTCOME = {"battle_won": 0, "dead_allies": 0, "dead_enemies": 0}
 class PackageClient:
     """A game played through a package's environment, by its public methods only."""
 
-    def __init__(self, package: str, spec: Spec, timeout: int, **settings: Any) -> None:
+    def __init__(self, package: str, spec: Spec, timeout: int, **settings: object) -> None:
         pysc2().flags.sc2_timeout = timeout
         self._spec = spec
         self._env = importlib.import_module(f"{package}.env").StarCraft2Env(**settings)
@@ -74,7 +75,7 @@ class PackageClient:
         return self._timeouts > before
 
     def _timestep(
-        self, reward: float, terminated: bool, truncated: bool, info: Mapping[str, Any]
+        self, reward: float, terminated: bool, truncated: bool, info: Mapping[str, ArrayLike | None]
     ) -> TimeStep:
         return numpy_time_step(
             self._env.get_obs(),

@@ -24,7 +24,7 @@ from jaxtyping import Array, Bool, Float, Int
 from macpo.envs.smac_jax import orca, splash
 from macpo.envs.smac_jax.maps import BattleMap, Field
 from macpo.envs.smac_jax.pathing import Terrain
-from macpo.envs.smac_jax.roster import Column, Roster
+from macpo.envs.smac_jax.roster import Roster
 from macpo.envs.smac_jax.splash import Splash, in_beam, in_blast
 from macpo.envs.smac_jax.units import (
     ENERGY_MAX,
@@ -37,6 +37,7 @@ from macpo.envs.smac_jax.units import (
 )
 from macpo.kernels.batch_last import env_axis_first, materialised, sums_over_others
 from macpo.machine import on_accelerator
+from macpo.types import AnyArray
 
 JITTER = (-1.0, 2.0)
 """Uniform noise in the time from shot to shot, in loops."""
@@ -283,7 +284,7 @@ class Dynamics:
 
     # --- targets ------------------------------------------------------------------------------
 
-    def _radii(self, own: slice, other: slice) -> Column:
+    def _radii(self, own: slice, other: slice) -> AnyArray:
         """Of pairs: the sum of both units' radii."""
         return self.units.radius[own, None] + self.units.radius[other]
 
@@ -356,7 +357,7 @@ class Dynamics:
             keeps &= kept_rank <= jnp.where(possible & (gap <= reach), rank, jnp.inf).min(1)
         return jnp.where(keeps, target[own], chosen)
 
-    def _leash(self, battle: Battle, own: slice) -> Column:
+    def _leash(self, battle: Battle, own: slice) -> AnyArray:
         """How far from their edge units keep a target: as far as they hit, or farther."""
         leash = _larger(self.units.range, self.leash)[own]
         kinds = itertools.chain(*self.units.may_be[own])
@@ -507,8 +508,8 @@ class Dynamics:
         vy: Array,
         alive: Array,
         mobility: Array,
-        separation: Column,
-        top_speed: Column,
+        separation: AnyArray,
+        top_speed: AnyArray,
     ) -> tuple[Array, Array]:
         """Where units arrive that are on their way from (x, y) and may overlap there.
 
@@ -729,7 +730,7 @@ def _stretches(units: Sequence[int], n: int) -> Iterator[slice]:
             start = k
 
 
-def _larger(a: Column, b: Column) -> Column:
+def _larger(a: AnyArray, b: AnyArray) -> AnyArray:
     return array_namespace(a).maximum(a, b)
 
 

@@ -6,7 +6,7 @@ II; docs/starcraft.md compares the two.
 """
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +33,7 @@ from macpo.envs.smac_jax.splash import Splash
 from macpo.errors import require
 from macpo.field_types import YOUNGER
 from macpo.kernels.batch_last import env_axis_last
-from macpo.types import Observation, Spec, TimeStep
+from macpo.types import Observation, PyTree, Spec, TimeStep
 
 Profile = Literal["sc2", "smaclite"]
 
@@ -249,7 +249,7 @@ class SMACJaxEnv(Environment):
             units = self._renumbered(units, state.enemy_order)
         return features.available_actions(self.map, self.columns, units)
 
-    def _renumbered(self, per_unit: Any, order: Array) -> Any:
+    def _renumbered(self, per_unit: PyTree, order: Array) -> PyTree:
         """Rows of the enemies in the order in which the agents see them."""
         n = self.map.n_agents
         return jax.tree.map(lambda x: jnp.concatenate([x[:n], x[n:][order]]), per_unit)

@@ -13,7 +13,7 @@ the two unchanged:
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -28,9 +28,8 @@ from macpo.envs.smac_jax.maps import (
     Field,
 )
 from macpo.envs.smac_jax.units import ENERGY_MAX
+from macpo.types import AnyArray
 
-Array: TypeAlias = Any
-"""A NumPy or JAX array; the array API has no common type for them."""
 SIGHT, REACH = 9.0, 6.0
 """Cells between centres within which an agent sees, and may choose a target; for all kinds."""
 NO_OP, STOP, NORTH, SOUTH, EAST, WEST = range(N_ACTIONS_NO_ATTACK)
@@ -44,27 +43,27 @@ _PROBE = MOVE_AMOUNT / 2  # how far ahead the ground must be walkable
 class Units(NamedTuple):
     """All units of a battle, [U] each, allies first; a unit whose health is 0 is dead."""
 
-    x: Array
-    y: Array
-    health: Array
-    shield: Array
-    energy: Array
-    cooldown: Array
+    x: AnyArray
+    y: AnyArray
+    health: AnyArray
+    shield: AnyArray
+    energy: AnyArray
+    cooldown: AnyArray
     """Loops until the weapon may be used again."""
 
 
 class Columns(NamedTuple):
     """Constants of each unit's kind, [U] each, [U, types] for `one_hot`."""
 
-    health_max: Array
-    shield_max: Array
-    one_hot: Array
-    heals: Array
-    ready_max: Array
+    health_max: AnyArray
+    shield_max: AnyArray
+    one_hot: AnyArray
+    heals: AnyArray
+    ready_max: AnyArray
     """Divisor of its cooldown in the state, or of its energy if it heals."""
-    sight: Array
+    sight: AnyArray
     """Cells within which it sees, as an agent."""
-    reach: Array
+    reach: AnyArray
     """Cells within which it may choose a target, as an agent."""
 
 
@@ -85,8 +84,8 @@ def columns_of(battle_map: BattleMap) -> Columns:
 
 
 def available_actions(
-    field: Field, columns: Columns, units: Units, near: Array | None = None
-) -> Array:
+    field: Field, columns: Columns, units: Units, near: AnyArray | None = None
+) -> AnyArray:
     """[N, A] whether each agent may take each action.
 
     `near` [N, U] is whom it may choose as a target; by default, all within its reach.
@@ -112,10 +111,10 @@ def observe(
     field: Field,
     columns: Columns,
     units: Units,
-    available: Array,
-    visible: Array | None = None,
-    own_columns: Sequence[Array] = (),
-) -> Array:
+    available: AnyArray,
+    visible: AnyArray | None = None,
+    own_columns: Sequence[AnyArray] = (),
+) -> AnyArray:
     """[N, O] each agent's observation.
 
     `visible` [N, U] is whom it sees; by default, the living within its sight. `own_columns` [N] are
@@ -162,9 +161,9 @@ def global_state(
     field: Field,
     columns: Columns,
     units: Units,
-    last_actions: Array,
-    own_columns: Sequence[Array] = (),
-) -> Array:
+    last_actions: AnyArray,
+    own_columns: Sequence[AnyArray] = (),
+) -> AnyArray:
     """[S] the whole battle; `last_actions` [N] is −1 before the first step.
 
     `own_columns` [N] are further ones of the allies, before their kind.
@@ -187,7 +186,7 @@ def global_state(
     return xp.concat([xp.reshape(row, (-1,)) for row in rows])
 
 
-def visibility(battle_map: BattleMap, units: Units) -> Array:
+def visibility(battle_map: BattleMap, units: Units) -> AnyArray:
     """[N, U] which units each agent sees; no unit counts as seeing itself."""
     n = battle_map.n_agents
     alive = units.health > 0
@@ -198,8 +197,8 @@ def visibility(battle_map: BattleMap, units: Units) -> Array:
 class Outcome(NamedTuple):
     """Whether a battle is over, and whether the allies won it."""
 
-    over: Array
-    won: Array
+    over: AnyArray
+    won: AnyArray
 
 
 def outcome(battle_map: BattleMap, units: Units) -> Outcome:
@@ -237,7 +236,7 @@ def reward(
     before: Units,
     after: Units,
     choices: Rewards = Rewards(),  # noqa: B008 (immutable)
-) -> Array:
+) -> AnyArray:
     """Of one env step: damage dealt to enemies, 10 for each kill and 200 for the victory."""
     xp = array_namespace(after.x)
     n = battle_map.n_agents
@@ -257,13 +256,13 @@ def reward(
     return (total + REWARD_WIN * xp.astype(won, xp.float32)) / battle_map.reward_divisor
 
 
-def endurance(units: Units) -> Array:
+def endurance(units: Units) -> AnyArray:
     """[U] health and shield of the living."""
     xp = array_namespace(units.x)
     return xp.where(units.health > 0, units.health + units.shield, 0.0)
 
 
-def distances(units: Units, n: int) -> Array:
+def distances(units: Units, n: int) -> AnyArray:
     """[N, U] distances between the centres of agents and all units."""
     xp = array_namespace(units.x)
     x, y = units.x - units.x[:n, None], units.y - units.y[:n, None]
@@ -274,7 +273,7 @@ def _probes() -> list[tuple[float, float]]:
     return [(_PROBE * x, _PROBE * y) for x, y in MOVES]
 
 
-def walkable(field: Field, x: Array, y: Array) -> Array:
+def walkable(field: Field, x: AnyArray, y: AnyArray) -> AnyArray:
     """Whether the ground at these points is walkable."""
     (left, right), (bottom, top) = field.walkable
     inside = (x >= left) & (x < right) & (y >= bottom) & (y < top)
@@ -284,13 +283,15 @@ def walkable(field: Field, x: Array, y: Array) -> Array:
     return inside & xp.take(xp.asarray(field.ground.ravel()), terrain.cell_of(x, y))
 
 
-def _with(field: Field, rows: list[Array], further: Sequence[Array]) -> list[Array]:
+def _with(field: Field, rows: list[AnyArray], further: Sequence[AnyArray]) -> list[AnyArray]:
     """Columns of agents, with further ones before those of their kind."""
     condition = len(rows) - field.n_types
     return [*rows[:condition], *further, *rows[condition:]]
 
 
-def _kind(field: Field, columns: Columns, units: Units, side: slice, shields: bool) -> list[Array]:
+def _kind(
+    field: Field, columns: Columns, units: Units, side: slice, shields: bool
+) -> list[AnyArray]:
     """Columns of a unit's condition and kind: [U] each."""
     xp = array_namespace(units.x)
     rows = [units.health[side] / xp.asarray(columns.health_max[side])]

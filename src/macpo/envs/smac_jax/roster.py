@@ -8,15 +8,13 @@ first.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 import numpy as np
 from array_api_compat import array_namespace
 
 from macpo.envs.smac_jax.units import UnitType
+from macpo.types import AnyArray
 
-Column: TypeAlias = Any
-"""A NumPy or JAX array."""
 NEVER = -1e3
 """Two units' distance is never below this one: they do not collide."""
 
@@ -27,42 +25,42 @@ class Roster:
 
     may_be: tuple[tuple[UnitType, ...], ...]
     """The kinds that each unit may be of: one, unless they are drawn for each battle."""
-    health: Column
-    shield: Column
-    energy: Column
-    regeneration: Column
-    armour: Column
-    speed: Column
-    follows: Column
+    health: AnyArray
+    shield: AnyArray
+    energy: AnyArray
+    regeneration: AnyArray
+    armour: AnyArray
+    speed: AnyArray
+    follows: AnyArray
     """The speed at which it walks to a goal: a healer does not outrun the units it heals."""
-    acceleration: Column
-    radius: Column
-    flies: Column
-    strides: Column
-    heals: Column
-    range: Column
-    slop: Column
-    acquire_range: Column
-    period: Column
-    damage_point: Column
-    sends: Column
-    missile_speed: Column
-    delay: Column
-    hit_gap: Column
-    close_range: Column
+    acceleration: AnyArray
+    radius: AnyArray
+    flies: AnyArray
+    strides: AnyArray
+    heals: AnyArray
+    range: AnyArray
+    slop: AnyArray
+    acquire_range: AnyArray
+    period: AnyArray
+    damage_point: AnyArray
+    sends: AnyArray
+    missile_speed: AnyArray
+    delay: AnyArray
+    hit_gap: AnyArray
+    close_range: AnyArray
     """−∞, which no distance is within, for those without a second weapon."""
-    close_damage_point: Column
-    blows: Column
+    close_damage_point: AnyArray
+    blows: AnyArray
     """Hits of an attack that land together."""
-    beams: Column
-    blasts: Column
-    fused: Column
+    beams: AnyArray
+    blasts: AnyArray
+    fused: AnyArray
     """Whether it explodes when it is killed."""
-    damage: Column
+    damage: AnyArray
     """Of pairs: what one hit takes before armour."""
-    can_target: Column
+    can_target: AnyArray
     """Of pairs: whether the one can fight, or heal, the other."""
-    separation: Column
+    separation: AnyArray
     """Of pairs: the least distance of their centres; `NEVER` where they do not collide."""
 
     def any(self, has: Callable[[UnitType], object]) -> bool:
@@ -70,7 +68,7 @@ class Roster:
         return any(has(kind) for kinds in self.may_be for kind in kinds)
 
 
-def roster_of(cast: Sequence[UnitType], kind: Column, n: int) -> Roster:
+def roster_of(cast: Sequence[UnitType], kind: AnyArray, n: int) -> Roster:
     """The columns of units of which each is of the `kind`-th of the cast, [U, 1] or [U, E].
 
     The first n are one side, the others the other one.
@@ -79,14 +77,14 @@ def roster_of(cast: Sequence[UnitType], kind: Column, n: int) -> Roster:
 
     xp, dtype = array_namespace(kind), jnp.zeros(0).dtype
 
-    def by_kind(values: Sequence[Any]) -> Column:
+    def by_kind(values: Sequence[object]) -> AnyArray:
         table = np.array(values)
         return looked_up(table if table.dtype == bool else table.astype(dtype), kind)
 
-    def column(name: str) -> Column:
+    def column(name: str) -> AnyArray:
         return by_kind([getattr(kind, name) for kind in cast])
 
-    def of_pairs(value: Callable[[UnitType, UnitType], Any]) -> Column:
+    def of_pairs(value: Callable[[UnitType, UnitType], object]) -> AnyArray:
         table = np.array([value(a, b) for a in cast for b in cast])
         table = table if table.dtype == bool else table.astype(dtype)
         return looked_up(table, kind[:, None] * len(cast) + kind)
@@ -151,7 +149,7 @@ def roster_of(cast: Sequence[UnitType], kind: Column, n: int) -> Roster:
     )
 
 
-def looked_up(table: np.ndarray, index: Column) -> Column:
+def looked_up(table: np.ndarray, index: AnyArray) -> AnyArray:
     """Entries of a small table: constants as they are, others by choice, which is faster there than
     a gather."""
     if isinstance(index, np.ndarray):

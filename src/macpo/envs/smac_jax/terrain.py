@@ -6,13 +6,14 @@ the shortest way between them begins. In a battle, units look up their cells (`s
 """
 
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from array_api_compat import array_namespace
 from jaxtyping import Bool, Float, Int
 
 from macpo.envs.smac_jax.grounds import CLIFF, SIZE, WALKABLE
+from macpo.types import AnyArray
 
 CELLS = SIZE * SIZE
 STRAIGHT = -1
@@ -129,7 +130,7 @@ def _visible(
     return sees
 
 
-def cell_of(x: Any, y: Any) -> Any:
+def cell_of(x: AnyArray, y: AnyArray) -> AnyArray:
     """The number of each point's cell, row by row; of a point outside, of one at the border.
 
     Of JAX and NumPy arrays alike, as in `smac_jax.features`.

@@ -10,7 +10,7 @@ from array_api_compat import array_namespace
 from jaxtyping import Int
 
 from macpo.envs.smac_jax import features
-from macpo.envs.smac_jax.features import Array, Columns, Outcome, Units, distances
+from macpo.envs.smac_jax.features import Columns, Outcome, Units, distances
 from macpo.envs.smac_jax.maps import (
     N_ACTIONS_NO_ATTACK,
     REWARD_KILL,
@@ -21,13 +21,14 @@ from macpo.envs.smac_jax.roster import looked_up
 from macpo.envs.smac_jax.units import ENERGY_MAX
 from macpo.envs.smacv2_jax.sight import in_cone
 from macpo.envs.smacv2_jax.tasks import N_VIEWS, RANGES, Task
+from macpo.types import AnyArray
 
 
-def columns_of(task: Task, kinds: Int[Array, " U"]) -> Columns:
+def columns_of(task: Task, kinds: Int[AnyArray, " U"]) -> Columns:
     """The columns of units of these kinds."""
     xp, cast = array_namespace(kinds), task.cast
 
-    def column(values: list[float]) -> Array:
+    def column(values: list[float]) -> AnyArray:
         return looked_up(np.array(values, np.float32), kinds)
 
     return Columns(
@@ -41,7 +42,7 @@ def columns_of(task: Task, kinds: Int[Array, " U"]) -> Columns:
     )
 
 
-def in_sight(task: Task, columns: Columns, units: Units, views: Array | None) -> Array:
+def in_sight(task: Task, columns: Columns, units: Units, views: AnyArray | None) -> AnyArray:
     """[N, U] which places are in each agent's field of view, whoever is there."""
     n = task.n_agents
     if views is not None:
@@ -49,7 +50,7 @@ def in_sight(task: Task, columns: Columns, units: Units, views: Array | None) ->
     return distances(units, n) < columns.sight[:n, None]
 
 
-def in_reach(task: Task, columns: Columns, units: Units, views: Array | None) -> Array:
+def in_reach(task: Task, columns: Columns, units: Units, views: AnyArray | None) -> AnyArray:
     """[N, U] which units each agent may choose as targets, if it may attack or heal them."""
     n = task.n_agents
     if views is not None:
@@ -57,7 +58,7 @@ def in_reach(task: Task, columns: Columns, units: Units, views: Array | None) ->
     return distances(units, n) <= columns.reach[:n, None]
 
 
-def with_views(task: Task, available: Array) -> Array:
+def with_views(task: Task, available: AnyArray) -> AnyArray:
     """[N, A] the actions once those are inserted that turn the view: the living always may."""
     if not task.conic_fov:
         return available
@@ -79,7 +80,7 @@ def outcome(task: Task, columns: Columns, units: Units) -> Outcome:
     return Outcome(~allies | ~enemies, allies & ~enemies)
 
 
-def reward(task: Task, columns: Columns, before: Units, after: Units) -> Array:
+def reward(task: Task, columns: Columns, before: Units, after: Units) -> AnyArray:
     """Of one env step: damage dealt to enemies and 10 for each kill, unless they regained more, and
     200 for the victory; 20 in all for a perfect battle."""
     xp = array_namespace(after.x)

@@ -3,7 +3,6 @@
 import inspect
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
@@ -11,9 +10,7 @@ from numpy.typing import ArrayLike
 
 from macpo.errors import UsageError, require
 from macpo.interop.factory import RGB_ARRAY, FactoryConfig
-
-Untyped: TypeAlias = Any
-"""Something of another library, which is not imported here."""
+from macpo.types import Untyped
 
 _LIMITS = ("max_cycles", "max_steps", "max_episode_steps", "_max_episode_steps")
 """What environments call the number of env steps after which they truncate an episode."""

@@ -22,7 +22,6 @@ The factory is usually Gymnasium's own:
 
 import importlib
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -30,10 +29,10 @@ from jaxtyping import Bool, Float, Int
 from macpo.envs.host import HostEnvironment, availability, numpy_time_step
 from macpo.errors import require
 from macpo.interop.adapters import common
-from macpo.interop.adapters.common import Untyped, exactly
+from macpo.interop.adapters.common import exactly
 from macpo.interop.factory import FactoryConfig
 from macpo.interop.padding import padded
-from macpo.types import Spec, TimeStep
+from macpo.types import Spec, TimeStep, Untyped
 
 TITLE = "a Gymnasium environment of a team"
 NEEDS = (
@@ -60,7 +59,7 @@ class GymnasiumTeam(HostEnvironment):
 
     def __init__(self, env: Untyped, config: FactoryConfig) -> None:
         self._env, self._config = env, config
-        self._flatten: Any = importlib.import_module("gymnasium.spaces.utils")
+        self._flatten = importlib.import_module("gymnasium.spaces.utils")
         self._obs_spaces = list(env.observation_space)
         spaces = list(env.action_space)
         self._n_actions = [common.n_actions(config, i, space) for i, space in enumerate(spaces)]

@@ -21,8 +21,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from macpo.interop.adapters.common import Untyped
 from macpo.interop.factory import FactoryConfig
+from macpo.types import Untyped
 
 if TYPE_CHECKING:
     from macpo.interop.jaxmarl_environment import JaxMarl

@@ -32,10 +32,9 @@ from jaxtyping import Bool, Float, Int
 from macpo.envs.host import HostEnvironment, availability, numpy_time_step
 from macpo.errors import UsageError, require
 from macpo.interop.adapters import common
-from macpo.interop.adapters.common import Untyped
 from macpo.interop.factory import FactoryConfig
 from macpo.interop.padding import padded
-from macpo.types import Spec, TimeStep
+from macpo.types import Spec, TimeStep, Untyped
 
 TITLE = "a PettingZoo ParallelEnv"
 NEEDS = ("possible_agents", "reset", "step", "observation_space", "action_space", "close")

@@ -27,11 +27,10 @@ from jaxtyping import Int
 
 from macpo.envs.host import EnvironmentLost, HostEnvironment, availability, numpy_time_step
 from macpo.interop.adapters import common
-from macpo.interop.adapters.common import Untyped
 from macpo.interop.adapters.step_result import read, written
 from macpo.interop.factory import FactoryConfig
 from macpo.interop.padding import padded
-from macpo.types import Spec, TimeStep
+from macpo.types import Spec, TimeStep, Untyped
 
 TITLE = "a SMAC-style environment"
 NEEDS = (

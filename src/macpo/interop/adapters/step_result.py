@@ -6,13 +6,12 @@ the two is decided by what the values are, and not by their number.
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from macpo.errors import require
-from macpo.interop.adapters.common import Untyped
-from macpo.types import Spec
+from macpo.types import Spec, Untyped
 
 Reading: TypeAlias = tuple[str, ...]
 """What each value is."""
@@ -34,7 +33,7 @@ class StepResult(NamedTuple):
     terminated: bool
     """Whether the episode is over, for whatever reason."""
     truncated: bool
-    info: Mapping[str, Any]
+    info: Mapping[str, Untyped]
     reading: Reading
 
 
