@@ -6,13 +6,24 @@ import json
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeAlias, cast
+from typing import Annotated, Literal, TypeAlias, cast
 
 from macpo import registry
 from macpo.bounds import MAX_INT, Bounds, Fraction, NonNegativeInt, PositiveInt, check_fields
 from macpo.envs.base import EnvConfig
 from macpo.errors import UsageError, nearest, require, shown
-from macpo.field_types import YOUNGER, Settings, build, conformed, field_hints, settings
+from macpo.field_types import (
+    YOUNGER,
+    Dataclass,
+    Json,
+    JsonObject,
+    Settings,
+    Unchecked,
+    build,
+    conformed,
+    field_hints,
+    settings,
+)
 from macpo.learners.base import AlgorithmConfig
 from macpo.nets.precision import Precision
 from macpo.replay.priority import Replay
@@ -206,7 +217,7 @@ class Experiment:
         return " ".join(registry.name_of(getattr(self, name)) for name in PARTS)
 
 
-def _call(config: Any) -> str:
+def _call(config: Dataclass) -> str:
     """The expression that makes a configuration, without the fields that have their defaults."""
     changed = [
         f"{field.name}={value!r}"
@@ -217,7 +228,7 @@ def _call(config: Any) -> str:
     return f"{type(config).__name__}({', '.join(changed)})"
 
 
-def default_of(field: "dataclasses.Field[Any]") -> Any:
+def default_of(field: "dataclasses.Field[object]") -> object:
     """The value of a dataclass's field where none is given; `dataclasses.MISSING` without one."""
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
@@ -232,7 +243,7 @@ PARTS: Mapping[str, registry.Kind] = types.MappingProxyType(
 )
 
 
-def to_dict(experiment: Experiment) -> dict[str, Any]:
+def to_dict(experiment: Experiment) -> JsonObject:
     """Plain data: each part with its registered name and every value."""
     parts = {
         name: {"name": registry.name_of(part), **settings(part)}
@@ -248,7 +259,7 @@ def from_dict(data: Settings, *, trust: bool = False) -> Experiment:
     UsageError for unknown names and values of a wrong type, and unless `trust` for names that would
     be imported: whoever wrote the file could run any code with them.
     """
-    given: Any = data  # JSON may hold anything
+    given: Json = data
     require(isinstance(given, Mapping), "an experiment must be an object with sections.")
     known = (*PARTS, *SETTINGS)
     for name in data:
@@ -268,14 +279,14 @@ def from_dict(data: Settings, *, trust: bool = False) -> Experiment:
     )
 
 
-def part_from_dict(part: str, data: Settings, *, trust: bool = False) -> Any:
+def part_from_dict(part: str, data: Settings, *, trust: bool = False) -> registry.Plugin:
     """One of `PARTS`, from its section in what `to_dict` gives; `trust` as in `from_dict`."""
     if not trust:
         _refuse_imports({part: data})
     return registry.config_of_section(PARTS[part], {**data, "name": _name_in(part, data)}, part)
 
 
-def identity(experiment: Experiment) -> dict[str, Any]:
+def identity(experiment: Experiment) -> JsonObject:
     """What digests are made of: `to_dict`, without what says nothing of what is learned.
 
     Settings that are younger than digests are left out where they have their defaults; so is the
@@ -310,7 +321,7 @@ def difference(a: Settings, b: Settings) -> list[str]:
     ]
 
 
-def _part(name: str, given: Any) -> Any:
+def _part(name: str, given: Unchecked) -> registry.Plugin:
     """The configuration of a part that may be given by name."""
     config = registry.make_config(PARTS[name], given) if isinstance(given, str) else given
     require(
@@ -325,7 +336,7 @@ def _part(name: str, given: Any) -> Any:
 _EXAMPLES = {"env": "PredatorPrey", "algorithm": "QMIX", "weighting": "MacPO"}
 
 
-def _lasting(name: str, config: Any) -> Any:
+def _lasting(name: str, config: Unchecked) -> Unchecked:
     """The configuration as experiment.json gives it back; UsageError if it cannot."""
     expected = {"replay": Replay, "run": Run}.get(name, object)
     require(

@@ -1,12 +1,11 @@
 """The interface between the training loop and an algorithm."""
 
-from dataclasses import Field
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from macpo.envs.base import Environment
-from macpo.field_types import Settings
+from macpo.field_types import Dataclass, Settings
 from macpo.types import Batch, Metrics, Observation, PyTree, Spec
 from macpo.weighting.weighting import Weighting, WeightingState
 
@@ -136,10 +135,9 @@ class Algorithm(Protocol):
         ...
 
 
-class AlgorithmConfig(Protocol):
+class AlgorithmConfig(Dataclass, Protocol):
     """The configuration of an algorithm: a frozen dataclass that builds it."""
 
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]  # fields of any type
     about: ClassVar[About]
     schedule: ClassVar[Settings]
     """The algorithm's own defaults for settings of `Run`."""

@@ -12,6 +12,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar, overload
 from macpo.envs.base import Environment
 from macpo.envs.host_stub import HostEnvStub
 from macpo.experiment import Experiment
+from macpo.field_types import Dataclass
 
 T = TypeVar("T")
 Programs: TypeAlias = dict[str, Any]  # by name; of any type, like what `jax.jit` makes
@@ -33,7 +34,7 @@ class HasPrograms(Protocol):
 class shared_property(Generic[T]):
     """Like `functools.cached_property`, but computed once for all owners of the same `programs`."""
 
-    def __init__(self, method: Callable[[Any], T]) -> None:
+    def __init__(self, method: Callable[[Any], T]) -> None:  # of any class
         self.method = method
         self.__doc__ = method.__doc__
 
@@ -80,7 +81,7 @@ def forget() -> None:
     _remembered.cache_clear()
 
 
-def _values(config: Any) -> tuple[Hashable, ...]:
+def _values(config: Dataclass) -> tuple[Hashable, ...]:
     """The settings that programs depend on."""
     names = (field.name for field in dataclasses.fields(config))
     return tuple(getattr(config, name) for name in names if name not in _IN_NO_PROGRAM)

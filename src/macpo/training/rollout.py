@@ -1,7 +1,7 @@
 """Policy × environment → episodes, as one compiled loop."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -107,7 +107,7 @@ def _append(
 ) -> Episodes:
     """The episodes with one more transition each; those that are over keep their zeros."""
 
-    def put(old: Array, new: Array, t: Any) -> Array:
+    def put(old: Array, new: Array, t: Array) -> Array:
         return with_row(old, _where_running(c, new, jnp.zeros_like(new)), t)
 
     end = after.terminated | (after.truncated & truncation_is_terminal)

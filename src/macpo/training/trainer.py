@@ -509,7 +509,7 @@ class Trainer:
             key = jax.random.fold_in(_key(one.seed, _LOOKING), progress(self.run, one))
             sample_key, update_key = jax.random.split(key)
             batch, _ = self._sample(sample_key, one, one.priorities, self.epsilon(one.env_steps))
-            metrics: dict[str, Any] = self._update(one.learner, batch, update_key).metrics
+            metrics = self._update(one.learner, batch, update_key).metrics
             return ExplainedBatch(batch.episodes, batch.importance, take_explanation(metrics))
 
         return self._jit(explain)
@@ -557,8 +557,8 @@ class Trainer:
         """Where a state is placed: on all devices that share the work of an update."""
         return shard.replicated(self.run.batch_size)
 
+    # of any signature, like `jax.jit`
     def _jit(self, fn: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-        # any signature, like jax.jit
         return jax.jit(
             fn,
             in_shardings=self.sharding,
@@ -570,7 +570,7 @@ class Trainer:
     def _over_seeds(self, fn: Callable[..., PyTree]) -> Callable[..., PyTree]:
         """`fn`, a function of one seed's slice and more, mapped over all seeds, results stacked."""
 
-        def over_seeds(states: PyTree, *args: Any) -> PyTree:
+        def over_seeds(states: PyTree, *args: PyTree) -> PyTree:
             if self.run.seeds == 1:
                 out = fn(jax.tree.map(lambda x: x[0], states), *args)
                 return jax.tree.map(lambda x: x[None], out)

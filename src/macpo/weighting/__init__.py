@@ -8,8 +8,6 @@ weighting is a frozen dataclass in a module of its own, and what all have in com
 `macpo.weighting.weighting`.
 """
 
-from typing import Any
-
 from macpo import registry
 from macpo.weighting.boltzmann import taken_probs
 from macpo.weighting.cwqmix import CWQMIX
@@ -83,7 +81,7 @@ __all__ = [
 ]
 
 
-def make(name: str, **options: Any) -> Weighting:
+def make(name: str, **options: object) -> Weighting:
     """The weighting called `name` (see `macpo list weightings`) with these options.
 
     Raises UsageError for a name or an option that does not exist, or a value out of bounds.

@@ -1,7 +1,6 @@
 """Boltzmann policies: the current probabilities of stored actions."""
 
 import math
-from typing import Any
 
 from array_api_compat import array_namespace, is_torch_array
 from jaxtyping import Bool, Float, Int
@@ -62,6 +61,6 @@ def taken_probs(
     return xp.sum(xp.where(chosen, mass, xp.zeros_like(mass)), axis=-1) / xp.sum(mass, axis=-1)
 
 
-def _device_of(x: Array) -> dict[str, Any]:
+def _device_of(x: Array) -> dict[str, object]:
     """The device argument for new arrays: torch alone puts them on the CPU by default."""
     return {"device": x.device} if is_torch_array(x) else {}

@@ -9,6 +9,7 @@ from array_api_compat import array_namespace
 from jaxtyping import Bool, Float, Int
 
 from macpo.errors import UsageError
+from macpo.field_types import Unchecked
 from macpo.weighting.arrays import Array, as_flags
 from macpo.weighting.factors import Factor
 from macpo.weighting.normalise import is_nonfinite
@@ -115,7 +116,7 @@ class Explained(Weighting):
         return 1.0 * (mask & ~left_out), why
 
 
-def explaining(learner: Any, *, weighs: bool = True) -> Any:
+def explaining(learner: Unchecked, *, weighs: bool = True) -> Any:  # of the same type
     """The same learner, with its weighting explained.
 
     UsageError unless it is a dataclass with a field `weighting`.
@@ -129,6 +130,7 @@ def explaining(learner: Any, *, weighs: bool = True) -> Any:
         ) from error
 
 
+# metrics are scalars, all but the explanation
 def take_explanation(metrics: dict[str, Any]) -> Explanation:
     """The explanation among the metrics of an update, which is removed from them.
 

@@ -2,17 +2,17 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Bool, Int
+from numpy.typing import DTypeLike
 
 from macpo.errors import require
 from macpo.experiment import NonFiniteRewards
 from macpo.training.host.slot import Slot
 from macpo.training.rewards import ADVICE
-from macpo.types import Episodes, Observation, Rollout, Spec, action_dtype
+from macpo.types import AnyArray, Episodes, Observation, Rollout, Spec, action_dtype
 
 
 class EpisodeWriter:
@@ -95,7 +95,7 @@ class EpisodeWriter:
             all(names == set(outcome) for outcome in self.outcomes),
             f"{self.spec.name} ends episodes with different names in info; they must be the same.",
         )
-        outcome: dict[str, Any] = {
+        outcome: dict[str, AnyArray] = {
             name: np.array([outcome[name] for outcome in self.outcomes], np.float32)
             for name in sorted(names)
         }
@@ -103,7 +103,7 @@ class EpisodeWriter:
 
 
 # the types of episodes speak of JAX arrays; workers fill NumPy's, which learners take as well
-def _zeros(shape: int | tuple[int, ...], dtype: Any) -> Any:
+def _zeros(shape: int | tuple[int, ...], dtype: DTypeLike) -> AnyArray:
     return np.zeros(shape, dtype)
 
 

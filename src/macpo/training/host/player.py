@@ -6,6 +6,7 @@ on an environment that depends on its seed alone repeats bit for bit.
 """
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -19,7 +20,7 @@ from macpo.training.host.pool import EpisodeLost, Pool, Worker
 from macpo.training.outcomes import episode_outcomes, evaluation_metrics, outcome_means
 from macpo.training.programs import Programs, shared_property
 from macpo.training.trainer import Trainer, TrainState
-from macpo.types import Metrics, Observation, PyTree, Rollout
+from macpo.types import AnyArray, Metrics, Observation, PyTree, Rollout
 
 
 class HostPlayer:
@@ -51,7 +52,7 @@ class HostPlayer:
         for k in np.flatnonzero(np.asarray(state.env_steps) < until).tolist():
             params, key, epsilon = self.trainer.exploration(state, k)
             rollouts[k] = self.collect(params, key, run.batch_size_run, epsilon)
-        metrics: dict[str, Any] = {}  # of NumPy arrays, filled in place
+        metrics: dict[str, AnyArray] = {}  # filled in place
         for k, (rollout, n_lost) in rollouts.items():
             state, learned = self._learn(state, k, rollout.episodes)
             row = {
@@ -66,13 +67,15 @@ class HostPlayer:
 
     def evaluate(self, state: TrainState) -> Metrics:
         """Metrics [K] of greedy episodes."""
-        run, rows = self.trainer.run, list[dict[str, Any]]()
+        run, rows = self.trainer.run, list[dict[str, AnyArray]]()
         for k in range(run.seeds):
             params, key = self.trainer.evaluation(state, k)
             rollout, n_lost = self.collect(params, key, run.test_nepisode, keep_states=False)
             metrics = evaluation_metrics(episode_outcomes(rollout, run))
             rows.append({**metrics, "test_episodes_lost": n_lost})
-        metrics: dict[str, Any] = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+        metrics: dict[str, AnyArray] = {
+            name: np.stack([row[name] for row in rows]) for name in rows[0]
+        }
         return metrics
 
     def play(
@@ -156,15 +159,15 @@ class HostPlayer:
     # --- compiled; `jax.jit` leaves their types open ----------------------------------------------
 
     @shared_property
-    def _learn(self) -> Any:
+    def _learn(self) -> Callable[..., tuple[TrainState, Metrics]]:
         """`Trainer.learn`, compiled ahead."""
         trainer = self.trainer
         replay = jax.eval_shape(lambda: buffer.init(trainer.env, trainer.run.batch_size_run))
-        jitted: Any = trainer.learn
+        jitted: Any = trainer.learn  # as for a chunk of the trainer
         return jitted.lower(trainer.state_shapes, 0, replay.episodes).compile()
 
     @shared_property
-    def _begin(self) -> Any:
+    def _begin(self) -> Callable[..., PyTree]:
         """(key, attempts [n]) → (seeds [n] of the environments, keys [n] of the policy)."""
 
         def one(key: PRNGKeyArray, row: Array, attempt: Array) -> tuple[Array, PRNGKeyArray]:
@@ -179,7 +182,7 @@ class HostPlayer:
         )
 
     @shared_property
-    def _act(self) -> Any:
+    def _act(self) -> Callable[..., tuple[PyTree, Array]]:
         """(leaves of params, keys, hidden, t, observation, last action, waiting, epsilon) →
         (recurrent state, actions); the recurrent states of rows that do not wait stay as they are.
         """

@@ -5,7 +5,7 @@ import mmap
 import os
 import sys
 import tempfile
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -37,7 +37,7 @@ class Slot(NamedTuple):
     actions: Int[np.ndarray, " N"]
 
 
-def to_json(data: Any) -> bytes:
+def to_json(data: object) -> bytes:
     """JSON, with NumPy's numbers as Python's."""
     return json.dumps(data, default=lambda x: x.tolist()).encode()
 

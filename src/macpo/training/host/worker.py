@@ -14,7 +14,6 @@ import sys
 import threading
 import traceback
 from multiprocessing.connection import Connection
-from typing import Any
 
 import numpy as np
 
@@ -79,7 +78,7 @@ def main() -> None:
             env.close()
 
 
-def make_env(section: Settings) -> Any:
+def make_env(section: Settings) -> HostEnvironment:
     """The environment of an experiment's section `env`; a `HostEnvironment`, which the main process
     has checked."""
     return registry.config_of_section("envs", section, "env").make()
@@ -91,7 +90,7 @@ def _end_with(lifeline: int) -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def _serve(link: "Connection[Any, Any]", slot: Slot, env: HostEnvironment) -> None:
+def _serve(link: "Connection[bytes, bytes]", slot: Slot, env: HostEnvironment) -> None:
     seed, t = 0, 0
     while (message := link.recv_bytes())[:1] != QUIT:
         if message[:1] == VIEW:

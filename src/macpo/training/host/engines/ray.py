@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import ray
@@ -23,7 +23,7 @@ from macpo.errors import require
 from macpo.training.host.engines import MAX_PER_CORE
 from macpo.training.host.engines.local import MAX_LINES, LocalEngine
 from macpo.training.host.slot import Slot, empty_slot
-from macpo.types import Spec
+from macpo.types import Spec, Untyped
 
 PATIENCE = 1.0
 """Seconds that a worker's last lines may take to arrive."""
@@ -64,8 +64,8 @@ class RayEngine:
     def __init__(self) -> None:
         self._joined = connect()
         self._seats: list[RaySeat] = []
-        remote: Any = ray.remote  # its types leave out the groups
-        self.actor: Any = remote(
+        remote: Untyped = ray.remote  # its types leave out the groups
+        self.actor: Untyped = remote(
             num_cpus=1 / MAX_PER_CORE,
             scheduling_strategy="SPREAD",
             concurrency_groups={_PRINTED: 1},
@@ -110,8 +110,8 @@ class RaySeat:
         self._engine, self._spec = engine, spec
         self.slot = empty_slot(spec)
         self._lines: list[str] = []
-        self.actor: Any = None  # Ray adds the methods of an actor's class
-        self.answers = deque[Any]()  # references, whose type Ray leaves open
+        self.actor: Untyped = None  # Ray adds the methods of an actor's class
+        self.answers = deque[Untyped]()  # references
         """What the actor has been asked for, in this order."""
 
     def start(self, task: bytes) -> None:
