@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +26,7 @@ from macpo.interop.promises import Finding, Promise, broken
 from macpo.learners.base import About, Algorithm, AlgorithmConfig, LearnerState, UpdateResult
 from macpo.runs import arrays
 from macpo.training.trainer import make_trainer
-from macpo.types import Batch, Episodes, Observation, PyTree
+from macpo.types import Batch, Episodes, Observation, PyTree, Untyped
 from macpo.weighting import Uniform
 
 SPEC = dataclasses.replace(CANVAS, episode_limit=3)
@@ -123,7 +122,7 @@ def _episodes(terminated: bool = False) -> Episodes:
     return scribble(SPEC, LENGTHS, [terminated, True])
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(one: PyTree, other: PyTree) -> bool:
     pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
     return all(np.array_equal(x, y, equal_nan=True) for x, y in pairs)
 
@@ -133,7 +132,7 @@ def _same(one: Any, other: Any) -> bool:
 
 def about(subject: Subject) -> Iterator[Finding]:
     """Its row in the table of algorithms is complete."""
-    found: Any = getattr(subject.config, "about", None)
+    found: object = getattr(subject.config, "about", None)
     if not isinstance(found, About):
         yield broken("about", "an About(…)", repr(found))
         return
@@ -212,7 +211,7 @@ def movement(subject: Subject) -> Iterator[Finding]:
             yield Finding(name, "does not move" if moved == 0 else "is not finite")
 
 
-def _child(tree: Any, key: Any) -> Any:
+def _child(tree: PyTree, key: Untyped) -> PyTree:
     if hasattr(key, "name"):
         return getattr(tree, key.name)
     return tree[key.idx if hasattr(key, "idx") else key.key]

@@ -1,11 +1,11 @@
 """Signals at random, for a weighting to weigh: every one there is, of episodes that end early."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
 
+from macpo.types import AnyArray
 from macpo.weighting.signals import Signals
 
 LENGTHS = np.array([7, 5, 5, 3, 1, 0])
@@ -18,7 +18,7 @@ def draw_signals(seed: int = 0) -> Signals:
     rng = np.random.default_rng(seed)
     shape = MASK.shape
 
-    def short(x: Any) -> Any:
+    def short(x: AnyArray) -> AnyArray:
         return np.float64(np.float32(x))
 
     q, target, q_star, greedy_value, of_target_net = short(2 * rng.normal(size=(5, *shape)))
@@ -39,7 +39,7 @@ def draw_signals(seed: int = 0) -> Signals:
     )
 
 
-def change_steps(signals: Signals, change: Callable[[Any], Any]) -> Signals:
+def change_steps(signals: Signals, change: Callable[[AnyArray], AnyArray]) -> Signals:
     """The signals with `change` applied to all that belong to steps, the mask among them."""
     values = signals._asdict()
     kept = ("uniform_noise", "running_means")

@@ -5,13 +5,14 @@ weighting.
 """
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Any, get_args
+from collections.abc import Callable, Iterator
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from macpo import registry
 from macpo.algorithms import QMIX
@@ -22,6 +23,7 @@ from macpo.experiment import Experiment, from_dict, to_dict
 from macpo.interop.check import Result
 from macpo.interop.promises import Finding, Promise, broken
 from macpo.training.trainer import make_trainer
+from macpo.types import AnyArray
 from macpo.weighting.normalise import Normalise
 from macpo.weighting.signals import Signals
 from macpo.weighting.weighting import Weighting, WeightingOutput
@@ -53,7 +55,7 @@ def _in(weighting: Weighting, mode: Normalise) -> Weighting:
     return dataclasses.replace(weighting, normalise=mode)
 
 
-def _differ(one: Any, other: Any) -> bool:
+def _differ(one: ArrayLike, other: ArrayLike) -> bool:
     return not np.allclose(one, other, rtol=CLOSE, atol=1e-7, equal_nan=True)
 
 
@@ -80,7 +82,11 @@ def signs(weighting: Weighting) -> Iterator[Finding]:
 
 def scales(weighting: Weighting) -> Iterator[Finding]:
     """Weights have mean one, sum one or maximum one, as asked."""
-    measures: dict[Normalise, Any] = {"mean": np.mean, "sum": np.sum, "max": np.max}
+    measures: dict[Normalise, Callable[[np.ndarray], float]] = {
+        "mean": np.mean,
+        "sum": np.sum,
+        "max": np.max,
+    }
     for mode, measure in measures.items():
         found = measure(_weights(_in(weighting, mode), draw_signals())[MASK])
         if _differ(found, 1):
@@ -130,7 +136,7 @@ def padding(weighting: Weighting) -> Iterator[Finding]:
         yield broken("padding", "weights of 0", f"{np.abs(clean[~MASK]).max():g}")
     for garbage in (np.nan, np.inf, 1e30):
 
-        def dirty(x: Any, garbage: float = garbage) -> Any:
+        def dirty(x: AnyArray, garbage: float = garbage) -> AnyArray:
             there = ~MASK[..., None] if x.ndim > MASK.ndim else ~MASK
             return there | x if x.dtype == bool else np.where(there, garbage, x)
 
@@ -144,7 +150,7 @@ def longer_batches(weighting: Weighting) -> Iterator[Finding]:
     """Steps of padding at the end of all episodes change nothing."""
     clean = _weights(weighting, draw_signals())
 
-    def padded(x: Any) -> Any:
+    def padded(x: AnyArray) -> AnyArray:
         return np.pad(x, [(0, 0), (0, 2), *[(0, 0)] * (x.ndim - 2)])
 
     weights = _weights(weighting, change_steps(draw_signals(), padded))
@@ -175,7 +181,7 @@ def in_jax(weighting: Weighting) -> Iterator[Finding]:
         if not np.allclose(apply(weighting, signals).weights, expected, rtol=1e-3, atol=1e-5):
             yield Finding(f"JAX{how}", "other weights than for NumPy's arrays")
 
-    def total(q: Any) -> Any:
+    def total(q: AnyArray) -> AnyArray:
         return _apply(weighting, signals._replace(q=q)).weights.sum()
 
     if np.any(np.asarray(jax.grad(total)(signals.q))):

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import jax
 import numpy as np
@@ -28,7 +28,7 @@ from macpo.envs.smac_jax.features import (
 )
 from macpo.envs.smac_jax.maps import N_ACTIONS_NO_ATTACK, BattleMap
 from macpo.envs.smac_jax.units import ENERGY_MAX, ENERGY_REGENERATION, LOOPS_PER_STEP, UnitType
-from macpo.types import Spec
+from macpo.types import AnyArray, PyTree, Spec
 
 Point: TypeAlias = tuple[float, float]
 """(x, y) in cells of the map, y upwards."""
@@ -135,7 +135,7 @@ class BattleEpisode:
             if self.map.kinds[i].heals and (at := self._aim(step, i, LOOPS_PER_STEP)) != NOBODY
         ]
 
-    def at(self, values: Float[Any, "T1 U *k"], loop: float) -> Float[np.ndarray, "U *k"]:
+    def at(self, values: Float[AnyArray, "T1 U *k"], loop: float) -> Float[np.ndarray, "U *k"]:
         """Values interpolated between two states."""
         step = min(int(loop) // LOOPS_PER_STEP, len(values) - 1)
         share = loop / LOOPS_PER_STEP - step
@@ -236,7 +236,7 @@ def battle_episode(
     captions: Sequence[str],
 ) -> BattleEpisode:
     """The battle to be drawn, from its T+1 states and T actions."""
-    stacked: Any = jax.tree.map(lambda *x: np.stack([np.asarray(v) for v in x]), *states)
+    stacked: PyTree = jax.tree.map(lambda *x: np.stack([np.asarray(v) for v in x]), *states)
     n, e = env.map.n_agents, env.map.n_enemies
     actions = np.asarray(actions, np.int64).reshape(-1, n)
     order = np.arange(e) if stacked.enemy_order is None else stacked.enemy_order[0]
@@ -267,7 +267,7 @@ def units_at(battle: Battle, step: int) -> Units:
     return units_of(jax.tree.map(lambda x: x[step], battle))
 
 
-def ending(result: Outcome, state: Any, spec: Spec) -> Ending | None:
+def ending(result: Outcome, state: PyTree, spec: Spec) -> Ending | None:
     """How a battle ended in its last state, of which that is the outcome."""
     if result.over:
         alive = (np.asarray(state.battle.health) > 0).any()

@@ -45,6 +45,7 @@ Encode: TypeAlias = Callable[[Sequence[Picture], int], bytes]
 class Drawer(Protocol):
     """Draws one state; `actions` are those taken in it, None in the final state."""
 
+    # `env` is of the class that it draws
     def __call__(
         self, env: Any, state: PyTree, caption: str, actions: Int[np.ndarray, " N"] | None = None
     ) -> Image.Image:

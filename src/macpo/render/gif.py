@@ -71,13 +71,14 @@ def common_palette(pictures: Iterable[Image.Image]) -> Image.Image:
     """
     counts: Counter[Color] = Counter()
     for picture in pictures:
+        # typed as colours of all modes
         colors: Any = picture.convert("RGB").getcolors(picture.width * picture.height)
         counts.update({color: n for n, color in colors})
     ranked = [color for color, _ in counts.most_common()]
     main = _apart(ranked, COLORS if len(ranked) <= COLORS else MAIN_COLORS)
     row = Image.new("RGB", (len(ranked), 1))
     row.putdata(ranked)
-    reduced: Any = row.quantize(COLORS - MAIN_COLORS).convert("RGB").getcolors()
+    reduced: Any = row.quantize(COLORS - MAIN_COLORS).convert("RGB").getcolors()  # as above
     chosen = _apart([*main, *(color for _, color in reduced)], COLORS)
     palette = Image.new("P", (1, 1))
     palette.putpalette([channel for color in chosen for channel in color])

@@ -1,7 +1,5 @@
 """A top view of Predator-Prey: discs hunt diamonds; a bar joins a catching disc and its prey."""
 
-from typing import Any
-
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
@@ -10,6 +8,7 @@ from PIL import Image, ImageDraw
 from macpo.envs.predator_prey import CATCH, MOVES, PredatorPreyEnv, State
 from macpo.render import board
 from macpo.render.ink import draw_caption
+from macpo.types import AnyArray
 
 SHOWS_AGENT = True
 """Whether the actions of an agent can be shown."""
@@ -85,7 +84,7 @@ def _does(env: PredatorPreyEnv, cell: int, act: int | None) -> str:
     return "is there at the end" if act is None else DOES[act]
 
 
-def _cells(cell: Any) -> list[int]:
+def _cells(cell: AnyArray) -> list[int]:
     return [int(c) for c in np.asarray(cell)]
 
 

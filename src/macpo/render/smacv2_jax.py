@@ -1,7 +1,6 @@
 """Films of SMACv2's battles, drawn like those of `smac_jax`."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +19,7 @@ from macpo.render.battle import BattleEpisode, Cones, ending, units_at
 from macpo.render.ink import Picture
 from macpo.render.options import USUAL, FilmOptions
 from macpo.render.smac_jax import FPS, SHOWS_AGENT, WIDTHS, film_of
+from macpo.types import PyTree
 
 __all__ = ["FPS", "SHOWS_AGENT", "WIDTHS", "film", "stored_state"]
 
@@ -42,7 +42,7 @@ def battle_episode(
     captions: Sequence[str],
 ) -> BattleEpisode:
     """The battle to be drawn, from its T+1 states and T actions."""
-    stacked: Any = jax.tree.map(lambda *x: np.stack([np.asarray(v) for v in x]), *states)
+    stacked: PyTree = jax.tree.map(lambda *x: np.stack([np.asarray(v) for v in x]), *states)
     task, n, kinds = env.task, env.spec.n_agents, np.asarray(states[0].kinds)
     columns = interface.columns_of(task, kinds)
     actions = np.asarray(actions, np.int64).reshape(-1, n)

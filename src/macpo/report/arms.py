@@ -6,11 +6,12 @@ in ascending order, and `statistics.decide` keeps its error rate although it is 
 """
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rich.console import Console
 
 from macpo.errors import UsageError, nearest, require, shown
+from macpo.field_types import Json
 from macpo.report.compare import (
     LEVEL,
     MOST_PAIRS,
@@ -136,7 +137,7 @@ def read_plan(arms: Arms) -> Plan | None:
     if not arms.plan.exists():
         return None
     data = read_json(arms.plan, "the plan of a test")
-    given: list[Any] = [data.get(name) for name in Plan._fields] if isinstance(data, dict) else []
+    given: list[Json] = [data.get(name) for name in Plan._fields] if isinstance(data, dict) else []
     if [type(value) for value in given] != [int, str]:
         raise UsageError(
             f"{arms.plan} is damaged: it must hold {' and '.join(Plan._fields)} as they were fixed "

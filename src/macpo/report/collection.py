@@ -82,7 +82,7 @@ class Collection:
     """By the indices of task and method."""
     notes: tuple[str, ...]
 
-    def to_frame(self, kind: FrameKind = "numpy") -> Any:
+    def to_frame(self, kind: FrameKind = "numpy") -> Any:  # of a library as asked
         """All evaluations, a row for each value: task, method, seed, env_steps, metric, value.
 
         A dictionary of NumPy arrays, or a DataFrame of pandas or polars. Raises UsageError if that

@@ -10,13 +10,14 @@ is needed. The file's extension (.png, .svg or .pdf) determines the format.
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
+from matplotlib.typing import LineStyleType
 
 from macpo.report import records
 from macpo.report.records import Row, Series, series
@@ -147,7 +148,9 @@ def _draw_greedy_and_training(
         )
 
 
-def _draw_mean(axes: Axes, curves: Series, label: str, color: str, style: Any = "-") -> None:
+def _draw_mean(
+    axes: Axes, curves: Series, label: str, color: str, style: LineStyleType = "-"
+) -> None:
     """A thick mean, and the range over several seeds behind it."""
     band = mean_and_range(curves)
     marker = "o" if len(band.mean) == 1 else None

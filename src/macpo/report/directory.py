@@ -4,9 +4,9 @@ import os
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 from macpo.errors import UsageError, require
+from macpo.field_types import Json
 from macpo.report.contents import FORMAT
 from macpo.runs.files import disk_errors, list_directory, read_json, remove_leftovers
 from macpo.study.directory import PLAN
@@ -46,7 +46,7 @@ class ReportDirectory:
         there = [file.name for file in list_directory(self.path)]
         if not there:
             return
-        data: Any = None  # JSON may hold anything
+        data: Json = None
         if self.data.is_file():
             try:
                 data = read_json(self.data, "a report")

@@ -4,14 +4,13 @@ import functools
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
 from macpo.errors import UsageError, require
 from macpo.experiment import part_from_dict
-from macpo.field_types import Settings, settings
+from macpo.field_types import JsonObject, Settings, settings
 from macpo.report.collection import Collection, Task
 from macpo.report.formats.marl_eval import NO_TASK
 from macpo.report.labels import in_words
@@ -30,7 +29,7 @@ def write_marl_eval(collection: Collection, file: Path) -> list[str]:
     many steps in all runs of a task, longer ones are cut; `absolute_metrics` are those of the whole
     runs, and the final scores where a run has none. Raises UsageError if nothing was evaluated.
     """
-    tree: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
+    tree: dict[str, dict[str, dict[str, JsonObject]]] = {}
     notes: list[str] = []
     for i, task in enumerate(collection.tasks):
         methods = {m: of for (t, m), of in collection.seeds.items() if t == i}
@@ -80,14 +79,14 @@ def _env_steps(seed: TrainedSeed) -> Int[np.ndarray, " T"]:
     return functools.reduce(np.intersect1d, [c.env_steps for c in seed.evaluations.values()])
 
 
-def _run_name(seed: TrainedSeed, taken: dict[str, Any]) -> str:
+def _run_name(seed: TrainedSeed, taken: JsonObject) -> str:
     name = f"seed_{seed.seed}"
     while name in taken:
         name += "_"
     return name
 
 
-def _steps(seed: TrainedSeed, n: int) -> Iterator[tuple[str, dict[str, Any]]]:
+def _steps(seed: TrainedSeed, n: int) -> Iterator[tuple[str, JsonObject]]:
     for k, env_step in enumerate(_env_steps(seed)[:n]):
         elapsed = float(seed.wall_s * env_step / max(seed.done, 1))
         values = {

@@ -4,7 +4,7 @@
 # pyright: reportUnknownMemberType=false
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,11 +14,14 @@ from matplotlib.ticker import PercentFormatter
 from macpo.report.contents import Report, Scores, TaskReport
 from macpo.report.style import INK, PALETTE, STYLES, decorate
 
+Look: TypeAlias = dict[str, Any]
+"""Keywords of matplotlib's lines: a method's colour and style."""
+
 
 def curves_figure(report: Report, task: TaskReport) -> Figure:
     """Learning curves: seeds thin, their IQM thick, its interval as a band where there is one."""
 
-    def draw(axes: Axes, scores: Scores, label: str, look: dict[str, Any]) -> None:
+    def draw(axes: Axes, scores: Scores, label: str, look: Look) -> None:
         band, several = scores.band, len(scores.seeds) > 1
         for seed in scores.seeds if several else ():
             axes.plot(*seed.curve, **look, lw=0.7, alpha=0.4 if band.low is None else 0.2)
@@ -40,7 +43,7 @@ def curves_figure(report: Report, task: TaskReport) -> Figure:
 def profile_figure(report: Report, task: TaskReport) -> Figure:
     """Performance profiles: the share of seeds above each final score."""
 
-    def draw(axes: Axes, scores: Scores, label: str, look: dict[str, Any]) -> None:
+    def draw(axes: Axes, scores: Scores, label: str, look: Look) -> None:
         axes.step(task.thresholds, scores.profile, **look, where="post", lw=2, label=label)
 
     figure, axes = _drawn(report, task, draw)
@@ -75,7 +78,7 @@ def improvement_figure(report: Report, task: TaskReport) -> Figure:
 
 
 def _drawn(
-    report: Report, task: TaskReport, draw: Callable[[Axes, Scores, str, dict[str, Any]], None]
+    report: Report, task: TaskReport, draw: Callable[[Axes, Scores, str, Look], None]
 ) -> tuple[Figure, Axes]:
     """Every method in its colour and style, with a title and a legend that hides no curve."""
     figure = Figure(figsize=(8, 4.5), dpi=150, layout="constrained")

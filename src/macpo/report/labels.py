@@ -2,10 +2,9 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from macpo.errors import shortened
-from macpo.field_types import Settings
+from macpo.field_types import Json, Settings
 
 OFFLINE = "offline"
 """The setting of a task that says from which episodes runs learn, which play none."""
@@ -64,7 +63,7 @@ def tell_apart(settings: Sequence[Settings], always: Sequence[str]) -> list[str]
                 labels[i] += f", {short}={in_words(settings[i].get(str(best)))}"
 
 
-def in_words(value: Any) -> str:
+def in_words(value: Json) -> str:
     """A setting's value as experiment.json has it, without the quotes of text."""
     if isinstance(value, float):
         return f"{value:g}"

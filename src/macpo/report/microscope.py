@@ -4,7 +4,8 @@ import base64
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -16,7 +17,7 @@ from macpo.envs.host import HostEnvironment
 from macpo.envs.host_stub import HostEnvStub
 from macpo.errors import UsageError, require
 from macpo.experiment import part_from_dict
-from macpo.field_types import Settings
+from macpo.field_types import Json, Settings
 from macpo.render.frames import stored_picture
 from macpo.report.collection import Collection
 from macpo.report.seeds import TrainedSeed
@@ -127,9 +128,9 @@ def find_recordings(collection: Collection) -> Found:
     return Found(tuple(found), tuple(dict.fromkeys(notes)))
 
 
-def _files(seed: TrainedSeed, notes: list[str]) -> list[Any]:
+def _files(seed: TrainedSeed, notes: list[str]) -> list[Path]:
     """Those of a seed's moments; why they cannot be told is noted."""
-    run: Any = seed.experiment.get("run", {})
+    run: Json = seed.experiment.get("run", {})
     first = run.get("seed", 0) if isinstance(run, Mapping) else 0
     if seed.seed != first:  # the only one of a run that is recorded
         return []

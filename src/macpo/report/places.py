@@ -7,9 +7,10 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from macpo.errors import UsageError, require, shown
+from macpo.field_types import Json, Settings
 from macpo.report.formats import format_of
 from macpo.runs.directory import RunDirectory
 from macpo.runs.files import disk_errors, is_file, read_json
@@ -27,17 +28,17 @@ class PlannedStudy(NamedTuple):
 def read_study(directory: Path) -> PlannedStudy:
     """The study of a directory; UsageError if its file cannot be read."""
     file = directory / PLAN
-    data: Any = read_json(file, "a study")  # JSON may hold anything
+    data = read_json(file, "a study")
     require(
         isinstance(data, dict) and isinstance(data.get("arms"), dict),
         f"{file} holds no study: it needs name, arms and seeds.",
     )
-    seeds: Any = data.get("seeds", [])
+    seeds: Json = data.get("seeds", [])
     require(
         isinstance(seeds, list) and all(type(seed) is int for seed in seeds),
         f"{file}: seeds must be a list of whole numbers, not {shown(seeds)}.",
     )
-    plan: Any = data
+    plan: Settings = data
     return PlannedStudy(str(plan.get("name", directory.name)), tuple(plan["arms"]), tuple(seeds))
 
 

@@ -3,17 +3,19 @@
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 import numpy as np
 from jaxtyping import Float
+
+from macpo.field_types import Json, Unchecked
 
 DIGITS = 6
 """Significant ones of a number that was measured."""
 
 
-def to_json(data: Any) -> str:
+def to_json(data: object) -> str:
     """Dataclasses, tuples and arrays as JSON, on one line; what is not finite is null.
 
     >>> to_json({"score": np.array([1 / 3, np.nan])})
@@ -22,18 +24,20 @@ def to_json(data: Any) -> str:
     return json.dumps(_plain(data), separators=(",", ":"), allow_nan=False, ensure_ascii=False)
 
 
-def _plain(data: Any) -> Any:
+def _plain(data: Unchecked) -> Json:
     if dataclasses.is_dataclass(data):
         fields = dataclasses.fields(data)
         return {field.name: _plain(getattr(data, field.name)) for field in fields}
     if isinstance(data, np.ndarray):
         return _numbers(data) if data.dtype == np.float64 else _plain(data.tolist())
     if isinstance(data, Mapping):
-        return {str(key): _plain(value) for key, value in cast(Mapping[Any, Any], data).items()}
+        return {
+            str(key): _plain(value) for key, value in cast(Mapping[object, object], data).items()
+        }
     if isinstance(data, tuple) and hasattr(data, "_asdict"):
-        return _plain(cast(Any, data)._asdict())
+        return _plain(cast(Unchecked, data)._asdict())
     if isinstance(data, list | tuple):
-        items = cast(list[Any], data)
+        items = cast(Sequence[object], data)
         return [_number(item) if type(item) is float else _plain(item) for item in items]
     return _number(data) if isinstance(data, float) else data
 
@@ -48,7 +52,7 @@ _POWERS = np.array([10.0**places for places in range(23)])
 _SMALLEST, _LARGEST = 10.0 ** (DIGITS + 1 - len(_POWERS)), 10.0 ** (DIGITS - 1)
 
 
-def _numbers(x: Float[np.ndarray, "..."]) -> list[Any]:
+def _numbers(x: Float[np.ndarray, "..."]) -> list[Json]:
     """`_number` of each, a tenth of the time; a tie may go the other way."""
     size, flat = np.abs(x).ravel(), x.ravel()
     usual = (size >= _SMALLEST) & (size < _LARGEST)

@@ -7,7 +7,7 @@ that could not repeat it.
 import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -106,7 +106,7 @@ def _sorted(steps: Int[np.ndarray, " N"], values: Float[np.ndarray, " N"]) -> Cu
     return Curve(steps, values[::-1][last])
 
 
-def read_experiment(run_dir: Path) -> dict[str, Any]:
+def read_experiment(run_dir: Path) -> Settings:
     """The experiment as plain data; UsageError if the directory holds none."""
     file = RunDirectory(run_dir).experiment
     data = read_settings(file)

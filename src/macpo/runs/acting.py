@@ -3,8 +3,9 @@
 They lie in the metadata of `model.safetensors` (docs/networks.md).
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from macpo.field_types import JsonObject
 from macpo.learners.actor_critic import ActorCriticLearner
 from macpo.learners.base import Algorithm
 from macpo.learners.value_based import ValueBasedLearner
@@ -42,7 +43,7 @@ class Acting(NamedTuple):
     utility_clamp: tuple[float, float] | None
     """Bounds of the outputs, which can make them equal."""
 
-    def explained(self) -> dict[str, Any]:
+    def explained(self) -> JsonObject:
         """As JSON, with the names of all axes."""
         axes = {f"{self.network}.{name}": ["seed", *axes] for name, axes in _AXES.items()}
         return {**self._asdict(), "gates": GATES, "axes": axes}

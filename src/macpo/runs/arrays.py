@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import jax
 import numpy as np
@@ -17,6 +17,7 @@ import safetensors
 import safetensors.numpy
 
 from macpo.errors import UsageError
+from macpo.field_types import Json
 from macpo.runs.files import disk_errors, parse_json, write_atomically
 from macpo.types import PyTree
 
@@ -55,7 +56,7 @@ class Stored(NamedTuple):
     file: Path
     arrays: Mapping[str, np.ndarray]
     """By their paths in the pytree."""
-    info: Mapping[str, Any]
+    info: Mapping[str, Json]
     """JSON of the caller's."""
 
     def tree(self, like: PyTree) -> PyTree:
@@ -81,7 +82,7 @@ class Stored(NamedTuple):
         return jax.tree.unflatten(structure, [self.arrays[name] for name in names])
 
 
-def write(file: Path, tree: PyTree, info: Mapping[str, Any] | None = None) -> None:
+def write(file: Path, tree: PyTree, info: Mapping[str, Json] | None = None) -> None:
     """Write all arrays of a pytree, and JSON along with them, atomically."""
     named = {
         jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(leaf, order="C")
@@ -129,7 +130,7 @@ def read_info(file: Path) -> Stored:
     return Stored(file, {}, _info(file, data))
 
 
-def _info(file: Path, data: bytes) -> Mapping[str, Any]:
+def _info(file: Path, data: bytes) -> Mapping[str, Json]:
     """What the caller has kept along, from the header that `data` begins with."""
     try:
         metadata = _metadata(data)
@@ -141,7 +142,7 @@ def _info(file: Path, data: bytes) -> Mapping[str, Any]:
         raise EarlierFormat(file)
     if not _checksum_position(memoryview(data))[0] or not isinstance(info, dict):
         raise Damaged(file, "what macpo writes beside the arrays is not there")
-    return cast(Mapping[str, Any], info)
+    return cast(Mapping[str, Json], info)
 
 
 def _checksum_position(data: memoryview) -> tuple[int, int]:

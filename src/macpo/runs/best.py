@@ -49,8 +49,7 @@ def best_like(shapes: TrainState) -> Best:
     """The shapes of the best evaluation of a run whose state has these shapes."""
     # shapes stand for arrays, as in a state of `jax.eval_shape`
     score: Any = jax.ShapeDtypeStruct((*shapes.seed.shape, len(SCORES)), np.float32)
-    kept: dict[str, Any] = _kept(shapes)
-    return Best(score=score, **kept)
+    return Best(score=score, **_kept(shapes))
 
 
 def better_of(best: Best, state: TrainState, metrics: Metrics) -> Best:

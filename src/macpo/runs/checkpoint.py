@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
+from macpo.field_types import Json
 from macpo.runs import arrays
 from macpo.runs.files import disk_errors, list_directory, write_atomically
 from macpo.types import PyTree
@@ -55,7 +55,7 @@ def is_dropped(directory: Path) -> bool:
     return (directory / DROPPED) in list_directory(directory) and not files(directory)
 
 
-def save(directory: Path, number: int, state: PyTree, info: Mapping[str, Any]) -> Path:
+def save(directory: Path, number: int, state: PyTree, info: Mapping[str, Json]) -> Path:
     """Save `state`, and JSON along with it, as checkpoint `number`; larger numbers are newer."""
     _make(directory)
     file = directory / f"{number:012d}.safetensors"

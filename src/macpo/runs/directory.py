@@ -3,13 +3,13 @@
 import os
 import platform
 from pathlib import Path
-from typing import Any
 
 import jax
 
 import macpo
 from macpo.errors import UsageError, require
 from macpo.experiment import Experiment, digest, from_dict, needs_trust, to_dict
+from macpo.field_types import Settings
 from macpo.machine import available_cores
 from macpo.runs.files import (
     disk_errors,
@@ -224,7 +224,7 @@ def read_experiment(file: Path, *, trust: bool = False) -> Experiment:
         raise UsageError(f"{file}: {error}") from error
 
 
-def read_settings(file: Path) -> dict[str, Any]:
+def read_settings(file: Path) -> Settings:
     """The plain data of an experiment file; UsageError if it cannot be read or holds none."""
     data = read_json(file, "an experiment")
     require(isinstance(data, dict), f"{file} holds no experiment: expected a JSON object.")

@@ -1,13 +1,13 @@
 """Fresh episodes with the policies of a trained run."""
 
 import os
-from typing import Any
 
 import jax
 import numpy as np
 
 from macpo import registry
 from macpo.bounds import Fraction, NonNegativeInt, PositiveInt, checked
+from macpo.envs.base import EnvConfig
 from macpo.experiment import Run
 from macpo.runs.directory import RunDirectory
 from macpo.runs.saving import Which
@@ -29,7 +29,7 @@ def evaluate(
     seed: int = 0,
     *,
     which: Which = "last",
-    env: Any = None,  # as for `Experiment`
+    env: EnvConfig | str | None = None,
     epsilon: float | None = None,
     workers: Workers | None = None,
     trust: bool = False,

@@ -7,9 +7,10 @@ import re
 from collections.abc import Collection, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import BinaryIO, Literal
 
 from macpo.errors import UsageError
+from macpo.field_types import Json
 
 _ADVICE = {
     errno.ENOSPC: "free some space or choose another place",
@@ -82,12 +83,12 @@ def is_file(path: Path) -> bool:
     return False
 
 
-def write_json(file: Path, data: Any) -> None:
+def write_json(file: Path, data: object) -> None:
     """Write readable JSON, atomically."""
     write_atomically(file, (json.dumps(data, indent=2) + "\n").encode())
 
 
-def read_json(file: Path, what: str) -> Any:
+def read_json(file: Path, what: str) -> Json:
     """Parse a JSON file; `what` it should hold is for the UsageError if that fails."""
     try:
         return parse_json(file.read_bytes())
@@ -96,7 +97,7 @@ def read_json(file: Path, what: str) -> Any:
         raise UsageError(f"cannot read {what} from {file}: {why}.") from error
 
 
-def parse_json(text: str | bytes) -> Any:
+def parse_json(text: str | bytes) -> Json:
     """The data that a text describes; ValueError for whatever cannot be read."""
     try:
         return json.loads(text)

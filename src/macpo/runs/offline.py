@@ -38,7 +38,7 @@ from macpo.runs.replay_file import (
 from macpo.runs.saving import last_state
 from macpo.terminal import say
 from macpo.training.trainer import Trainer, TrainState, make_trainer
-from macpo.types import Episodes, Observation, PyTree
+from macpo.types import AnyArray, Episodes, Observation, PyTree
 
 # --- out of a run ---------------------------------------------------------------------------------
 
@@ -121,7 +121,7 @@ def _end_to_end(env: Environment, episodes: Episodes, observations: Observation)
     length = np.asarray(episodes.length)
     has_step, has_state = _exist(length, limit)
 
-    def states(x: Any) -> Any:
+    def states(x: AnyArray) -> np.ndarray:
         return np.asarray(x)[:n][has_state]
 
     encoded = {} if _keeps_observations(env) else _named(episodes.encoded_state)
@@ -150,9 +150,9 @@ def _keeps_observations(env: Environment) -> bool:
     return type(env).decode is Environment.decode
 
 
-def _named(encoded: PyTree) -> dict[str, Any]:
+def _named(encoded: PyTree) -> dict[str, AnyArray]:
     """The arrays of encoded states by their names in a file."""
-    found = dict[str, Any]()
+    found = dict[str, AnyArray]()
     for path, x in jax.tree_util.tree_leaves_with_path(encoded):
         name = jax.tree_util.keystr(path, simple=True, separator=".")
         found[f"{ENCODED}.{name}" if name else ENCODED] = x
@@ -260,14 +260,14 @@ def read_episodes(file: Path, about: About, env: Environment) -> Iterator[Episod
         yield found
 
 
-def _states_by_name(env: Environment, episodes: Episodes) -> dict[str, Any]:
+def _states_by_name(env: Environment, episodes: Episodes) -> dict[str, AnyArray]:
     """The arrays of replay's states by the names of the fields that they are in a file."""
     if _keeps_observations(env):
         return episodes.encoded_state._asdict()
     return _named(episodes.encoded_state)
 
 
-def _as_kept(chunk: Chunk, name: str, like: Any, file: Path, env: Environment) -> Any:
+def _as_kept(chunk: Chunk, name: str, like: AnyArray, file: Path, env: Environment) -> AnyArray:
     """A field of a file in the type of an array of replay; UsageError if it does not fit there."""
     given = chunk.arrays().get(name)
     if given is None:

@@ -1,7 +1,7 @@
 """The policy of a trained run: loaded, and asked for actions."""
 
 import os
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,11 +10,12 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int, Num, PRNGKeyArray
 
 from macpo.bounds import Fraction, NonNegativeInt, PositiveInt, checked
+from macpo.envs.base import EnvConfig
 from macpo.errors import UsageError, require
 from macpo.runs.directory import RunDirectory
 from macpo.runs.saving import Which
 from macpo.runs.trained import read_trained
-from macpo.types import Observation, PyTree, action_dtype
+from macpo.types import AnyArray, Observation, PyTree, action_dtype
 
 
 class PolicyState(NamedTuple):
@@ -49,7 +50,7 @@ class Policy:
         self,
         directory: str | os.PathLike[str],
         seed: int | None = None,
-        env: Any = None,  # as for `Experiment`
+        env: EnvConfig | str | None = None,
         which: Which = "last",
         *,
         trust: bool = False,
@@ -87,8 +88,8 @@ class Policy:
 
     def act(
         self,
-        obs: Num[Any, "*B N O"],  # arrays of any library that NumPy understands
-        avail_actions: Bool[Any, "*B N A"] | None = None,
+        obs: Num[AnyArray, "*B N O"],
+        avail_actions: Bool[AnyArray, "*B N A"] | None = None,
         epsilon: float | None = None,
     ) -> Int[np.ndarray, "*B N"]:
         """Actions of all agents, in one environment or in B that are played side by side.
@@ -128,8 +129,8 @@ class Policy:
     def step(
         self,
         state: PolicyState,
-        obs: Num[Any, "B N O"],
-        avail_actions: Bool[Any, "B N A"] | None = None,
+        obs: Num[AnyArray, "B N O"],
+        avail_actions: Bool[AnyArray, "B N A"] | None = None,
         epsilon: Float[Array, ""] | float | None = None,
         key: PRNGKeyArray | None = None,
     ) -> tuple[PolicyState, Int[Array, "B N"]]:
@@ -166,7 +167,7 @@ class Policy:
             _check_shape("avail_actions", avail, (*batch, spec.n_agents, spec.n_actions))
 
 
-def _array(name: str, x: Any) -> Array:  # of any library that NumPy understands
+def _array(name: str, x: AnyArray) -> Array:
     """The numbers as an array; UsageError if they are none."""
     try:
         return jnp.asarray(x)
@@ -184,7 +185,7 @@ def load(
     seed: int | None = None,
     *,
     which: Which = "last",
-    env: Any = None,  # as for `Experiment`
+    env: EnvConfig | str | None = None,
     trust: bool = False,
 ) -> Policy:
     """The trained policy of a run directory.

@@ -18,7 +18,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from jaxtyping import Shaped
@@ -26,7 +26,7 @@ from jaxtyping import Shaped
 import macpo
 from macpo.bounds import Bounds, NonNegativeInt, PositiveInt, check_fields
 from macpo.errors import UsageError, require, shortened, shown
-from macpo.field_types import build, conform
+from macpo.field_types import JsonObject, Settings, build, conform
 from macpo.machine import available_bytes
 from macpo.runs.arrays import Damaged
 from macpo.runs.episodes import (
@@ -59,7 +59,7 @@ _MAX_HEADER = 10_000  # bytes, as NumPy has it
 _MAX_AXES = 31  # of a row; NumPy's arrays have 32 at most, or 64
 _UNKNOWN_MEMORY = 2**33
 """Bytes that are taken to be free where the machine does not tell."""
-_HEADERS: Mapping[tuple[int, int], Any] = {
+_HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
@@ -79,7 +79,7 @@ _DTYPES = {
 class Source(NamedTuple):
     """The run that episodes are from."""
 
-    experiment: Mapping[str, Any]
+    experiment: Settings
     """As plain data."""
     seed: int
 
@@ -110,9 +110,9 @@ class About:
     episodes: PositiveInt
     steps: PositiveInt
     chunk_episodes: Annotated[int, Bounds(at_least=1, at_most=CHUNK)]
-    fields: dict[str, Any]
+    fields: JsonObject
     """A `Field` each, as plain data."""
-    experiment: dict[str, Any] | None = None
+    experiment: JsonObject | None = None
     """Of the run that the episodes are from, as in its experiment.json."""
     seed: int | None = None
     """Of that run."""
@@ -186,7 +186,7 @@ def write_chunks(
     are no episodes, and if the disk refuses.
     """
     _require_replaceable(file)
-    n_episodes, n_steps, fields = 0, 0, dict[str, Any]()
+    n_episodes, n_steps, fields = 0, 0, JsonObject()
     with (
         whole_or_none(file) as handle,
         zipfile.ZipFile(handle, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive,
@@ -347,7 +347,7 @@ def _about(archive: zipfile.ZipFile, file: Path) -> About:
     if member.file_size > _MAX_ABOUT:
         raise Damaged(file, f"its {ABOUT} has {member.file_size:,} bytes")
     try:
-        data: Any = parse_json(_content(archive, member))
+        data = parse_json(_content(archive, member))
     except UsageError as error:
         raise _damaged(file, error) from error
     require(isinstance(data, dict) and data.get("format") == _FORMAT, f"{foreign}.")
@@ -418,7 +418,7 @@ def _read_chunk(
 ) -> Chunk:
     """The arrays of a chunk, of these types and of as many rows as its episodes have."""
 
-    def array(name: str, n: int) -> Any:
+    def array(name: str, n: int) -> np.ndarray:
         return _read_array(archive, _member(number, name), fields[name], n)
 
     length, limit = array("length", n_episodes), sizes.episode_limit
@@ -432,7 +432,7 @@ def _read_chunk(
     return Chunk(**own, encoded=others)
 
 
-def _read_array(archive: zipfile.ZipFile, name: str, field: Field, n: int) -> Any:
+def _read_array(archive: zipfile.ZipFile, name: str, field: Field, n: int) -> np.ndarray:
     """An array of the file; UsageError unless it has the type and shape that it must have.
 
     Its own header is read, and never believed: nothing is allocated by it or unpickled.

@@ -4,13 +4,13 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import jax
 
 from macpo.errors import UsageError, require
 from macpo.experiment import Experiment, difference, to_dict
-from macpo.field_types import Settings
+from macpo.field_types import JsonObject, Settings
 from macpo.runs import arrays, checkpoint
 from macpo.runs.acting import Acting
 from macpo.runs.arrays import Damaged, EarlierFormat, Stored
@@ -28,7 +28,7 @@ Which: TypeAlias = Literal["last", "best"]
 class RunInfo(NamedTuple):
     """What a checkpoint says about its run, beside the state."""
 
-    experiment: dict[str, Any]
+    experiment: JsonObject
     """As plain data, from which nothing is built."""
     rows: Extent
     """The part of metrics.jsonl that the state has seen."""
@@ -89,7 +89,7 @@ def save_best(
     arrays.write(directory.best, best.params, info)
 
 
-def _about(experiment: Experiment, acting: Acting | None) -> dict[str, Any]:
+def _about(experiment: Experiment, acting: Acting | None) -> JsonObject:
     """What is kept along with parameters."""
     run = experiment.run
     return {
@@ -198,7 +198,7 @@ def _content(state: TrainState, best: Best | None) -> dict[str, PyTree]:
     return state._asdict() if best is None else {**state._asdict(), _BEST: best}
 
 
-def _experiment(stored: Stored) -> dict[str, Any]:
+def _experiment(stored: Stored) -> JsonObject:
     """The experiment that was saved along, as plain data; Damaged if there is none."""
     try:
         saved = dict(stored.info["experiment"])

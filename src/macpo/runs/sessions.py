@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import jax
 
@@ -51,7 +50,7 @@ class Session:
 def read_sessions(file: Path) -> list[Session]:
     """Those of a run, in order; a file that is missing or damaged is as good as none."""
     try:
-        rows: Any = read_json(file, "a run's sessions")  # JSON may hold anything
+        rows = read_json(file, "a run's sessions")
         return [build(Session, row, "session") for row in rows]
     except (UsageError, TypeError, AttributeError):
         return []

@@ -5,7 +5,7 @@ The file is a module to import: the agents' network in some forty lines, and its
 
 import base64
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from macpo.errors import UsageError
 from macpo.runs.acting import Acting, acting_of
 from macpo.runs.files import write_atomically
 from macpo.runs.policy import Policy
+from macpo.types import PyTree
 
 Library: TypeAlias = Literal["numpy", "torch"]
 
@@ -205,7 +206,7 @@ def write_policy(policy: Policy, file: Path, library: Library) -> None:
 
 def _weights(policy: Policy, acting: Acting) -> str:
     """The arrays of the agents' network as the dictionary that the module reads."""
-    net: Any = policy.params
+    net: PyTree = policy.params
     for part in acting.network.split("."):
         net = getattr(net, part)
     lines = ["WEIGHTS = {  # shape, and numbers in base64"]

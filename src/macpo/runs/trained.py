@@ -1,11 +1,12 @@
 """What a run has learned: its experiment, its trainer and the parameters of its seeds."""
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 
 from macpo.bounds import checked
+from macpo.envs.base import EnvConfig
 from macpo.errors import require
 from macpo.experiment import Experiment
 from macpo.machine import prepare_jax
@@ -30,7 +31,11 @@ class Trained(NamedTuple):
 
 
 def read_trained(
-    directory: RunDirectory, env: Any = None, which: Which = "last", *, trust: bool = False
+    directory: RunDirectory,
+    env: EnvConfig | str | None = None,
+    which: Which = "last",
+    *,
+    trust: bool = False,
 ) -> Trained:
     """The experiment of a run, its trainer and parameters; with an `env`, for that environment.
 

@@ -5,7 +5,7 @@ Optuna's journal lies in the study's directory, so that a search goes on where i
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import optuna
@@ -106,7 +106,7 @@ def _require_same(
         )
 
 
-def _tell(found: Any, trial: FrozenTrial, score: float) -> None:
+def _tell(found: optuna.Study, trial: FrozenTrial, score: float) -> None:
     if np.isfinite(score):
         found.tell(trial.number, score)
     else:

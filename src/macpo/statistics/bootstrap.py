@@ -222,6 +222,7 @@ def _resamples(
         yield np.where(np.isfinite(x), x[rows, tasks], np.nan)
 
 
+# two floats, or two arrays
 def _ends(values: list[Float[np.ndarray, "B *K"]], level: float, *drawn: Array) -> list[Any]:
     """Both ends of the interval of values that resamples gave; `drawn`, what was resampled."""
     n_runs = sum(int(np.isfinite(x).sum()) for x in drawn)

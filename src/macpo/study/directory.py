@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias, cast
+from typing import Literal, NamedTuple, TypeAlias
 
 from macpo.errors import UsageError, require, shown
 from macpo.experiment import PARTS
@@ -142,7 +142,7 @@ class StudyDirectory:
     def _files(self) -> list[Path]:
         return [file for file in vars(self).values() if file != self.path]
 
-    def _read_plan(self) -> dict[str, Any]:
+    def _read_plan(self) -> Settings:
         with disk_errors(self.plan, "read"):
             is_study = self.plan.is_file()
         require(
@@ -152,7 +152,7 @@ class StudyDirectory:
         )
         data = read_json(self.plan, "a study")
         require(isinstance(data, dict), f"{self.plan} holds no study: expected a JSON object.")
-        return cast(dict[str, Any], data)
+        return data
 
 
 _FIELDS = Outcome._fields[1:]

@@ -10,15 +10,16 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 from rich.console import Console
 
 from macpo.bounds import MAX_INT
 from macpo.errors import UsageError, describe_exception
 from macpo.experiment import Experiment, from_dict, to_dict
+from macpo.field_types import Json, JsonObject
 from macpo.machine import cores_of_slot, on_accelerator, prepare_jax
 from macpo.runs.memory import planned_bytes
 from macpo.runs.offline import filled
@@ -96,7 +97,9 @@ def candidates(n_cores: int, max_parallel: int) -> list[tuple[int, int]]:
 
 
 @contextmanager
-def _child(*words: str, trust: bool) -> Generator[tuple[Callable[[Any], None], Callable[[], Any]]]:
+def _child(
+    *words: str, trust: bool
+) -> Generator[tuple[Callable[[Json], None], Callable[[], Json]]]:
     """(write JSON to it, read JSON from it) of a process of this module; it ends with the context.
 
     What it answers with an error is raised as UsageError.
@@ -107,7 +110,7 @@ def _child(*words: str, trust: bool) -> Generator[tuple[Callable[[Any], None], C
         assert process.stdin is not None and process.stdout is not None
         to, back = process.stdin, process.stdout
 
-        def write(data: Any) -> None:
+        def write(data: Json) -> None:
             to.write(json.dumps(data) + "\n")
             to.flush()
 
@@ -117,11 +120,11 @@ def _child(*words: str, trust: bool) -> Generator[tuple[Callable[[Any], None], C
             process.kill()
 
 
-def _answer(back: IO[str]) -> Any:
+def _answer(back: IO[str]) -> Json:
     line = back.readline()
     if not line:
         raise UsageError("a process that tried out the study's runs has died; see above.")
-    answer: Mapping[str, Any] = json.loads(line)
+    answer: JsonObject = json.loads(line)
     if "error" in answer:
         raise UsageError(answer["error"])
     return answer["value"]

@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from macpo.bounds import MAX_INT
 from macpo.errors import UsageError, require, shown
@@ -17,7 +17,7 @@ from macpo.experiment import (
     needs_trust,
     to_dict,
 )
-from macpo.field_types import Settings
+from macpo.field_types import JsonObject, Settings
 
 MAX_NAME = 100
 """Letters of an arm's name, which is a directory's too; file systems allow 255."""
@@ -123,7 +123,7 @@ class Study:
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def to_data(study: Study) -> dict[str, Any]:
+def to_data(study: Study) -> JsonObject:
     """Plain data, as in study.json."""
     arms = {name: to_dict(experiment) for name, experiment in study.arms.items()}
     n = study.seeds_together

@@ -3,12 +3,11 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from macpo.errors import UsageError, require, shown
-from macpo.field_types import Settings
+from macpo.field_types import Json, Settings
 from macpo.report import records
 from macpo.report.records import Row
 from macpo.report.seeds import IMPORTED, TrainedSeed
@@ -42,7 +41,7 @@ def imported_seed(
     )
 
 
-def as_number(value: Any, where: str) -> float:
+def as_number(value: Json, where: str) -> float:
     """A number of a file; UsageError, which says `where`, for anything else."""
     if type(value) not in (int, float):
         raise UsageError(f"{where} must be a number, not {shown(value)}.")
@@ -63,7 +62,7 @@ def as_steps(value: float, where: str) -> int:
     return int(value)
 
 
-def settings_in(text: str) -> tuple[str, dict[str, Any]]:
+def settings_in(text: str) -> tuple[str, Settings]:
     """(what stands before the settings, the settings) in a text such as a task's title.
 
     >>> settings_in("predator-prey, punishment=-2 n_prey=4")
@@ -86,7 +85,7 @@ def seed_in(name: str) -> tuple[str, int]:
     return name[: match.start()] + name[match.end() :], int(match[1])
 
 
-def _value(text: str) -> Any:
+def _value(text: str) -> Json:
     try:
         return parse_json(text)
     except ValueError:

@@ -5,11 +5,11 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from macpo.errors import UsageError
+from macpo.field_types import Json, JsonObject
 from macpo.report.formats.imported import as_number, as_steps, imported_seed, seed_in, settings_in
 from macpo.report.records import Row
 from macpo.report.seeds import TrainedSeed
@@ -49,7 +49,7 @@ def read(place: Path) -> Iterator[TrainedSeed]:
                     )
 
 
-def _steps(run: Any, place: Path) -> list[dict[str, Any]]:
+def _steps(run: Json, place: Path) -> list[JsonObject]:
     """The evaluations of a run, in whatever order they are."""
     steps = [step for name, step in _items(run, place, "steps") if name != "absolute_metrics"]
     for step in steps:
@@ -58,7 +58,7 @@ def _steps(run: Any, place: Path) -> list[dict[str, Any]]:
     return steps
 
 
-def _row(step: dict[str, Any], where: str) -> Row:
+def _row(step: JsonObject, where: str) -> Row:
     n = as_steps(as_number(step["step_count"], f"{where}: step_count"), f"{where}: step_count")
     row: Row = {"env_steps": n}
     for metric, values in step.items():
@@ -71,7 +71,7 @@ def _row(step: dict[str, Any], where: str) -> Row:
     return row
 
 
-def _items(data: Any, place: Path, what: str) -> list[tuple[str, Any]]:
+def _items(data: Json, place: Path, what: str) -> list[tuple[str, Json]]:
     if not isinstance(data, dict) or not data:
         raise UsageError(
             f"{place} does not hold marl-eval's results: expected an object of {what} by name."

@@ -7,10 +7,10 @@ a list of values and one of env steps).
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from macpo.errors import UsageError, require, shown
-from macpo.field_types import Settings
+from macpo.field_types import Json, JsonObject, Settings
 from macpo.report.formats.imported import as_number, as_steps, imported_seed
 from macpo.report.records import Row
 from macpo.report.seeds import TrainedSeed
@@ -68,7 +68,7 @@ def read(place: Path) -> Iterator[TrainedSeed]:
 
 def _env(config: Settings) -> Settings:
     name, given = str(config.get("env", "?")), config.get("env_args")
-    args: dict[str, Any] = given if isinstance(given, dict) else {}
+    args: JsonObject = given if isinstance(given, dict) else {}
     if name in _OURS:
         ours = _OURS[name]
         known = {ours.settings[key]: args[key] for key in args if key in ours.settings}
@@ -115,7 +115,7 @@ def _rows(place: Path) -> list[Row]:
     raise UsageError(" ".join(problems) or f"{place} has not been evaluated yet.")
 
 
-_Series = dict[str, tuple[Sequence[Any], Sequence[Any]]]
+_Series = dict[str, tuple[Sequence[Json], Sequence[Json]]]
 
 
 def _metrics_series(data: Settings) -> _Series:
@@ -131,12 +131,12 @@ def _is_evaluation(metric: str) -> bool:
     return metric.startswith("test_") and metric.endswith("_mean")
 
 
-def _lists(series: Mapping[str, tuple[Any, Any]]) -> _Series:
+def _lists(series: Mapping[str, tuple[Json, Json]]) -> _Series:
     return {
         k: (t, v) for k, (t, v) in series.items() if isinstance(t, list) and isinstance(v, list)
     }
 
 
-def _number(value: Any, where: str) -> float:
+def _number(value: Json, where: str) -> float:
     """A number, as JSON has it or as sacred writes one of NumPy's: {"value": 0.5, …}."""
     return as_number(value.get("value") if isinstance(value, dict) else value, where)

@@ -3,13 +3,13 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 import macpo
 from macpo import registry
 from macpo.experiment import Experiment, needs_trust
+from macpo.field_types import JsonObject
 from macpo.runs.directory import RunDirectory
 from macpo.runs.record.pace import clock
 from macpo.runs.record.reading import Row
@@ -121,13 +121,13 @@ def _front_matter(experiment: Experiment, results: Mapping[int, Result], repo: s
         for value in [_mean(column, rows)]
         if math.isfinite(value)
     ]
-    result: dict[str, Any] = {
+    result: JsonObject = {
         "task": {"type": "reinforcement-learning", "name": "reinforcement-learning"},
         "dataset": {"type": env, "name": env},
         "metrics": metrics,
     }
     index = [{"name": repo.rpartition("/")[2], "results": [result]}] if metrics else []
-    about: dict[str, Any] = {
+    about: JsonObject = {
         "library_name": "macpo",
         "pipeline_tag": "reinforcement-learning",
         "tags": [

@@ -6,12 +6,12 @@ finite.
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 Row = dict[str, str | int | float]
 
 
-def reached(row: Mapping[str, Any]) -> int:
+def reached(row: Mapping[str, str | int | float]) -> int:
     """How far a row's seed has come: env steps, or the updates of a run that learns offline.
 
     >>> reached({"env_steps": 800, "updates": 3}), reached({"env_steps": 0, "updates": 3})

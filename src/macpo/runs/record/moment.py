@@ -8,7 +8,7 @@ as steps are listed.
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import jax
 import numpy as np
@@ -20,6 +20,7 @@ from macpo.runs import arrays
 from macpo.runs.arrays import Damaged, Stored
 from macpo.runs.files import list_directory
 from macpo.training.trainer import ExplainedBatch
+from macpo.types import AnyArray
 
 MAX_STEPS = 384
 """Of a batch: the extremes, and evenly spaced ones among the others in the order of weights."""
@@ -123,7 +124,7 @@ def every_step(batch: ExplainedBatch) -> Steps:
     episode, part = row // n_parts, row % n_parts
     importance = np.asarray(batch.importance)[episode]
 
-    def of(x: Any) -> np.ndarray:  # an array of the explanation, or None
+    def of(x: AnyArray | None) -> np.ndarray:
         if x is None:
             return np.full(len(row), np.nan, np.float32)
         x = _like(np.asarray(x, np.float32), weights)
@@ -145,7 +146,7 @@ def every_step(batch: ExplainedBatch) -> Steps:
     )
 
 
-def _like(x: Any, weights: np.ndarray) -> np.ndarray:
+def _like(x: AnyArray, weights: np.ndarray) -> np.ndarray:
     """An array [R, T] or [R, T, N] with as many axes as the weights."""
     x = np.asarray(x)
     return x if x.ndim == weights.ndim else x[..., None]

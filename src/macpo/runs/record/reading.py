@@ -4,12 +4,13 @@ import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias, cast
 
 from macpo.errors import UsageError, require
+from macpo.field_types import JsonObject, Unchecked
 from macpo.runs.files import parse_json
 
-Row: TypeAlias = dict[str, Any]
+Row: TypeAlias = JsonObject
 """As `macpo.runs.record.Row`; what JSON holds beside numbers and words is refused."""
 
 
@@ -32,7 +33,7 @@ def read_sound_rows(file: Path) -> tuple[list[Row], list[str]]:
     return rows, reasons
 
 
-def _values(file: Path) -> Iterator[tuple[Any, str]]:
+def _values(file: Path) -> Iterator[tuple[Unchecked, str]]:
     """What every line holds, the line itself if it is not JSON, and where it is.
 
     A last line without its newline is left out.
@@ -44,7 +45,7 @@ def _values(file: Path) -> Iterator[tuple[Any, str]]:
         yield value, f"line {i} of {file}"
 
 
-def _parsed(lines: Sequence[bytes]) -> Sequence[Any]:
+def _parsed(lines: Sequence[bytes]) -> Sequence[Unchecked]:
     """What each line holds, or the lines as they are if that must be found one by one.
 
     Parsed at once, each as an array of one item, they take half the time. Without brackets of their
@@ -75,7 +76,7 @@ def read_end(file: Path, n_bytes: int) -> tuple[list[Row], bool]:
     return [_checked(value, where) for value in _parsed(whole_lines)], is_whole
 
 
-def _checked(value: Any, where: str) -> Row:
+def _checked(value: Unchecked, where: str) -> Row:
     """The row that a line holds, or is; UsageError, which tells where it is, for anything else."""
     try:
         row = parse_json(value) if isinstance(value, bytes) else value
@@ -97,7 +98,7 @@ def _checked(value: Any, where: str) -> Row:
     return row
 
 
-def _number(value: Any) -> int | float:
+def _number(value: Unchecked) -> int | float:
     """The number; TypeError, ValueError or OverflowError for anything else."""
     if not isinstance(value, int):
         return float(value)
@@ -106,7 +107,7 @@ def _number(value: Any) -> int | float:
     return value
 
 
-def has_fields(data: Any, fields: Mapping[str, type]) -> bool:
+def has_fields(data: object, fields: Mapping[str, type]) -> bool:
     """Whether JSON data is an object with these fields, each of its type."""
     if not isinstance(data, dict):
         return False

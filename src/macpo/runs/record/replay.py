@@ -61,7 +61,7 @@ class Plan:
         with disk_errors(file, "read"):
             if not file.exists():
                 return None
-        data: Any = read_json(file, "a plan of what to record of replay")  # JSON may hold anything
+        data = read_json(file, "a plan of what to record of replay")
         try:
             require(isinstance(data, dict), "plan must be a JSON object.")
             return build(cls, data, "plan")
@@ -97,7 +97,7 @@ class ReplayRecorder:
         explain: Any = replace(trainer, algorithm=explaining(learner)).explain  # by `jax.jit`
         self._lowered = explain.lower(trainer.state_shapes)
         self._weighting: Weighting = learner.weighting
-        self._explain: Any = None
+        self._explain: Any = None  # like what `jax.jit` makes
         self._by_episode = not isinstance(learner, ActorCriticLearner)
 
     @classmethod

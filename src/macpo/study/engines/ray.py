@@ -8,7 +8,7 @@ run whose machine dies is begun again elsewhere from its newest snapshot.
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -19,6 +19,7 @@ from macpo.study.directory import Outcome, StudyDirectory
 from macpo.study.engines.local import LocalEngine
 from macpo.study.snapshots import newest_checkpoint, pack, unpack
 from macpo.study.study import PlannedRun
+from macpo.types import Untyped
 
 PAUSE = 0.5
 """Seconds between two looks of a task at its run."""
@@ -91,13 +92,13 @@ class RayEngine:
 
     def __init__(self, cores: int, *, trust: bool = False) -> None:
         self.cores, self.trust = cores, trust
-        self._tasks = dict[Any, PlannedRun]()  # by references, whose type Ray leaves open
+        self._tasks = dict[Untyped, PlannedRun]()  # by references
         self._running: list[PlannedRun] = []
         self._directory: StudyDirectory | None = None
         self._joined = connect()
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         store = ray.remote(_Store).options(num_cpus=0, scheduling_strategy=here)
-        self._store: Any = store.remote()  # Ray adds the methods of an actor's class
+        self._store: Untyped = store.remote()  # Ray adds the methods of an actor's class
 
     def submit(self, directory: StudyDirectory, runs: Sequence[PlannedRun]) -> None:
         """Take on runs, to be begun in this order."""
@@ -142,7 +143,7 @@ class RayEngine:
             ray.shutdown()
 
 
-def _carry_out(plan: bytes, run: PlannedRun, cores: int, trust: bool, store: Any) -> None:
+def _carry_out(plan: bytes, run: PlannedRun, cores: int, trust: bool, store: Untyped) -> None:
     """One run on a machine of the cluster, from its newest snapshot on."""
     if ray.get(store.is_stopping.remote()):
         return
@@ -171,7 +172,7 @@ def _carry_out(plan: bytes, run: PlannedRun, cores: int, trust: bool, store: Any
         ray.get(store.end.remote(ended[0], pack(files), log))
 
 
-def _lost(run: PlannedRun, ref: Any) -> Outcome | None:
+def _lost(run: PlannedRun, ref: Untyped) -> Outcome | None:
     """What became of a run whose task has failed; None if it has told that itself."""
     try:
         ray.get(ref)

@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import submitit
 from submitit.helpers import DelayedSubmission
@@ -86,7 +85,7 @@ class _Run:
             engine.close()
         return ended[0]
 
-    def checkpoint(self, *_: Any) -> DelayedSubmission:
+    def checkpoint(self, *_: object) -> DelayedSubmission:
         """Called by submitit before SLURM ends the job: it begins again as it is."""
         return DelayedSubmission(self)
 

@@ -8,10 +8,12 @@ import importlib
 import pkgutil
 import secrets
 from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple, Protocol, cast
+from types import ModuleType
+from typing import NamedTuple, Protocol, cast
 
 from macpo.errors import nearest, needed, require, shown
 from macpo.experiment import Experiment, to_dict
+from macpo.field_types import JsonObject
 from macpo.runs.directory import RunDirectory
 from macpo.runs.files import disk_errors, write_atomically
 from macpo.runs.record import Row, reached
@@ -44,7 +46,7 @@ class TrackedSeed(NamedTuple):
         return f"{_run_id(self.files)}-{self.seed}"
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> JsonObject:
         """As in experiment.json, but of this seed alone."""
         plain = to_dict(self.experiment)
         return {**plain, "run": {**plain["run"], "seed": self.seed, "seeds": 1}}
@@ -68,8 +70,7 @@ class _TrackerModule(Protocol):
     __doc__: str
     PACKAGE: str
 
-    # the type of another program's package is its own matter
-    def open_seed(self, package: Any, about: TrackedSeed) -> SeedLog:
+    def open_seed(self, package: ModuleType, about: TrackedSeed) -> SeedLog:
         """Begin to show a seed with the imported package, or go on with it."""
         ...
 
@@ -121,7 +122,7 @@ def _module(name: str) -> _TrackerModule:
     return cast(_TrackerModule, importlib.import_module(f"{__name__}.{name}"))
 
 
-def _package(name: str) -> Any:
+def _package(name: str) -> ModuleType:
     """What the tracker needs; UsageError if it is not installed."""
     package = _module(name).PACKAGE
     with needed(f"--{name}", f"the package {package}", name):

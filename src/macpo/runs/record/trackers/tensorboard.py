@@ -1,9 +1,10 @@
 """Write TensorBoard files as well."""
 
 import logging
-from typing import Any
+from types import ModuleType
 
 from macpo.runs.record.trackers import TrackedSeed
+from macpo.types import Untyped
 
 PACKAGE = "tensorboardX"
 
@@ -11,7 +12,7 @@ PACKAGE = "tensorboardX"
 class EventFiles:
     """A folder of event files."""
 
-    def __init__(self, writer: Any) -> None:
+    def __init__(self, writer: Untyped) -> None:
         self._writer = writer
 
     def log(self, values: dict[str, float], step: int, /) -> None:
@@ -24,7 +25,7 @@ class EventFiles:
         self._writer.close()
 
 
-def open_seed(package: Any, about: TrackedSeed) -> EventFiles:
+def open_seed(package: ModuleType, about: TrackedSeed) -> EventFiles:
     """A folder in the run's directory; the files of a run that goes on lie beside the earlier."""
     # it would warn of every NaN; the display tells each metric's first
     logging.getLogger("tensorboardX.x2num").setLevel(logging.ERROR)

@@ -1,14 +1,14 @@
 """Send metrics to Weights & Biases as well, or with WANDB_MODE=offline to the run's directory."""
 
 import os
-from typing import Any
+from types import ModuleType
 
 from macpo.runs.record.trackers import PROJECT, SeedLog, TrackedSeed
 
 PACKAGE = "wandb"
 
 
-def open_seed(package: Any, about: TrackedSeed) -> SeedLog:
+def open_seed(package: ModuleType, about: TrackedSeed) -> SeedLog:
     """A run in the project of WANDB_PROJECT, or `macpo`, and in a group with the other seeds.
 
     A run that goes on is continued; `wandb sync` joins the parts of one that was offline.
