@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import tyro
 from rich.console import Console
@@ -29,6 +29,7 @@ from macpo.bench.measure import Flags, Result, machine
 from macpo.bench.update import update
 from macpo.bench.weighting import weighting
 from macpo.bench.whole import compile_time, end_to_end, memory
+from macpo.field_types import JsonObject
 from macpo.machine import prepare_jax
 from macpo.runs.files import write_json
 from macpo.terminal import say
@@ -91,7 +92,7 @@ def run_bench(flags: Bench, console: Console) -> list[Result]:
 
 
 def show(
-    results: Sequence[Result], before: dict[str, Any], file: Path | None, console: Console
+    results: Sequence[Result], before: JsonObject, file: Path | None, console: Console
 ) -> None:
     """Print a table, and write JSON, with the machine as it was before, if a file is named."""
     table = Table("what", "value", "ratio", "against", "note")
@@ -105,6 +106,6 @@ def show(
         say(console, f"written to {file}")
 
 
-def _row(result: Result) -> dict[str, Any]:
+def _row(result: Result) -> JsonObject:
     """A result as JSON has it, which knows neither infinity nor NaN."""
     return asdict(result) | ({} if math.isfinite(result.value) else {"value": None})

@@ -2,10 +2,10 @@
 
 import statistics
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.stages import Compiled
 
 import macpo
 from macpo import registry
@@ -16,7 +16,7 @@ from macpo.envs.base import Environment
 from macpo.experiment import Run
 from macpo.kernels import shard
 from macpo.learners.base import Algorithm
-from macpo.types import Batch, Episodes
+from macpo.types import Batch, Episodes, PyTree
 
 COMMON = 128
 """Episodes in the batch at which all algorithms with replay are compared."""
@@ -66,7 +66,9 @@ def _compare(names: list[str], env: Environment, batch_size: int, rounds: int) -
     return results
 
 
-def _compiled(name: str, env: Environment, episodes: Episodes) -> tuple[Any, Callable[[], Any]]:
+def _compiled(
+    name: str, env: Environment, episodes: Episodes
+) -> tuple[Compiled, Callable[[], PyTree]]:
     """(compiled update, a call of it with fresh networks, uniform weights and these episodes)."""
     config = registry.make_config("algorithms", name)
     algorithm: Algorithm = config.make(env, macpo.weighting.make("uniform"))

@@ -3,7 +3,6 @@
 import importlib
 import time
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +14,7 @@ from macpo.bench.measure import Flags, Result, seconds_of
 from macpo.envs.base import Environment
 from macpo.envs.smac_jax.maps import MAPS
 from macpo.envs.smacv2_jax.tasks import KINDS
-from macpo.types import PyTree
+from macpo.types import PyTree, Untyped
 
 PARALLEL = (8, 64, 512)
 
@@ -64,17 +63,17 @@ def _rate(play: Callable[..., PyTree], env: PyTree, n: int, flags: Flags) -> flo
     return n * steps / seconds_of(lambda i: run(jax.random.key(i)), flags.rounds)
 
 
-def smax_of(name: str) -> Any:
+def smax_of(name: str) -> Untyped:
     """JaxMARL's environment of that name; None if there is none."""
     try:
-        smax: Any = importlib.import_module("jaxmarl.environments.smax")
+        smax = importlib.import_module("jaxmarl.environments.smax")
         scenario = smax.map_name_to_scenario(name)
     except (ImportError, KeyError):
         return None
     return smax.HeuristicEnemySMAX(scenario=scenario)
 
 
-def _smax_play(env: Any, key: Array, n: int, steps: int) -> PyTree:
+def _smax_play(env: Untyped, key: Array, n: int, steps: int) -> PyTree:
     """The same as `random_play`; by `step_env`, which spares SMAX its resets."""
     obs, state = jax.vmap(env.reset)(jax.random.split(key, n))
 

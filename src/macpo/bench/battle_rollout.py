@@ -4,7 +4,6 @@ import importlib
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +17,7 @@ from macpo.experiment import Experiment
 from macpo.nets.action_selection import epsilon_greedy
 from macpo.nets.agent import agents_step, initial_hidden, make_agent
 from macpo.training.trainer import Trainer, make_trainer
-from macpo.types import PyTree, Spec
+from macpo.types import PyTree, Spec, Untyped
 
 MAPS = ("3s_vs_5z", "5m_vs_6m")
 EPSILON = 0.1
@@ -57,17 +56,17 @@ def _our_rate(trainer: Trainer, n: int, flags: Flags) -> tuple[float, int]:
     return int(length.sum()) / seconds, int(length.max())
 
 
-def _jaxmarl_manager(name: str) -> Callable[[int], Any] | None:
+def _jaxmarl_manager(name: str) -> Callable[[int], Untyped] | None:
     """A function that makes what JaxMARL's learners play SMAX's map of that name with, so many
     battles in parallel; None if there is none."""
     env = smax_of(name)
     if env is None:
         return None
-    wrappers: Any = importlib.import_module("jaxmarl.wrappers.baselines")
+    wrappers = importlib.import_module("jaxmarl.wrappers.baselines")
     return lambda n: wrappers.CTRolloutManager(env, batch_size=n)
 
 
-def _jaxmarl_rollout(manager: Any, key: Array, n: int, steps: int) -> PyTree:
+def _jaxmarl_rollout(manager: Untyped, key: Array, n: int, steps: int) -> PyTree:
     """Battles one after another, recorded as in JaxMARL's QMIX.
 
     Its network has the agent's number among its inputs, but not the last action.

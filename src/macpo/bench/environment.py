@@ -2,7 +2,6 @@
 
 import statistics
 import time
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +14,7 @@ from macpo.envs.base import Environment
 from macpo.experiment import Experiment
 from macpo.training.rollout import collect
 from macpo.training.trainer import make_trainer
-from macpo.types import action_dtype
+from macpo.types import PyTree, action_dtype
 
 PARALLEL = (8, 64, 512, 4096)
 """How many environments are played at once."""
@@ -37,11 +36,11 @@ def environment(flags: Flags) -> list[Result]:
     return results
 
 
-def random_play(env: Environment, key: jax.Array, n: int, steps: int) -> Any:
+def random_play(env: Environment, key: jax.Array, n: int, steps: int) -> PyTree:
     """`steps` steps of n environments with random available actions, computing all outputs."""
     state, first = jax.vmap(env.reset)(jax.random.split(key, n))
 
-    def step(carry: Any, key: jax.Array) -> tuple[Any, None]:
+    def step(carry: PyTree, key: jax.Array) -> tuple[PyTree, None]:
         state, timestep, total = carry
         act_key, env_key = jax.random.split(key)
         actions = at_random(act_key, timestep.observation.avail_actions)

@@ -3,7 +3,7 @@
 import statistics
 import time
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from macpo.experiment import Experiment, Run, to_dict
 from macpo.training.host.player import HostPlayer
 from macpo.training.host.pool import Pool, Workers
 from macpo.training.trainer import make_trainer
-from macpo.types import Observation, Spec, TimeStep
+from macpo.types import AnyArray, Observation, Spec, TimeStep
 
 N_WORKERS = 8
 
@@ -42,12 +42,12 @@ class Waiting(HostEnvironment):
 
     def _time_step(self) -> TimeStep:
         spec = self.spec
-        zero: Any = np.float32(0)
-        over: Any = np.bool_(self.t >= spec.episode_limit)
+        zero: AnyArray = np.float32(0)
+        over: AnyArray = np.bool_(self.t >= spec.episode_limit)
         observation = Observation(
-            obs=cast(Any, np.zeros((spec.n_agents, spec.obs_size), np.float32)),
-            state=cast(Any, np.zeros(spec.state_size, np.float32)),
-            avail_actions=cast(Any, np.ones((spec.n_agents, spec.n_actions), bool)),
+            obs=cast(AnyArray, np.zeros((spec.n_agents, spec.obs_size), np.float32)),
+            state=cast(AnyArray, np.zeros(spec.state_size, np.float32)),
+            avail_actions=cast(AnyArray, np.ones((spec.n_agents, spec.n_actions), bool)),
         )
         return TimeStep(observation, zero, terminated=zero > 0, truncated=over, info={})
 

@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import jax
 import numpy as np
 
 import macpo
 from macpo.bounds import PositiveInt
+from macpo.field_types import JsonObject
 from macpo.machine import processor_name
 
 
@@ -52,7 +53,7 @@ class Result:
     note: str = ""
 
 
-def machine() -> dict[str, Any]:
+def machine() -> JsonObject:
     """The machine, what else was running on it, and the versions that figures are measured with."""
     return {
         "cpu": processor_name(),
@@ -68,14 +69,14 @@ def machine() -> dict[str, Any]:
     }
 
 
-def once(fn: Callable[..., Any], *args: Any) -> float:
+def once(fn: Callable[..., object], *args: object) -> float:
     """Seconds of one call, results included."""
     start = time.perf_counter()
     jax.block_until_ready(fn(*args))
     return time.perf_counter() - start
 
 
-def seconds_of(fn: Callable[[int], Any], rounds: int) -> float:
+def seconds_of(fn: Callable[[int], object], rounds: int) -> float:
     """Median seconds of a call, after one that compiles."""
     once(fn, 0)
     return statistics.median(once(fn, i) for i in range(rounds))
@@ -86,7 +87,7 @@ def repository() -> Path:
     return Path(__file__).resolve().parents[3]
 
 
-def repository_module(path: str) -> Any:
+def repository_module(path: str) -> ModuleType | None:
     """A module of the repository this package was installed from in place; None elsewhere."""
     file = repository() / path
     if not file.is_file():

@@ -12,9 +12,10 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
+from jax.stages import Compiled
 
 KERNELS = ("batch_last", "chunked", "packing", "unroll")
 NETWORKS = ("/macpo/nets/", *(f"/macpo/kernels/{name}.py" for name in KERNELS))
@@ -41,10 +42,10 @@ class Source(NamedTuple):
     file: str
 
 
-def share_outside_networks(compiled: Any, run: Callable[[], Any]) -> float:
+def share_outside_networks(compiled: Compiled, run: Callable[[], object]) -> float:
     """The share of work outside networks while `run` calls the compiled function; NaN if the trace
     shows none of its instructions."""
-    sources = _sources(compiled.as_text())
+    sources = _sources(compiled.as_text() or "")
     inside = outside = 0.0
     for name, seconds in _seconds_by_instruction(run).items():
         source = sources.get(name, Source("", "", ""))
@@ -58,7 +59,7 @@ def share_outside_networks(compiled: Any, run: Callable[[], Any]) -> float:
     return outside / (inside + outside) if inside + outside else float("nan")
 
 
-def _seconds_by_instruction(run: Callable[[], Any]) -> Counter[str]:
+def _seconds_by_instruction(run: Callable[[], object]) -> Counter[str]:
     options = jax.profiler.ProfileOptions()
     options.python_tracer_level = 0
     seconds: Counter[str] = Counter()

@@ -6,7 +6,6 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +21,7 @@ from macpo.machine import available_cores, has_bf16_units
 from macpo.nets.agent import agent_input_size
 from macpo.nets.precision import Precision, in_precision
 from macpo.training.rollout import collect
-from macpo.types import Batch, Episodes, action_dtype
+from macpo.types import Batch, Episodes, Observation, PyTree, action_dtype
 
 MEAN_LENGTH = 50  # env steps of a typical episode once the predators hunt well
 
@@ -45,7 +44,9 @@ def batch_of(env: Environment, lengths: np.ndarray) -> Episodes:
     """Random play cut to the given lengths."""
     n, n_agents, dtype = len(lengths), env.spec.n_agents, action_dtype(env.spec.n_actions)
 
-    def act(key: jax.Array, hidden: Any, observation: Any, last: Any) -> tuple[Any, jax.Array]:
+    def act(
+        key: jax.Array, hidden: PyTree, observation: Observation, last: jax.Array
+    ) -> tuple[PyTree, jax.Array]:
         noise = jnp.where(
             observation.avail_actions, jax.random.uniform(key, observation.avail_actions.shape), -1
         )
@@ -117,7 +118,7 @@ def update(flags: Flags) -> list[Result]:
 
 
 def _compare(
-    run_update: Callable[[], Any], weighting: str, lengths: np.ndarray, rounds: int
+    run_update: Callable[[], object], weighting: str, lengths: np.ndarray, rounds: int
 ) -> tuple[float, float | str]:
     """(median seconds of our update, those of the PyTorch reference or why there are none)."""
     ours: list[float] = []
@@ -140,7 +141,7 @@ def compiled_update(
     env: Environment | None = None,
     batch_size: int = 128,
     precision: Precision = "float32",
-) -> tuple[ValueBasedLearner, Callable[[Episodes], Any]]:
+) -> tuple[ValueBasedLearner, Callable[[Episodes], PyTree]]:
     """(QMIX with this weighting, its update of fresh networks as a function of the episodes)."""
     env = env or macpo.make_env("predator-prey")
     config = registry.make_config("algorithms", "qmix")

@@ -5,7 +5,7 @@ import json
 import statistics
 import subprocess
 import sys
-from typing import Any
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -74,7 +74,9 @@ def _division(n: int, rounds: int) -> list[Result]:
     return [Result(name, 1e6 * ours, "µs", ours / theirs, "division by each π_i in a loop")]
 
 
-def _in_turn(ours: Any, theirs: Any, rounds: int) -> tuple[float, float]:
+def _in_turn(
+    ours: Callable[[], object], theirs: Callable[[], object], rounds: int
+) -> tuple[float, float]:
     """Median seconds of both, measured alternately."""
     seconds: tuple[list[float], list[float]] = ([], [])
     for _ in range(10 * rounds):

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -10,9 +10,10 @@ from macpo import registry
 from macpo.bounds import NonNegativeInt, PositiveInt, check_fields
 from macpo.cli import COMMANDS, check_usage
 from macpo.cli.experiments import named
-from macpo.cli.flags import flags_of, parse
+from macpo.cli.flags import Parsed, flags_of, parse
 from macpo.errors import UsageError
 from macpo.experiment import PARTS
+from macpo.field_types import TypeHint
 from macpo.machine import prepare_jax
 from macpo.terminal import say, stdout_console
 
@@ -68,8 +69,8 @@ def _parse_part(
     part: str,
     description: str,
     arguments: list[str],
-    fields: Sequence[tuple[str, Any, Any]] = (),  # as `dataclasses.make_dataclass` takes them
-) -> tuple[str, Any]:
+    fields: Sequence[tuple[str, TypeHint, object]] = (),  # as of `dataclasses.make_dataclass`
+) -> tuple[str, Parsed]:
     """(name, flags) of `macpo check-PART`, which takes the part's name first, then its flags."""
     name, *rest = arguments or ["nothing"]
     noun = registry.NOUN[PARTS[part]]
@@ -83,7 +84,7 @@ def _parse_part(
     flags = dataclasses.make_dataclass(
         "Checked", [(part, flags_of(default), default), *fields], frozen=True
     )
-    parsed: Any = parse(flags, rest, f"macpo check-{part} {name}", description)
+    parsed = parse(flags, rest, f"macpo check-{part} {name}", description)
     check_fields(parsed, "")  # also that a run's files can hold it
     return name, parsed
 

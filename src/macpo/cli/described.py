@@ -6,10 +6,11 @@ import importlib.metadata
 import pkgutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import macpo
 from macpo import registry
+from macpo.field_types import Settings
 
 
 class Described(NamedTuple):
@@ -17,7 +18,7 @@ class Described(NamedTuple):
 
     summary: str
     """The first line of its docstring."""
-    about: Mapping[str, Any]
+    about: Settings
     """An algorithm's `About` by field, without what is left to its defaults; else empty."""
 
 
@@ -81,7 +82,7 @@ def _described(node: ast.ClassDef | ast.FunctionDef) -> Described:
     return Described(docstring.split("\n")[0], dict(_about(node)))
 
 
-def _about(node: ast.ClassDef | ast.FunctionDef) -> Iterator[tuple[str, Any]]:
+def _about(node: ast.ClassDef | ast.FunctionDef) -> Iterator[tuple[str, object]]:
     for part in node.body:
         match part:
             case ast.AnnAssign(target=ast.Name(id="about"), value=ast.Call(keywords=keywords)):

@@ -4,7 +4,7 @@ import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
@@ -12,11 +12,12 @@ from macpo import presets, registry
 from macpo.cli.flags import Flags, flags_of, parse
 from macpo.errors import UsageError, require
 from macpo.experiment import PARTS, SETTINGS, Experiment, Run
+from macpo.field_types import TypeHint
 from macpo.replay.priority import Replay
 from macpo.runs.directory import RunDirectory, read_experiment
 
 
-def named(kind: registry.Kind, name: str) -> Any:
+def named(kind: registry.Kind, name: str) -> registry.Plugin:
     """The configuration that the user named; their own module may be in the current folder."""
     if registry.is_import_path(name):
         import_from_current_folder()
@@ -55,7 +56,7 @@ def parse_experiment(
         frozen=True,
         kw_only=True,
     )
-    parsed: Any = parse(flags, rest, name, description)
+    parsed = parse(flags, rest, name, description)
     return Experiment(**{part: getattr(parsed, part) for part in (*PARTS, *SETTINGS)}), parsed
 
 
@@ -90,7 +91,7 @@ def _take(arguments: list[str], names: Sequence[str]) -> tuple[dict[str, list[st
     return chosen, rest
 
 
-def _chosen_flags(experiment: Experiment) -> list[tuple[str, Any, Any]]:
+def _chosen_flags(experiment: Experiment) -> list[tuple[str, TypeHint, object]]:
     """The fields of the flags that `_take` has taken: for their help, and for what resembles them.
 
     Their values are not read.
@@ -110,14 +111,14 @@ def _chosen_flags(experiment: Experiment) -> list[tuple[str, Any, Any]]:
 
 def _taken(
     name: str, what: str, value: str | None = None, metavar: str = "NAME"
-) -> tuple[str, Any, Any]:
+) -> tuple[str, TypeHint, object]:
     kind = Annotated[str | None, tyro.conf.arg(name=name, help=what, metavar=metavar)]
     return f"chosen_{name}", kind, value
 
 
 def parse_with_env(
     what: type[Flags], arguments: list[str], name: str, summary: str
-) -> tuple[Flags, Any]:
+) -> tuple[Flags, registry.Plugin]:
     """The flags, and the environment that replaces the run's own (None: it stays)."""
     chosen, rest = _take(arguments, ("env",))
     env = named("envs", chosen["env"][-1]) if "env" in chosen else None
@@ -136,11 +137,11 @@ def parse_with_env(
     both = dataclasses.make_dataclass(
         what.__name__, flags, bases=(what,), frozen=True, kw_only=True
     )
-    parsed: Any = parse(both, rest, name, summary)
+    parsed = parse(both, rest, name, summary)
     return parsed, getattr(parsed, "env", None)
 
 
-def _env_of_run(arguments: list[str]) -> Any:
+def _env_of_run(arguments: list[str]) -> registry.Plugin:
     """The environment of the run that is among the arguments; None if only help is asked for."""
     for word in arguments:
         if (files := RunDirectory(word or ".")).has_experiment():

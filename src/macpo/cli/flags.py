@@ -17,6 +17,7 @@ import tyro.constructors
 from macpo import registry
 from macpo.bounds import bounds_of, check_bounds
 from macpo.errors import MAX_SHOWN, require, shortened, shown
+from macpo.field_types import JsonObject, TypeHint
 from macpo.runs.files import parse_json
 
 Flags = TypeVar("Flags")
@@ -41,14 +42,18 @@ MAX_MESSAGE = 2_000
 """Characters of a message about flags; a longer one repeats a long word."""
 
 
-def parse(what: Any, arguments: list[str], name: str, description: str) -> Any:
+Parsed: TypeAlias = Any
+"""Flags as parsed: an object of a dataclass, which may be made for the plug-ins there are."""
+
+
+def parse(what: type[Parsed], arguments: list[str], name: str, description: str) -> Parsed:
     """The flags as `what`, a dataclass, within the bounds that its types declare."""
     flags = _read(what, arguments, name, description)
     check_bounds(flags)
     return flags
 
 
-def _read(what: Any, arguments: list[str], name: str, description: str) -> Any:
+def _read(what: type[Parsed], arguments: list[str], name: str, description: str) -> Parsed:
     for word in arguments:
         # tyro would take it for the beginning of every flag, and explain them all
         require(word.strip("-") != "" or len(word) < 3, f"{shown(word)} is no flag of {name}.")
@@ -67,7 +72,7 @@ def _read(what: Any, arguments: list[str], name: str, description: str) -> Any:
     return read(args=[shortened(word) for word in arguments])
 
 
-def flags_of(config: object) -> Any:
+def flags_of(config: object) -> TypeHint:
     """The type of a configuration, explained by its summary: an example is no help for flags."""
     return Annotated[type(config), tyro.conf.arg(help=registry.summary(type(config)))]
 
@@ -101,10 +106,10 @@ def _with_bounds(
             name = _FLAGS.get(option.name)
             if name is None:
                 return option
-            named: Any = Annotated[option.type, tyro.conf.arg(name=name)]
+            named: TypeHint = Annotated[option.type, tyro.conf.arg(name=name)]
             return dataclasses.replace(option, type=named)
         hint = tyro.conf.arg(help_behavior_hint=lambda default: f"(default: {default}; {bounds})")
-        annotated: Any = Annotated[option.type, hint]
+        annotated: TypeHint = Annotated[option.type, hint]
         return dataclasses.replace(option, type=annotated)
 
     return dataclasses.replace(spec, fields=tuple(map(bounded, spec.fields)))
@@ -119,7 +124,7 @@ def _joined(text: str | Callable[[], str | None] | None) -> str | None:
 @_constructors.primitive_rule
 def _from_json(
     about: tyro.constructors.PrimitiveTypeInfo,
-) -> tyro.constructors.PrimitiveConstructorSpec[Any] | None:
+) -> tyro.constructors.PrimitiveConstructorSpec[JsonObject] | None:
     """Dictionaries are given as JSON."""
     if typing.get_origin(about.type) is not dict:
         return None
@@ -135,12 +140,12 @@ def _from_json(
 @_constructors.primitive_rule
 def _number_or_none(
     about: tyro.constructors.PrimitiveTypeInfo,
-) -> tyro.constructors.PrimitiveConstructorSpec[Any] | None:
+) -> tyro.constructors.PrimitiveConstructorSpec[int | float | None] | None:
     """A number that may be None; of a union, tyro's message would tell every Python type in it."""
     if typing.get_origin(about.type) not in (typing.Union, types.UnionType):
         return None
     given = [option for option in typing.get_args(about.type) if option is not type(None)]
-    kind: Any = given[0]
+    kind: TypeHint = given[0]
     if typing.get_origin(kind) is Annotated:
         kind = typing.get_args(kind)[0]
     if len(given) > 1 or kind not in (int, float):
@@ -154,7 +159,7 @@ def _number_or_none(
     )
 
 
-def _dictionary(text: str) -> dict[str, Any]:
+def _dictionary(text: str) -> JsonObject:
     try:
         value = parse_json(text)
     except ValueError as error:

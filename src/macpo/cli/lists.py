@@ -2,7 +2,6 @@
 
 import importlib
 from collections.abc import Mapping
-from typing import Any
 
 from rich.cells import cell_len
 from rich.table import Table
@@ -12,6 +11,7 @@ from macpo import registry
 from macpo.cli import LISTS
 from macpo.cli.described import Described, described_plugins, described_presets
 from macpo.errors import UsageError, nearest, shown
+from macpo.field_types import Settings
 from macpo.terminal import fitting, stdout_console
 
 MAX_CELL = 24
@@ -72,7 +72,7 @@ def _print_algorithms() -> None:
         _console.print(table)
 
 
-def _cells_of_algorithm(about: Mapping[str, Any]) -> tuple[str, ...]:
+def _cells_of_algorithm(about: Settings) -> tuple[str, ...]:
     learns = "on-policy" if about.get("on_policy") else "from replay"
     return learns, *(about[name] for name in ("agents", "critic", "mixer", "extra", "paper"))
 

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 
@@ -17,6 +17,7 @@ from macpo.cli.flags import Trust, parse
 from macpo.cli.results import show_report
 from macpo.errors import UsageError, needed, require, shortened, shown
 from macpo.experiment import Experiment
+from macpo.field_types import Dataclass
 from macpo.machine import available_cores
 from macpo.reproduce.figures import BudgetName, EnvName
 from macpo.runs.files import write_atomically
@@ -137,7 +138,7 @@ def _sweep_help() -> str:
     )
 
 
-def _own_flags(arguments: list[str], what: type[Any]) -> tuple[list[str], list[str]]:
+def _own_flags(arguments: list[str], what: type[Dataclass]) -> tuple[list[str], list[str]]:
     """(a command's own arguments, the flags of `train` among them with all their values)."""
     names = {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(what)}
     names |= {"-h", "--help"}

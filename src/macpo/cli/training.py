@@ -14,6 +14,7 @@ from macpo.bounds import Fraction, NonNegativeInt, PositiveInt
 from macpo.cli import COMMANDS
 from macpo.cli.experiments import parse_experiment, parse_with_env, trusted
 from macpo.cli.flags import Best, Trust, parse
+from macpo.field_types import TypeHint
 from macpo.runs.directory import RunDirectory
 from macpo.runs.record import trackers
 from macpo.runs.record.replay import Moments
@@ -55,10 +56,10 @@ _Switches: Any = dataclasses.make_dataclass(
 )
 
 
-_Trackers: Any = Annotated[_Switches, tyro.conf.arg(name="")]
+_Trackers: TypeHint = Annotated[_Switches, tyro.conf.arg(name="")]
 
 
-def _chosen_trackers(switches: Any) -> list[str]:
+def _chosen_trackers(switches: object) -> list[str]:
     """The names of those that are switched on."""
     return [name for name, is_on in vars(switches).items() if is_on]
 
