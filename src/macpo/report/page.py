@@ -182,7 +182,8 @@ def _task(report: Report, index: int, task: TaskReport) -> str:
 
 def _outside(task: TaskReport) -> str:
     n = task.outside
-    return f" {n} values lie outside of the picture; double-click it to see them." * bool(n)
+    said = "1 value lies" if n == 1 else f"{n} values lie"
+    return f" {said} outside of the picture; double-click it to see them." * bool(n)
 
 
 def _improvement(report: Report, task: TaskReport) -> str:
