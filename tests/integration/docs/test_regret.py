@@ -13,7 +13,7 @@ from macpo import presets, weighting
 from macpo.algorithms import CWQMIX, OWQMIX, QMIX
 from macpo.cli.studies import experiments_of
 from macpo.envs import PredatorPrey, SMACJax
-from macpo.experiment import Experiment
+from macpo.experiment import Experiment, Run
 from macpo.replay.priority import Replay
 from macpo.study.file import read
 from macpo.weighting import PER, MacPO, MacPORegret, Uniform
@@ -136,19 +136,28 @@ def pymarl(arm: str, env: Any = None, /, **run: Any) -> Experiment:
     return replace(usual, run=replace(usual.run, steps=300_000, **run))
 
 
+def default(arm: str, /, **run: Any) -> Experiment:
+    """The same with the schedule and the optimiser of `macpo train`."""
+    as_pymarl = pymarl(arm)
+    algorithm = type(as_pymarl.algorithm)()
+    return replace(as_pymarl, algorithm=algorithm, run=Run(steps=300_000, **run))
+
+
 LITTLE = {"epsilon_start": 0.1, "epsilon_finish": 0.1}
 
 
 def test_study_a_has_six_arms_at_punishment_minus_two_one_with_twice_the_batch() -> None:
     names = ["macpo-regret", "macpo-regret root of error", "PER x CW-QMIX", "CW-QMIX", "OW-QMIX"]
-    expected = {name: pymarl(name) for name in names}
-    expected |= {"macpo-regret batch 64": pymarl("macpo-regret batch 64", batch_size=64)}
-    assert arms("a") == expected
+    for study, scheduled in {"a": pymarl, "a-default": default}.items():
+        expected = {name: scheduled(name) for name in names}
+        larger = {"macpo-regret batch 64": scheduled("macpo-regret batch 64", batch_size=64)}
+        assert arms(study) == expected | larger
 
 
 def test_study_b_has_those_with_little_exploration_throughout() -> None:
     names = ["macpo-regret", "macpo-regret root of error", "PER x CW-QMIX", "CW-QMIX", "OW-QMIX"]
-    assert arms("b") == {name: pymarl(name, **LITTLE) for name in names}
+    for study, scheduled in {"b": pymarl, "b-default": default}.items():
+        assert arms(study) == {name: scheduled(name, **LITTLE) for name in names}
 
 
 @pytest.mark.parametrize(("study", "run"), [("c-at-a", {}), ("c-at-b", LITTLE)])
@@ -226,7 +235,10 @@ def test_study_g_has_twelve_hunters_of_whom_three_must_catch_at_minus_four() -> 
 
 @pytest.mark.parametrize(
     ("study", "seeds"),
-    [("a", 5), ("b", 8), ("c-at-a", 5), ("c-at-b", 5), ("d", 3), ("e", 5), ("f", 3), ("g", 5)],
+    [
+        *(("a", 5), ("b", 8), ("c-at-a", 5), ("c-at-b", 5), ("d", 3), ("e", 5), ("f", 3), ("g", 5)),
+        *(("a-default", 5), ("b-default", 8)),
+    ],
 )
 def test_a_study_has_as_many_seeds_as_the_page_says(study: str, seeds: int) -> None:
     assert read(ROOT / "results" / "studies" / f"regret-{study}.toml").seeds == seeds
