@@ -20,7 +20,7 @@ from macpo.weighting import PER, MacPO, MacPORegret, Uniform
 from tests.support.paths import ROOT
 
 PAGE = (ROOT / "results" / "regret.md").read_text()
-STUDIES = sorted((ROOT / "results" / "studies").glob("regret-*.toml"))
+STUDIES = sorted((ROOT / "results" / "studies").glob("regret-*.toml"), key=lambda file: file.stem)
 GAMES = [(10.0, 0.5), (10.0, 1.5), (10.0, 2.0), (10.0, 4.0), (1.0, 0.2)]
 """Rewards of a capture and costs of a failure, as in the columns of the table."""
 
