@@ -44,7 +44,10 @@ class LossTerm(Protocol):
     """The name of its values, and of its network if it has one."""
 
     def signals(self, signals: Signals, values: PyTree, inputs: LossInputs) -> Signals:
-        """The signals, completed by those that its values supply."""
+        """The signals, completed by those that its values supply.
+
+        An algorithm's own terms come after the auxiliary networks, and the last to set one counts.
+        """
         ...
 
     def loss(self, nets: dict[str, PyTree], values: PyTree, inputs: LossInputs) -> LossAndMetrics:
