@@ -69,5 +69,5 @@ class Config(ValueBased):
 
 
 if __name__ == "__main__":
-    run = macpo.Run(steps=2000, batch_size=32, epsilon_anneal_time=1000, test_interval=500)
+    run = macpo.Run(steps=2000, epsilon_anneal_time=1000, test_interval=500)
     macpo.train(macpo.Experiment(env="two-step", algorithm=Config(), run=run), *sys.argv[1:])

@@ -69,5 +69,5 @@ class Doors(Environment):
 
 
 if __name__ == "__main__":
-    run = macpo.Run(steps=3000, batch_size=32, epsilon_anneal_time=1500, test_interval=500)
+    run = macpo.Run(steps=3000, epsilon_anneal_time=1500, test_interval=500)
     macpo.train(macpo.Experiment(env=Config(), run=run), *sys.argv[1:])

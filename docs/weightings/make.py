@@ -211,8 +211,8 @@ def measured(name: str) -> list[str]:
             "Means over all seeds and over the updates in each span of env steps: the mean raw "
             "weight, the effective sample size as a share of the batch, the largest weight, the "
             "share of weights below 0.001, mean and standard deviation of f (where there is one), "
-            "the mean |δ| and the mean gap |Q_tot − Q*|. [The results](../../results/README.md) "
-            "have the commands."
+            "the mean |δ| and the mean gap |Q_tot − Q*|. All are on "
+            "PyMARL's schedule; [the results](../../results/README.md) have the commands."
         ),
         "",
         f"|{'|'.join(SHORT.get(c, c) for c in columns)}|",

@@ -45,7 +45,8 @@ class Run:
     """Env steps per seed (PyMARL: t_max); 0 for a run that learns offline."""
     updates: Annotated[NonNegativeInt, YOUNGER] = 0
     """Gradient steps of a run that learns offline: with steps 0, from the episodes of replay.from
-    alone. Its intervals are counted in updates too (docs/offline.md)."""
+    alone; a multiple of updates_per_iteration. Intervals are counted in updates too
+    (docs/offline.md)."""
     seeds: PositiveInt = 1
     """How many seeds are trained at once, in one compiled program."""
     seed: NonNegativeInt = 0
@@ -138,7 +139,7 @@ class Run:
         require(
             self.updates % self.updates_per_iteration == 0,
             f"updates ({self.updates:,}) must be a multiple of updates_per_iteration "
-            f"({self.updates_per_iteration:,}), which are made in a row.",
+            f"({self.updates_per_iteration:,}), which are made in a row; change either.",
         )
 
     def _check_counts(self) -> None:

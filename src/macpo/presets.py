@@ -53,7 +53,7 @@ def paper(experiment: Experiment) -> Experiment:
 
 
 def iql_pymarl2(experiment: Experiment) -> Experiment:
-    """IQL as PyMARL2 leaves it, untuned: one-step, half the learning rate, batches of 32."""
+    """IQL as PyMARL2 leaves it, untuned: one-step, half the learning rate, one update of 32."""
     _one_of(experiment, "iql_pymarl2", "iql")
     tuned = pymarl2(experiment)
     return replace(

@@ -37,7 +37,7 @@ def contenders() -> dict[int, list[str]]:
     """Batch size → the names of the algorithms that are measured with it."""
     sizes: dict[int, list[str]] = {}
     for name, config in registry.discover("algorithms").items():
-        own = Run(**config.schedule).batch_size
+        own = config.schedule.get("batch_size", COMMON)
         for size in {own} if config.about.on_policy else {own, COMMON}:
             sizes.setdefault(size, []).append(name)
     return sizes

@@ -87,7 +87,8 @@ _TRAINING = (
 
 def sweep(flags: Flags) -> list[Result]:
     """Two runs as a study, one after the other, against the same runs by hand."""
-    words = ["--algorithm", "qmix", "--weighting", "uniform", "--steps", str(flags.steps)]
+    words = ["--preset", "pymarl2", "--algorithm", "qmix", "--weighting", "uniform"]
+    words += ["--steps", str(flags.steps)]
     with tempfile.TemporaryDirectory() as folder:
         _seconds_of(["train", *words, "--out", f"{folder}/compiled"])  # all later ones are warm
         by_hand = sum(

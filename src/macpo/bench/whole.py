@@ -87,7 +87,7 @@ def compile_time(flags: Flags) -> list[Result]:
 def _first_updates(rounds: int) -> None:  # pyright: ignore[reportUnusedFunction]
     start = time.perf_counter()
     prepare_jax()
-    trainer = make_trainer(Experiment())
+    trainer = make_trainer(presets.pymarl2(Experiment()))
     state = trainer.init()
     forever = jnp.asarray(2**30, jnp.int32)
     while int(state.updates[0]) == 0:
@@ -102,7 +102,7 @@ def _first_updates(rounds: int) -> None:  # pyright: ignore[reportUnusedFunction
 
 
 def end_to_end(flags: Flags) -> list[Result]:
-    """A whole run of `macpo train`."""
+    """A whole run of `macpo train --preset pymarl2`."""
     with tempfile.TemporaryDirectory() as folder:
         directory = RunDirectory(Path(folder) / "run")
         experiment = presets.pymarl2(Experiment(run=Run(steps=flags.steps)))
