@@ -1,5 +1,6 @@
 """results/schedules.md tells what its records hold, and its commands can be run."""
 
+import csv
 import json
 import re
 import shlex
@@ -53,6 +54,40 @@ def test_the_text_tells_when_those_who_hunt_first_return_30() -> None:
     match = re.search(r"return 30 at about (\d+)k to (\d+)k", " ".join(PAGE.split()))
     assert match is not None
     assert [round(s / 1e4) * 10 for s in (min(steps), max(steps))] == [*map(int, match.groups())]
+
+
+UNTIL_30 = [
+    *csv.DictReader(
+        (ROOT / "results" / "schedules-at-0" / "until_30.csv").read_text("utf-8").splitlines()
+    )
+]
+"""When each seed first returns 30."""
+
+
+def test_the_table_of_when_they_return_30_has_the_rows_of_its_file() -> None:
+    told: dict[str, list[dict[str, str]]] = {}
+    for row in UNTIL_30:
+        told.setdefault(row["method"], []).append(row)
+    for method, seeds in told.items():
+        columns = (
+            " · ".join(f"{int(row[column]):,}" for row in seeds)
+            for column in ("env_steps", "updates", "episodes")
+        )
+        assert f"| {method} | {' | '.join(columns)} |\n" in PAGE
+
+
+def test_they_return_30_when_the_records_say_so() -> None:
+    records = json.loads((ROOT / "results" / "records" / "schedules-at-0.json").read_text())
+    found = {
+        (method, name.removeprefix("seed_")): next(
+            e["step_count"]
+            for key, e in of.items()
+            if key.startswith("step_") and e["test_return_mean"][0] >= 30
+        )
+        for method, seeds in records["predator-prey"]["punishment=0"].items()
+        for name, of in seeds.items()
+    }
+    assert {(row["method"], row["seed"]): int(row["env_steps"]) for row in UNTIL_30} == found
 
 
 @pytest.mark.slow
