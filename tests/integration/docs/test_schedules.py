@@ -42,7 +42,12 @@ def test_with_large_updates_nobody_hunts_and_with_small_ones_everybody() -> None
     assert RUNS
     for run in RUNS:
         hunts = np.mean(returns(run)[-3:]) > 20
-        assert hunts == ("4 x 32" in run[0])
+        assert hunts == ("4 x 32" in run[0]) or "2 x 32" in run[0]
+
+
+def test_with_half_as_many_updates_one_seed_hunts_one_does_late_and_one_has_given_up() -> None:
+    scores = sorted(np.mean(returns(run)[-3:]) for run in RUNS if "2 x 32" in run[0])
+    assert [round(score) for score in scores] == [0, 21, 36]
 
 
 def test_the_text_tells_when_those_who_hunt_first_return_30() -> None:
