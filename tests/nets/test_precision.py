@@ -72,7 +72,8 @@ ALGORITHMS: dict[str, dict[str, int]] = {
 
 def update_of(name: str, precision: Any) -> tuple[Any, Any]:
     """(the update of an algorithm, its inputs as shapes)"""
-    run = Run(**{"buffer_size": 16, **ALGORITHMS[name]}, precision=precision)
+    sizes = {"buffer_size": 16, "updates_per_iteration": 1, **ALGORITHMS[name]}
+    run = Run(**sizes, precision=precision)
     trainer = make_trainer(Experiment(algorithm=name, weighting="uniform", run=run))
     one = trainer.seed_shapes
     args = one, jax.eval_shape(jax.random.key, 0), jax.ShapeDtypeStruct((), np.float32)

@@ -18,7 +18,13 @@ from macpo.training.trainer import Trainer
 from tests.support.toys import Counting
 from tests.support.weighting_kinds import KINDS
 
-RUN = Run(batch_size_run=4, batch_size=4, buffer_size=24, target_update_interval=8)
+RUN = Run(
+    batch_size_run=4,
+    batch_size=4,
+    updates_per_iteration=1,
+    buffer_size=24,
+    target_update_interval=8,
+)
 FOREVER = jnp.array(10**6)
 
 
