@@ -108,7 +108,7 @@ def test_every_any_has_its_reason_where_it_is_read():
     assert found == [], "\n".join(found)
 
 
-def test_at_most_ten_in_a_thousand_lines_are_any():
+def test_any_is_written_out_in_at_most_ten_of_a_thousand_lines():
     texts = {module: module.read_text() for module in MODULES}
     found = [
         f"{module.relative_to(ROOT)}:{line}"

@@ -109,6 +109,7 @@ def dop_official(experiment: Experiment) -> Experiment:
         experiment.run,
         batch_size_run=4,
         batch_size=32,
+        updates_per_iteration=1,
         target_update_interval=12,  # 600 steps of the critic are three updates at full length
     )
     return replace(experiment, algorithm=replace(experiment.algorithm, **changes), run=run)
@@ -121,7 +122,7 @@ def fop_official(experiment: Experiment) -> Experiment:
 
 
 def macpo_official(experiment: Experiment) -> Experiment:
-    """MAC-PO as its authors released it: raw weights, unavailable actions in the softmax, clamp."""
+    """MAC-PO as released, save its schedule (pymarl2): raw weights, all actions in π, clamp."""
     algorithm = _value_based(experiment, "macpo_official")
     weighting = registry.make_config(
         "weighting", "macpo", normalise="none", include_unavailable=True

@@ -97,8 +97,8 @@ def _train_help() -> str:
             "of the chosen ones.",
             "Without --algorithm it is QMIX with MAC-PO's weights. An algorithm that is named is "
             "trained with uniform weights unless --weighting says otherwise. Its own schedule, if "
-            "it has one, is the default of the flags below; --preset pymarl2 and --preset pymarl "
-            "have those of the references.",
+            "it has one, is the default of the flags below; for value-based ones --preset pymarl2 "
+            "and --preset pymarl have those of the references.",
         ]
     )
 

@@ -38,11 +38,26 @@ def test_every_seed_has_its_row() -> None:
         assert [int(cell.replace("−", "-")) for cell in told] == expected
 
 
-def test_with_large_updates_nobody_hunts_and_with_small_ones_everybody() -> None:
-    assert RUNS
-    for run in RUNS:
-        hunts = np.mean(returns(run)[-3:]) > 20
-        assert hunts == ("4 x 32" in run[0]) or "2 x 32" in run[0]
+def test_every_run_of_the_records_has_ended_and_the_page_counts_them() -> None:
+    at_0 = json.loads((ROOT / "results" / "records" / "schedules-at-0.json").read_text())
+    for records, steps, told in (
+        (RECORDS["predator-prey"]["punishment=-2"], 300_000, "the {} runs of 25"),
+        (at_0["predator-prey"]["punishment=0"], 150_000, "the {} runs of forty"),
+    ):
+        ends = [
+            max(e["step_count"] for key, e in run.items() if key.startswith("step_"))
+            for seeds in records.values()
+            for run in seeds.values()
+        ]
+        assert min(ends) >= steps
+        assert told.format(len(ends)) in " ".join(PAGE.split())
+
+
+def test_with_large_updates_nobody_hunts_and_with_four_small_ones_everybody() -> None:
+    compared = [run for run in RUNS if "2 x 32" not in run[0]]
+    assert compared
+    for run in compared:
+        assert (np.mean(returns(run)[-3:]) > 20) == ("4 x 32" in run[0])
 
 
 def test_with_half_as_many_updates_one_seed_hunts_one_does_late_and_one_has_given_up() -> None:
@@ -93,6 +108,12 @@ def test_they_return_30_when_the_records_say_so() -> None:
         for name, of in seeds.items()
     }
     assert {(row["method"], row["seed"]): int(row["env_steps"]) for row in UNTIL_30} == found
+
+
+def test_as_many_episodes_are_learned_from_as_the_updates_hold() -> None:
+    for row in UNTIL_30:
+        size = int(row["method"].split(" x ")[1].split()[0])
+        assert int(row["episodes"]) == int(row["updates"]) * size
 
 
 @pytest.mark.slow
