@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
-STEPS ?= 300000
+STEPS ?= 100000
 INSTALL = $(BIN)/python -m pip install --quiet
 # Containers often set it, and then each of the processes that tests start reads JAX's sources anew: 3 s.
 unexport PYTHONDONTWRITEBYTECODE
