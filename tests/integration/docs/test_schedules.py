@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shlex
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,13 +15,27 @@ from tests.support.paths import ROOT
 from tests.support.tracing import train_or_check
 
 PAGE = (ROOT / "results" / "schedules.md").read_text(encoding="utf-8")
-RECORDS = json.loads((ROOT / "results" / "records" / "schedules.json").read_text(encoding="utf-8"))
-RUNS = {
-    (method, name.removeprefix("seed_")): [e for key, e in of.items() if key.startswith("step_")]
-    for method, seeds in RECORDS["predator-prey"]["punishment=-2"].items()
-    for name, of in seeds.items()
-}
-"""Evaluations by method and seed."""
+
+
+def recorded(name: str, task: str) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """The evaluations of a study's records, by method and seed."""
+    records = json.loads((ROOT / "results" / "records" / f"{name}.json").read_text("utf-8"))
+    return {
+        (method, seed.removeprefix("seed_")): [
+            e for key, e in evaluations.items() if key.startswith("step_")
+        ]
+        for method, seeds in records["predator-prey"][task].items()
+        for seed, evaluations in seeds.items()
+    }
+
+
+RUNS = recorded("schedules", "punishment=-2")
+AT_0 = recorded("schedules-at-0", "punishment=0")
+
+
+def returns_30_at(evaluations: list[dict[str, Any]]) -> int:
+    """Env steps at the first evaluation that returns 30."""
+    return next(e["step_count"] for e in evaluations if e["test_return_mean"][0] >= 30)
 
 
 def returns(run: tuple[str, str]) -> list[float]:
@@ -39,18 +54,12 @@ def test_every_seed_has_its_row() -> None:
 
 
 def test_every_run_of_the_records_has_ended_and_the_page_counts_them() -> None:
-    at_0 = json.loads((ROOT / "results" / "records" / "schedules-at-0.json").read_text())
-    for records, steps, told in (
-        (RECORDS["predator-prey"]["punishment=-2"], 300_000, "the {} runs of 25"),
-        (at_0["predator-prey"]["punishment=0"], 150_000, "the {} runs of forty"),
+    for runs, steps, told in (
+        (RUNS, 300_000, "the {} runs of 25"),
+        (AT_0, 150_000, "the {} runs of forty"),
     ):
-        ends = [
-            max(e["step_count"] for key, e in run.items() if key.startswith("step_"))
-            for seeds in records.values()
-            for run in seeds.values()
-        ]
-        assert min(ends) >= steps
-        assert told.format(len(ends)) in " ".join(PAGE.split())
+        assert min(evaluations[-1]["step_count"] for evaluations in runs.values()) >= steps
+        assert told.format(len(runs)) in " ".join(PAGE.split())
 
 
 def test_with_large_updates_nobody_hunts_and_with_four_small_ones_everybody() -> None:
@@ -66,11 +75,7 @@ def test_with_half_as_many_updates_one_seed_hunts_one_does_late_and_one_has_give
 
 
 def test_the_text_tells_when_those_who_hunt_first_return_30() -> None:
-    steps = [
-        next(e["step_count"] for e in RUNS[run] if e["test_return_mean"][0] >= 30)
-        for run in RUNS
-        if "4 x 32" in run[0]
-    ]
+    steps = [returns_30_at(RUNS[run]) for run in RUNS if "4 x 32" in run[0]]
     match = re.search(r"return 30 at about (\d+)k to (\d+)k", " ".join(PAGE.split()))
     assert match is not None
     assert [round(s / 1e4) * 10 for s in (min(steps), max(steps))] == [*map(int, match.groups())]
@@ -97,16 +102,7 @@ def test_the_table_of_when_they_return_30_has_the_rows_of_its_file() -> None:
 
 
 def test_they_return_30_when_the_records_say_so() -> None:
-    records = json.loads((ROOT / "results" / "records" / "schedules-at-0.json").read_text())
-    found = {
-        (method, name.removeprefix("seed_")): next(
-            e["step_count"]
-            for key, e in of.items()
-            if key.startswith("step_") and e["test_return_mean"][0] >= 30
-        )
-        for method, seeds in records["predator-prey"]["punishment=0"].items()
-        for name, of in seeds.items()
-    }
+    found = {run: returns_30_at(evaluations) for run, evaluations in AT_0.items()}
     assert {(row["method"], row["seed"]): int(row["env_steps"]) for row in UNTIL_30} == found
 
 
